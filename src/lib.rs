@@ -1,0 +1,8 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub use port;
+#[cfg(feature = "qrpay")]
+pub use qrpay;
+pub use seal;
