@@ -1,0 +1,285 @@
+//! Keys of rows: a crate tag, a tenant, a table, then parts.
+
+use alloc::boxed::Box;
+use core::borrow::Borrow;
+use core::fmt;
+use core::hash::{Hash, Hasher};
+
+/// The key of a row, at most [`Key::BYTES_MAX`] bytes, ordered bytewise.
+///
+/// Every key starts with the crate's tag, the tenant and the table, so that one store serves many institutions and a
+/// tenant or a table is one prefix. Short keys live inline: cloning one allocates nothing.
+///
+/// ```
+/// use interbank_port::{CrateTag, Key, Tenant};
+/// let table = Key::new(CrateTag::QRPAY, Tenant::new(3), 1);
+/// let row = table.clone().text(b"ORDER-1")?;
+/// assert!(row.starts_with(&table));
+/// assert_eq!(row.tenant(), Some(Tenant::new(3)));
+/// # Ok::<(), interbank_port::KeyError>(())
+/// ```
+#[derive(Clone)]
+pub struct Key(Repr);
+
+#[derive(Clone)]
+enum Repr {
+    Inline { len: u8, bytes: [u8; INLINE] },
+    Heap(Box<[u8]>),
+}
+
+/// Keys of up to this many bytes need no allocation.
+const INLINE: usize = 62;
+
+impl Key {
+    /// The longest key that a store has to take.
+    pub const BYTES_MAX: usize = 256;
+
+    /// The bytes before the first part: tag (1), tenant (8), table (1).
+    pub const HEAD_BYTES: usize = 10;
+
+    /// The prefix of one table of one tenant; add parts to name a row.
+    pub fn new(tag: CrateTag, tenant: Tenant, table: u8) -> Self {
+        let mut bytes = [0; INLINE];
+        bytes[0] = tag.0;
+        bytes[1..9].copy_from_slice(&tenant.0.to_be_bytes());
+        bytes[9] = table;
+        Self(Repr::Inline { len: 10, bytes })
+    }
+
+    /// A key read back from a store.
+    ///
+    /// # Errors
+    /// [`KeyError::TooLong`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, KeyError> {
+        if bytes.len() > Self::BYTES_MAX {
+            return Err(KeyError::TooLong);
+        }
+        Ok(Self::copied(bytes, &[]))
+    }
+
+    /// Adds a part of variable length, behind its length (`u8`), so that no two lists of parts share bytes.
+    ///
+    /// # Errors
+    /// [`KeyError::TooLong`] if the part exceeds 255 bytes or the key its maximum.
+    pub fn text(self, part: &[u8]) -> Result<Self, KeyError> {
+        let len = u8::try_from(part.len()).map_err(|_| KeyError::TooLong)?;
+        self.raw(&[len])?.raw(part)
+    }
+
+    /// Adds a number, big-endian, so that keys sort by it.
+    ///
+    /// # Errors
+    /// [`KeyError::TooLong`].
+    pub fn number(self, part: u64) -> Result<Self, KeyError> {
+        self.raw(&part.to_be_bytes())
+    }
+
+    /// Adds bytes of a length that the table fixes.
+    ///
+    /// # Errors
+    /// [`KeyError::TooLong`].
+    pub fn raw(self, part: &[u8]) -> Result<Self, KeyError> {
+        let old = self.as_bytes().len();
+        let new = old + part.len();
+        if new > Self::BYTES_MAX {
+            return Err(KeyError::TooLong);
+        }
+        match self.0 {
+            Repr::Inline { mut bytes, .. } if new <= INLINE => {
+                bytes[old..new].copy_from_slice(part);
+                let len = u8::try_from(new).map_err(|_| KeyError::TooLong)?;
+                Ok(Self(Repr::Inline { len, bytes }))
+            }
+            _ => Ok(Self::copied(self.as_bytes(), part)),
+        }
+    }
+
+    /// The bytes that a store sees.
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            Repr::Inline { len, bytes } => &bytes[..usize::from(*len)],
+            Repr::Heap(bytes) => bytes,
+        }
+    }
+
+    /// Whether `prefix` begins this key.
+    pub fn starts_with(&self, prefix: &Self) -> bool {
+        self.as_bytes().starts_with(prefix.as_bytes())
+    }
+
+    /// Whose row this is, if the key has a head.
+    pub fn tenant(&self) -> Option<Tenant> {
+        let head = self.as_bytes().get(1..9)?;
+        head.try_into().ok().map(|bytes| Tenant(u64::from_be_bytes(bytes)))
+    }
+
+    fn copied(first: &[u8], second: &[u8]) -> Self {
+        let len = first.len() + second.len();
+        match u8::try_from(len) {
+            Ok(short) if len <= INLINE => {
+                let mut bytes = [0; INLINE];
+                bytes[..first.len()].copy_from_slice(first);
+                bytes[first.len()..len].copy_from_slice(second);
+                Self(Repr::Inline { len: short, bytes })
+            }
+            _ => Self(Repr::Heap([first, second].concat().into_boxed_slice())),
+        }
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for Key {}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> core::cmp::Ordering {
+        self.as_bytes().cmp(other.as_bytes())
+    }
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_bytes().hash(state);
+    }
+}
+
+impl Borrow<[u8]> for Key {
+    fn borrow(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key(")?;
+        for byte in self.as_bytes() {
+            write!(f, "{byte:02x}")?;
+        }
+        f.write_str(")")
+    }
+}
+
+/// Which crate a row belongs to: the first byte of its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CrateTag(u8);
+
+impl CrateTag {
+    /// `filexfer`.
+    pub const FILEXFER: Self = Self(0x14);
+    /// `ledger`.
+    pub const LEDGER: Self = Self(0x16);
+    /// `port` and the applications' own rows.
+    pub const PORT: Self = Self(0x01);
+    /// `qrpay`.
+    pub const QRPAY: Self = Self(0x12);
+    /// `risk-core`.
+    pub const RISK_CORE: Self = Self(0x11);
+    /// `seal`.
+    pub const SEAL: Self = Self(0x02);
+    /// `standin`.
+    pub const STANDIN: Self = Self(0x13);
+    /// `vmload`.
+    pub const VMLOAD: Self = Self(0x15);
+
+    /// A tag of the integrator's own, `0x80` to `0xFF`, for rows that share our batches.
+    pub const fn foreign(tag: u8) -> Option<Self> {
+        if tag >= 0x80 { Some(Self(tag)) } else { None }
+    }
+
+    /// The byte.
+    pub const fn as_u8(self) -> u8 {
+        self.0
+    }
+}
+
+/// An institution that shares the store with others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tenant(u64);
+
+impl Tenant {
+    /// By the number that the integrator gave it (an institution identification code fits).
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The number.
+    pub const fn as_u64(self) -> u64 {
+        self.0
+    }
+}
+
+/// Why bytes cannot be a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// Longer than [`Key::BYTES_MAX`], or a part longer than 255 bytes.
+    TooLong,
+}
+
+impl KeyError {
+    /// Stable number: 120.
+    pub const fn code(self) -> u32 {
+        120
+    }
+}
+
+impl fmt::Display for KeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key is at most 256 bytes, a part of it 255")
+    }
+}
+
+impl core::error::Error for KeyError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
+
+    fn table() -> Key {
+        Key::new(CrateTag::QRPAY, Tenant::new(7), 1)
+    }
+
+    #[test]
+    fn limits_are_exact() {
+        assert_eq!(table().raw(&[0; 246]).unwrap().as_bytes().len(), Key::BYTES_MAX);
+        assert_eq!(table().raw(&[0; 247]).err(), Some(KeyError::TooLong));
+        assert_eq!(table().text(&[0; 256]).err(), Some(KeyError::TooLong));
+        assert_eq!(Key::from_bytes(&[0; 257]).err(), Some(KeyError::TooLong));
+    }
+
+    #[test]
+    fn a_key_takes_one_cache_line() {
+        assert_eq!(size_of::<Key>(), 64);
+    }
+
+    proptest! {
+        #[test]
+        fn different_parts_give_different_keys(
+            a in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 1..4),
+            b in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 1..4),
+        ) {
+            let build = |parts: &[Vec<u8>]| parts.iter().fold(table(), |key, part| key.text(part).unwrap());
+            prop_assert_eq!(build(&a) == build(&b), a == b);
+        }
+
+        #[test]
+        fn order_and_bytes_survive(a in prop::collection::vec(any::<u8>(), 0..200), b in prop::collection::vec(any::<u8>(), 0..200)) {
+            let (x, y) = (Key::from_bytes(&a).unwrap(), Key::from_bytes(&b).unwrap());
+            prop_assert_eq!(x.cmp(&y), a.cmp(&b));
+            prop_assert_eq!(x.as_bytes(), &a[..]);
+            prop_assert_eq!(x.clone().raw(&[]).unwrap(), x);
+        }
+    }
+}
