@@ -1,10 +1,10 @@
 //! The blocking colour: the same traits and loops without futures.
 
+use crate::{Answers, drive::ATTEMPTS_MAX};
 use crate::{
     Batch, Commit, Committed, DecideError, Decision, Drained, Effect, Fault, Input, KeyAnswer,
     KeyQuestion, Machine, Peer, ReadSet, Rows, Step, StoreError, Time,
 };
-use crate::{Answers, drive::ATTEMPTS_MAX};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;

@@ -16,8 +16,11 @@ pub trait Link: Sync {
     type Error: core::error::Error + Send + Sync + 'static;
 
     /// Hands one frame on.
-    fn send(&self, to: &Peer, frame: &Bytes)
-    -> impl Future<Output = Result<(), Self::Error>> + Send;
+    fn send(
+        &self,
+        to: &Peer,
+        frame: &Bytes,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }
 
 impl<L: Link> Link for &L {

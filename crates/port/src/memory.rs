@@ -1,9 +1,7 @@
 //! The in-memory store: for tests, examples, benchmarks and simulation.
 
 use crate::blocking::Store;
-use crate::{
-    Batch, Change, Commit, Fault, Key, ReadSet, Row, Rows, Scan, StoreError, Version,
-};
+use crate::{Batch, Change, Commit, Fault, Key, ReadSet, Row, Rows, Scan, StoreError, Version};
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -107,7 +105,6 @@ pub struct Snapshot {
     /// The rows.
     pub rows: Vec<(Key, Row)>,
 }
-
 
 #[derive(Debug, Default)]
 struct Shelf {
