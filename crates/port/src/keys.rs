@@ -168,6 +168,13 @@ impl MacTag {
     }
 }
 
+impl Default for MacTag {
+    /// No bytes: the MAC of nothing.
+    fn default() -> Self {
+        Self { bytes: [0; 64], len: 0 }
+    }
+}
+
 impl fmt::Debug for MacTag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "MacTag({} bytes)", self.len)

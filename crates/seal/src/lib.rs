@@ -5,3 +5,25 @@
 extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
+
+mod account;
+mod audit;
+mod derive;
+mod mac;
+mod secret;
+mod sign;
+#[cfg(feature = "std")]
+mod soft_keys;
+mod trust;
+mod wrap;
+
+pub use account::{Account, AccountRef, AccountTokens, BadAccount};
+pub use audit::{Audit, AuditChain, Audited, Head};
+pub use derive::derive;
+pub use mac::PreparedMac;
+pub use secret::{Secret, equal};
+pub use sign::{BadKey, SigningKey, VerifyingKey, in_domain};
+#[cfg(feature = "std")]
+pub use soft_keys::SoftKeys;
+pub use trust::{Distrust, TrustList, TrustedKey, Validity};
+pub use wrap::WrapKey;
