@@ -13,8 +13,11 @@ impl VerifyingKey {
     /// From the 32 bytes of a public key.
     ///
     /// # Errors
-    /// [`BadKey`] if the bytes are no point of the curve, or a weak one.
+    /// [`BadKey`] if the bytes are no point of the curve, a weak one, or not its canonical encoding (RFC 8032 §5.1.3).
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, BadKey> {
+        if !is_canonical(bytes) {
+            return Err(BadKey);
+        }
         let key = ed25519_dalek::VerifyingKey::from_bytes(bytes).map_err(|_| BadKey)?;
         if key.is_weak() { Err(BadKey) } else { Ok(Self(key)) }
     }
@@ -77,6 +80,12 @@ pub fn in_domain(domain: &str, body: &[u8]) -> Vec<u8> {
     [domain.as_bytes(), &[0], body].concat()
 }
 
+/// Whether the y coordinate is below 2²⁵⁵ − 19.
+fn is_canonical(bytes: &[u8; 32]) -> bool {
+    let top = bytes[31] & 0x7F;
+    !(top == 0x7F && bytes[1..31].iter().all(|byte| *byte == 0xFF) && bytes[0] >= 0xED)
+}
+
 /// The bytes are no usable public key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadKey;
@@ -119,6 +128,10 @@ mod tests {
         let mut identity = [0; 32];
         identity[0] = 1;
         assert_eq!(VerifyingKey::from_bytes(&identity).err(), Some(BadKey));
+        // y = 2 is no point of the curve; all ones is a point, but not its canonical encoding.
+        let mut off_curve = [0; 32];
+        off_curve[0] = 2;
+        assert_eq!(VerifyingKey::from_bytes(&off_curve).err(), Some(BadKey));
         assert_eq!(VerifyingKey::from_bytes(&[0xFF; 32]).err(), Some(BadKey));
     }
 }

@@ -46,7 +46,7 @@ impl SoftKeys {
 
     /// Holds a MAC key, for the one algorithm.
     pub fn add_mac(&mut self, id: KeyId, algorithm: MacAlgorithm, key: &[u8]) -> &mut Self {
-        self.held.insert(id, Held::Mac(PreparedMac::new(algorithm, key)));
+        self.held.insert(id, Held::Mac(Box::new(PreparedMac::new(algorithm, key))));
         self
     }
 
@@ -174,7 +174,7 @@ impl fmt::Debug for SoftKeys {
 }
 
 enum Held {
-    Mac(PreparedMac),
+    Mac(Box<PreparedMac>),
     Signing(Box<SigningKey>),
     Wrapping(WrapKey),
 }
