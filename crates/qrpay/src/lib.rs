@@ -6,6 +6,52 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+mod bind;
+mod binding;
+mod client;
+mod code;
 pub mod emv;
+mod enrollment;
+mod error;
+mod instruction;
+mod issue;
+mod item;
 pub mod ocra;
+mod payment;
+mod policy;
+mod purge;
+mod redeem;
+mod refund;
+mod refusal;
+mod reply;
+mod request;
+mod server;
+mod settle;
 pub mod symbol;
+mod table;
+mod terms;
+mod transcript;
+
+pub use bind::{Bind, Enrolled, Rebind, Rebinding};
+pub use binding::{Binding, BoundKey};
+pub use client::{PaymentClient, ReadError, Scanned};
+pub use code::{Code, CodeError, IssuerSignature, Untrusted};
+pub use enrollment::{DeviceId, DeviceSecret, Pin, password_key, use_key};
+pub use error::{Error, Misuse};
+pub use instruction::{Instruction, InstructionKind, Settlement};
+pub use issue::{Issue, IssueRequest, Issued, Refresh};
+pub use item::{ChallengeState, Displayed, Form, Item, Kind, State};
+pub use payment::{Payment, PaymentId, PaymentState, Refund, RefundState};
+pub use policy::{Late, Policy};
+pub use purge::{Purge, PurgeTable, Purged};
+pub use redeem::{Accepted, Redeem};
+pub use refund::{Cancel, Refunded, Refunding};
+pub use refusal::Refusal;
+pub use reply::{
+    Credential, HmacReply, OcraReply, ReplyKey, ReplyScheme, SignatureReply,
+};
+pub use request::{PaymentRequest, Reply, TypedCode};
+pub use server::{PaymentServer, ServerConfig, Verdict};
+pub use settle::{Lapse, Settle, Settled};
+pub use terms::{Challenge, Payee, Price, Terms, Uid};
+pub use transcript::Transcript;

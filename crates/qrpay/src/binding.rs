@@ -1,0 +1,226 @@
+//! Which devices may answer for an account.
+
+use crate::ocra::Suite;
+use crate::reply::{Credential, HmacReply, OcraReply, SignatureReply};
+use crate::{DeviceId, Error, Policy};
+use alloc::vec::Vec;
+use bytes::Bytes;
+use port::wire::{Reader, Writer};
+use port::{KeyId, KeyRef, Time, WireError};
+use seal::AccountRef;
+
+/// The row behind an account: its devices with their keys, and the wrong replies of late.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Binding {
+    /// Whether replies are refused unread.
+    pub locked: bool,
+    /// When wrong replies came, oldest first; as many as the policy's limit.
+    pub failures: Vec<Time>,
+    /// All keys of all devices.
+    pub keys: Vec<BoundKey>,
+}
+
+impl Binding {
+
+    /// Counts a wrong reply; locks at the policy's limit within its window.
+    pub(crate) fn fail(&mut self, now: Time, policy: &Policy) {
+        let limit = usize::from(policy.failures_per_window);
+        self.failures.push(now);
+        if self.failures.len() > limit {
+            self.failures.remove(0);
+        }
+        let full = self.failures.len() == limit;
+        let within = |oldest: &Time| now.since_ms(*oldest) < policy.failure_window_ms;
+        if full && self.failures.first().is_some_and(within) {
+            self.locked = true;
+        }
+    }
+
+    /// The different devices, revoked ones too.
+    pub(crate) fn devices(&self) -> usize {
+        let first = |at: usize, key: &BoundKey| {
+            !self.keys[..at].iter().any(|earlier| earlier.device == key.device)
+        };
+        self.keys.iter().enumerate().filter(|(at, key)| first(*at, key)).count()
+    }
+
+    /// The stored form; see `docs/spec/qrpay.md`.
+    pub(crate) fn encode(&self) -> Bytes {
+        let mut bytes = Vec::with_capacity(32 + self.keys.len() * 160);
+        let mut writer = Writer::new(&mut bytes, 1);
+        // Both lists are bounded by the policy, below 256.
+        writer.u8(u8::from(self.locked));
+        writer.u8(u8::try_from(self.failures.len()).unwrap_or(u8::MAX));
+        for at in self.failures.iter().take(255) {
+            writer.u64(at.as_ms());
+        }
+        writer.u8(u8::try_from(self.keys.len()).unwrap_or(u8::MAX));
+        for key in self.keys.iter().take(255) {
+            key.encode(&mut writer);
+        }
+        bytes.into()
+    }
+
+    /// Reads the stored form.
+    pub(crate) fn parse(bytes: &Bytes, account: &AccountRef) -> Result<Self, Error> {
+        Self::read(bytes, account).map_err(Error::Corrupt)
+    }
+
+    fn read(bytes: &Bytes, account: &AccountRef) -> Result<Self, WireError> {
+        let mut reader = Reader::new(bytes);
+        reader.version(1)?;
+        let locked = match reader.u8()? {
+            0 => false,
+            1 => true,
+            _ => return Err(WireError::Invalid),
+        };
+        let count = usize::from(reader.u8()?);
+        let mut failures = Vec::with_capacity(count);
+        for _ in 0..count {
+            failures.push(Time::from_ms(reader.u64()?));
+        }
+        let count = usize::from(reader.u8()?);
+        let mut keys = Vec::with_capacity(count);
+        for _ in 0..count {
+            keys.push(BoundKey::read(&mut reader, bytes, account)?);
+        }
+        reader.finish()?;
+        Ok(Self { locked, failures, keys })
+    }
+}
+
+/// One key of one device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BoundKey {
+    /// Which device.
+    pub device: DeviceId,
+    /// The number of the key; a successor has a higher one.
+    pub number: u8,
+    /// From when it may answer.
+    pub from: Time,
+    /// Until when (exclusive).
+    pub until: Time,
+    /// Whether it was revoked.
+    pub revoked: bool,
+    /// How its replies are checked.
+    pub credential: Credential,
+}
+
+impl BoundKey {
+    /// What a wrapped use-key is bound to: it does not unwrap for another account, device or number.
+    pub(crate) fn wrap_context(account: &AccountRef, device: &DeviceId, number: u8) -> Bytes {
+        let mut context = Vec::with_capacity(17 + DeviceId::BYTES_MAX);
+        context.extend_from_slice(account.as_bytes());
+        context.push(number);
+        context.extend_from_slice(device.as_bytes());
+        context.into()
+    }
+
+    pub(crate) fn is_usable(&self, now: Time) -> bool {
+        !self.revoked && self.from <= now && now < self.until
+    }
+
+    fn encode(&self, writer: &mut Writer<'_>) {
+        crate::item::short(writer, self.device.as_bytes());
+        writer
+            .u8(self.number)
+            .u64(self.from.as_ms())
+            .u64(self.until.as_ms())
+            .u8(u8::from(self.revoked));
+        match &self.credential {
+            Credential::Hmac(hmac) => {
+                writer.u8(HMAC).u8(hmac.typed_digits);
+                encode_key(writer, &hmac.key);
+            }
+            Credential::Password(hmac) => {
+                writer.u8(PASSWORD).u8(hmac.typed_digits);
+                encode_key(writer, &hmac.key);
+            }
+            Credential::Ocra(ocra) => {
+                writer.u8(OCRA);
+                crate::item::short(writer, ocra.suite().as_str().as_bytes());
+                encode_key(writer, ocra.key());
+            }
+            Credential::Signature(signature) => {
+                writer.u8(SIGNATURE).fixed(&signature.public_key);
+            }
+        }
+    }
+
+    fn read(
+        reader: &mut Reader<'_>,
+        bytes: &Bytes,
+        account: &AccountRef,
+    ) -> Result<Self, WireError> {
+        let device = DeviceId::new(crate::item::slice(bytes, reader.lp8()?))
+            .map_err(|_| WireError::Invalid)?;
+        let number = reader.u8()?;
+        let from = Time::from_ms(reader.u64()?);
+        let until = Time::from_ms(reader.u64()?);
+        let revoked = match reader.u8()? {
+            0 => false,
+            1 => true,
+            _ => return Err(WireError::Invalid),
+        };
+        let key = |reader: &mut Reader<'_>| {
+            read_key(reader, bytes, || Self::wrap_context(account, &device, number))
+        };
+        let credential = match reader.u8()? {
+            HMAC => {
+                let typed_digits = reader.u8()?;
+                Credential::Hmac(HmacReply { key: key(reader)?, typed_digits })
+            }
+            PASSWORD => {
+                let typed_digits = reader.u8()?;
+                Credential::Password(HmacReply { key: key(reader)?, typed_digits })
+            }
+            OCRA => {
+                let suite = Reader::text(reader.lp8()?)?;
+                let suite = Suite::parse(suite).map_err(|_| WireError::Invalid)?;
+                let reply = OcraReply::new(suite, key(reader)?).map_err(|_| WireError::Invalid)?;
+                Credential::Ocra(reply)
+            }
+            SIGNATURE => {
+                Credential::Signature(SignatureReply { public_key: reader.array()? })
+            }
+            _ => return Err(WireError::Invalid),
+        };
+        Ok(Self { device, number, from, until, revoked, credential })
+    }
+}
+
+fn encode_key(writer: &mut Writer<'_>, key: &KeyRef) {
+    match key {
+        KeyRef::Held(id) => {
+            writer.u8(0).u32(id.0);
+        }
+        KeyRef::Wrapped { key, blob, .. } => {
+            writer.u8(1).u32(key.0);
+            // A wrapped use-key is below 100 bytes.
+            let written = writer.lp16(blob).is_ok();
+            debug_assert!(written);
+        }
+    }
+}
+
+fn read_key(
+    reader: &mut Reader<'_>,
+    bytes: &Bytes,
+    context: impl FnOnce() -> Bytes,
+) -> Result<KeyRef, WireError> {
+    let held = reader.u8()?;
+    let id = KeyId(reader.u32()?);
+    match held {
+        0 => Ok(KeyRef::Held(id)),
+        1 => {
+            let blob = crate::item::slice(bytes, reader.lp16()?);
+            Ok(KeyRef::Wrapped { key: id, context: context(), blob })
+        }
+        _ => Err(WireError::Invalid),
+    }
+}
+
+const HMAC: u8 = 1;
+const OCRA: u8 = 2;
+const SIGNATURE: u8 = 3;
+const PASSWORD: u8 = 4;

@@ -1,0 +1,344 @@
+//! Orders and commodities, their open challenges, and the rules that move them.
+
+use crate::{Challenge, Code, Error, Payee, PaymentId, Policy, Price, Refusal, Terms, Uid};
+use alloc::vec::Vec;
+use bytes::Bytes;
+use port::wire::{Reader, Writer};
+use port::{Amount, Currency, Time, WireError};
+
+/// What is sold: the row behind a `uid`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// Order or commodity.
+    pub kind: Kind,
+    /// Where it stands.
+    pub state: State,
+    /// Whether its codes carry the price ([`Form::Full`]) or only identifier and challenge.
+    pub form: Form,
+    /// How much, and to whom.
+    pub price: Price,
+    /// Whose it is.
+    pub merchant: Uid,
+    /// When it was issued.
+    pub created: Time,
+    /// Until when it may be paid (exclusive).
+    pub valid_until: Time,
+    /// The payment of an order, once there is one.
+    pub payment: Option<PaymentId>,
+    /// Challenges that were displayed lately, oldest first.
+    pub challenges: Vec<Displayed>,
+    /// The number of the next challenge.
+    pub next_ref: u32,
+}
+
+impl Item {
+    /// What a code with this challenge carries, and what its reply is bound to.
+    pub(crate) fn terms(&self, displayed: &Displayed) -> Terms {
+        match self.form {
+            Form::Base => Terms::default(),
+            Form::Full => {
+                Terms { price: Some(self.price.clone()), expires_s: Some(displayed.expires_s) }
+            }
+        }
+    }
+
+    /// The unsigned code for one of its challenges.
+    pub(crate) fn code(&self, uid: &Uid, displayed: &Displayed) -> Code {
+        let mut code = Code::new(uid.clone(), displayed.challenge, self.terms(displayed));
+        if self.kind == Kind::Commodity {
+            code.challenge_ref = Some(displayed.reference);
+        }
+        code
+    }
+
+    /// Opens a challenge; those that it replaces stay valid for the policy's grace.
+    ///
+    /// `replaces` names one challenge of a commodity's display; an order's new challenge replaces all.
+    pub(crate) fn open(
+        &mut self,
+        now: Time,
+        challenge: Challenge,
+        replaces: Option<u32>,
+        policy: &Policy,
+    ) -> Result<Displayed, Refusal> {
+        if self.state != State::Open || now >= self.valid_until {
+            return Err(Refusal::OrderNotPayable);
+        }
+        let grace_until = now.plus_ms(policy.grace_ms);
+        for old in &mut self.challenges {
+            let replaced = self.kind == Kind::Order || Some(old.reference) == replaces;
+            if replaced && old.state == ChallengeState::Open {
+                let until = old.replaced_until.map_or(grace_until, |until| until.min(grace_until));
+                old.replaced_until = Some(until);
+            }
+        }
+        self.challenges.retain(|old| !old.is_over(now));
+        let room = usize::from(policy.open_challenges_max);
+        // What was consumed is kept to tell `AlreadyUsed` from `NoOpenChallenge`: it makes room first.
+        while self.challenges.len() >= room {
+            let closed = self.challenges.iter().position(|old| old.state != ChallengeState::Open);
+            self.challenges.remove(closed.ok_or(Refusal::TooMany)?);
+        }
+        let expires_s = now.plus_ms(policy.challenge_ttl_ms).as_ms().div_ceil(1000);
+        let displayed = Displayed {
+            reference: self.next_ref,
+            challenge,
+            expires_s,
+            state: ChallengeState::Open,
+            replaced_until: None,
+            tries: 0,
+            last_wrong: [0; 8],
+        };
+        self.next_ref = self.next_ref.wrapping_add(1);
+        self.challenges.push(displayed);
+        Ok(displayed)
+    }
+
+    /// The positions of the challenges that a request may answer now, or why there is none.
+    pub(crate) fn answerable(
+        &self,
+        now: Time,
+        reference: Option<u32>,
+    ) -> Result<impl Iterator<Item = usize> + '_, Refusal> {
+        if now >= self.valid_until && self.state == State::Open {
+            return Err(Refusal::OrderNotPayable);
+        }
+        match self.state {
+            State::Open => {}
+            State::Accepted | State::Paid => return Err(Refusal::AlreadyUsed),
+            State::Cancelled | State::Lapsed => return Err(Refusal::OrderNotPayable),
+        }
+        let named = move |one: &Displayed| reference.is_none_or(|wanted| wanted == one.reference);
+        let mut best = Refusal::NoOpenChallenge;
+        let mut some = false;
+        for one in self.challenges.iter().filter(|one| named(one)) {
+            some |= one.is_answerable(now);
+            if !one.is_timely(now) && one.state == ChallengeState::Open {
+                best = Refusal::Expired;
+            }
+        }
+        if !some {
+            return Err(best);
+        }
+        let all = self.challenges.iter().enumerate();
+        Ok(all.filter(move |(_, one)| named(one) && one.is_answerable(now)).map(|(at, _)| at))
+    }
+
+    /// Appends the stored form; see `docs/spec/qrpay.md`.
+    pub(crate) fn encode(&self) -> Bytes {
+        let size = 96
+            + self.price.payee.as_bytes().len()
+            + self.merchant.as_bytes().len()
+            + self.challenges.len() * Displayed::BYTES;
+        let mut bytes = Vec::with_capacity(size);
+        let mut writer = Writer::new(&mut bytes, 1);
+        writer.u8(self.kind as u8).u8(self.state as u8).u8(self.form as u8);
+        price(&mut writer, &self.price);
+        short(&mut writer, self.merchant.as_bytes());
+        writer.u64(self.created.as_ms()).u64(self.valid_until.as_ms()).u32(self.next_ref);
+        match &self.payment {
+            None => writer.u8(0),
+            Some(id) => writer.u8(1).fixed(&id.0),
+        };
+        // Bounded by `Policy::open_challenges_max`.
+        writer.u8(u8::try_from(self.challenges.len()).unwrap_or(u8::MAX));
+        for one in self.challenges.iter().take(usize::from(u8::MAX)) {
+            one.encode(&mut writer);
+        }
+        bytes.into()
+    }
+
+    /// Reads the stored form.
+    pub(crate) fn parse(bytes: &Bytes) -> Result<Self, Error> {
+        Self::read(bytes).map_err(Error::Corrupt)
+    }
+
+    fn read(bytes: &Bytes) -> Result<Self, WireError> {
+        let mut reader = Reader::new(bytes);
+        reader.version(1)?;
+        let kind = Kind::from_u8(reader.u8()?)?;
+        let state = State::from_u8(reader.u8()?)?;
+        let form = Form::from_u8(reader.u8()?)?;
+        let price = read_price(&mut reader, bytes)?;
+        let merchant = read_uid(&mut reader, bytes)?;
+        let created = Time::from_ms(reader.u64()?);
+        let valid_until = Time::from_ms(reader.u64()?);
+        let next_ref = reader.u32()?;
+        let payment = match reader.u8()? {
+            0 => None,
+            1 => Some(PaymentId(reader.array()?)),
+            _ => return Err(WireError::Invalid),
+        };
+        let count = usize::from(reader.u8()?);
+        let mut challenges = Vec::with_capacity(count);
+        for _ in 0..count {
+            challenges.push(Displayed::read(&mut reader)?);
+        }
+        reader.finish()?;
+        Ok(Self {
+            kind,
+            state,
+            form,
+            price,
+            merchant,
+            created,
+            valid_until,
+            payment,
+            challenges,
+            next_ref,
+        })
+    }
+}
+
+/// A challenge that is or was displayed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Displayed {
+    /// Its number within the item; not secret.
+    pub reference: u32,
+    /// The random number.
+    pub challenge: Challenge,
+    /// Valid before this second, refused at it.
+    pub expires_s: u64,
+    /// Where it stands.
+    pub state: ChallengeState,
+    /// Until when it is still taken after its display was refreshed (exclusive).
+    pub replaced_until: Option<Time>,
+    /// Wrong replies so far.
+    pub tries: u8,
+    /// The first bytes of the digest of the last wrong request: its repetition is no further guess.
+    pub(crate) last_wrong: [u8; 8],
+}
+
+impl Displayed {
+    const BYTES: usize = 4 + 16 + 8 + 1 + 8 + 1 + 8;
+
+    fn is_timely(&self, now: Time) -> bool {
+        now.is_before_s(self.expires_s) && self.replaced_until.is_none_or(|until| now < until)
+    }
+
+    /// Consumed ones are answerable in order to say `AlreadyUsed` to a right reply.
+    fn is_answerable(&self, now: Time) -> bool {
+        self.state != ChallengeState::Killed && self.is_timely(now)
+    }
+
+    fn is_over(&self, now: Time) -> bool {
+        // An open one that ran out is kept for a while to say `Expired`.
+        self.state == ChallengeState::Open && !now.is_before_s(self.expires_s.saturating_add(600))
+    }
+
+    fn encode(&self, writer: &mut Writer<'_>) {
+        writer
+            .u32(self.reference)
+            .fixed(&self.challenge.0)
+            .u64(self.expires_s)
+            .u8(self.state as u8)
+            .u64(self.replaced_until.map_or(0, Time::as_ms))
+            .u8(self.tries)
+            .fixed(&self.last_wrong);
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        let reference = reader.u32()?;
+        let challenge = Challenge(reader.array()?);
+        let expires_s = reader.u64()?;
+        let state = ChallengeState::from_u8(reader.u8()?)?;
+        let replaced_until = Some(reader.u64()?).filter(|ms| *ms != 0).map(Time::from_ms);
+        let tries = reader.u8()?;
+        let last_wrong = reader.array()?;
+        Ok(Self { reference, challenge, expires_s, state, replaced_until, tries, last_wrong })
+    }
+}
+
+/// Defines a stored enumeration whose bytes are read back strictly.
+macro_rules! stored {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $byte:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub enum $name { $($(#[$doc])* $variant = $byte,)+ }
+
+        impl $name {
+            pub(crate) fn from_u8(byte: u8) -> Result<Self, port::WireError> {
+                match byte { $($byte => Ok(Self::$variant),)+ _ => Err(port::WireError::Invalid) }
+            }
+        }
+    };
+}
+pub(crate) use stored;
+
+stored! {
+    /// What an identifier names.
+    Kind {
+        /// Paid once.
+        Order = 1,
+        /// Paid by many, each through a challenge of its own.
+        Commodity = 2,
+    }
+}
+
+stored! {
+    /// What the codes of an item carry.
+    Form {
+        /// Identifier and challenge only, as in the described system.
+        Base = 0,
+        /// Also amount, payee and expiry.
+        Full = 1,
+    }
+}
+
+stored! {
+    /// Where an item stands.
+    State {
+        /// It can be paid.
+        Open = 1,
+        /// An order whose debit is owed to the accounting system.
+        Accepted = 2,
+        /// An order whose debit was confirmed.
+        Paid = 3,
+        /// Withdrawn by the merchant.
+        Cancelled = 4,
+        /// An order whose debit was not confirmed in time.
+        Lapsed = 5,
+    }
+}
+
+stored! {
+    /// Where a challenge stands.
+    ChallengeState {
+        /// It can be answered.
+        Open = 1,
+        /// It was answered rightly.
+        Consumed = 2,
+        /// It was answered wrongly too often.
+        Killed = 3,
+    }
+}
+
+/// Writes amount, currency and payee.
+pub(crate) fn price(writer: &mut Writer<'_>, price: &Price) {
+    writer.i64(price.amount.minor()).fixed(&price.amount.currency().letters());
+    short(writer, price.payee.as_bytes());
+}
+
+/// Parts whose types bound them below 256 bytes.
+pub(crate) fn short(writer: &mut Writer<'_>, part: &[u8]) {
+    let written = writer.lp8(part).is_ok();
+    debug_assert!(written);
+}
+
+pub(crate) fn read_price(reader: &mut Reader<'_>, bytes: &Bytes) -> Result<Price, WireError> {
+    let minor = reader.i64()?;
+    let currency =
+        Currency::from_letters(&reader.array::<3>()?).map_err(|_| WireError::Invalid)?;
+    let payee = Payee::new(slice(bytes, reader.lp8()?)).map_err(|_| WireError::Invalid)?;
+    Ok(Price { amount: Amount::new(minor, currency), payee })
+}
+
+pub(crate) fn read_uid(reader: &mut Reader<'_>, bytes: &Bytes) -> Result<Uid, WireError> {
+    Uid::new(slice(bytes, reader.lp8()?)).map_err(|_| WireError::Invalid)
+}
+
+/// Shares the row's bytes instead of copying them.
+pub(crate) fn slice(bytes: &Bytes, part: &[u8]) -> Bytes {
+    if part.is_empty() { Bytes::new() } else { bytes.slice_ref(part) }
+}

@@ -1,0 +1,304 @@
+//! What follows from the accounting system's answers, and from their absence.
+
+use crate::instruction::{Instruction, InstructionKind, Settlement};
+use crate::item::{Item, Kind, State};
+use crate::payment::{Payment, PaymentState, Refund, RefundState};
+use crate::policy::Late;
+use crate::server::{Setup, Trail, done};
+use crate::table::{self, point};
+use crate::{Error, PaymentId, PaymentServer, Refusal, Uid, Verdict};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use port::outbox::Entry;
+use port::{
+    Answers, Ask, Batch, Conclusion, Decision, Expect, Key, ReadSet, Row, Step, Time, Version,
+};
+use seal::Audited;
+use sha2::{Digest as _, Sha256};
+
+impl PaymentServer {
+    /// Decides what an answer of the accounting system means, and deletes the outbox entry in the same batch.
+    ///
+    /// Feed it what [`port::outbox::Event::Answered`] tells. A repeated answer, or one for an entry that is gone, changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if entry or answer are not of this crate's form.
+    pub fn settle(
+        &self,
+        now: Time,
+        entry_key: Key,
+        entry_version: Version,
+        entry: &Entry,
+        answer: &[u8],
+    ) -> Result<Settle, Error> {
+        let instruction = Instruction::parse(&entry.content).map_err(Error::Corrupt)?;
+        let settlement = Settlement::parse(answer).map_err(Error::Corrupt)?;
+        Ok(Settle {
+            setup: self.setup.clone(),
+            now,
+            entry_key,
+            entry_version,
+            instruction,
+            settlement,
+        })
+    }
+
+    /// Decides whether a payment has waited too long for the accounting system. Its debit stays owed: whatever answer comes
+    /// later is reconciled by [`PaymentServer::settle`] and [`crate::Policy::late`].
+    pub fn lapse(&self, now: Time, uid: Uid, payment: PaymentId) -> Lapse {
+        Lapse { setup: self.setup.clone(), now, uid, payment }
+    }
+}
+
+/// What a payment has become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// The payment.
+    pub payment: PaymentId,
+    /// Where it stands now.
+    pub state: PaymentState,
+    /// The accounting system's answer.
+    pub settlement: Settlement,
+}
+
+/// The decision over an answer of the accounting system.
+#[derive(Clone, Debug)]
+pub struct Settle {
+    setup: Arc<Setup>,
+    now: Time,
+    entry_key: Key,
+    entry_version: Version,
+    instruction: Instruction,
+    settlement: Settlement,
+}
+
+impl Settle {
+    fn keys(&self) -> Result<Vec<Key>, Error> {
+        let tenant = self.setup.tenant();
+        let Instruction { uid, payment, refund, .. } = &self.instruction;
+        let mut keys = alloc::vec![
+            self.entry_key.clone(),
+            table::payment(tenant, uid, payment)?,
+            table::item(tenant, uid)?,
+        ];
+        if self.instruction.kind == InstructionKind::Refund {
+            keys.push(table::refund(tenant, uid, payment, refund)?);
+        }
+        Ok(keys)
+    }
+
+    fn debit(
+        &self,
+        payment: &mut Payment,
+        item: Option<&mut Item>,
+        batch: &mut Batch,
+    ) -> Result<(), Error> {
+        let own = |item: &Item| item.payment == Some(self.instruction.payment);
+        let item = item.filter(|item| item.kind == Kind::Order && own(item));
+        match (payment.state, self.settlement) {
+            (PaymentState::Accepted, Settlement::Done) => {
+                payment.state = PaymentState::Paid;
+                if let Some(item) = item {
+                    item.state = State::Paid;
+                }
+            }
+            (PaymentState::Accepted, Settlement::Declined(cause)) => {
+                payment.state = PaymentState::Declined;
+                payment.cause = cause;
+                if let Some(item) = item {
+                    // Payable again, through a new challenge.
+                    item.state = State::Open;
+                    item.payment = None;
+                }
+            }
+            (PaymentState::Lapsed, Settlement::Done) => match item {
+                Some(item)
+                    if self.setup.policy().late == Late::Accept && item.state == State::Lapsed =>
+                {
+                    payment.state = PaymentState::Paid;
+                    item.state = State::Paid;
+                }
+                _ => {
+                    payment.state = PaymentState::Reversing;
+                    self.owe_reversal(batch)?;
+                }
+            },
+            (PaymentState::Lapsed, Settlement::Declined(cause)) => {
+                payment.state = PaymentState::Declined;
+                payment.cause = cause;
+            }
+            // Settled before; the entry only has to go.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn owe_reversal(&self, batch: &mut Batch) -> Result<(), Error> {
+        let reversal =
+            Instruction { kind: InstructionKind::Reversal, ..self.instruction.clone() };
+        let mut content = Vec::with_capacity(192);
+        reversal.encode(&mut content);
+        let idempotency = Sha256::new()
+            .chain_update(b"interbank/qrpay/reversal/v1\0")
+            .chain_update(&content)
+            .finalize();
+        self.setup.owe(batch, self.now, idempotency.into(), content)
+    }
+
+    fn verdict(&self, state: PaymentState) -> Audited<Verdict<Settled>> {
+        let Instruction { payment, uid, account, .. } = &self.instruction;
+        let trail = Trail {
+            actor: Bytes::copy_from_slice(account.as_bytes()),
+            subject: uid.as_bytes().clone(),
+            refusal: match self.settlement {
+                Settlement::Done => None,
+                Settlement::Declined(cause) => Some(Refusal::Debit(cause)),
+            },
+            correlation: payment.0,
+        };
+        let action = match (self.instruction.kind, self.settlement) {
+            (InstructionKind::Debit, Settlement::Done) if state == PaymentState::Reversing => {
+                "qrpay.settle.late"
+            }
+            (InstructionKind::Debit, Settlement::Done) => "qrpay.settle.paid",
+            (InstructionKind::Refund, Settlement::Done) => "qrpay.settle.refunded",
+            (InstructionKind::Reversal, Settlement::Done) => "qrpay.settle.reversed",
+            (_, Settlement::Declined(_)) => "qrpay.settle.declined",
+        };
+        let audit = self.setup.audit(self.now, action, trail);
+        let settled = Settled { payment: *payment, state, settlement: self.settlement };
+        Audited { verdict: Verdict::Granted(settled), audit }
+    }
+}
+
+impl Decision for Settle {
+    type Verdict = Audited<Verdict<Settled>>;
+    type Error = Error;
+
+    fn begin(&mut self) -> Ask {
+        Ask::rows(ReadSet::points(self.keys().unwrap_or_default()))
+    }
+
+    fn step(&mut self, answers: Answers) -> Result<Step<Self::Verdict>, Error> {
+        let entry = point(&answers, 0)?;
+        let payment_row = point(&answers, 1)?;
+        let item_row = point(&answers, 2)?;
+        let Some(payment_row) = payment_row else {
+            let audit = self.verdict(PaymentState::Declined).audit;
+            return Ok(done(Verdict::Declined(Refusal::UnknownPayment), audit, Batch::new()));
+        };
+        let mut payment = Payment::parse(&payment_row.value)?;
+        let before = payment.clone();
+        if entry.map(|row| row.version) != Some(self.entry_version) {
+            // Somebody settled it already.
+            let verdict = self.verdict(payment.state);
+            return Ok(Step::Done(Conclusion { verdict, batch: Batch::new() }));
+        }
+        let mut item = item_row.map(|row| Item::parse(&row.value)).transpose()?;
+        let item_before = item.clone();
+        let mut batch = Batch::with_capacity(4);
+        batch.delete(self.entry_key.clone(), Expect::At(self.entry_version));
+        match self.instruction.kind {
+            InstructionKind::Debit => self.debit(&mut payment, item.as_mut(), &mut batch)?,
+            InstructionKind::Reversal => {
+                if payment.state == PaymentState::Reversing && self.settlement == Settlement::Done {
+                    payment.state = PaymentState::Reversed;
+                }
+            }
+            InstructionKind::Refund => {
+                let row = point(&answers, 3)?;
+                if let Some(row) = row {
+                    let mut refund = Refund::parse(&row.value)?;
+                    if refund.state == RefundState::Owed {
+                        refund.state = match self.settlement {
+                            Settlement::Done => RefundState::Done,
+                            Settlement::Declined(_) => {
+                                payment.refunded_minor -= refund.amount.minor();
+                                RefundState::Declined
+                            }
+                        };
+                        let keys = self.keys()?;
+                        if let Some(key) = keys.get(3) {
+                            batch.put(key.clone(), Row::expect(Some(row)), refund.encode());
+                        }
+                    }
+                }
+            }
+        }
+        let tenant = self.setup.tenant();
+        let Instruction { uid, payment: id, .. } = &self.instruction;
+        let payment_key = table::payment(tenant, uid, id)?;
+        if payment == before {
+            batch.require(payment_key, Row::expect(Some(payment_row)));
+        } else {
+            batch.put(payment_key, Row::expect(Some(payment_row)), payment.encode());
+        }
+        let item_key = table::item(tenant, uid)?;
+        match item.filter(|item| Some(item) != item_before.as_ref()) {
+            Some(item) => batch.put(item_key, Row::expect(item_row), item.encode()),
+            None => batch.require(item_key, Row::expect(item_row)),
+        };
+        Ok(Step::Done(Conclusion { verdict: self.verdict(payment.state), batch }))
+    }
+}
+
+/// The decision to give up waiting.
+#[derive(Clone, Debug)]
+pub struct Lapse {
+    setup: Arc<Setup>,
+    now: Time,
+    uid: Uid,
+    payment: PaymentId,
+}
+
+impl Decision for Lapse {
+    type Verdict = Audited<Verdict<PaymentState>>;
+    type Error = Error;
+
+    fn begin(&mut self) -> Ask {
+        let tenant = self.setup.tenant();
+        let keys =
+            [table::payment(tenant, &self.uid, &self.payment).ok(), table::item(tenant, &self.uid).ok()];
+        Ask::rows(ReadSet::points(keys.into_iter().flatten().collect::<Vec<_>>()))
+    }
+
+    fn step(&mut self, answers: Answers) -> Result<Step<Self::Verdict>, Error> {
+        let payment_row = point(&answers, 0)?;
+        let item_row = point(&answers, 1)?;
+        let trail = |refusal| Trail {
+            subject: self.uid.as_bytes().clone(),
+            refusal,
+            correlation: self.payment.0,
+            ..Trail::default()
+        };
+        let decline = |refusal| {
+            let audit = self.setup.audit(self.now, "qrpay.lapse.declined", trail(Some(refusal)));
+            Ok(done(Verdict::Declined(refusal), audit, Batch::new()))
+        };
+        let Some(payment_row) = payment_row else { return decline(Refusal::UnknownPayment) };
+        let mut payment = Payment::parse(&payment_row.value)?;
+        let now = self.setup.policy().skew.settle(self.now, payment.accepted)?;
+        if payment.state != PaymentState::Accepted || now < payment.settle_by {
+            return decline(Refusal::NotNow);
+        }
+        payment.state = PaymentState::Lapsed;
+        let tenant = self.setup.tenant();
+        let mut batch = Batch::with_capacity(2);
+        let payment_key = table::payment(tenant, &self.uid, &self.payment)?;
+        batch.put(payment_key, Row::expect(Some(payment_row)), payment.encode());
+        if let Some(row) = item_row {
+            let mut item = Item::parse(&row.value)?;
+            let key = table::item(tenant, &self.uid)?;
+            if item.payment == Some(self.payment) && item.state == State::Accepted {
+                item.state = State::Lapsed;
+                batch.put(key, Row::expect(item_row), item.encode());
+            } else {
+                batch.require(key, Row::expect(item_row));
+            }
+        }
+        let audit = self.setup.audit(self.now, "qrpay.lapse.granted", trail(None));
+        Ok(done(Verdict::Granted(payment.state), audit, batch))
+    }
+}

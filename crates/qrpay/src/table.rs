@@ -1,0 +1,68 @@
+//! Which rows there are, and how they are found.
+
+use crate::{Error, Misuse, PaymentId, Reply, Uid};
+use port::{Answers, CrateTag, Key, KeyError, Row, Tenant};
+use seal::AccountRef;
+
+/// Items: `uid`.
+pub(crate) const ITEM: u8 = 1;
+/// Bindings: account token.
+pub(crate) const BINDING: u8 = 2;
+/// Outcomes: `uid`, account token, kind and first 16 bytes of the reply.
+pub(crate) const OUTCOME: u8 = 3;
+/// Payments: `uid`, payment id.
+pub(crate) const PAYMENT: u8 = 4;
+/// Refunds: `uid`, payment id, refund id.
+pub(crate) const REFUND: u8 = 5;
+/// Merchants' idempotency keys: merchant, key.
+pub(crate) const MERCHANT_KEY: u8 = 6;
+/// What is owed to the accounting system.
+pub(crate) const OUTBOX: u8 = 0xFE;
+
+pub(crate) fn table(tenant: Tenant, table: u8) -> Key {
+    Key::new(CrateTag::QRPAY, tenant, table)
+}
+
+pub(crate) fn item(tenant: Tenant, uid: &Uid) -> Result<Key, KeyError> {
+    table(tenant, ITEM).text(uid.as_bytes())
+}
+
+pub(crate) fn binding(tenant: Tenant, account: &AccountRef) -> Result<Key, KeyError> {
+    table(tenant, BINDING).raw(account.as_bytes())
+}
+
+pub(crate) fn outcome(
+    tenant: Tenant,
+    uid: &Uid,
+    account: &AccountRef,
+    reply: &Reply,
+) -> Result<Key, KeyError> {
+    let mut tail = [0; 17];
+    tail[0] = reply.kind();
+    let bytes = reply.as_bytes();
+    let shown = bytes.len().min(16);
+    tail[1..=shown].copy_from_slice(&bytes[..shown]);
+    table(tenant, OUTCOME).text(uid.as_bytes())?.raw(account.as_bytes())?.raw(&tail)
+}
+
+pub(crate) fn payment(tenant: Tenant, uid: &Uid, id: &PaymentId) -> Result<Key, KeyError> {
+    table(tenant, PAYMENT).text(uid.as_bytes())?.raw(&id.0)
+}
+
+pub(crate) fn refund(
+    tenant: Tenant,
+    uid: &Uid,
+    id: &PaymentId,
+    refund: &[u8],
+) -> Result<Key, KeyError> {
+    table(tenant, REFUND).text(uid.as_bytes())?.raw(&id.0)?.text(refund)
+}
+
+pub(crate) fn merchant_key(tenant: Tenant, merchant: &Uid, key: &[u8]) -> Result<Key, KeyError> {
+    table(tenant, MERCHANT_KEY).text(merchant.as_bytes())?.text(key)
+}
+
+/// The row at a position of the answers.
+pub(crate) fn point(answers: &Answers, at: usize) -> Result<Option<&Row>, Error> {
+    answers.rows.points.get(at).map(Option::as_ref).ok_or(Error::Misuse(Misuse::Answers))
+}

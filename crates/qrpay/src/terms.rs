@@ -1,0 +1,156 @@
+//! What a payer approves: identifier, amount, payee, expiry.
+
+use crate::Misuse;
+use bytes::Bytes;
+use core::fmt;
+use port::Amount;
+
+/// The identifier of an order or of a commodity: 1 to 64 letters, digits or `. _ : -`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Uid(Bytes);
+
+impl Uid {
+    /// The longest identifier, in bytes.
+    pub const BYTES_MAX: usize = 64;
+
+    /// Takes an identifier over.
+    ///
+    /// # Errors
+    /// [`Misuse::Identifier`].
+    pub fn new(id: impl Into<Bytes>) -> Result<Self, Misuse> {
+        let id = id.into();
+        if is_identifier(&id) { Ok(Self(id)) } else { Err(Misuse::Identifier) }
+    }
+
+    /// The identifier as text.
+    pub fn as_str(&self) -> &str {
+        core::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// The bytes.
+    pub const fn as_bytes(&self) -> &Bytes {
+        &self.0
+    }
+}
+
+impl fmt::Display for Uid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Uid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Uid({self})")
+    }
+}
+
+/// Who is paid, as the payer sees it: 1 to 64 bytes of UTF-8 without control characters.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Payee(Bytes);
+
+impl Payee {
+    /// The longest name, in bytes.
+    pub const BYTES_MAX: usize = 64;
+
+    /// Takes a name over.
+    ///
+    /// # Errors
+    /// [`Misuse::Text`].
+    pub fn new(name: impl Into<Bytes>) -> Result<Self, Misuse> {
+        let name = name.into();
+        let text = core::str::from_utf8(&name).map_err(|_| Misuse::Text)?;
+        if text.is_empty() || text.len() > Self::BYTES_MAX || text.chars().any(is_unprintable) {
+            return Err(Misuse::Text);
+        }
+        Ok(Self(name))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        core::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// The bytes.
+    pub const fn as_bytes(&self) -> &Bytes {
+        &self.0
+    }
+}
+
+impl fmt::Display for Payee {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Payee {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Payee({self})")
+    }
+}
+
+/// What a code carries beside identifier and challenge, and what the reply is bound to.
+///
+/// The base profile of the described system carries nothing: then the reply binds amount 0, currency `XXX`, an empty payee
+/// and expiry 0 (spec: default wire form).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// Amount and payee.
+    pub price: Option<Price>,
+    /// When the challenge expires, in seconds since the Unix epoch: valid before it, refused at it.
+    pub expires_s: Option<u64>,
+}
+
+/// How much, and to whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Price {
+    /// A positive amount.
+    pub amount: Amount,
+    /// Who is paid.
+    pub payee: Payee,
+}
+
+/// A random number that is to be answered: 128 bits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Challenge(pub [u8; 16]);
+
+impl fmt::Debug for Challenge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Challenge(")?;
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        f.write_str(")")
+    }
+}
+
+pub(crate) fn is_identifier(id: &[u8]) -> bool {
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"._:-".contains(byte);
+    (1..=Uid::BYTES_MAX).contains(&id.len()) && id.iter().all(allowed)
+}
+
+/// Control characters and the marks that reorder text: a payee's name must read the way it is stored.
+fn is_unprintable(c: char) -> bool {
+    let reorders = matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || reorders || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identifiers_are_plain() {
+        for bad in ["", "a b", "a/b", "é", "a\0"] {
+            assert_eq!(Uid::new(bad), Err(Misuse::Identifier));
+        }
+        assert!(Uid::new("ORDER-0001").is_ok());
+        assert_eq!(Uid::new(alloc::vec![b'a'; 65]), Err(Misuse::Identifier));
+    }
+
+    #[test]
+    fn payees_read_the_way_they_are_stored() {
+        for bad in ["", "a\nb", "a\u{202E}b", "\u{2066}x"] {
+            assert_eq!(Payee::new(bad), Err(Misuse::Text));
+        }
+        assert_eq!(Payee::new("最佳运输").unwrap().as_str(), "最佳运输");
+    }
+}
