@@ -33,6 +33,7 @@ pub use key::Key;
 pub use otp::{hotp, hotp_verify, totp, totp_verify};
 pub use suite::{Format, Hash, SESSION_MAX_BYTES, Suite, TimeStep};
 
+use input::Message;
 use subtle::{Choice, ConditionallySelectable};
 
 impl Suite {
@@ -45,8 +46,7 @@ impl Suite {
         if key.hash() != self.hash() {
             return Err(OcraError::KeyHash);
         }
-        let tag = key.mac(|write| self.write_message(input, write))?;
-        truncate(tag.as_bytes(), self.digits())
+        key.code(self.digits(), &Message { suite: self, input })
     }
 
     /// Whether `typed` answers `input`, compared in constant time.

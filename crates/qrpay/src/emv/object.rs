@@ -60,7 +60,10 @@ impl<'a> Iterator for Objects<'a> {
     type Item = Object<'a>;
 
     fn next(&mut self) -> Option<Object<'a>> {
-        self.walk.step().and_then(Result::ok)
+        match self.walk.step()? {
+            Ok(object) => Some(object),
+            Err(_) => None,
+        }
     }
 }
 
@@ -125,7 +128,7 @@ impl<'a> Walk<'a> {
 fn end_of(text: &str, start: usize, chars: usize) -> Option<usize> {
     // The common case: plain ASCII, where characters are bytes.
     if let Some(plain) = text.as_bytes().get(start..start + chars)
-        && plain.is_ascii()
+        && is_plain(plain)
     {
         return Some(start + chars);
     }
@@ -136,6 +139,15 @@ fn end_of(text: &str, start: usize, chars: usize) -> Option<usize> {
     Some(text.len() - rest.as_str().len())
 }
 
+/// Whether all bytes are ASCII; made for values of a few bytes, which most are.
+#[inline]
+fn is_plain(bytes: &[u8]) -> bool {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let high = words.iter().fold(0, |high, word| high | u64::from_ne_bytes(*word));
+    let tail = rest.iter().fold(0, |high, byte| high | byte);
+    high & 0x8080_8080_8080_8080 == 0 && tail < 0x80
+}
+
 /// Two ASCII digits as a number.
 #[inline]
 pub(super) fn pair(tens: u8, ones: u8) -> Option<u8> {
@@ -144,18 +156,32 @@ pub(super) fn pair(tens: u8, ones: u8) -> Option<u8> {
 
 /// Checks that `text` is a template: objects that exactly fill it, no id twice, none empty.
 pub(super) fn check_nested(path: Path, text: &str) -> Result<(), EmvError> {
+    each_nested(path, text, |_| Ok(())).map(|_| ())
+}
+
+/// As [`check_nested`], and each object as `check` says; gives the ids that are there.
+#[inline]
+pub(super) fn each_nested(
+    path: Path,
+    text: &str,
+    mut check: impl FnMut(Object<'_>) -> Result<(), EmvError>,
+) -> Result<Seen, EmvError> {
     let mut walk = Walk::new(text);
     let mut seen = Seen::default();
     while let Some(step) = walk.step() {
-        let object = step.map_err(|fault| match fault {
-            Fault::Empty { id, .. } => EmvError::Empty { path: path.child(id) },
-            Fault::Header { .. } | Fault::PastEnd { .. } => EmvError::TemplateBroken { path },
-        })?;
+        let object = match step {
+            Ok(object) => object,
+            Err(Fault::Empty { id, .. }) => {
+                return Err(EmvError::Empty { path: path.child(id) });
+            }
+            Err(_) => return Err(EmvError::TemplateBroken { path }),
+        };
         if !seen.insert(object.id) {
             return Err(EmvError::Duplicate { path: path.child(object.id) });
         }
+        check(object)?;
     }
-    Ok(())
+    Ok(seen)
 }
 
 /// Which ids were met so far.

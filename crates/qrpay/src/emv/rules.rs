@@ -2,7 +2,7 @@
 
 use super::amount::{AMOUNT_MAX_CHARS, is_decimal, is_zero};
 use super::error::{EmvError, Path};
-use super::object::{Objects, Seen, check_nested};
+use super::object::{Seen, check_nested, each_nested};
 
 /// Checks the value of one root object on its own.
 pub(super) fn check_field(id: u8, value: &str) -> Result<(), EmvError> {
@@ -52,7 +52,19 @@ pub(super) fn check_whole(seen: &Seen, tip: Option<&str>) -> Result<(), EmvError
 /// Refuses characters that could hide what a payer reads: controls, invisible ones, and those
 /// that change the direction of text. Gives the byte offset of the first.
 pub(super) fn forbidden_character(text: &str) -> Option<usize> {
-    if text.bytes().all(|byte| matches!(byte, 0x20..=0x7E)) {
+    // One pass without branches, for most texts have nothing to look at: apart from ASCII controls
+    // all forbidden characters begin with one of five bytes.
+    let suspect = text.bytes().fold(false, |suspect, byte| {
+        suspect
+            | (byte < 0x20)
+            | (byte == 0x7F)
+            | (byte == 0xC2)
+            | (byte == 0xD8)
+            | (byte == 0xE1)
+            | (byte == 0xE2)
+            | (byte == 0xEF)
+    });
+    if !suspect {
         return None;
     }
     text.char_indices().find(|&(_, char)| is_forbidden(char)).map(|(at, _)| at)
@@ -67,47 +79,41 @@ fn is_forbidden(char: char) -> bool {
 }
 
 fn check_additional(path: Path, value: &str) -> Result<(), EmvError> {
-    check_nested(path, value)?;
-    for object in Objects::of(value) {
+    each_nested(path, value, |object| {
         let path = path.child(object.id);
         match object.id {
-            1..=8 => check_chars(path, object.value, 25)?,
+            1..=8 => check_chars(path, object.value, 25),
             9 => {
                 let mut seen = Seen::default();
-                let asked = object.value.bytes();
-                demand(asked.clone().all(|b| b"AME".contains(&b) && seen.insert(b)), path)?;
+                let mut asked = object.value.bytes();
+                demand(asked.all(|byte| b"AME".contains(&byte) && seen.insert(byte)), path)
             }
-            10 => check_chars(path, object.value, 20)?,
-            11 => demand(object.value.chars().count() == 3, path)?,
-            50..=99 if object.value.starts_with("00") => check_nested(path, object.value)?,
-            _ => {}
+            10 => check_chars(path, object.value, 20),
+            11 => demand(object.value.chars().count() == 3, path),
+            50..=99 if object.value.starts_with("00") => check_nested(path, object.value),
+            _ => Ok(()),
         }
-    }
-    Ok(())
+    })
+    .map(|_| ())
 }
 
 fn check_language(path: Path, value: &str) -> Result<(), EmvError> {
-    check_nested(path, value)?;
-    let mut seen = Seen::default();
-    for object in Objects::of(value) {
+    let seen = each_nested(path, value, |object| {
         let path = path.child(object.id);
-        seen.insert(object.id);
         match object.id {
-            0 => demand(
-                object.value.len() == 2 && object.value.bytes().all(|b| b.is_ascii_alphabetic()),
-                path,
-            )?,
-            1 => check_chars(path, object.value, 25)?,
-            2 => check_chars(path, object.value, 15)?,
-            _ => {}
+            0 => {
+                let letters = object.value.bytes().all(|byte| byte.is_ascii_alphabetic());
+                demand(object.value.len() == 2 && letters, path)
+            }
+            1 => check_chars(path, object.value, 25),
+            2 => check_chars(path, object.value, 15),
+            _ => Ok(()),
         }
+    })?;
+    match [0, 1].into_iter().find(|&id| !seen.contains(id)) {
+        Some(id) => Err(EmvError::Missing { path: path.child(id) }),
+        None => Ok(()),
     }
-    for id in [0, 1] {
-        if !seen.contains(id) {
-            return Err(EmvError::Missing { path: path.child(id) });
-        }
-    }
-    Ok(())
 }
 
 fn check_chars(path: Path, value: &str, limit: u8) -> Result<(), EmvError> {

@@ -33,13 +33,11 @@ impl Code {
         if typed.len() != usize::from(self.len) {
             return Choice::from(0);
         }
-        let mut folded = [0; CODE_MAX_CHARS];
-        for (to, from) in folded.iter_mut().zip(typed.bytes()) {
-            *to = from.to_ascii_lowercase();
-        }
-        let same = folded.get(..typed.len()).unwrap_or_default().ct_eq(self.as_bytes());
-        folded.zeroize();
-        same
+        let difference = typed
+            .bytes()
+            .zip(self.as_bytes())
+            .fold(0, |difference, (typed, own)| difference | (typed.to_ascii_lowercase() ^ own));
+        difference.ct_eq(&0)
     }
 
     fn as_bytes(&self) -> &[u8] {

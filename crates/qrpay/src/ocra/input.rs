@@ -6,7 +6,8 @@ use core::fmt;
 use zeroize::Zeroizing;
 
 use super::error::{Field, OcraError};
-use super::suite::{Format, Suite};
+use super::key::Feed;
+use super::suite::{Format, Hash, Suite};
 
 /// The inputs of one code. Has to hold exactly what the suite names.
 ///
@@ -91,6 +92,10 @@ impl<'a> Question<'a> {
         self.first.bytes().chain(self.second.unwrap_or_default().bytes())
     }
 
+    fn all(self, mut fits: impl FnMut(u8) -> bool) -> bool {
+        self.first.bytes().all(&mut fits) && self.second.unwrap_or_default().bytes().all(fits)
+    }
+
     fn len(self) -> usize {
         self.first.len() + self.second.unwrap_or_default().len()
     }
@@ -146,7 +151,7 @@ impl Suite {
     /// `InputMissing`, `InputUnexpected`, and what is wrong with the inputs given.
     pub fn message(&self, input: &DataInput<'_>) -> Result<Zeroizing<Vec<u8>>, OcraError> {
         let mut message = Zeroizing::new(Vec::with_capacity(self.message_bytes()));
-        self.write_message(input, |bytes| message.extend_from_slice(bytes))?;
+        Message { suite: self, input }.feed(|bytes| message.extend_from_slice(bytes))?;
         Ok(message)
     }
 
@@ -156,35 +161,85 @@ impl Suite {
             + 1
             + if self.has_counter() { 8 } else { 0 }
             + QUESTION_BYTES
-            + self.pin().map_or(0, super::Hash::output_bytes)
+            + self.pin().map_or(0, Hash::output_bytes)
             + self.session_bytes().map_or(0, usize::from)
             + if self.step().is_some() { 8 } else { 0 }
     }
 
-    /// Gives the message piece by piece to `write`, which is not called before the input was
-    /// found to be in order.
-    pub(super) fn write_message(
-        &self,
-        input: &DataInput<'_>,
-        mut write: impl FnMut(&[u8]),
-    ) -> Result<(), OcraError> {
-        let counter = matched(self.has_counter(), input.counter, Field::Counter)?;
-        let pin_hash = matched(self.pin().is_some(), input.pin_hash, Field::Pin)?;
-        let session = matched(self.session_bytes().is_some(), input.session, Field::Session)?;
-        let time_steps = matched(self.step().is_some(), input.time_steps, Field::Time)?;
-        if pin_hash.map(<[u8]>::len) != self.pin().map(super::Hash::output_bytes) {
+    /// The question as the 128 bytes that it takes in a message, filled with zeros on the right.
+    fn question_bytes(&self, question: Question<'_>) -> Result<[u8; QUESTION_BYTES], OcraError> {
+        let allowed = 1..=usize::from(self.question_chars());
+        let lengths = [Some(question.first), question.second];
+        if !lengths.iter().flatten().all(|part| allowed.contains(&part.len())) {
+            return Err(OcraError::QuestionLength);
+        }
+        let fits = match self.format() {
+            Format::Alphanumeric => question.all(|byte| byte.is_ascii_alphanumeric()),
+            Format::Numeric => question.all(|byte| byte.is_ascii_digit()),
+            Format::Hexadecimal => question.all(|byte| byte.is_ascii_hexdigit()),
+        };
+        if !fits {
+            return Err(OcraError::QuestionFormat);
+        }
+        let mut bytes = [0; QUESTION_BYTES];
+        match self.format() {
+            Format::Alphanumeric => {
+                for (byte, char) in bytes.iter_mut().zip(question.chars()) {
+                    *byte = char;
+                }
+            }
+            // Below 10^19, so in nearly all cases, a machine word holds the number.
+            Format::Numeric if question.len() <= 19 => {
+                let number = question
+                    .chars()
+                    .fold(0u64, |number, digit| number * 10 + u64::from(digit - b'0'));
+                let leading = number.leading_zeros() / 4 * 4;
+                if let Some(head) = bytes.first_chunk_mut() {
+                    *head = number.checked_shl(leading).unwrap_or(0).to_be_bytes();
+                }
+            }
+            Format::Numeric => write_number(&mut bytes, question.chars()),
+            Format::Hexadecimal => {
+                write_nibbles(
+                    &mut bytes,
+                    question.chars().map(|char| match char {
+                        b'0'..=b'9' => char - b'0',
+                        _ => (char | 0x20) - b'a' + 10,
+                    }),
+                );
+            }
+        }
+        Ok(bytes)
+    }
+}
+
+/// The message of a suite and its inputs.
+pub(super) struct Message<'a> {
+    pub(super) suite: &'a Suite,
+    pub(super) input: &'a DataInput<'a>,
+}
+
+impl Feed for Message<'_> {
+    /// `write` is not called before the input was found to be in order.
+    #[inline]
+    fn feed(&self, mut write: impl FnMut(&[u8])) -> Result<(), OcraError> {
+        let Self { suite, input } = self;
+        let counter = matched(suite.has_counter(), input.counter, Field::Counter)?;
+        let pin_hash = matched(suite.pin().is_some(), input.pin_hash, Field::Pin)?;
+        let session = matched(suite.session_bytes().is_some(), input.session, Field::Session)?;
+        let time_steps = matched(suite.step().is_some(), input.time_steps, Field::Time)?;
+        if pin_hash.map(<[u8]>::len) != suite.pin().map(Hash::output_bytes) {
             return Err(OcraError::PinLength);
         }
-        let fill = match (session, self.session_bytes()) {
+        let fill = match (session, suite.session_bytes()) {
             (Some(session), Some(bytes)) => {
                 usize::from(bytes).checked_sub(session.len()).ok_or(OcraError::SessionLength)?
             }
             _ => 0,
         };
-        let question = self.question_bytes(input.question)?;
+        let question = suite.question_bytes(input.question)?;
 
-        write(self.as_str().as_bytes());
-        write(&[0]);
+        write(suite.with_zero());
         if let Some(counter) = counter {
             write(&counter.to_be_bytes());
         }
@@ -202,42 +257,6 @@ impl Suite {
             write(&time_steps.to_be_bytes());
         }
         Ok(())
-    }
-
-    /// The question as the 128 bytes that it takes in a message, filled with zeros on the right.
-    fn question_bytes(&self, question: Question<'_>) -> Result<[u8; QUESTION_BYTES], OcraError> {
-        let allowed = 1..=usize::from(self.question_chars());
-        let lengths = [Some(question.first), question.second];
-        if !lengths.iter().flatten().all(|part| allowed.contains(&part.len())) {
-            return Err(OcraError::QuestionLength);
-        }
-        let fits: fn(u8) -> bool = match self.format() {
-            Format::Alphanumeric => |byte| byte.is_ascii_alphanumeric(),
-            Format::Numeric => |byte| byte.is_ascii_digit(),
-            Format::Hexadecimal => |byte| byte.is_ascii_hexdigit(),
-        };
-        if !question.chars().all(fits) {
-            return Err(OcraError::QuestionFormat);
-        }
-        let mut bytes = [0; QUESTION_BYTES];
-        match self.format() {
-            Format::Alphanumeric => {
-                for (byte, char) in bytes.iter_mut().zip(question.chars()) {
-                    *byte = char;
-                }
-            }
-            Format::Numeric => write_number(&mut bytes, question.chars()),
-            Format::Hexadecimal => {
-                write_nibbles(
-                    &mut bytes,
-                    question.chars().map(|char| match char {
-                        b'0'..=b'9' => char - b'0',
-                        _ => (char | 0x20) - b'a' + 10,
-                    }),
-                );
-            }
-        }
-        Ok(bytes)
     }
 }
 

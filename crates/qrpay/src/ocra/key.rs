@@ -7,6 +7,8 @@ use sha1::Sha1;
 use sha2::{Sha256, Sha512};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use super::code::{Code, truncate};
+use super::error::OcraError;
 use super::suite::Hash;
 
 /// A shared secret, prepared: the two blocks that every HMAC starts with are hashed once.
@@ -46,17 +48,20 @@ impl Key {
         }
     }
 
-    /// The HMAC of what `feed` writes.
-    pub(super) fn mac<E>(
-        &self,
-        feed: impl FnOnce(&mut dyn FnMut(&[u8])) -> Result<(), E>,
-    ) -> Result<Tag, E> {
+    /// The code of the HMAC of what `input` writes, `digits` as in [`truncate`].
+    pub(super) fn code(&self, digits: u8, input: &impl Feed) -> Result<Code, OcraError> {
         match &self.state {
-            State::Sha1(mac) => run(mac, feed),
-            State::Sha256(mac) => run(mac, feed),
-            State::Sha512(mac) => run(mac, feed),
+            State::Sha1(mac) => run(mac, digits, input),
+            State::Sha256(mac) => run(mac, digits, input),
+            State::Sha512(mac) => run(mac, digits, input),
         }
     }
+}
+
+/// What an HMAC is taken over, given piece by piece. A trait and not a closure, because each hash
+/// gets a copy of the code that is made for it.
+pub(super) trait Feed {
+    fn feed(&self, write: impl FnMut(&[u8])) -> Result<(), OcraError>;
 }
 
 impl fmt::Debug for Key {
@@ -68,39 +73,16 @@ impl fmt::Debug for Key {
 // The states wipe themselves: the `zeroize` features of the hash crates are on.
 impl ZeroizeOnDrop for Key {}
 
-/// An HMAC value, wiped on drop.
-pub(super) struct Tag {
-    bytes: [u8; 64],
-    len: usize,
-}
-
-impl Tag {
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
-    }
-}
-
-impl Drop for Tag {
-    fn drop(&mut self) {
-        self.bytes.zeroize();
-    }
-}
-
 #[expect(clippy::expect_used, reason = "the trait allows for MACs with keys of one length only")]
 fn prepare<M: KeyInit>(secret: &[u8]) -> M {
     M::new_from_slice(secret).expect("HMAC accepts keys of any length")
 }
 
-fn run<M: Mac + Clone, E>(
-    prepared: &M,
-    feed: impl FnOnce(&mut dyn FnMut(&[u8])) -> Result<(), E>,
-) -> Result<Tag, E> {
+fn run<M: Mac + Clone>(prepared: &M, digits: u8, input: &impl Feed) -> Result<Code, OcraError> {
     let mut mac = prepared.clone();
-    feed(&mut |bytes| mac.update(bytes))?;
-    let output = mac.finalize().into_bytes();
-    let mut tag = Tag { bytes: [0; 64], len: output.len() };
-    for (to, from) in tag.bytes.iter_mut().zip(&output) {
-        *to = *from;
-    }
-    Ok(tag)
+    input.feed(|bytes| mac.update(bytes))?;
+    let mut tag = mac.finalize().into_bytes();
+    let code = truncate(&tag, digits);
+    tag.as_mut_slice().zeroize();
+    code
 }

@@ -2,9 +2,9 @@
 
 use subtle::{Choice, ConditionallySelectable};
 
-use super::code::{Code, hotp_truncate};
+use super::code::Code;
 use super::error::OcraError;
-use super::key::Key;
+use super::key::{Feed, Key};
 use super::{WINDOW_MAX, Window};
 
 /// The HOTP code of a counter, 1 to 10 digits (RFC 4226 §5.3).
@@ -13,11 +13,10 @@ use super::{WINDOW_MAX, Window};
 ///
 /// `Digits`.
 pub fn hotp(key: &Key, counter: u64, digits: u8) -> Result<Code, OcraError> {
-    let tag = key.mac(|write| {
-        write(&counter.to_be_bytes());
-        Ok::<(), OcraError>(())
-    })?;
-    hotp_truncate(tag.as_bytes(), digits)
+    if digits == 0 {
+        return Err(OcraError::Digits);
+    }
+    key.code(digits, &Counter(counter))
 }
 
 /// Looks for `typed` among the codes of `counter` and the `ahead` counters after it (RFC 4226
@@ -64,6 +63,16 @@ pub fn totp_verify(
 ) -> Result<Option<u64>, OcraError> {
     let step = unix_s.checked_div(u64::from(step_s)).ok_or(OcraError::ZeroStep)?;
     search(step, window, |step| Ok(hotp(key, step, digits)?.choice(typed)))
+}
+
+/// The eight bytes that HOTP is over.
+struct Counter(u64);
+
+impl Feed for Counter {
+    fn feed(&self, mut write: impl FnMut(&[u8])) -> Result<(), OcraError> {
+        write(&self.0.to_be_bytes());
+        Ok(())
+    }
 }
 
 /// Tries all values of a window, also after one has fitted, so that the time taken does not say

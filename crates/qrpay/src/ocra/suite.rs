@@ -69,6 +69,11 @@ impl Suite {
         self.text.as_str()
     }
 
+    /// The suite string and a zero byte, as a message begins.
+    pub(super) fn with_zero(&self) -> &[u8] {
+        self.text.bytes.get(..=usize::from(self.text.len)).unwrap_or_default()
+    }
+
     /// The hash of the HMAC.
     pub fn hash(&self) -> Hash {
         self.hash
@@ -258,7 +263,7 @@ impl fmt::Display for TimeStep {
     }
 }
 
-/// The suite string itself, which is part of each message.
+/// The suite string itself, which is part of each message, with at least one zero byte after it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct SuiteText {
     bytes: [u8; SUITE_MAX_BYTES],
@@ -268,7 +273,10 @@ struct SuiteText {
 impl SuiteText {
     fn of(text: &str) -> Option<Self> {
         let mut bytes = [0; SUITE_MAX_BYTES];
-        bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+        let (head, tail) = bytes.split_at_mut_checked(text.len())?;
+        head.copy_from_slice(text.as_bytes());
+        // A zero byte ends it in each message.
+        tail.first()?;
         Some(Self { bytes, len: u8::try_from(text.len()).ok()? })
     }
 
