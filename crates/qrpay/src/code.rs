@@ -6,8 +6,7 @@
 use crate::{Challenge, Misuse, Payee, Price, Terms, Uid};
 use alloc::string::String;
 use alloc::vec::Vec;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use base64ct::{Base64UrlUnpadded, Encoding as _};
 use bytes::Bytes;
 use core::fmt;
 use port::wire::{Reader, Writer};
@@ -56,7 +55,8 @@ impl Code {
             return Err(CodeError::TooLong);
         }
         let body = text.strip_prefix(PREFIX).ok_or(CodeError::NotOurs)?;
-        let body = Bytes::from(BASE64.decode(body).map_err(|_| CodeError::Base64)?);
+        let body = Base64UrlUnpadded::decode_vec(body).map_err(|_| CodeError::Base64)?;
+        let body = Bytes::from(body);
         parse_body(&body)
     }
 
@@ -66,10 +66,7 @@ impl Code {
         if let Some(signature) = &self.signature {
             body.extend_from_slice(&signature.signature);
         }
-        let mut text = String::with_capacity(PREFIX.len() + body.len().div_ceil(3) * 4);
-        text.push_str(PREFIX);
-        BASE64.encode_string(&body, &mut text);
-        text
+        [PREFIX, &Base64UrlUnpadded::encode_string(&body)].concat()
     }
 
     /// The bytes that the issuer signs, for an issuer name and key number; sign them with a key of that issuer and hand
