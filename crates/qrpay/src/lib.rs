@@ -10,6 +10,7 @@ mod bind;
 mod binding;
 mod client;
 mod code;
+mod code_emv;
 pub mod emv;
 mod enrollment;
 mod error;
@@ -47,9 +48,7 @@ pub use purge::{Purge, PurgeTable, Purged};
 pub use redeem::{Accepted, Redeem};
 pub use refund::{Cancel, Refunded, Refunding};
 pub use refusal::Refusal;
-pub use reply::{
-    Credential, HmacReply, OcraReply, ReplyKey, ReplyScheme, SignatureReply,
-};
+pub use reply::{Credential, HmacReply, OcraReply, ReplyKey, ReplyScheme, SignatureReply};
 pub use request::{PaymentRequest, Reply, TypedCode};
 pub use server::{PaymentServer, ServerConfig, Verdict};
 pub use settle::{Lapse, Settle, Settled};
