@@ -15,9 +15,10 @@ use crate::workspace::{Package, Workspace};
 /// offline.
 ///
 /// The dependencies are vendored into target/package-check, the packages are unpacked beside them,
-/// and a consumer in a temporary folder uses them with and without default features. A second one,
-/// `no_std`, uses the pure crates on wasm32-unknown-unknown and thumbv7em-none-eabihf. The packages
-/// and a bill of materials (CycloneDX) are left in target/package.
+/// and a consumer in a temporary folder uses them with and without default features. Each pure crate
+/// has a second consumer, `no_std`, for wasm32-unknown-unknown and thumbv7em-none-eabihf; a target
+/// that rustup cannot add is skipped, and the summary says so. The packages and a bill of materials
+/// (CycloneDX) are left in target/package.
 #[derive(Args)]
 pub(crate) struct Pack {
     /// Leave the builds for other targets out
@@ -34,25 +35,32 @@ impl Pack {
         let site = Site::new(&workspace)?;
 
         let mut steps = Steps::new("package");
-        steps.run("pack", || pack(&packages));
-        steps.run("unpack", || site.unpack(&packages));
-        steps.run("vendor", || {
-            site.write_consumers(&packages)?;
-            site.vendor()
-        });
+        let prepared = steps.run("pack", || pack(&packages))
+            && steps.run("unpack", || site.unpack(&packages))
+            && steps.run("vendor", || {
+                site.write_consumers(&packages)?;
+                site.vendor()
+            });
+        if !prepared {
+            return steps.finish("nothing was built");
+        }
         steps.run("consumer with default features", || {
             site.build("consumer", &["--features", "defaults"])
         });
         steps.run("consumer without default features", || site.build("consumer", &[]));
         for target in TARGETS {
+            // alone, each crate has only the features that it asks for itself
+            let pure = packages.iter().filter(|p| p.is_pure());
             if self.host_only {
                 steps.skip(format!("pure crates for {target} (--host-only)"));
             } else if let Err(error) = provide_target(target) {
                 steps.skip(format!("pure crates for {target}: {error:#}"));
             } else {
-                steps.run(format!("pure crates for {target}"), || {
-                    site.build("bare", &["--target", target])
-                });
+                for package in pure {
+                    steps.run(format!("{} for {target}", package.name), || {
+                        site.build(&bare(package), &["--target", target])
+                    });
+                }
             }
         }
         steps.run("bill of materials", || {
@@ -76,6 +84,8 @@ struct Site {
     vendored: PathBuf,
     /// Kept between runs, so that the next one is quick.
     build: PathBuf,
+    /// A home for cargo, empty but for what cargo itself puts there.
+    home: PathBuf,
     /// The consumers' workspace: outside ours, or cargo would take it for a part.
     consumers: PathBuf,
 }
@@ -88,10 +98,11 @@ impl Site {
             unpacked: target.join("package-check/crates"),
             vendored: target.join("package-check/vendor"),
             build: target.join("package-check/target"),
+            home: target.join("package-check/home"),
             consumers: std::env::temp_dir()
                 .join(format!("interbank-consumer-{}", std::process::id())),
         };
-        for stale in [&site.unpacked, &site.vendored] {
+        for stale in [&site.unpacked, &site.vendored, &site.home] {
             if stale.exists() {
                 std::fs::remove_dir_all(stale)?;
             }
@@ -110,17 +121,20 @@ impl Site {
 
     fn write_consumers(&self, packages: &[&Package]) -> Result<()> {
         let libraries: Vec<_> = packages.iter().copied().filter(|p| p.has_library()).collect();
-        let pure: Vec<_> = libraries.iter().copied().filter(|p| p.is_pure()).collect();
         let write = |file: &str, text: &str| -> Result<()> {
             let file = self.consumers.join(file);
             std::fs::create_dir_all(file.parent().unwrap_or(&self.consumers))?;
             std::fs::write(&file, text).with_context(|| file.display().to_string())
         };
         write("Cargo.toml", &self.workspace_manifest(packages))?;
-        write("consumer/Cargo.toml", &manifest("consumer", &libraries))?;
-        write("consumer/src/main.rs", &program(&libraries))?;
-        write("bare/Cargo.toml", &manifest("bare", &pure))?;
-        write("bare/src/lib.rs", &format!("#![no_std]\n{}", uses(&pure)))?;
+        write("consumers/all/Cargo.toml", &manifest("consumer", &libraries))?;
+        write("consumers/all/src/main.rs", &program(&libraries))?;
+        for package in libraries.iter().copied().filter(|p| p.is_pure()) {
+            let name = bare(package);
+            write(&format!("consumers/{name}/Cargo.toml"), &manifest(&name, &[package]))?;
+            let library = format!("#![no_std]\n\n{}", uses(&[package]));
+            write(&format!("consumers/{name}/src/lib.rs"), &library)?;
+        }
         // the versions that we test with; cargo drops what the consumers do not need
         std::fs::copy("Cargo.lock", self.consumers.join("Cargo.lock"))?;
         Ok(())
@@ -128,7 +142,7 @@ impl Site {
 
     fn workspace_manifest(&self, packages: &[&Package]) -> String {
         let mut text = String::from(
-            "[workspace]\nresolver = \"3\"\nmembers = [\"consumer\", \"bare\"]\n\n[patch.crates-io]\n",
+            "[workspace]\nresolver = \"3\"\nmembers = [\"consumers/*\"]\n\n[patch.crates-io]\n",
         );
         for Package { name, version, .. } in packages {
             let path = self.unpacked.join(format!("{name}-{version}"));
@@ -138,13 +152,17 @@ impl Site {
     }
 
     fn vendor(&self) -> Result<()> {
-        let config = Program::cargo()
+        Program::cargo()
             .args(["vendor", "--quiet", "--versioned-dirs"])
             .arg(&self.vendored)
             .dir(&self.consumers)
-            .text()?;
+            .run()?;
         let dir = self.consumers.join(".cargo");
         std::fs::create_dir_all(&dir)?;
+        let config = format!(
+            "[source.crates-io]\nreplace-with = \"vendored\"\n\n[source.vendored]\ndirectory = {:?}\n",
+            self.vendored.display().to_string()
+        );
         std::fs::write(dir.join("config.toml"), config)?;
         Ok(())
     }
@@ -154,6 +172,8 @@ impl Site {
             .args(["build", "--offline", "--locked", "--package", package])
             .args(args)
             .env("CARGO_TARGET_DIR", &self.build)
+            // a home of its own, so that nothing comes from a cache that a user would not have
+            .env("CARGO_HOME", &self.home)
             .dir(&self.consumers)
             .run()
     }
@@ -177,6 +197,11 @@ fn pack(packages: &[&Package]) -> Result<()> {
         cargo = cargo.args(["--package", &package.name]);
     }
     cargo.run()
+}
+
+/// The consumer of one pure crate.
+fn bare(package: &Package) -> String {
+    format!("bare-{}", package.name)
 }
 
 /// Makes sure that the target's core library is installed, or says why that cannot be.

@@ -24,11 +24,12 @@ fn describe(graph: &Graph, lock: &Lock, roots: &[&str]) -> Result<Value> {
         graph.packages.iter().map(|package| (package.id.as_str(), package)).collect();
     let nodes: BTreeMap<&str, &Node> =
         graph.resolve.nodes.iter().map(|node| (node.id.as_str(), node)).collect();
-    let mut open: Vec<&str> = packages
+    let ours: Vec<&Package> = packages
         .values()
+        .copied()
         .filter(|p| p.source.is_none() && roots.contains(&p.name.as_str()))
-        .map(|p| p.id.as_str())
         .collect();
+    let mut open: Vec<&str> = ours.iter().map(|p| p.id.as_str()).collect();
     let mut contained = BTreeSet::new();
     while let Some(id) = open.pop() {
         if contained.insert(id) {
@@ -54,6 +55,8 @@ fn describe(graph: &Graph, lock: &Lock, roots: &[&str]) -> Result<Value> {
             .collect();
         dependencies.push(json!({ "ref": package.purl(), "dependsOn": needs }));
     }
+    let ours: BTreeSet<String> = ours.iter().map(|package| package.purl()).collect();
+    dependencies.push(json!({ "ref": FAMILY, "dependsOn": ours }));
     let by =
         |name: &'static str| move |a: &Value, b: &Value| a[name].as_str().cmp(&b[name].as_str());
     components.sort_by(by("bom-ref"));
@@ -65,7 +68,7 @@ fn describe(graph: &Graph, lock: &Lock, roots: &[&str]) -> Result<Value> {
         "specVersion": "1.5",
         "version": 1,
         "metadata": {
-            "component": { "type": "library", "bom-ref": "interbank-family", "name": "interbank-family" },
+            "component": { "type": "library", "bom-ref": FAMILY, "name": FAMILY },
         },
         "components": components,
         "dependencies": dependencies,
@@ -163,6 +166,9 @@ struct Locked {
     checksum: Option<String>,
 }
 
+/// The bill's own subject: all of our packages together.
+const FAMILY: &str = "interbank-family";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,6 +200,8 @@ mod tests {
         assert_eq!(components[0]["purl"], "pkg:cargo/bytes@1.0.0");
         assert_eq!(components[0]["licenses"][0]["expression"], "MIT OR Apache-2.0");
         assert_eq!(components[0]["hashes"][0]["content"], "ab");
-        assert_eq!(bill["dependencies"][1]["dependsOn"], json!(["pkg:cargo/bytes@1.0.0"]));
+        assert_eq!(bill["dependencies"][2]["dependsOn"], json!(["pkg:cargo/bytes@1.0.0"]));
+        assert_eq!(bill["dependencies"][0]["ref"], "interbank-family");
+        assert_eq!(bill["dependencies"][0]["dependsOn"], json!(["pkg:cargo/ours@0.1.0"]));
     }
 }

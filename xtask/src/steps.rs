@@ -18,8 +18,13 @@ impl Steps {
         Self { command, begun: Instant::now(), done: Vec::new(), skipped: Vec::new() }
     }
 
-    /// Runs one step; an error is shown at once and remembered for the end.
-    pub(crate) fn run(&mut self, name: impl Into<String>, step: impl FnOnce() -> Result<()>) {
+    /// Runs one step, and says whether it succeeded; an error is shown at once and remembered for
+    /// the end.
+    pub(crate) fn run(
+        &mut self,
+        name: impl Into<String>,
+        step: impl FnOnce() -> Result<()>,
+    ) -> bool {
         let name = name.into();
         println!("\n==> {name}");
         let begun = Instant::now();
@@ -30,6 +35,7 @@ impl Steps {
             Err(error) => println!("==> {name}: FAILED in {}\n    {error:#}", Elapsed(elapsed)),
         }
         self.done.push(Done { name, elapsed, ok: outcome.is_ok() });
+        outcome.is_ok()
     }
 
     /// Says that something was not done, now and in the summary: no silent gaps.
