@@ -53,14 +53,8 @@ impl Check {
         }
         steps.run("docs", || {
             Program::cargo()
-                .args([
-                    "doc",
-                    "--workspace",
-                    "--no-deps",
-                    "--all-features",
-                    "--document-private-items",
-                ])
-                .env("RUSTDOCFLAGS", "-D warnings --allow rustdoc::private-intra-doc-links")
+                .args(["doc", "--workspace", "--no-deps", "--all-features"])
+                .env("RUSTDOCFLAGS", "-D warnings")
                 .run()
         });
         if self.no_deny {

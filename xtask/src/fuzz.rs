@@ -11,9 +11,9 @@ use crate::workspace::Workspace;
 
 /// Runs the fuzz targets of fuzz/Cargo.toml with cargo-fuzz on the nightly toolchain.
 ///
-/// New inputs are kept in fuzz/corpus, which is not committed; fuzz/seeds/<TARGET>, where it
-/// exists, is read as well. A finding is left in fuzz/artifacts, and cargo-fuzz prints how to
-/// replay it.
+/// New inputs are kept in fuzz/corpus, which is not committed; fuzz/seeds, where it
+/// exists, has more in a folder per target. A finding is left in fuzz/artifacts, and cargo-fuzz
+/// prints how to replay it.
 #[derive(Args)]
 pub(crate) struct Fuzz {
     /// The target to run; without it, all of them

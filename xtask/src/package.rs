@@ -15,10 +15,10 @@ use crate::workspace::{Package, Workspace};
 /// offline.
 ///
 /// The dependencies are vendored into target/package-check, the packages are unpacked beside them,
-/// and a consumer in a temporary folder uses them with and without default features. Each pure crate
-/// has a second consumer, `no_std`, for wasm32-unknown-unknown and thumbv7em-none-eabihf; a target
-/// that rustup cannot add is skipped, and the summary says so. The packages and a bill of materials
-/// (CycloneDX) are left in target/package.
+/// and a consumer in a temporary folder uses them with and without default features. Each pure
+/// crate has a second consumer, `no_std`, for wasm32-unknown-unknown and thumbv7em-none-eabihf; a
+/// target that rustup cannot add is skipped, and the summary says so. The packages and a bill of
+/// materials (CycloneDX) are left in target/package.
 #[derive(Args)]
 pub(crate) struct Pack {
     /// Leave the builds for other targets out

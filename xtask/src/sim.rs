@@ -35,14 +35,19 @@ pub(crate) struct Sim {
 impl Sim {
     pub(crate) fn run(self) -> Result<()> {
         let workspace = Workspace::load()?;
-        let mut packages: Vec<_> =
-            workspace.packages.iter().filter(|p| has_simulation(p)).collect();
-        if let Some(name) = &self.package {
-            let wanted = workspace.find(name)?;
-            packages.retain(|package| package.id == wanted.id);
+        let packages: Vec<_> = match &self.package {
+            Some(name) => vec![workspace.find(name)?],
+            None => workspace.packages.iter().filter(|p| has_simulation(p)).collect(),
+        };
+        if !packages.iter().any(|p| has_simulation(p)) {
+            bail!("no package here has a test target named `{TARGET}`");
         }
+        let selection: Vec<_> =
+            packages.iter().flat_map(|p| ["--package", p.name.as_str()]).collect();
         if self.ci {
-            return run_short(&packages);
+            run_short(&selection)?;
+            println!("xtask sim: ok: {SHORT} schedules in each of {} packages", packages.len());
+            return Ok(());
         }
         let until = self.minutes.map(|minutes| Instant::now() + Duration::from_secs(60 * minutes));
         let mut seed = match self.seed {
@@ -51,7 +56,7 @@ impl Sim {
         };
         let mut rounds = 0_u64;
         loop {
-            simulate(&packages, seed, self.schedules, Profile::Release)?;
+            simulate(&selection, seed, self.schedules, Profile::Release)?;
             rounds += 1;
             if until.is_none_or(|until| Instant::now() >= until) {
                 break;
@@ -67,9 +72,10 @@ impl Sim {
     }
 }
 
-/// The bounded simulation of a test run, on the build that the tests have made.
-pub(crate) fn run_short(packages: &[&Package]) -> Result<()> {
-    simulate(packages, CI_SEED, SHORT, Profile::Dev)
+/// The bounded simulation of a test run: with the selection that the tests had, it uses their
+/// build.
+pub(crate) fn run_short(selection: &[&str]) -> Result<()> {
+    simulate(selection, CI_SEED, SHORT, Profile::Dev)
 }
 
 /// Whether a package has simulations.
@@ -83,28 +89,21 @@ enum Profile {
     Release,
 }
 
-fn simulate(packages: &[&Package], seed: u64, schedules: u64, profile: Profile) -> Result<()> {
-    if packages.is_empty() {
-        bail!("no package here has a test target named `{TARGET}`");
-    }
+fn simulate(selection: &[&str], seed: u64, schedules: u64, profile: Profile) -> Result<()> {
     println!("    seed {seed}, {schedules} schedules");
-    for package in packages {
-        let mut cargo = Program::cargo()
-            .arg("test")
-            .args(["--all-features", "--package", &package.name, "--test", TARGET])
-            .env("INTERBANK_SIM_SEED", seed.to_string())
-            .env("INTERBANK_SIM_SCHEDULES", schedules.to_string());
-        if profile == Profile::Release {
-            cargo = cargo.arg("--release");
-        }
-        cargo.args(["--", "--nocapture", "--include-ignored"]).run().with_context(|| {
-            format!(
-                "{}: seed {seed} breaks an invariant; replay it with\n  cargo xtask sim --seed {seed} --schedules {schedules} --package {}\n",
-                package.name, package.name
-            )
-        })?;
+    let mut cargo = Program::cargo()
+        .args(["test", "--all-features", "--no-fail-fast", "--test", TARGET])
+        .args(selection)
+        .env("INTERBANK_SIM_SEED", seed.to_string())
+        .env("INTERBANK_SIM_SCHEDULES", schedules.to_string());
+    if profile == Profile::Release {
+        cargo = cargo.arg("--release");
     }
-    Ok(())
+    cargo.args(["--", "--nocapture", "--include-ignored"]).run().with_context(|| {
+        format!(
+            "seed {seed} did not pass; replay it with\n  cargo xtask sim --seed {seed} --schedules {schedules}\n"
+        )
+    })
 }
 
 /// A seed that differs from run to run; what makes a run repeatable is that it is shown.

@@ -58,8 +58,9 @@ impl Steps {
         let failed: Vec<_> = self.done.iter().filter(|d| !d.ok).map(|d| d.name.as_str()).collect();
         let separator = if detail.is_empty() { "" } else { ", " };
         let rest = format!(
-            "{} steps{separator}{detail}, {}",
+            "{} step{}{separator}{detail}, {}",
             self.done.len(),
+            if self.done.len() == 1 { "" } else { "s" },
             Elapsed(self.begun.elapsed())
         );
         if !failed.is_empty() {

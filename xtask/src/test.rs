@@ -161,13 +161,11 @@ fn demos(run: &mut Run<'_>) -> Result<()> {
 }
 
 fn simulation(run: &mut Run<'_>) -> Result<()> {
-    let simulated: Vec<_> =
-        run.packages.iter().copied().filter(|p| sim::has_simulation(p)).collect();
-    if simulated.is_empty() && run.packages.len() < run.workspace.packages.len() {
+    if !run.packages.iter().any(|package| sim::has_simulation(package)) {
         println!("    none in these packages");
         return Ok(());
     }
-    sim::run_short(&simulated)
+    sim::run_short(&run.selection())
 }
 
 /// Builds the programs of one kind as `cargo test` just did, so that nothing is built twice, and

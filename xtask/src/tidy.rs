@@ -81,5 +81,5 @@ fn none(faults: Vec<String>) -> Result<()> {
     if faults.is_empty() {
         return Ok(());
     }
-    bail!("{} faults\n    {}", faults.len(), faults.join("\n    "))
+    bail!("faults: {}\n    {}", faults.len(), faults.join("\n    "))
 }
