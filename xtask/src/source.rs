@@ -189,6 +189,10 @@ impl Signs {
                             self.asserts |= method && REFUSALS.contains(&word.as_str());
                             self.calls.insert(word);
                         }
+                        // handed over, to be called by somebody else
+                        _ if !method && rest.first().is_none_or(|next| is_punct(next, ',')) => {
+                            self.calls.insert(word);
+                        }
                         _ => {}
                     }
                 }
@@ -307,14 +311,21 @@ mod tests {
             #[test] fn direct() { check(1); }
             #[test] fn generic() { check::<Vec<u8>>(1); }
             #[test] fn far() { outer(); }
-            #[test] fn none() { quiet(); foreign(); }
+            #[test] fn handed_over() { for_all(0..9, &check); }
+            #[test] fn none() { quiet(); foreign(); let check = 1; }
             fn outer() { inner() }
             fn inner() { check(2) }
             fn quiet() {}
             fn check<T>(x: T) { assert!(x > 0) }
         ";
         let flags: Vec<_> = tests_of(text).into_iter().map(|t| (t.0, t.1)).collect();
-        let expected = [("direct", true), ("generic", true), ("far", true), ("none", false)];
+        let expected = [
+            ("direct", true),
+            ("generic", true),
+            ("far", true),
+            ("handed_over", true),
+            ("none", false),
+        ];
         assert_eq!(flags, expected.map(|(name, flag)| (name.to_owned(), flag)));
     }
 
