@@ -56,7 +56,7 @@ fn judge(functions: Vec<Function>) -> Vec<TestFn> {
         .filter(|f| f.asserts)
         .map(|f| (neighbourhood(&f.file), f.name.clone()))
         .collect();
-    // a helper may call a helper: repeat until nothing is added
+    // a called function may call another: repeat until nothing is added
     loop {
         let before = asserting.len();
         for function in &functions {
@@ -80,7 +80,7 @@ fn judge(functions: Vec<Function>) -> Vec<TestFn> {
         .collect()
 }
 
-/// Where the helpers of a file's tests are looked up: the file, or all of its `tests/` folder,
+/// Where the functions that a file's tests call are looked up: the file, or all of its `tests/` folder,
 /// whose modules share them.
 fn neighbourhood(file: &Path) -> PathBuf {
     let tests = file.ancestors().skip(1).find(|dir| dir.ends_with("tests"));
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn helpers_of_the_file_count_also_through_each_other() {
+    fn called_functions_of_the_file_count_also_through_each_other() {
         let text = "
             #[test] fn direct() { check(1); }
             #[test] fn generic() { check::<Vec<u8>>(1); }
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn helpers_are_shared_in_a_tests_folder_but_not_beyond() {
+    fn called_functions_are_shared_in_a_tests_folder_but_not_beyond() {
         let mut functions = functions_in(
             Path::new("crates/x/tests/sim/world.rs"),
             "pub fn explore() { assert!(ok()) }",
