@@ -29,6 +29,7 @@ mod reply;
 mod request;
 mod server;
 mod settle;
+#[cfg(feature = "std")]
 pub mod symbol;
 mod table;
 mod terms;
