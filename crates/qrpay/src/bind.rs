@@ -38,7 +38,7 @@ impl PaymentServer {
         Ok(Bind {
             setup: self.setup.clone(),
             now,
-            entropy: *entropy,
+            entropy: Secret::new(*entropy),
             account,
             device,
             number,
@@ -132,7 +132,7 @@ impl Enrolled {
 pub struct Bind {
     setup: Arc<Setup>,
     now: Time,
-    entropy: [u8; 32],
+    entropy: Secret<32>,
     account: AccountRef,
     device: DeviceId,
     number: u8,
@@ -192,7 +192,7 @@ impl Decision for Bind {
             key: wrapping,
             context: BoundKey::wrap_context(&self.account, &self.device, self.number),
             secret: SecretBytes::new(secret.expose().to_vec()),
-            entropy: self.entropy,
+            entropy: *self.entropy.expose(),
         });
         Ask {
             rows: ReadSet::points(rows.into_iter().collect::<Vec<_>>()),
