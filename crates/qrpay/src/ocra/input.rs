@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::error::{Field, OcraError};
 use super::key::Feed;
-use super::suite::{Format, Hash, Suite};
+use super::suite::{Format, Hash, SUITE_MAX_BYTES, Suite};
 
 /// The inputs of one code. Has to hold exactly what the suite names.
 ///
@@ -239,11 +239,14 @@ impl Feed for Message<'_> {
         };
         let question = suite.question_bytes(input.question)?;
 
-        write(suite.with_zero());
+        // One large piece costs an HMAC less than three small ones.
+        let mut head = Head { bytes: [0; HEAD_BYTES], len: 0 };
+        head.push(suite.with_zero());
         if let Some(counter) = counter {
-            write(&counter.to_be_bytes());
+            head.push(&counter.to_be_bytes());
         }
-        write(&question);
+        head.push(&question);
+        write(head.bytes.get(..head.len).unwrap_or_default());
         if let Some(pin_hash) = pin_hash {
             write(pin_hash);
         }
@@ -257,6 +260,22 @@ impl Feed for Message<'_> {
             write(&time_steps.to_be_bytes());
         }
         Ok(())
+    }
+}
+
+/// The first part of a message: suite, counter and question.
+struct Head {
+    bytes: [u8; HEAD_BYTES],
+    len: usize,
+}
+
+impl Head {
+    fn push(&mut self, piece: &[u8]) {
+        let end = self.len + piece.len();
+        if let Some(place) = self.bytes.get_mut(self.len..end) {
+            place.copy_from_slice(piece);
+            self.len = end;
+        }
     }
 }
 
@@ -304,6 +323,9 @@ fn write_nibbles(bytes: &mut [u8; QUESTION_BYTES], nibbles: impl Iterator<Item =
 
 /// What the question takes in a message, in bytes.
 const QUESTION_BYTES: usize = 128;
+
+/// The longest suite with its zero byte, a counter and a question.
+const HEAD_BYTES: usize = SUITE_MAX_BYTES + 8 + QUESTION_BYTES;
 
 /// Words of 32 bits: two questions of 64 digits are below 2^426.
 const NUMBER_WORDS: usize = 14;
