@@ -174,7 +174,7 @@ fn every_single_bit_flip_is_refused() {
 
 #[test]
 fn lengths_count_characters_and_the_crc_counts_bytes() {
-    let base = "0002010202ab52040000530398658022BR".replace("58022BR", "5802BR");
+    let base = "0002010202ab5204000053039865802BR";
     for (name, chars) in [("João Açaí", 9), ("北京最佳运输", 6), ("Café & Filhos", 13)] {
         let text = seal(&format!("{base}59{chars:02}{name}6002SP"));
         let payload = Payload::parse(&text).unwrap();
@@ -232,9 +232,7 @@ fn latin_1_bytes_are_understood_but_not_paid() {
 
 #[test]
 fn a_plain_account_value_is_kept_and_noted() {
-    let text = seal(
-        "00020126081234567852040000530398658022BR5901N6001C".replace("58022BR", "5802BR").as_str(),
-    );
+    let text = seal("0002012608123456785204000053039865802BR5901N6001C");
     let payload = Payload::parse(&text).unwrap();
     assert_eq!(payload.accounts().map(|a| a.value).collect::<Vec<_>>(), ["12345678"]);
     assert_eq!(codes(&diagnose(text.as_bytes())), [2160]);
@@ -459,8 +457,7 @@ fn schemes_are_named() {
     let base = |account: &str, country: &str| {
         seal(&format!("000201{account}52040000530398658{:02}{country}5901N6001C", country.len()))
     };
-    let khqr =
-        base("29160012shop@aclbank", "KH").replace("29160012shop@aclbank", "29160012shop@aclbank");
+    let khqr = base("29160012shop@aclbank", "KH");
     for (text, scheme) in [
         ("QP1.AAAA", Scheme::Compact),
         (khqr.as_str(), Scheme::Khqr),
