@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn follows_daylight_saving() {
         // 2024-03-10 06:59:59Z is 01:59:59 EST; one second later it is 03:00:00 EDT.
-        let before = new_york().local(Time::from_s(1_710_053_999 + 0));
+        let before = new_york().local(Time::from_s(1_710_053_999));
         let after = new_york().local(Time::from_s(1_710_054_000));
         assert_eq!((before.hour, before.minute, before.offset_s), (1, 59, -18_000));
         assert_eq!((after.hour, after.minute, after.offset_s), (3, 0, -14_400));
