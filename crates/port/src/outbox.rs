@@ -326,7 +326,7 @@ impl fmt::Debug for Entry {
 pub struct Answer {
     /// The entry's idempotency key, echoed.
     pub idempotency: [u8; 32],
-    /// What the peer has to say; empty for a plain acknowledgement.
+    /// What the peer has to say, at most 32 KiB; empty for a plain acknowledgement.
     pub content: Bytes,
 }
 
@@ -336,6 +336,9 @@ impl Answer {
     /// # Errors
     /// [`WireError::TooLong`].
     pub fn encode(&self, to: &mut Vec<u8>) -> Result<(), WireError> {
+        if self.content.len() > Entry::CONTENT_BYTES_MAX {
+            return Err(WireError::TooLong);
+        }
         Writer::new(to, 1).fixed(&self.idempotency).lp32(&self.content)?;
         Ok(())
     }
