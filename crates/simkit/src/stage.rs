@@ -130,7 +130,7 @@ impl<'w, V: Send + 'w> Stage<'w, V> {
         F: Future<Output = V> + 'w,
     {
         let gate = Gate::new(self.store.clone());
-        let future: Pin<Box<dyn Future<Output = V> + 'w>> = Box::pin(task(gate.clone()));
+        let future: Running<'w, V> = Box::pin(task(gate.clone()));
         self.tasks.push(Task {
             name,
             when,
@@ -385,9 +385,11 @@ struct Played {
     records: usize,
 }
 
+type Holds<'w> = dyn Fn(&Snapshot) -> Result<(), String> + 'w;
+
 struct Invariant<'w> {
     name: &'static str,
-    holds: Box<dyn Fn(&Snapshot) -> Result<(), String> + 'w>,
+    holds: Box<Holds<'w>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -397,11 +399,14 @@ enum When {
     Last,
 }
 
+/// A task between two of its steps.
+type Running<'w, V> = Pin<Box<dyn Future<Output = V> + 'w>>;
+
 struct Task<'w, V> {
     name: String,
     when: When,
     gate: Gate<V>,
-    future: Option<Pin<Box<dyn Future<Output = V> + 'w>>>,
+    future: Option<Running<'w, V>>,
     /// The verdict, before anybody was told.
     ready: Option<V>,
     told: Vec<V>,
