@@ -19,6 +19,8 @@ pub struct Stage<'w, V> {
     deaths_left: usize,
     cuts_left: usize,
     embedded: bool,
+    /// Steps that tasks took in this outage.
+    down_steps: usize,
 }
 
 impl<'w, V: Send + 'w> Stage<'w, V> {
@@ -31,6 +33,7 @@ impl<'w, V: Send + 'w> Stage<'w, V> {
             deaths_left: 0,
             cuts_left: 0,
             embedded: false,
+            down_steps: 0,
         }
     }
 
@@ -183,9 +186,7 @@ impl<'w, V: Send + 'w> Stage<'w, V> {
 
     fn moves(&self) -> Vec<Move> {
         if self.store.is_down() {
-            let lost = Move::Restart { pending_lands: false };
-            let lands = Move::Restart { pending_lands: true };
-            return if self.store.pending() == 0 { vec![lost] } else { vec![lost, lands] };
+            return self.moves_while_down();
         }
         let mut moves = Vec::new();
         let mut running = false;
@@ -202,6 +203,19 @@ impl<'w, V: Send + 'w> Stage<'w, V> {
         }
         if self.cuts_left > 0 && running {
             moves.push(Move::PowerCut);
+        }
+        moves
+    }
+
+    /// The store comes up, or somebody who was in the middle of something notices that it is down.
+    fn moves_while_down(&self) -> Vec<Move> {
+        let mut moves = vec![Move::Restart { pending_lands: false }];
+        if self.store.pending() > 0 {
+            moves.push(Move::Restart { pending_lands: true });
+        }
+        if self.down_steps < DOWN_STEPS_MAX {
+            let running = self.tasks.iter().enumerate().filter(|(_, task)| task.is_running());
+            moves.extend(running.map(|(at, _)| Move::Step(at)));
         }
         moves
     }
@@ -224,7 +238,10 @@ impl<'w, V: Send + 'w> Stage<'w, V> {
         doing: &mut &'static str,
     ) -> Result<(), String> {
         match chosen {
-            Move::Step(at) => self.step(at, now, doing)?,
+            Move::Step(at) => {
+                self.down_steps += usize::from(self.store.is_down());
+                self.step(at, now, doing)?;
+            }
             Move::Reveal(at) => self.reveal(at, now),
             Move::Die(at) => {
                 self.deaths_left -= 1;
@@ -235,7 +252,10 @@ impl<'w, V: Send + 'w> Stage<'w, V> {
                 self.store.crash();
                 self.all_die();
             }
-            Move::Restart { pending_lands } => self.store.restart(pending_lands),
+            Move::Restart { pending_lands } => {
+                self.down_steps = 0;
+                self.store.restart(pending_lands);
+            }
         }
         Ok(())
     }
@@ -420,6 +440,10 @@ impl<V> Task<'_, V> {
         matches!(self.ended, Ended::Returned | Ended::Died)
     }
 
+    fn is_running(&self) -> bool {
+        self.called.is_some() && !self.has_ended() && self.ready.is_none()
+    }
+
     fn step(&mut self, now: usize, doing: &mut &'static str) {
         let mut context = Context::from_waker(Waker::noop());
         let Some(future) = &mut self.future else { return };
@@ -471,6 +495,9 @@ fn trace(names: &[&str], store: &FaultyStore, played: &[Played]) -> Vec<String> 
     }
     lines
 }
+
+/// So many steps meet a store that is down before it comes up again; a client that asks without end would never let it.
+const DOWN_STEPS_MAX: usize = 2;
 
 /// A play that goes on longer than this goes on for ever.
 const STEPS_MAX: usize = 20_000;

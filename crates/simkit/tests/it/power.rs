@@ -137,6 +137,7 @@ fn a_commit_of_unknown_fate_counts_once_however_late_it_lands() {
 fn a_crash_of_the_store_at_each_commit_is_survived_by_asking_again() {
     for fate in [Fate::CrashBefore, Fate::CrashAfter, Fate::CrashUnsynced] {
         for embedded in [false, true] {
+            let (mut unknown, mut down) = (0, 0);
             let orders = every(
                 100_000,
                 || {
@@ -149,16 +150,22 @@ fn a_crash_of_the_store_at_each_commit_is_survived_by_asking_again() {
                 },
                 |ending| {
                     nothing_told_is_lost(ending)?;
-                    let mut told = ending.told();
-                    let fit = told.all(|told| match told {
-                        Ok(_) | Err(DecideError::Unknown(SimError::Unknown)) => true,
-                        Err(DecideError::Store(SimError::Down)) => true,
-                        Err(_) => false,
-                    });
-                    if fit { Ok(()) } else { Err("another error than the contract has".into()) }
+                    for told in ending.told() {
+                        match told {
+                            Ok(_) => {}
+                            Err(DecideError::Unknown(SimError::Unknown)) => unknown += 1,
+                            Err(DecideError::Store(SimError::Down)) => down += 1,
+                            Err(other) => {
+                                return Err(format!("the contract has no {other:?} here"));
+                            }
+                        }
+                    }
+                    Ok(())
                 },
             );
             assert!(orders.unwrap() >= 6, "{fate:?}");
+            // In one process with the store nobody survives to see it down.
+            assert_eq!((unknown > 0, down > 0), (!embedded, !embedded), "{fate:?}");
         }
     }
 }
