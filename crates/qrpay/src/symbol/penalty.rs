@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn qd12_penalty_of_plain_squares() {
-        for size in (21..=177).step_by(4) {
+        for size in [21, 25, 61, 65, 125, 129, 177] {
             check(&Grid::new(size));
             check(&Grid::new(size).complement());
             check(&grid(size, |x, y| (x + y) % 2 == 0));
