@@ -1,7 +1,7 @@
 //! QR symbols against `qrcodegen` (the same symbol), `rqrr` (an independent reader) and the
 //! figures of ISO/IEC 18004.
 
-// the helpers fail a test as its body does
+// what the tests share fails a test as its body does
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::{BTreeMap, BTreeSet};
