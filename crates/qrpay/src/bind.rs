@@ -11,8 +11,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use port::{
-    Answers, Ask, Batch, Decision, KeyAnswer, KeyQuestion, KeyRef, ReadSet, Row, SecretBytes,
-    Step, Time,
+    Answers, Ask, Batch, Decision, KeyAnswer, KeyQuestion, KeyRef, ReadSet, Row, SecretBytes, Step,
+    Time,
 };
 use seal::{AccountRef, Audited, Secret, VerifyingKey};
 
@@ -102,9 +102,9 @@ impl Enrolled {
 
     fn secret(&self) -> Option<&Secret<32>> {
         match self {
-            Self::Hmac { use_key, .. } | Self::Ocra { use_key, .. } | Self::Password { use_key, .. } => {
-                Some(use_key)
-            }
+            Self::Hmac { use_key, .. }
+            | Self::Ocra { use_key, .. }
+            | Self::Password { use_key, .. } => Some(use_key),
             Self::Held(_) | Self::Signature(_) => None,
         }
     }

@@ -328,8 +328,7 @@ pub(crate) fn short(writer: &mut Writer<'_>, part: &[u8]) {
 
 pub(crate) fn read_price(reader: &mut Reader<'_>, bytes: &Bytes) -> Result<Price, WireError> {
     let minor = reader.i64()?;
-    let currency =
-        Currency::from_letters(&reader.array::<3>()?).map_err(|_| WireError::Invalid)?;
+    let currency = Currency::from_letters(&reader.array::<3>()?).map_err(|_| WireError::Invalid)?;
     let payee = Payee::new(slice(bytes, reader.lp8()?)).map_err(|_| WireError::Invalid)?;
     Ok(Price { amount: Amount::new(minor, currency), payee })
 }

@@ -16,8 +16,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use port::{
-    Answers, Ask, Batch, Decision, Expect, Key, KeyAnswer, KeyQuestion, KeyRef, MacAlgorithm, ReadSet, Row,
-    Step, Time,
+    Answers, Ask, Batch, Decision, Expect, Key, KeyAnswer, KeyQuestion, KeyRef, MacAlgorithm,
+    ReadSet, Row, Step, Time,
 };
 use seal::{AccountRef, Audited};
 use sha2::{Digest as _, Sha256};
@@ -114,7 +114,14 @@ impl Redeem {
         let mut questions = Vec::new();
         let mut trials = Vec::new();
         for challenge_at in answerable.take(usize::from(self.setup.policy().open_challenges_max)) {
-            self.try_challenge(&item, now, binding.as_ref(), challenge_at, &mut questions, &mut trials);
+            self.try_challenge(
+                &item,
+                now,
+                binding.as_ref(),
+                challenge_at,
+                &mut questions,
+                &mut trials,
+            );
         }
         let weighing = Weighing {
             now,
@@ -262,13 +269,8 @@ impl Redeem {
         .encode(&mut content);
         self.setup.owe(&mut batch, now, idempotency, content)?;
         let audit = self.setup.audit(now, "qrpay.redeem.accepted", self.trail(None, id.0));
-        let accepted = Accepted {
-            payment: id,
-            uid: uid.clone(),
-            price: item.price,
-            at: now,
-            repeated: false,
-        };
+        let accepted =
+            Accepted { payment: id, uid: uid.clone(), price: item.price, at: now, repeated: false };
         Ok(done(Verdict::Granted(accepted), audit, batch))
     }
 

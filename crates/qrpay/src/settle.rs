@@ -136,8 +136,7 @@ impl Settle {
     }
 
     fn owe_reversal(&self, batch: &mut Batch) -> Result<(), Error> {
-        let reversal =
-            Instruction { kind: InstructionKind::Reversal, ..self.instruction.clone() };
+        let reversal = Instruction { kind: InstructionKind::Reversal, ..self.instruction.clone() };
         let mut content = Vec::with_capacity(192);
         reversal.encode(&mut content);
         let idempotency = Sha256::new()
@@ -259,8 +258,10 @@ impl Decision for Lapse {
 
     fn begin(&mut self) -> Ask {
         let tenant = self.setup.tenant();
-        let keys =
-            [table::payment(tenant, &self.uid, &self.payment).ok(), table::item(tenant, &self.uid).ok()];
+        let keys = [
+            table::payment(tenant, &self.uid, &self.payment).ok(),
+            table::item(tenant, &self.uid).ok(),
+        ];
         Ask::rows(ReadSet::points(keys.into_iter().flatten().collect::<Vec<_>>()))
     }
 

@@ -49,13 +49,17 @@ pub(crate) fn payment(tenant: Tenant, uid: &Uid, id: &PaymentId) -> Result<Key, 
     table(tenant, PAYMENT).text(uid.as_bytes())?.raw(&id.0)
 }
 
+pub(crate) fn refunds(tenant: Tenant, uid: &Uid, id: &PaymentId) -> Result<Key, KeyError> {
+    table(tenant, REFUND).text(uid.as_bytes())?.raw(&id.0)
+}
+
 pub(crate) fn refund(
     tenant: Tenant,
     uid: &Uid,
     id: &PaymentId,
     refund: &[u8],
 ) -> Result<Key, KeyError> {
-    table(tenant, REFUND).text(uid.as_bytes())?.raw(&id.0)?.text(refund)
+    refunds(tenant, uid, id)?.text(refund)
 }
 
 pub(crate) fn merchant_key(tenant: Tenant, merchant: &Uid, key: &[u8]) -> Result<Key, KeyError> {
