@@ -116,10 +116,13 @@ impl Code {
 
     fn signed_part(&self) -> Vec<u8> {
         let mut body = Vec::with_capacity(256);
-        let flags = u8::from(self.terms.price.is_some()) * PRICE
-            | u8::from(self.terms.expires_s.is_some()) * EXPIRES
-            | u8::from(self.signature.is_some()) * SIGNED
-            | u8::from(self.challenge_ref.is_some()) * REF;
+        let flags = [
+            (self.terms.price.is_some(), PRICE),
+            (self.terms.expires_s.is_some(), EXPIRES),
+            (self.signature.is_some(), SIGNED),
+            (self.challenge_ref.is_some(), REF),
+        ];
+        let flags = flags.iter().fold(0, |all, (set, flag)| if *set { all | flag } else { all });
         let mut writer = Writer::new(&mut body, VERSION);
         writer.u8(flags);
         short(&mut writer, self.uid.as_bytes());

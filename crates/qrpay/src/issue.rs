@@ -142,6 +142,7 @@ pub struct Issue {
 }
 
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a decision has one stage; none is stored in bulk")]
 enum Stage {
     Rows,
     Sign { code: Code, issued: Issued, batch: Batch },
@@ -289,7 +290,7 @@ impl Refresh {
         };
         let mut batch = Batch::with_capacity(1);
         let key = table::item(self.setup.tenant(), &self.uid)?;
-        batch.put(key, Row::expect(Some(row)), item.encode());
+        batch.put(key, Row::unchanged(Some(row)), item.encode());
         let (code, question) = to_sign(&self.setup, item.code(&self.uid, &displayed))?;
         let issued = issued(&self.uid, &code, &displayed, false);
         let Some(question) = question else { return Ok(self.grant(issued, batch)) };

@@ -63,6 +63,7 @@ pub struct Redeem {
 }
 
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a decision has one stage; none is stored in bulk")]
 enum Stage {
     Rows,
     Reply(Weighing),
@@ -126,9 +127,9 @@ impl Redeem {
         let weighing = Weighing {
             now,
             item,
-            item_expect: Row::expect(Some(item_row)),
+            item_expect: Row::unchanged(Some(item_row)),
             binding,
-            binding_expect: Row::expect(binding_row),
+            binding_expect: Row::unchanged(binding_row),
             trials,
         };
         if questions.is_empty() {
@@ -198,10 +199,13 @@ impl Redeem {
         }
         match right {
             None => self.refuse(weighing),
-            Some(at) if weighing.item.challenges[at].state == ChallengeState::Consumed => {
-                Ok(self.decline(Refusal::AlreadyUsed))
-            }
-            Some(at) => self.accept(weighing, at),
+            Some(at) => match weighing.item.challenges[at] {
+                found if found.state == ChallengeState::Consumed => {
+                    Ok(self.decline(Refusal::AlreadyUsed))
+                }
+                found if !found.is_timely(weighing.now) => Ok(self.decline(Refusal::Expired)),
+                _ => self.accept(weighing, at),
+            },
         }
     }
 
@@ -281,7 +285,8 @@ impl Redeem {
         let mut counted = false;
         for displayed_at in trials.iter().map(|trial| trial.challenge_at) {
             let displayed = &mut item.challenges[displayed_at];
-            if displayed.last_wrong == mark || displayed.state != ChallengeState::Open {
+            let open = displayed.state == ChallengeState::Open && displayed.is_timely(now);
+            if displayed.last_wrong == mark || !open {
                 continue;
             }
             counted = true;

@@ -132,7 +132,7 @@ impl Decision for Refunding {
         };
         let refund = Refund { state: RefundState::Owed, amount: self.amount, granted: now };
         let mut batch = Batch::with_capacity(3);
-        batch.put(self.payment_key()?, Row::expect(payment_row), payment.encode());
+        batch.put(self.payment_key()?, Row::unchanged(payment_row), payment.encode());
         batch.put(self.refund_key()?, Expect::Absent, refund.encode());
         let mut content = Vec::with_capacity(192);
         Instruction {
@@ -205,7 +205,7 @@ impl Decision for Cancel {
                 item.challenges.clear();
                 let mut batch = Batch::with_capacity(1);
                 let key = table::item(self.setup.tenant(), &self.uid)?;
-                batch.put(key, Row::expect(row), item.encode());
+                batch.put(key, Row::unchanged(row), item.encode());
                 Ok(done(Verdict::Granted(State::Cancelled), audit, batch))
             }
         }

@@ -1,5 +1,13 @@
 //! OCRA, HOTP and TOTP against the vectors of their RFCs, and what has to be refused.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    reason = "a test fails by panicking"
+)]
+
 use interbank_qrpay::ocra::*;
 use proptest::prelude::*;
 use serde_json::Value;

@@ -60,10 +60,7 @@ impl<'a> Iterator for Objects<'a> {
     type Item = Object<'a>;
 
     fn next(&mut self) -> Option<Object<'a>> {
-        match self.walk.step()? {
-            Ok(object) => Some(object),
-            Err(_) => None,
-        }
+        self.walk.step()?.ok()
     }
 }
 

@@ -7,9 +7,7 @@ use port::{
     Amount, Currency, Decision, Key, KeyId, MacAlgorithm, MemoryStore, Peer, ReadSet, Row, Scan,
     Tenant, Time,
 };
-use seal::{
-    Account, AccountTokens, Audited, Secret, SoftKeys, TrustList, TrustedKey, Validity,
-};
+use seal::{Account, AccountTokens, Audited, Secret, SoftKeys, TrustList, TrustedKey, Validity};
 use std::cell::Cell;
 
 pub(crate) const ACCOUNT: &str = "6222000000000001";
@@ -92,7 +90,13 @@ impl Bank {
         let key = ReplyKey::mac(&use_key);
         let enrolled = Enrolled::Hmac { use_key, typed_digits: 8 };
         assert_eq!(self.bind(&account, &device, 1, enrolled), Verdict::Granted(1));
-        Wallet { client: PaymentClient::new(account.clone(), self.trust()), account, device, secret, key }
+        Wallet {
+            client: PaymentClient::new(account.clone(), self.trust()),
+            account,
+            device,
+            secret,
+            key,
+        }
     }
 
     pub(crate) fn bind(

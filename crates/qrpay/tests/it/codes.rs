@@ -12,8 +12,11 @@ fn signer() -> SigningKey {
 }
 
 fn merchant() -> Builder {
-    Builder::new("CN", "Tea House", "SHANGHAI", 5812, 156)
-        .account_template(30, "org.example", &[(1, "M0001")])
+    Builder::new("CN", "Tea House", "SHANGHAI", 5812, 156).account_template(
+        30,
+        "org.example",
+        &[(1, "M0001")],
+    )
 }
 
 prop_compose! {
@@ -99,8 +102,11 @@ fn q04_the_emv_form_says_the_same() {
 #[test]
 fn the_emv_form_refuses_a_payee_that_the_payer_would_not_see() {
     let issued = Bank::new().order();
-    let other = Builder::new("CN", "Other House", "SHANGHAI", 5812, 156)
-        .account_template(30, "org.example", &[(1, "M0001")]);
+    let other = Builder::new("CN", "Other House", "SHANGHAI", 5812, 156).account_template(
+        30,
+        "org.example",
+        &[(1, "M0001")],
+    );
     assert_eq!(issued.code.to_emv(other).err(), Some(CodeError::Content(Misuse::Text)));
 }
 

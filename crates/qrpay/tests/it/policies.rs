@@ -73,8 +73,7 @@ fn items_are_listed_in_pages() {
     let first = bank.decide(bank.server.list_items(None));
     let second = bank.decide(bank.server.list_items(first.next.clone()));
     assert_eq!((first.items.len(), second.items.len(), second.next), (100, 30, None));
-    let listed: Vec<_> =
-        first.items.into_iter().chain(second.items).map(|(uid, _)| uid).collect();
+    let listed: Vec<_> = first.items.into_iter().chain(second.items).map(|(uid, _)| uid).collect();
     assert_eq!(listed, issued);
 }
 

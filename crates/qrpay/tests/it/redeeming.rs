@@ -37,8 +37,7 @@ fn qd01_a_reply_that_only_begins_alike_is_no_retry() {
 #[test]
 fn qd02_racing_clients_cause_exactly_one_debit() {
     let bank = Bank::new();
-    let wallets: Vec<_> =
-        (0..8).map(|n| bank.enroll(&format!("62220000{n}"), "phone")).collect();
+    let wallets: Vec<_> = (0..8).map(|n| bank.enroll(&format!("62220000{n}"), "phone")).collect();
     for _ in 0..25 {
         let issued = bank.order();
         let (before, barrier) = (bank.debits(), Barrier::new(wallets.len()));
@@ -57,13 +56,15 @@ fn qd02_racing_clients_cause_exactly_one_debit() {
             };
             let racers: Vec<_> = requests.iter().map(race).collect();
             let verdicts = racers.into_iter().map(|racer| racer.join().unwrap());
-            verdicts.filter(|verdict| match verdict.declined() {
-                None => true,
-                Some(refusal) => {
-                    assert_eq!(refusal, Refusal::AlreadyUsed);
-                    false
-                }
-            }).count()
+            verdicts
+                .filter(|verdict| match verdict.declined() {
+                    None => true,
+                    Some(refusal) => {
+                        assert_eq!(refusal, Refusal::AlreadyUsed);
+                        false
+                    }
+                })
+                .count()
         });
         assert_eq!((granted, bank.debits() - before), (1, 1));
     }
@@ -73,7 +74,8 @@ fn qd02_racing_clients_cause_exactly_one_debit() {
 fn qd03_a_reply_is_bound_to_everything_approved() {
     let (bank, wallet) = Bank::with_payer();
     let code = bank.order().code;
-    let right = wallet.client.answer(&wallet.client.read(bank.now, &code.to_text()).unwrap(), &wallet.key);
+    let right =
+        wallet.client.answer(&wallet.client.read(bank.now, &code.to_text()).unwrap(), &wallet.key);
     let right = right.unwrap();
     let answered = |change: &dyn Fn(&mut Code)| {
         let mut changed = Code { signature: None, ..code.clone() };
@@ -82,9 +84,8 @@ fn qd03_a_reply_is_bound_to_everything_approved() {
         let scanned = client.read(bank.now, &changed.to_text()).unwrap();
         PaymentRequest { uid: code.uid.clone(), ..client.answer(&scanned, &wallet.key).unwrap() }
     };
-    let price = |change: &dyn Fn(&mut Price)| {
-        answered(&|code| change(code.terms.price.as_mut().unwrap()))
-    };
+    let price =
+        |change: &dyn Fn(&mut Price)| answered(&|code| change(code.terms.price.as_mut().unwrap()));
     let altered = [
         answered(&|code| code.uid = Uid::new("O-OTHER").unwrap()),
         answered(&|code| code.terms.expires_s = Some(1)),
@@ -115,7 +116,8 @@ fn q10_the_reply_depends_on_the_challenge() {
     assert_eq!((&old.account, &old.uid), (&new.account, &new.uid));
     assert_ne!(old.reply, new.reply);
     bank.after_ms(10_000);
-    assert_eq!(bank.refusal(&old), Some(Refusal::Refused), "the old reply answers nothing open");
+    assert_eq!(bank.refusal(&old), Some(Refusal::Expired), "the old reply answers nothing open");
+    assert_eq!(bank.item(&first.uid).challenges.iter().map(|one| one.tries).max(), Some(0));
     assert!(bank.redeem(&new).granted().is_some());
 }
 

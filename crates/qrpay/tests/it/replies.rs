@@ -63,9 +63,10 @@ fn typed_digits_pay_only_where_allowed() {
 #[test]
 fn ocra_pays_in_every_hash() {
     let (bank, wallet) = Bank::with_payer();
-    for (n, suite) in ["OCRA-1:HOTP-SHA1-6:QH64", "OCRA-1:HOTP-SHA256-8:QH64", "OCRA-1:HOTP-SHA512-10:QH64"]
-        .into_iter()
-        .enumerate()
+    for (n, suite) in
+        ["OCRA-1:HOTP-SHA1-6:QH64", "OCRA-1:HOTP-SHA256-8:QH64", "OCRA-1:HOTP-SHA512-10:QH64"]
+            .into_iter()
+            .enumerate()
     {
         let suite = Suite::parse(suite).unwrap();
         let device = DeviceId::new(format!("token-{n}")).unwrap();

@@ -33,7 +33,11 @@ fn a_declined_debit_opens_the_order_again() {
     assert_eq!(settled[0].state, PaymentState::Declined);
     assert_eq!(bank.payment(&issued.uid, accepted.payment).cause, 51);
     assert_eq!(bank.item(&issued.uid).state, State::Open);
-    assert_eq!(bank.refusal(&wallet.answer(&issued)), None, "the stored result of the same request");
+    assert_eq!(
+        bank.refusal(&wallet.answer(&issued)),
+        None,
+        "the stored result of the same request"
+    );
     let fresh = bank.refresh(&issued.uid, None).granted().unwrap();
     assert!(bank.redeem(&wallet.answer(&fresh)).granted().is_some());
     bank.settle_all(Settlement::Done);
@@ -105,7 +109,9 @@ fn answers_that_are_none_are_refused() {
     let (bank, wallet) = Bank::with_payer();
     assert!(bank.redeem(&wallet.answer(&bank.order())).granted().is_some());
     let (key, row, entry, _) = bank.owed().remove(0);
-    for answer in [&b""[..], b"\x01", b"\x01\x02\0\0\0\0", b"\x01\x01\0\0\0\x01", b"\x02\x01\0\0\0\0"] {
+    for answer in
+        [&b""[..], b"\x01", b"\x01\x02\0\0\0\0", b"\x01\x01\0\0\0\x01", b"\x02\x01\0\0\0\0"]
+    {
         let refused = bank.server.settle(bank.now, key.clone(), row.version, &entry, answer);
         assert!(matches!(refused.err(), Some(Error::Corrupt(_))));
     }

@@ -114,7 +114,7 @@ fn q09_the_method_in_its_order() {
     let request = PaymentRequest::parse(&message).unwrap();
     let accepted = bank.redeem(&request).granted().unwrap();
     assert_eq!(bank.item(&issued.uid).state, State::Accepted);
-    let settled = bank.settle_all(interbank_qrpay::Settlement::Done);
+    let settled = bank.settle_all(Settlement::Done);
     // 9: told.
     assert_eq!(settled[0].payment, accepted.payment);
     assert_eq!(bank.item(&issued.uid).state, State::Paid);
@@ -129,7 +129,10 @@ fn q11_one_message_from_cold_start_pays() {
     assert_eq!(bank.store.snapshot().last, before, "the client left no trace before its message");
     let accepted = bank.redeem(&request).granted().unwrap();
     assert_eq!(bank.store.snapshot().last.as_u64(), before.as_u64() + 1, "one commit");
-    assert_eq!(bank.payment(&issued.uid, accepted.payment).account, bank.tokens.token(&wallet.account));
+    assert_eq!(
+        bank.payment(&issued.uid, accepted.payment).account,
+        bank.tokens.token(&wallet.account)
+    );
     assert_eq!(bank.debits(), 1);
     assert_ne!(START, Time::EPOCH);
 }
