@@ -1,0 +1,1 @@
+//! What the benches share: nothing but a place in this workspace.
