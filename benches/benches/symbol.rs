@@ -62,7 +62,9 @@ fn symbol(criterion: &mut Criterion) {
             });
         });
         group.bench_function(BenchmarkId::new("qrcode", length), |b| {
-            b.iter(|| black_box(kennytm(next()).render::<qrcode::render::svg::Color<'_>>().build()));
+            b.iter(|| {
+                black_box(kennytm(next()).render::<qrcode::render::svg::Color<'_>>().build())
+            });
         });
         group.finish();
     }

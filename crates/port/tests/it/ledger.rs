@@ -52,7 +52,7 @@ impl Decision for Add {
         let row = self.rows[0].as_ref();
         let verdict = row.map_or(0, number) + 1;
         let mut batch = Batch::new();
-        batch.put(account(), Row::expect(row), verdict.to_be_bytes().to_vec());
+        batch.put(account(), Row::unchanged(row), verdict.to_be_bytes().to_vec());
         if self.with_outcome {
             batch.put(outcome(self.request), Expect::Absent, verdict.to_be_bytes().to_vec());
         }

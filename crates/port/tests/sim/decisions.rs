@@ -36,10 +36,10 @@ impl Decision for Move {
         let mut batch = Batch::new();
         batch.put(outcome(self.request), Expect::Absent, vec![u8::from(verdict)]);
         if verdict {
-            batch.put(account(self.from), Row::expect(from.as_ref()), vec![has - 1]);
-            batch.put(account(self.to), Row::expect(to.as_ref()), vec![gets + 1]);
+            batch.put(account(self.from), Row::unchanged(from.as_ref()), vec![has - 1]);
+            batch.put(account(self.to), Row::unchanged(to.as_ref()), vec![gets + 1]);
         } else {
-            batch.require(account(self.from), Row::expect(from.as_ref()));
+            batch.require(account(self.from), Row::unchanged(from.as_ref()));
         }
         Ok(Step::Done(Conclusion { verdict, batch }))
     }

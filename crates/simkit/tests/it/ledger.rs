@@ -50,9 +50,9 @@ impl Decision for Add {
         let verdict = row.as_ref().map_or(0, number) + self.amount;
         let mut batch = Batch::new();
         let [on_account, on_outcome] = match self.defect {
-            Defect::None => [Row::expect(row.as_ref()), Expect::Absent],
+            Defect::None => [Row::unchanged(row.as_ref()), Expect::Absent],
             Defect::Careless => [Expect::Any, Expect::Absent],
-            Defect::Forgetful => [Row::expect(row.as_ref()), Expect::Any],
+            Defect::Forgetful => [Row::unchanged(row.as_ref()), Expect::Any],
         };
         batch.put(account(), on_account, verdict.to_be_bytes().to_vec());
         batch.put(outcome(self.request), on_outcome, verdict.to_be_bytes().to_vec());
