@@ -111,6 +111,12 @@ impl Place {
         Ok((database, mark))
     }
 
+    /// Opens again after a failure: what the disk has is the truth.
+    pub(crate) fn reopen(&self, options: &Options) -> Result<(Database, Mark), OpenError> {
+        forget_cached(&self.rows);
+        self.open(options, Integrity::Quick)
+    }
+
     /// Builds an empty store under another name, so that a crash leaves either none or a whole one.
     fn create(&self, options: &Options) -> Result<(), OpenError> {
         let fresh = self.dir.join("store.new");
@@ -286,6 +292,19 @@ impl From<CommitError> for Trouble {
         }
     }
 }
+
+/// Asks the system to forget what it keeps of a file in memory. After a failed sync that may be more than the disk has, and must
+/// not be taken for durable.
+#[cfg(target_os = "linux")]
+fn forget_cached(path: &Path) {
+    if let Ok(file) = File::open(path) {
+        // Advice: where it is not taken, nothing else can be done
+        let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn forget_cached(_: &Path) {}
 
 #[cfg(unix)]
 fn sync_folder(dir: &Path) -> io::Result<()> {

@@ -103,7 +103,7 @@ impl Queue {
         Ok(Pending(slot))
     }
 
-    /// The next group, for the leader. Never empty unless the leader was the only one and its batch is already answered.
+    /// The next group, for the leader. Never empty: whoever gets the lead does so because something waits.
     pub(crate) fn take(&self) -> Vec<Waiting> {
         self.wait_for_company();
         let mut line = self.lock();
@@ -189,7 +189,7 @@ impl Queue {
             if line.company < 2 || line.done.elapsed() > line.pace {
                 return;
             }
-            (line.company.min(GROUP_MAX), line.done + line.pace / 4)
+            (line.company.min(GROUP_MAX).min(self.waiting_max), line.done + line.pace / 4)
         };
         while self.waiting.load(Ordering::Relaxed) < company && Instant::now() < until {
             thread::yield_now();

@@ -6,7 +6,7 @@ use crate::mark::Mark;
 use crate::queue::{Lead, News, Next, Queue, Writer};
 use crate::record::Record;
 use crate::state::State;
-use crate::{Damage, Error, Integrity, OpenError, Options};
+use crate::{Damage, Error, OpenError, Options};
 use bytes::Bytes;
 use port::{Batch, Commit, Key, ReadSet, Row, Rows, Scan, Version};
 use redb::{CompactionError, Database, ReadOnlyTable, ReadableDatabase};
@@ -326,7 +326,7 @@ impl Core {
         {
             let mut handle = self.handle.write().unwrap_or_else(PoisonError::into_inner);
             if matches!(*handle, Handle::Fenced) {
-                let (database, mark) = match self.place.open(&self.options, Integrity::Quick) {
+                let (database, mark) = match self.place.reopen(&self.options) {
                     Ok(opened) => opened,
                     Err(OpenError::Corrupt(damage)) => {
                         *handle = Handle::Broken(damage);

@@ -1,4 +1,5 @@
 //! Many committers at once: shared syncs, single outcomes.
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use interbank_store_redb::{Error, Integrity, Options, RedbStore};
 use port::blocking::Store;

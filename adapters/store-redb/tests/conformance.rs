@@ -1,4 +1,5 @@
 //! The script that every store has to pass, on the real file, through both faces.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use interbank_store_redb::{Options, RedbStore};
 use port::conformance::{Answer, Ask, Script};

@@ -1,4 +1,5 @@
 //! Flipped bits: identical content or an error that says damage, and nothing else.
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use interbank_store_redb::{Damage, Error, Integrity, OpenError, Options, RedbStore};
 use port::blocking::Store;
@@ -7,6 +8,7 @@ use std::fs;
 use std::path::Path;
 
 type Content = Vec<(Key, Row)>;
+type RawRows<'a> = redb::Table<'a, &'static [u8], &'static [u8]>;
 type Files = (Vec<u8>, Vec<u8>);
 
 /// Every byte of the database is changed, in turn (2,000 of them, or all with `INTERBANK_FLIPS=all`): opening with a full check
@@ -85,7 +87,7 @@ fn a_mark_that_cannot_be_read_and_a_database_that_is_gone_are_reported() {
 fn rows_changed_behind_the_stores_back_are_reported() {
     use redb::{ReadableDatabase, ReadableTable, TableDefinition};
     const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("rows");
-    let tamper = |change: &dyn Fn(&mut redb::Table<'_, &[u8], &[u8]>)| {
+    let tamper = |change: &dyn Fn(&mut RawRows<'_>)| {
         let (dir, _) = sample();
         let database = redb::Database::open(dir.path().join("store.redb")).unwrap();
         let transaction = database.begin_write().unwrap();

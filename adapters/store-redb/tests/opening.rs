@@ -1,4 +1,5 @@
 //! What opening refuses, and in which words.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use interbank_store_redb::{Damage, Integrity, OpenError, Options, RedbStore};
 use port::blocking::Store;
