@@ -16,6 +16,7 @@ mod error;
 mod instruction;
 mod issue;
 mod item;
+mod lookup;
 pub mod ocra;
 mod payment;
 mod policy;

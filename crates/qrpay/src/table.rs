@@ -55,7 +55,12 @@ pub(crate) fn refund(
     id: &PaymentId,
     refund: &[u8],
 ) -> Result<Key, KeyError> {
-    table(tenant, REFUND).text(uid.as_bytes())?.raw(&id.0)?.text(refund)
+    refunds(tenant, uid, id)?.text(refund)
+}
+
+/// All refunds of a payment.
+pub(crate) fn refunds(tenant: Tenant, uid: &Uid, id: &PaymentId) -> Result<Key, KeyError> {
+    table(tenant, REFUND).text(uid.as_bytes())?.raw(&id.0)
 }
 
 pub(crate) fn merchant_key(tenant: Tenant, merchant: &Uid, key: &[u8]) -> Result<Key, KeyError> {
