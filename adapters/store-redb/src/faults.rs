@@ -1,0 +1,338 @@
+//! Tests against a disk that fails, lies in wait, or loses what was not synced.
+
+use crate::database::Place;
+use crate::{Damage, Error, Integrity, OpenError, Options, RedbStore};
+use port::blocking::Store;
+use port::{Batch, Commit, CrateTag, Expect, Fault, Key, ReadSet, Scan, StoreError, Tenant};
+use redb::{BackendError, StorageBackend, backends::FileBackend};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::ops::Bound;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// What the disk does next, and what it saw.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    trap: Mutex<Option<Trap>>,
+    syncs: AtomicU64,
+    disk: Mutex<Disk>,
+}
+
+/// One failure to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trap {
+    Read(ErrorKind),
+    ReadPanic,
+    Sync(ErrorKind),
+    SyncPanic,
+    Write(ErrorKind),
+}
+
+/// What survives a power cut for certain, what may, and the images that were taken.
+#[derive(Debug, Default)]
+struct Disk {
+    keep: bool,
+    synced: Vec<u8>,
+    pending: Vec<Change>,
+    images: Vec<Vec<u8>>,
+    seed: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Change {
+    Length(u64),
+    Write(u64, Vec<u8>),
+}
+
+impl Faults {
+    pub(crate) fn backend(self: &Arc<Self>, file: File) -> Backend {
+        Backend { file: FileBackend::new(file).unwrap(), faults: Arc::clone(self) }
+    }
+
+    fn arm(&self, trap: Trap) {
+        *self.trap.lock().unwrap() = Some(trap);
+    }
+
+    fn spring(&self, of: fn(Trap) -> bool) -> Option<Trap> {
+        let mut trap = self.trap.lock().unwrap();
+        if trap.is_some_and(of) { trap.take() } else { None }
+    }
+}
+
+impl Disk {
+    fn note(&mut self, change: Change) {
+        if self.keep {
+            self.pending.push(change);
+        }
+    }
+
+    /// A power cut now: of what was not synced, some writes got through, in no particular order.
+    fn cut(&mut self) {
+        for _ in 0..3 {
+            let mut image = self.synced.clone();
+            for change in &self.pending {
+                self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                if matches!(change, Change::Length(_)) || self.seed >> 63 == 0 {
+                    change.apply(&mut image);
+                }
+            }
+            self.images.push(image);
+        }
+    }
+
+    fn sync(&mut self) {
+        for change in self.pending.drain(..) {
+            change.apply(&mut self.synced);
+        }
+    }
+}
+
+impl Change {
+    fn apply(&self, image: &mut Vec<u8>) {
+        match self {
+            Self::Length(len) => image.resize(usize::try_from(*len).unwrap(), 0),
+            Self::Write(at, bytes) => {
+                let at = usize::try_from(*at).unwrap();
+                image[at..at + bytes.len()].copy_from_slice(bytes);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Backend {
+    file: FileBackend,
+    faults: Arc<Faults>,
+}
+
+impl StorageBackend for Backend {
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        match self.faults.spring(|trap| matches!(trap, Trap::Read(_) | Trap::ReadPanic)) {
+            Some(Trap::Read(kind)) => Err(kind.into()),
+            Some(_) => panic!("a page that redb cannot make sense of"),
+            None => self.file.read(offset, out),
+        }
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.faults.disk.lock().unwrap().note(Change::Length(len));
+        self.file.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.faults.syncs.fetch_add(1, Ordering::SeqCst);
+        match self.faults.spring(|trap| matches!(trap, Trap::Sync(_) | Trap::SyncPanic)) {
+            Some(Trap::Sync(kind)) => return Err(kind.into()),
+            Some(_) => panic!("inside a sync"),
+            None => {}
+        }
+        let mut disk = self.faults.disk.lock().unwrap();
+        if disk.keep {
+            disk.cut();
+            disk.sync();
+        }
+        self.file.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        if let Some(Trap::Write(kind)) = self.faults.spring(|trap| matches!(trap, Trap::Write(_))) {
+            return Err(kind.into());
+        }
+        self.faults.disk.lock().unwrap().note(Change::Write(offset, data.to_vec()));
+        self.file.write(offset, data)
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.file.close()
+    }
+
+    fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.file.try_lock_range(start, end)
+    }
+
+    fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.file.unlock_range(start, end)
+    }
+
+    fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.file.query_lock_range(start, end)
+    }
+}
+
+fn open(dir: &Path, faults: &Arc<Faults>, options: Options) -> Result<RedbStore, OpenError> {
+    let place = Place { faults: Some(Arc::clone(faults)), ..Place::new(dir) };
+    RedbStore::open_place(place, options.create(true))
+}
+
+fn key(n: u64) -> Key {
+    Key::new(CrateTag::PORT, Tenant::new(1), 1).number(n).unwrap()
+}
+
+fn put(n: u64) -> Batch {
+    let mut batch = Batch::new();
+    batch.put(key(n), Expect::Absent, n.to_be_bytes().to_vec());
+    batch
+}
+
+fn applied(store: &RedbStore, n: u64) {
+    assert!(matches!(store.commit(&put(n)), Ok(Commit::Applied(_))));
+}
+
+fn there(store: &RedbStore, n: u64) -> bool {
+    store.read(&ReadSet::points([key(n)])).unwrap().points[0].is_some()
+}
+
+#[test]
+fn a_failed_sync_is_unknown_and_the_truth_is_found_by_reopening() {
+    let (dir, faults) = (tempfile::tempdir().unwrap(), Arc::new(Faults::default()));
+    let store = open(dir.path(), &faults, Options::new()).unwrap();
+    assert!(matches!(store.commit(&put(1)), Ok(Commit::Applied(_))));
+    for (n, kind) in [(2, ErrorKind::StorageFull), (3, ErrorKind::Other)] {
+        faults.arm(Trap::Sync(kind));
+        let answer = store.commit(&put(n));
+        assert_eq!(answer, Err(Error::Unknown(kind)));
+        assert_eq!(answer.unwrap_err().fault(), Fault::Unknown);
+        assert!(there(&store, 1), "what was acknowledged stays");
+        // Whatever the truth about the row is, it does not change any more
+        let expected = if there(&store, n) {
+            Ok(Commit::Conflict)
+        } else {
+            applied(&store, n);
+            Ok(Commit::Conflict)
+        };
+        assert_eq!(store.commit(&put(n)), expected);
+    }
+    assert_eq!(store.stats().reopened, 2);
+    store.check().unwrap();
+    store.close().unwrap();
+    assert!(there(
+        &open(dir.path(), &faults, Options::new().integrity(Integrity::Full)).unwrap(),
+        3
+    ));
+}
+
+#[test]
+fn a_panic_while_syncing_is_unknown_and_does_not_escape() {
+    let (dir, faults) = (tempfile::tempdir().unwrap(), Arc::new(Faults::default()));
+    let store = open(dir.path(), &faults, Options::new()).unwrap();
+    applied(&store, 1);
+    faults.arm(Trap::SyncPanic);
+    assert_eq!(store.commit(&put(2)).unwrap_err().fault(), Fault::Unknown);
+    assert!(there(&store, 1));
+    let _ = there(&store, 2);
+    assert!(matches!(store.commit(&put(3)), Ok(Commit::Applied(_))));
+}
+
+#[test]
+fn a_full_disk_never_says_applied_and_the_store_recovers() {
+    let (dir, faults) = (tempfile::tempdir().unwrap(), Arc::new(Faults::default()));
+    let store = open(dir.path(), &faults, Options::new()).unwrap();
+    applied(&store, 1);
+    faults.arm(Trap::Write(ErrorKind::StorageFull));
+    let why = store.commit(&put(2)).unwrap_err();
+    assert!(matches!(why.fault(), Fault::Unknown | Fault::NotApplied), "{why:?}");
+    if why.fault() == Fault::NotApplied {
+        assert!(!there(&store, 2));
+    }
+    assert!(there(&store, 1));
+    assert!(matches!(store.commit(&put(3)), Ok(Commit::Applied(_))));
+}
+
+#[test]
+fn a_read_that_fails_or_panics_is_an_error_and_the_next_one_succeeds() {
+    let (dir, faults) = (tempfile::tempdir().unwrap(), Arc::new(Faults::default()));
+    let store = open(dir.path(), &faults, Options::new()).unwrap();
+    applied(&store, 1);
+    store.close().unwrap();
+    for (trap, error) in [
+        (Trap::Read(ErrorKind::TimedOut), Error::NotApplied(ErrorKind::TimedOut)),
+        (Trap::ReadPanic, Error::Corrupt(Damage::Structure)),
+    ] {
+        let store = open(dir.path(), &faults, Options::new().cache_bytes(0)).unwrap();
+        faults.arm(trap);
+        assert_eq!(store.read(&ReadSet::points([key(1)])), Err(error));
+        assert!(there(&store, 1));
+        faults.arm(trap);
+        assert_eq!(store.commit(&put(2)), Err(error));
+        assert!(!there(&store, 2), "a fault before the sync is certain");
+    }
+    faults.arm(Trap::ReadPanic);
+    let opened = open(dir.path(), &faults, Options::new());
+    assert_eq!(opened.err(), Some(OpenError::Corrupt(Damage::Structure)));
+}
+
+#[test]
+fn each_group_syncs_once_and_in_two_phases_twice() {
+    for (options, per_commit) in [(Options::new(), 1), (Options::new().two_phase(true), 2)] {
+        let (dir, faults) = (tempfile::tempdir().unwrap(), Arc::new(Faults::default()));
+        let store = open(dir.path(), &faults, options).unwrap();
+        let before = faults.syncs.load(Ordering::SeqCst);
+        for n in 0..10 {
+            applied(&store, n);
+        }
+        assert_eq!(faults.syncs.load(Ordering::SeqCst) - before, 10 * per_commit);
+        let before = faults.syncs.load(Ordering::SeqCst);
+        assert_eq!(store.commit(&put(3)), Ok(Commit::Conflict));
+        let mut nothing = Batch::new();
+        nothing.require(key(11), Expect::Absent);
+        assert!(matches!(store.commit(&nothing), Ok(Commit::Applied(_))));
+        assert_eq!(faults.syncs.load(Ordering::SeqCst), before, "nothing to make durable");
+    }
+}
+
+#[test]
+fn a_power_cut_loses_nothing_that_was_acknowledged_and_halves_nothing() {
+    let (dir, faults) = (tempfile::tempdir().unwrap(), Arc::new(Faults::default()));
+    drop(open(dir.path(), &faults, Options::new()).unwrap());
+    *faults.disk.lock().unwrap() = Disk {
+        keep: true,
+        synced: fs::read(dir.path().join("store.redb")).unwrap(),
+        ..Disk::default()
+    };
+    let store = open(dir.path(), &faults, Options::new()).unwrap();
+    let mut cuts = Vec::new();
+    for n in 0..40 {
+        let mut batch = put(2 * n);
+        batch.put(key(2 * n + 1), Expect::Absent, vec![7; 1_000]);
+        if n > 0 {
+            batch.delete(key(2 * n - 2), Expect::Any);
+        }
+        faults.disk.lock().unwrap().images.clear();
+        let mark = fs::read(dir.path().join("store.mark")).unwrap();
+        assert!(matches!(store.commit(&batch), Ok(Commit::Applied(_))));
+        let images = std::mem::take(&mut faults.disk.lock().unwrap().images);
+        assert!(!images.is_empty());
+        // During this commit the mark still stood at the one before
+        cuts.extend(images.into_iter().map(|image| (n, image, mark.clone())));
+        let synced = faults.disk.lock().unwrap().synced.clone();
+        cuts.push((n + 1, synced, fs::read(dir.path().join("store.mark")).unwrap()));
+    }
+    drop(store);
+    for (acknowledged, image, mark) in cuts {
+        let memory = Path::new("/dev/shm");
+        let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        let dir = dir.unwrap();
+        fs::write(dir.path().join("store.redb"), image).unwrap();
+        fs::write(dir.path().join("store.mark"), mark).unwrap();
+        let store = RedbStore::open(dir.path(), Options::new().integrity(Integrity::Full)).unwrap();
+        let table = Key::new(CrateTag::PORT, Tenant::new(1), 1);
+        let rows = store.read(&ReadSet::scan(Scan::first(table, 1_000))).unwrap();
+        let found: Vec<Key> = rows.scans[0].iter().map(|(key, _)| key.clone()).collect();
+        let state = |commits: u64| {
+            let mut keys: Vec<Key> = (0..commits).map(|n| key(2 * n + 1)).collect();
+            keys.extend(commits.checked_sub(1).map(|n| key(2 * n)));
+            keys.sort();
+            keys
+        };
+        assert!(
+            found == state(acknowledged) || found == state(acknowledged + 1),
+            "after {acknowledged} commits: {found:?}"
+        );
+    }
+}

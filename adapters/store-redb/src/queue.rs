@@ -1,0 +1,337 @@
+//! Commits that wait: one of the waiting leads a whole group through one transaction.
+//!
+//! There is at most one leader. A blocking caller that finds nobody leading leads itself, so a lone committer never waits for
+//! another thread; the asynchronous face, which may not block, leaves that to a writer thread. When a group is done and
+//! others wait, the lead goes to one of them before the group is told.
+
+use crate::Error;
+use port::{Batch, Commit};
+use std::collections::VecDeque;
+use std::io::ErrorKind;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::thread::{self, JoinHandle, Thread};
+use std::time::{Duration, Instant};
+
+/// The line in which batches wait.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    line: Mutex<Line>,
+    /// Told when the writer thread has something to do, and when nobody leads any more.
+    changed: Condvar,
+    /// How many wait; read without the lock by a leader that waits for company.
+    waiting: AtomicUsize,
+    waiting_max: usize,
+}
+
+#[derive(Debug)]
+struct Line {
+    waiting: VecDeque<Waiting>,
+    led: bool,
+    writer_leads: bool,
+    closed: bool,
+    /// How many batches may come at once: the last group and those that waited behind it.
+    company: usize,
+    /// When the last group was done.
+    done: Instant,
+    /// How long a group takes, roughly.
+    pace: Duration,
+}
+
+/// One batch and who waits for its answer.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) batch: Batch,
+    slot: Arc<Slot>,
+}
+
+/// Who has to act after a batch was lined up.
+#[derive(Debug)]
+pub(crate) enum Lead {
+    Caller,
+    Other,
+}
+
+/// Who leads next, after a group.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    Nobody,
+    Other,
+    Same,
+}
+
+impl Queue {
+    pub(crate) fn new(waiting_max: usize) -> Self {
+        Self {
+            line: Mutex::new(Line {
+                waiting: VecDeque::new(),
+                led: false,
+                writer_leads: false,
+                closed: false,
+                company: 0,
+                done: Instant::now(),
+                pace: Duration::ZERO,
+            }),
+            changed: Condvar::new(),
+            waiting: AtomicUsize::new(0),
+            waiting_max,
+        }
+    }
+
+    /// Lines up a batch for a caller that can block; with [`Lead::Caller`] it has to lead now.
+    pub(crate) fn push_blocking(&self, batch: Batch) -> Result<(Arc<Slot>, Lead), Error> {
+        let slot = Arc::new(Slot::new(Some(thread::current())));
+        let mut line = self.lock();
+        self.push(&mut line, batch, &slot)?;
+        let lead = if line.led { Lead::Other } else { Lead::Caller };
+        line.led = true;
+        Ok((slot, lead))
+    }
+
+    /// Lines up a batch for a future; the writer thread leads if nobody does.
+    pub(crate) fn push_async(&self, batch: Batch) -> Result<Pending, Error> {
+        let slot = Arc::new(Slot::new(None));
+        let mut line = self.lock();
+        self.push(&mut line, batch, &slot)?;
+        if !line.led {
+            line.led = true;
+            line.writer_leads = true;
+            self.changed.notify_all();
+        }
+        Ok(Pending(slot))
+    }
+
+    /// The next group, for the leader. Never empty unless the leader was the only one and its batch is already answered.
+    pub(crate) fn take(&self) -> Vec<Waiting> {
+        self.wait_for_company();
+        let mut line = self.lock();
+        let mut group = Vec::with_capacity(line.waiting.len().min(GROUP_MAX));
+        let mut bytes = 0;
+        while let Some(first) = line.waiting.front() {
+            bytes += weight(&first.batch);
+            if group.len() == GROUP_MAX || (bytes > GROUP_BYTES_MAX && !group.is_empty()) {
+                break;
+            }
+            group.extend(line.waiting.pop_front());
+        }
+        self.waiting.store(line.waiting.len(), Ordering::Relaxed);
+        group
+    }
+
+    /// After a group: settles who leads next. `Next::Same` is only said to the writer thread.
+    pub(crate) fn hand_on(&self, group: usize, took: Duration, writer: bool) -> Next {
+        let mut line = self.lock();
+        line.company = group + line.waiting.len();
+        line.done = Instant::now();
+        line.pace = (line.pace * 7 + took) / 8;
+        if line.waiting.is_empty() {
+            line.led = false;
+            self.changed.notify_all();
+            return Next::Nobody;
+        }
+        if writer {
+            return Next::Same;
+        }
+        match line.waiting.iter().find(|waiting| waiting.slot.thread.is_some()) {
+            Some(waiting) => waiting.slot.promote(),
+            None => {
+                line.writer_leads = true;
+                self.changed.notify_all();
+            }
+        }
+        Next::Other
+    }
+
+    /// For the writer thread: waits until it has to lead; `false` when the store closes.
+    pub(crate) fn wait_for_lead(&self) -> bool {
+        let mut line = self.lock();
+        loop {
+            if line.writer_leads {
+                line.writer_leads = false;
+                return true;
+            }
+            if line.closed && !line.led {
+                return false;
+            }
+            line = self.changed.wait(line).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Refuses new batches, and waits until those in line are answered.
+    pub(crate) fn close(&self) {
+        let mut line = self.lock();
+        line.closed = true;
+        while line.led {
+            line = self.changed.wait(line).unwrap_or_else(PoisonError::into_inner);
+        }
+        self.changed.notify_all();
+    }
+
+    fn push(&self, line: &mut Line, batch: Batch, slot: &Arc<Slot>) -> Result<(), Error> {
+        if line.closed {
+            return Err(Error::Closed);
+        }
+        if line.waiting.len() >= self.waiting_max {
+            return Err(Error::Busy);
+        }
+        line.waiting.push_back(Waiting { batch, slot: Arc::clone(slot) });
+        self.waiting.store(line.waiting.len(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Those whom the last group answered are about to come back; a moment's patience for them makes one group of two. A lone
+    /// committer's groups have one batch, so it never waits here.
+    fn wait_for_company(&self) {
+        let (company, until) = {
+            let line = self.lock();
+            if line.company < 2 || line.done.elapsed() > line.pace {
+                return;
+            }
+            (line.company.min(GROUP_MAX), line.done + line.pace / 4)
+        };
+        while self.waiting.load(Ordering::Relaxed) < company && Instant::now() < until {
+            thread::yield_now();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    /// Tells whoever waits.
+    pub(crate) fn answer(&self, answer: Result<Commit, Error>) {
+        self.slot.settle(answer);
+    }
+}
+
+/// Where the answer to one batch is put.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    note: Mutex<Note>,
+    /// The blocking caller that waits, if it is one.
+    thread: Option<Thread>,
+}
+
+#[derive(Debug, Default)]
+struct Note {
+    answer: Option<Result<Commit, Error>>,
+    promoted: bool,
+    waker: Option<Waker>,
+}
+
+/// What a waiting caller learns.
+#[derive(Debug)]
+pub(crate) enum News {
+    Answer(Result<Commit, Error>),
+    Lead,
+}
+
+impl Slot {
+    fn new(thread: Option<Thread>) -> Self {
+        Self { note: Mutex::new(Note::default()), thread }
+    }
+
+    /// Waits for the answer, or for the lead.
+    pub(crate) fn wait(&self) -> News {
+        loop {
+            {
+                let mut note = self.lock();
+                if let Some(answer) = note.answer {
+                    return News::Answer(answer);
+                }
+                if note.promoted {
+                    note.promoted = false;
+                    return News::Lead;
+                }
+            }
+            thread::park();
+        }
+    }
+
+    fn settle(&self, answer: Result<Commit, Error>) {
+        let waker = {
+            let mut note = self.lock();
+            note.answer = Some(answer);
+            note.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        if let Some(thread) = &self.thread {
+            thread.unpark();
+        }
+    }
+
+    fn promote(&self) {
+        self.lock().promoted = true;
+        if let Some(thread) = &self.thread {
+            thread.unpark();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Note> {
+        self.note.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The answer to a batch, for asynchronous code under any executor.
+#[derive(Debug)]
+pub(crate) struct Pending(Arc<Slot>);
+
+impl Future for Pending {
+    type Output = Result<Commit, Error>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut note = self.0.lock();
+        match note.answer {
+            Some(answer) => Poll::Ready(answer),
+            None => {
+                note.waker = Some(context.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+/// The thread that leads for the asynchronous face; started when it is first needed.
+#[derive(Debug, Default)]
+pub(crate) struct Writer(Mutex<Option<JoinHandle<()>>>);
+
+impl Writer {
+    pub(crate) fn ensure(
+        &self,
+        body: impl FnOnce() -> Box<dyn FnOnce() + Send>,
+    ) -> Result<(), Error> {
+        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if running.is_none() {
+            let spawned = thread::Builder::new().name("store-redb".into()).spawn(body());
+            *running = Some(spawned.map_err(|why| Error::NotApplied(why.kind()))?);
+        }
+        Ok(())
+    }
+
+    /// Waits for the thread to end; only after the queue was closed.
+    pub(crate) fn join(&self) -> Result<(), Error> {
+        let running = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        running.map_or(Ok(()), |thread| thread.join().map_err(|_| Error::Unknown(ErrorKind::Other)))
+    }
+}
+
+fn weight(batch: &Batch) -> usize {
+    batch
+        .ops()
+        .iter()
+        .map(|op| match &op.change {
+            port::Change::Put(value) => value.len(),
+            _ => 0,
+        })
+        .sum()
+}
+
+/// A group has at most this many batches, and about this many bytes: what one transaction holds in memory.
+const GROUP_MAX: usize = 512;
+const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;

@@ -1,0 +1,444 @@
+//! The store: two faces of one queue before one database.
+
+use crate::database::{Place, ROWS, Trouble, guard, read_state, verify_rows};
+use crate::group::{self, Outcome};
+use crate::mark::Mark;
+use crate::queue::{Lead, News, Next, Queue, Writer};
+use crate::record::Record;
+use crate::state::State;
+use crate::{Damage, Error, Integrity, OpenError, Options};
+use bytes::Bytes;
+use port::{Batch, Commit, Key, ReadSet, Row, Rows, Scan, Version};
+use redb::{CompactionError, Database, ReadOnlyTable, ReadableDatabase};
+use std::fs::File;
+use std::io::ErrorKind;
+use std::ops::Bound;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Instant;
+
+/// An embedded durable store in one folder; both [`port::blocking::Store`] and [`port::Store`].
+///
+/// `Send + Sync`; share it by reference or in an [`Arc`]. One process at a time has a store open.
+///
+/// Commits that wait at one moment become one transaction and share one sync; each is judged against what the ones before it
+/// left, and answered when all of it is on the disk. A blocking caller does that work in its own thread; for asynchronous
+/// callers a writer thread does.
+///
+/// Reads run in the caller's thread, also the asynchronous ones: they take microseconds from the cache, and a page that is not
+/// in it is read from the file, for which the executor's thread waits. Choose [`Options::cache_bytes`] for the rows in use.
+///
+/// Dropping the store closes it; [`RedbStore::close`] also says whether that went well.
+#[derive(Debug)]
+pub struct RedbStore {
+    core: Arc<Core>,
+    writer: Writer,
+}
+
+impl RedbStore {
+    /// Opens the store in this folder.
+    ///
+    /// # Errors
+    /// [`OpenError`] says in one phrase why not.
+    pub fn open(dir: impl AsRef<Path>, options: Options) -> Result<Self, OpenError> {
+        Self::open_place(Place::new(dir.as_ref()), options)
+    }
+
+    pub(crate) fn open_place(place: Place, options: Options) -> Result<Self, OpenError> {
+        let lock = place.claim(&options)?;
+        let (database, mark) = place.open(&options, options.integrity)?;
+        let core = Core {
+            place,
+            options,
+            handle: RwLock::new(Handle::Open(database)),
+            mark: Mutex::new(mark),
+            queue: Queue::new(options.waiting_max),
+            counts: Counts::default(),
+            _lock: lock,
+        };
+        Ok(Self { core: Arc::new(core), writer: Writer::default() })
+    }
+
+    /// Verifies every page and every row, and that no row vanished or came back. Everything else waits meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`]; the store then answers nothing else until it is opened again.
+    pub fn check(&self) -> Result<Report, Error> {
+        self.core.exclusively(|database| {
+            let repaired = !database.check_integrity()?;
+            let state = read_state(database)?;
+            verify_rows(database, &state)?;
+            Ok(Report { rows: state.rows, last: Version::new(state.last), repaired })
+        })
+    }
+
+    /// Gives unused space back to the file system; says whether there was any. Everything else waits meanwhile.
+    ///
+    /// # Errors
+    /// Where the file could not be rewritten; no row is lost by that.
+    pub fn compact(&self) -> Result<bool, Error> {
+        self.core.exclusively(|database| {
+            database.compact().map_err(|why| match why {
+                CompactionError::Storage(why) => why.into(),
+                _ => Trouble::Io(ErrorKind::ResourceBusy),
+            })
+        })
+    }
+
+    /// Answers the commits in line, refuses new ones, and closes the file.
+    ///
+    /// # Errors
+    /// Where the last bookkeeping could not be written. Nothing acknowledged is lost by that; opening takes longer.
+    pub fn close(self) -> Result<(), Error> {
+        self.shut()
+    }
+
+    /// What the store did since it was opened.
+    pub fn stats(&self) -> Stats {
+        let counts = &self.core.counts;
+        Stats {
+            applied: counts.applied.load(Ordering::Relaxed),
+            conflicts: counts.conflicts.load(Ordering::Relaxed),
+            transactions: counts.transactions.load(Ordering::Relaxed),
+            reopened: counts.reopened.load(Ordering::Relaxed),
+            marks_missed: counts.marks_missed.load(Ordering::Relaxed),
+        }
+    }
+
+    fn shut(&self) -> Result<(), Error> {
+        self.core.queue.close();
+        let joined = self.writer.join();
+        let closed = self.core.close();
+        joined.and(closed)
+    }
+
+    async fn commit_async(&self, batch: &Batch) -> Result<Commit, Error> {
+        batch.check().map_err(Error::Batch)?;
+        self.writer.ensure(|| {
+            let core = Arc::clone(&self.core);
+            Box::new(move || {
+                while core.queue.wait_for_lead() {
+                    while core.lead(true) == Next::Same {}
+                }
+            })
+        })?;
+        self.core.queue.push_async(batch.clone())?.await
+    }
+}
+
+impl port::blocking::Store for RedbStore {
+    type Error = Error;
+
+    fn read(&self, want: &ReadSet) -> Result<Rows, Error> {
+        self.core.read(want)
+    }
+
+    fn commit(&self, batch: &Batch) -> Result<Commit, Error> {
+        batch.check().map_err(Error::Batch)?;
+        let (slot, lead) = self.core.queue.push_blocking(batch.clone())?;
+        if matches!(lead, Lead::Caller) {
+            self.core.lead(false);
+        }
+        loop {
+            match slot.wait() {
+                News::Answer(answer) => return answer,
+                News::Lead => {
+                    self.core.lead(false);
+                }
+            }
+        }
+    }
+}
+
+impl port::Store for RedbStore {
+    type Error = Error;
+
+    async fn read(&self, want: &ReadSet) -> Result<Rows, Error> {
+        self.core.read(want)
+    }
+
+    fn commit(&self, batch: &Batch) -> impl Future<Output = Result<Commit, Error>> + Send {
+        self.commit_async(batch)
+    }
+}
+
+impl Drop for RedbStore {
+    fn drop(&mut self) {
+        // Nobody is left to be told; `close` tells
+        let _ = self.shut();
+    }
+}
+
+/// What [`RedbStore::check`] verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// How many rows there are.
+    pub rows: u64,
+    /// The last version given out.
+    pub last: Version,
+    /// Whether redb's account of free pages had to be rebuilt; no row was touched by that.
+    pub repaired: bool,
+}
+
+/// What a store did since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Batches that were applied.
+    pub applied: u64,
+    /// Batches that met a conflict.
+    pub conflicts: u64,
+    /// Transactions that made groups of batches durable, one sync each.
+    pub transactions: u64,
+    /// How often the database had to be opened again after the operating system failed.
+    pub reopened: u64,
+    /// How often the high-water mark could not be written; it is only a witness, so commits went on.
+    pub marks_missed: u64,
+}
+
+/// What callers and the writer thread share.
+#[derive(Debug)]
+struct Core {
+    place: Place,
+    options: Options,
+    handle: RwLock<Handle>,
+    mark: Mutex<Mark>,
+    queue: Queue,
+    counts: Counts,
+    _lock: File,
+}
+
+/// The database, or why there is none.
+#[derive(Debug)]
+enum Handle {
+    Open(Database),
+    /// After a failure: whatever is on the disk is found out by opening it again.
+    Fenced,
+    Broken(Damage),
+    Closed,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    applied: AtomicU64,
+    conflicts: AtomicU64,
+    transactions: AtomicU64,
+    reopened: AtomicU64,
+    marks_missed: AtomicU64,
+}
+
+impl Core {
+    /// Carries one group through one transaction, and hands the lead on.
+    fn lead(&self, writer: bool) -> Next {
+        let group = self.queue.take();
+        let start = Instant::now();
+        // A panic of our own must not leave the others waiting for ever
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            let batches: Vec<&Batch> = group.iter().map(|waiting| &waiting.batch).collect();
+            self.apply(&batches)
+        }));
+        let outcome = outcome.unwrap_or_else(|_| Outcome {
+            answers: vec![Err(Error::Unknown(ErrorKind::Other)); group.len()],
+            written: None,
+            fence: true,
+        });
+        let next = self.queue.hand_on(group.len(), start.elapsed(), writer);
+        for (waiting, answer) in group.iter().zip(outcome.answers) {
+            waiting.answer(answer);
+        }
+        next
+    }
+
+    fn apply(&self, batches: &[&Batch]) -> Outcome {
+        let outcome = match self.handle() {
+            Err(why) => {
+                return Outcome {
+                    answers: vec![Err(why); batches.len()],
+                    written: None,
+                    fence: false,
+                };
+            }
+            Ok(handle) => match &*handle {
+                Handle::Open(database) => group::apply(database, batches, self.options.two_phase),
+                other => Outcome {
+                    answers: vec![Err(other.refusal()); batches.len()],
+                    written: None,
+                    fence: false,
+                },
+            },
+        };
+        if outcome.fence {
+            self.fence();
+        }
+        if let Some(state) = &outcome.written {
+            self.raise(state);
+        }
+        self.counts.note(&outcome);
+        outcome
+    }
+
+    fn read(&self, want: &ReadSet) -> Result<Rows, Error> {
+        if want.scans.iter().any(|scan| scan.limit > Scan::ROWS_MAX) {
+            return Err(Error::ScanTooLong);
+        }
+        let handle = self.handle()?;
+        let Handle::Open(database) = &*handle else { return Err(handle.refusal()) };
+        let trouble = match guard(|| read_rows(database, want)) {
+            Ok(rows) => return Ok(rows),
+            Err(trouble) => trouble,
+        };
+        drop(handle);
+        // One damaged row leaves the others readable; anything else may have left redb unusable
+        if !matches!(trouble, Trouble::Damage(Damage::Record)) {
+            self.fence();
+        }
+        Err(trouble.before_commit())
+    }
+
+    fn exclusively<T>(
+        &self,
+        work: impl FnOnce(&mut Database) -> Result<T, Trouble>,
+    ) -> Result<T, Error> {
+        drop(self.handle()?);
+        let mut handle = self.handle.write().unwrap_or_else(PoisonError::into_inner);
+        let Handle::Open(database) = &mut *handle else { return Err(handle.refusal()) };
+        match guard(|| work(database)) {
+            Ok(done) => Ok(done),
+            Err(Trouble::Damage(damage)) => {
+                *handle = Handle::Broken(damage);
+                Err(Error::Corrupt(damage))
+            }
+            Err(trouble) => {
+                *handle = Handle::Fenced;
+                Err(trouble.before_commit())
+            }
+        }
+    }
+
+    /// The handle, opened again if a failure had closed it.
+    fn handle(&self) -> Result<RwLockReadGuard<'_, Handle>, Error> {
+        let handle = self.handle.read().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(*handle, Handle::Fenced) {
+            return Ok(handle);
+        }
+        drop(handle);
+        {
+            let mut handle = self.handle.write().unwrap_or_else(PoisonError::into_inner);
+            if matches!(*handle, Handle::Fenced) {
+                let (database, mark) = match self.place.open(&self.options, Integrity::Quick) {
+                    Ok(opened) => opened,
+                    Err(OpenError::Corrupt(damage)) => {
+                        *handle = Handle::Broken(damage);
+                        return Err(Error::Corrupt(damage));
+                    }
+                    Err(OpenError::DiskFull) => {
+                        return Err(Error::NotApplied(ErrorKind::StorageFull));
+                    }
+                    Err(OpenError::Io(kind)) => return Err(Error::NotApplied(kind)),
+                    Err(_) => return Err(Error::NotApplied(ErrorKind::Other)),
+                };
+                *handle = Handle::Open(database);
+                *self.mark.lock().unwrap_or_else(PoisonError::into_inner) = mark;
+                self.counts.reopened.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        Ok(self.handle.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn fence(&self) {
+        let mut handle = self.handle.write().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*handle, Handle::Open(_)) {
+            let old = core::mem::replace(&mut *handle, Handle::Fenced);
+            // Dropping a database that failed may fail again, and even panic
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(old)));
+        }
+    }
+
+    fn raise(&self, state: &State) {
+        let mut mark = self.mark.lock().unwrap_or_else(PoisonError::into_inner);
+        if mark.raise(state).is_err() {
+            self.counts.marks_missed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn close(&self) -> Result<(), Error> {
+        let mut handle = self.handle.write().unwrap_or_else(PoisonError::into_inner);
+        let Handle::Open(database) = core::mem::replace(&mut *handle, Handle::Closed) else {
+            return Ok(());
+        };
+        let closed = guard(|| Ok(database.close()?)).map_err(|why| why.before_commit());
+        let mark = self.mark.lock().unwrap_or_else(PoisonError::into_inner);
+        closed.and(mark.sync().map_err(|why| Error::NotApplied(why.kind())))
+    }
+}
+
+impl Handle {
+    fn refusal(&self) -> Error {
+        match self {
+            Self::Broken(damage) => Error::Corrupt(*damage),
+            Self::Closed => Error::Closed,
+            Self::Fenced | Self::Open(_) => Error::NotApplied(ErrorKind::Interrupted),
+        }
+    }
+}
+
+impl Counts {
+    fn note(&self, outcome: &Outcome) {
+        let count = |wanted: fn(&Result<Commit, Error>) -> bool| {
+            outcome.answers.iter().filter(|answer| wanted(answer)).count() as u64
+        };
+        self.applied.fetch_add(count(|a| matches!(a, Ok(Commit::Applied(_)))), Ordering::Relaxed);
+        self.conflicts.fetch_add(count(|a| *a == Ok(Commit::Conflict)), Ordering::Relaxed);
+        if outcome.written.is_some() {
+            self.transactions.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn read_rows(database: &Database, want: &ReadSet) -> Result<Rows, Trouble> {
+    let transaction = database.begin_read()?;
+    let table = transaction.open_table(ROWS)?;
+    let mut rows = Rows::default();
+    for key in &want.points {
+        let row = table.get(key.as_bytes())?;
+        rows.points.push(row.map(|bytes| row_of(key.as_bytes(), bytes.value())).transpose()?);
+    }
+    for scan in &want.scans {
+        rows.scans.push(read_page(&table, scan)?);
+    }
+    Ok(rows)
+}
+
+fn read_page(
+    table: &ReadOnlyTable<&'static [u8], &'static [u8]>,
+    scan: &Scan,
+) -> Result<Vec<(Key, Row)>, Trouble> {
+    let prefix = scan.prefix.as_bytes();
+    let from = match &scan.after {
+        Some(after) if *after >= scan.prefix => Bound::Excluded(after.as_bytes()),
+        _ => Bound::Included(prefix),
+    };
+    let mut page = Vec::new();
+    if scan.limit == 0 {
+        return Ok(page);
+    }
+    for row in table.range::<&[u8]>((from, Bound::Unbounded))? {
+        let (key, bytes) = row?;
+        let key = key.value();
+        if !key.starts_with(prefix) {
+            break;
+        }
+        let row = row_of(key, bytes.value())?;
+        page.push((Key::from_bytes(key).map_err(|_| Damage::Record)?, row));
+        if page.len() == scan.limit {
+            break;
+        }
+    }
+    Ok(page)
+}
+
+fn row_of(key: &[u8], bytes: &[u8]) -> Result<Row, Damage> {
+    let record = Record::parse(key, bytes)?;
+    Ok(Row { version: Version::new(record.version), value: Bytes::copy_from_slice(record.value) })
+}
