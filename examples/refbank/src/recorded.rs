@@ -1,7 +1,9 @@
 //! A decision of a crate together with the application's own rows: one batch, all or nothing.
 
 use crate::rows;
-use interbank::port::{Answers, Ask, Batch, Conclusion, Decision, Expect, Key, KeyError, Row, Step};
+use interbank::port::{
+    Answers, Ask, Batch, Conclusion, Decision, Expect, Key, KeyError, Row, Step,
+};
 use interbank::qrpay::{Error, Misuse, Verdict};
 use interbank::seal::{Audit, Audited};
 

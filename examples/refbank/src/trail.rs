@@ -101,13 +101,13 @@ impl Trail {
             let page = page.scans.into_iter().next().unwrap_or_default();
             let Some((last, _)) = page.last() else { break };
             after = Some(last.clone());
-            for (_, row) in page.iter().take_while(|_| chain.head().count <= head.count) {
-                let (link, record) =
-                    row.value.split_first_chunk::<32>().ok_or(Trouble::Damaged)?;
-                let record = Audit::parse(record)?;
+            for (_, row) in &page {
+                // Records that were chained since the head was read are for the next check.
                 if chain.head().count == head.count {
                     break;
                 }
+                let (link, record) = row.value.split_first_chunk::<32>().ok_or(Trouble::Damaged)?;
+                let record = Audit::parse(record)?;
                 intact &= chain.update(&record)? == *link;
                 records.push(record);
             }
