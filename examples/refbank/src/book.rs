@@ -41,7 +41,7 @@ impl Book {
         let mut batch = Batch::new();
         batch.put(holder.key()?, Expect::Absent, account.encode()?);
         // A conflict says that it is there.
-        self.vault.commit(&batch).await.map_err(Trouble::store)?;
+        let _ = self.vault.commit(&batch).await.map_err(Trouble::store)?;
         Ok(())
     }
 

@@ -18,6 +18,12 @@ pub(crate) fn svg(code: &str, title: &str) -> Result<String, Trouble> {
     symbol(code)?.to_svg(&style).map_err(|why| Trouble::Inside(Box::new(why)))
 }
 
+/// A code as SVG of a fixed size, for a file of its own.
+pub(crate) fn svg_file(code: &str, title: &str) -> Result<String, Trouble> {
+    let style = SvgStyle { title: Some(title), module_px: Some(8), ..SvgStyle::default() };
+    symbol(code)?.to_svg(&style).map_err(|why| Trouble::Inside(Box::new(why)))
+}
+
 /// A code as PNG.
 pub(crate) fn png(code: &str) -> Result<Vec<u8>, Trouble> {
     let symbol = symbol(code)?;
