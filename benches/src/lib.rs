@@ -1,1 +1,1 @@
-//! Benchmarks of the family beside the peers that a user would pick instead; see `benches/`.
+//! What the benches share: nothing but a place in this workspace.

@@ -59,6 +59,10 @@ pub trait Keys {
 ///
 /// # Errors
 /// [`DecideError`] says whose fault it was. After [`DecideError::Unknown`] ask again with the same request.
+#[allow(
+    clippy::type_complexity,
+    reason = "the error names its three sources; an alias would hide them"
+)]
 pub fn decide<D: Decision, S: Store, K: Keys>(
     store: &S,
     keys: &K,

@@ -34,6 +34,8 @@ pub struct Outbox {
     /// Where the next page starts; `None` at the start of the prefix.
     cursor: Option<Key>,
     reading: Option<Ticket>,
+    /// A nudge came while a page was being read: that page may be older than what the nudge was about.
+    nudged: bool,
     poll_at: Time,
     last_ticket: Ticket,
     effects: VecDeque<Effect>,
@@ -50,6 +52,7 @@ impl Outbox {
             flights: BTreeMap::new(),
             cursor: None,
             reading: None,
+            nudged: false,
             poll_at: Time::EPOCH,
             last_ticket: Ticket(0),
             effects: VecDeque::new(),
@@ -61,6 +64,7 @@ impl Outbox {
     pub fn nudge(&mut self, now: Time) {
         let now = self.clamp.see(now);
         self.poll_at = self.poll_at.min(now);
+        self.nudged |= self.reading.is_some();
         self.look(now);
     }
 
@@ -100,20 +104,29 @@ impl Outbox {
             self.poll_at = now.plus_ms(self.config.retry_ms);
             return;
         };
-        let full = page.len() == self.page();
-        let mut next = None;
+        let full = page.len() >= self.page();
+        let mut last = None;
         for (key, row) in page {
-            next = Some(key.clone());
             match Entry::parse(&row.value) {
-                Err(_) => self.events.push_back(Event::Damaged { key }),
+                Err(_) => self.events.push_back(Event::Damaged { key: key.clone() }),
                 Ok(entry) if self.flights.contains_key(&entry.idempotency) => {}
-                Ok(_) if self.flights.len() >= self.config.in_flight_max => break,
-                Ok(entry) => self.launch(now, key, row.version, entry),
+                Ok(_) if self.flights.len() >= self.config.in_flight_max => {
+                    // No room for the rest of the page: it is read again once there is.
+                    self.cursor = last.or_else(|| self.cursor.take());
+                    self.poll_at = now;
+                    return;
+                }
+                Ok(entry) => self.launch(now, key.clone(), row.version, entry),
             }
+            last = Some(key);
         }
-        self.cursor = if full { next } else { None };
-        self.poll_at = if full { now } else { now.plus_ms(self.config.poll_ms) };
-        self.look(now);
+        self.cursor = last.filter(|_| full);
+        if full || core::mem::take(&mut self.nudged) {
+            self.poll_at = now;
+            self.look(now);
+        } else {
+            self.poll_at = now.plus_ms(self.config.poll_ms);
+        }
     }
 
     fn launch(&mut self, now: Time, key: Key, version: Version, entry: Entry) {
@@ -121,6 +134,9 @@ impl Outbox {
         let idempotency = entry.idempotency;
         let resend_at = now.plus_ms(self.config.retry_ms);
         let flight = Flight { key, version, entry, attempts: 1, resend_at, deleting: None };
+        if flight.attempts == self.config.stuck_after {
+            self.events.push_back(Event::Stuck { idempotency, attempts: flight.attempts });
+        }
         self.flights.insert(idempotency, flight);
     }
 
@@ -310,7 +326,7 @@ impl fmt::Debug for Entry {
 pub struct Answer {
     /// The entry's idempotency key, echoed.
     pub idempotency: [u8; 32],
-    /// What the peer has to say; empty for a plain acknowledgement.
+    /// What the peer has to say, at most 32 KiB; empty for a plain acknowledgement.
     pub content: Bytes,
 }
 
@@ -320,6 +336,9 @@ impl Answer {
     /// # Errors
     /// [`WireError::TooLong`].
     pub fn encode(&self, to: &mut Vec<u8>) -> Result<(), WireError> {
+        if self.content.len() > Entry::CONTENT_BYTES_MAX {
+            return Err(WireError::TooLong);
+        }
         Writer::new(to, 1).fixed(&self.idempotency).lp32(&self.content)?;
         Ok(())
     }

@@ -90,7 +90,7 @@ impl Row {
     pub const VALUE_BYTES_MAX: usize = 64 * 1024;
 
     /// What a batch must require so that it applies only if this is still the row (or still no row).
-    pub const fn expect(row: Option<&Self>) -> Expect {
+    pub const fn unchanged(row: Option<&Self>) -> Expect {
         match row {
             Some(row) => Expect::At(row.version),
             None => Expect::Absent,

@@ -14,8 +14,9 @@ use core::fmt;
 ///    catch most of that at commit, but a refusal that writes nothing would be wrong and final.
 /// 2. **All or nothing.** [`commit`](Self::commit) writes every change or none, and only if every expectation holds at that
 ///    moment, judged together with all other commits in one total order. *Otherwise* two payers pay one order.
-/// 3. **Durable before `Applied`.** What was acknowledged survives the death of the process and of the machine, as far as
-///    the store's documentation says. *Otherwise* a payment that was shown as paid is gone after a restart.
+/// 3. **Durable before `Applied`, and before it is read.** What was acknowledged, and what any read has shown, survives the
+///    death of the process and of the machine, as far as the store's documentation says. *Otherwise* a payment that was
+///    shown as paid is gone after a restart: after a commit of unknown fate the loops reveal what they read.
 /// 4. **`Conflict` means nothing was written.** The caller decides again at once.
 /// 5. **Versions** are the number of the commit: they grow over the whole store, and are not reused after a delete or a
 ///    restart. *Otherwise* a row deleted and written again looks unchanged, and a stale decision applies.

@@ -11,8 +11,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use port::{
-    Answers, Ask, Batch, Decision, KeyAnswer, KeyQuestion, KeyRef, ReadSet, Row, SecretBytes,
-    Step, Time,
+    Answers, Ask, Batch, Decision, KeyAnswer, KeyQuestion, KeyRef, ReadSet, Row, SecretBytes, Step,
+    Time,
 };
 use seal::{AccountRef, Audited, Secret, VerifyingKey};
 
@@ -38,7 +38,7 @@ impl PaymentServer {
         Ok(Bind {
             setup: self.setup.clone(),
             now,
-            entropy: *entropy,
+            entropy: Secret::new(*entropy),
             account,
             device,
             number,
@@ -91,7 +91,7 @@ impl Enrolled {
             }
             Self::Ocra { suite, .. } => {
                 let placeholder = KeyRef::Held(port::KeyId(0));
-                OcraReply::new(suite.clone(), placeholder).map(|_| ())
+                OcraReply::new(*suite, placeholder).map(|_| ())
             }
             Self::Held(_) => Ok(()),
             Self::Signature(key) => {
@@ -102,9 +102,9 @@ impl Enrolled {
 
     fn secret(&self) -> Option<&Secret<32>> {
         match self {
-            Self::Hmac { use_key, .. } | Self::Ocra { use_key, .. } | Self::Password { use_key, .. } => {
-                Some(use_key)
-            }
+            Self::Hmac { use_key, .. }
+            | Self::Ocra { use_key, .. }
+            | Self::Password { use_key, .. } => Some(use_key),
             Self::Held(_) | Self::Signature(_) => None,
         }
     }
@@ -118,7 +118,7 @@ impl Enrolled {
             Self::Password { typed_digits, .. } => {
                 Credential::Password(HmacReply { key: key()?, typed_digits: *typed_digits })
             }
-            Self::Ocra { suite, .. } => Credential::Ocra(OcraReply::new(suite.clone(), key()?)?),
+            Self::Ocra { suite, .. } => Credential::Ocra(OcraReply::new(*suite, key()?)?),
             Self::Held(held) => Credential::Hmac(HmacReply { key: held.clone(), typed_digits: 0 }),
             Self::Signature(public_key) => {
                 Credential::Signature(SignatureReply { public_key: *public_key })
@@ -132,7 +132,7 @@ impl Enrolled {
 pub struct Bind {
     setup: Arc<Setup>,
     now: Time,
-    entropy: [u8; 32],
+    entropy: Secret<32>,
     account: AccountRef,
     device: DeviceId,
     number: u8,
@@ -192,7 +192,7 @@ impl Decision for Bind {
             key: wrapping,
             context: BoundKey::wrap_context(&self.account, &self.device, self.number),
             secret: SecretBytes::new(secret.expose().to_vec()),
-            entropy: self.entropy,
+            entropy: *self.entropy.expose(),
         });
         Ask {
             rows: ReadSet::points(rows.into_iter().collect::<Vec<_>>()),
@@ -223,7 +223,7 @@ impl Decision for Bind {
             Ok(binding) => {
                 let mut batch = Batch::with_capacity(1);
                 let key = table::binding(self.setup.tenant(), &self.account)?;
-                batch.put(key, Row::expect(row), binding.encode());
+                batch.put(key, Row::unchanged(row), binding.encode());
                 let audit = self.setup.audit(self.now, "qrpay.bind.granted", self.trail(None));
                 Ok(done(Verdict::Granted(self.number), audit, batch))
             }
@@ -297,7 +297,7 @@ impl Decision for Rebind {
         }
         let mut batch = Batch::with_capacity(1);
         let key = table::binding(self.setup.tenant(), &self.account)?;
-        batch.put(key, Row::expect(row), binding.encode());
+        batch.put(key, Row::unchanged(row), binding.encode());
         let audit = self.setup.audit(self.now, action, trail(None));
         Ok(done(Verdict::Granted(()), audit, batch))
     }

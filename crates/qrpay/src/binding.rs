@@ -21,7 +21,6 @@ pub struct Binding {
 }
 
 impl Binding {
-
     /// Counts a wrong reply; locks at the policy's limit within its window.
     pub(crate) fn fail(&mut self, now: Time, policy: &Policy) {
         let limit = usize::from(policy.failures_per_window);
@@ -184,9 +183,7 @@ impl BoundKey {
                 let reply = OcraReply::new(suite, key(reader)?).map_err(|_| WireError::Invalid)?;
                 Credential::Ocra(reply)
             }
-            SIGNATURE => {
-                Credential::Signature(SignatureReply { public_key: reader.array()? })
-            }
+            SIGNATURE => Credential::Signature(SignatureReply { public_key: reader.array()? }),
             _ => return Err(WireError::Invalid),
         };
         Ok(Self { device, number, from, until, revoked, credential })

@@ -1,6 +1,9 @@
 //! The payer's client: reads a code, shows what it says, answers.
 
+use crate::code_emv::verify_emv;
+use crate::emv::Payload;
 use crate::{Code, CodeError, Misuse, PaymentRequest, Reply, ReplyKey, Transcript, Untrusted};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use port::Time;
@@ -33,19 +36,30 @@ impl PaymentClient {
         self
     }
 
-    /// Reads the text of a symbol and checks who vouches for it.
+    /// Reads the text of a symbol, in the compact or the EMVCo form, and checks who vouches for it.
     ///
     /// # Errors
     /// [`ReadError`] says whether the text is no code or not to be trusted. Expiry is the server's business: the client's
     /// clock decides only about the validity of issuer keys.
     pub fn read(&self, now: Time, text: &str) -> Result<Scanned, ReadError> {
-        let code = Code::parse(text).map_err(ReadError::Code)?;
-        match code.verify(&self.trust, now) {
-            Ok(()) => {}
-            Err(Untrusted::Unsigned) if self.unsigned => {}
-            Err(why) => return Err(ReadError::Untrusted(why)),
+        let (code, vouched) = if text.starts_with("00") {
+            let payload = Payload::parse(text).map_err(CodeError::Emv).map_err(ReadError::Code)?;
+            let code = Code::from_emv(&payload).map_err(ReadError::Code)?;
+            let vouched = verify_emv(&payload, &self.trust, now)
+                .map_err(CodeError::Emv)
+                .map_err(ReadError::Code)?;
+            (code, vouched.map(String::from))
+        } else {
+            let code = Code::parse(text).map_err(ReadError::Code)?;
+            let issuer = code.signature.as_ref().map(|by| String::from(by.issuer()));
+            let vouched = code.verify(&self.trust, now).map(|()| issuer.unwrap_or_default());
+            (code, vouched)
+        };
+        match vouched {
+            Ok(issuer) => Ok(Scanned { code, issuer: Some(issuer) }),
+            Err(Untrusted::Unsigned) if self.unsigned => Ok(Scanned { code, issuer: None }),
+            Err(why) => Err(ReadError::Untrusted(why)),
         }
-        Ok(Scanned { code })
     }
 
     /// What a reply is computed over: for secure elements that sign by themselves.
@@ -77,12 +91,18 @@ impl PaymentClient {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scanned {
     code: Code,
+    issuer: Option<String>,
 }
 
 impl Scanned {
     /// What it says: show payee and amount before answering.
     pub const fn code(&self) -> &Code {
         &self.code
+    }
+
+    /// Who vouches for it; `None` for an unsigned code that the client was told to accept.
+    pub fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
     }
 }
 

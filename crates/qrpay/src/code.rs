@@ -3,6 +3,7 @@
 //! Compact text form, specified byte by byte in `docs/spec/qrpay.md`: `QP1.` and the base64url form (RFC 4648 §5, no
 //! padding) of the body. The EMVCo form of the same content is in [`crate::emv`].
 
+use crate::emv::EmvError;
 use crate::{Challenge, Misuse, Payee, Price, Terms, Uid};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -115,10 +116,13 @@ impl Code {
 
     fn signed_part(&self) -> Vec<u8> {
         let mut body = Vec::with_capacity(256);
-        let flags = u8::from(self.terms.price.is_some()) * PRICE
-            | u8::from(self.terms.expires_s.is_some()) * EXPIRES
-            | u8::from(self.signature.is_some()) * SIGNED
-            | u8::from(self.challenge_ref.is_some()) * REF;
+        let flags = [
+            (self.terms.price.is_some(), PRICE),
+            (self.terms.expires_s.is_some(), EXPIRES),
+            (self.signature.is_some(), SIGNED),
+            (self.challenge_ref.is_some(), REF),
+        ];
+        let flags = flags.iter().fold(0, |all, (set, flag)| if *set { all | flag } else { all });
         let mut writer = Writer::new(&mut body, VERSION);
         writer.u8(flags);
         short(&mut writer, self.uid.as_bytes());
@@ -187,14 +191,16 @@ pub enum CodeError {
     Body(WireError),
     /// A part holds a value that is not allowed.
     Content(Misuse),
-    /// The text does not start with `QP1.`.
+    /// An EMVCo payload that is not right.
+    Emv(EmvError),
+    /// Neither our compact form nor an EMVCo payload with our challenge.
     NotOurs,
     /// Longer than [`Code::TEXT_BYTES_MAX`].
     TooLong,
 }
 
 impl CodeError {
-    /// Stable number, 2050 to 2054.
+    /// Stable number, 2050 to 2054; an EMVCo error keeps its own.
     pub const fn code(self) -> u32 {
         match self {
             Self::Base64 => 2_050,
@@ -202,6 +208,7 @@ impl CodeError {
             Self::Content(_) => 2_052,
             Self::NotOurs => 2_053,
             Self::TooLong => 2_054,
+            Self::Emv(why) => why.code(),
         }
     }
 }
@@ -209,6 +216,7 @@ impl CodeError {
 impl fmt::Display for CodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Emv(why) => return why.fmt(f),
             Self::Base64 => "the code is damaged: not canonical base64url",
             Self::Body(_) => "the code is damaged: its body is not complete",
             Self::Content(_) => "the code holds a value that is not allowed",
@@ -223,6 +231,7 @@ impl core::error::Error for CodeError {
         match self {
             Self::Body(why) => Some(why),
             Self::Content(why) => Some(why),
+            Self::Emv(why) => Some(why),
             Self::Base64 | Self::NotOurs | Self::TooLong => None,
         }
     }
@@ -231,6 +240,12 @@ impl core::error::Error for CodeError {
 impl From<WireError> for CodeError {
     fn from(why: WireError) -> Self {
         Self::Body(why)
+    }
+}
+
+impl From<EmvError> for CodeError {
+    fn from(why: EmvError) -> Self {
+        Self::Emv(why)
     }
 }
 

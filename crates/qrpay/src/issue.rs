@@ -5,9 +5,8 @@ use crate::payment::MerchantKey;
 use crate::server::{Setup, Trail, done};
 use crate::table::{self, point};
 use crate::{
-    Challenge, Code, Error, Misuse, PaymentServer, Payee, Price, Refusal, Terms, Uid, Verdict,
+    Challenge, Code, Error, Misuse, Payee, PaymentServer, Price, Refusal, Terms, Uid, Verdict,
 };
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -16,7 +15,7 @@ use port::{
     Amount, Answers, Ask, Batch, Currency, Decision, Effect, Expect, Key, KeyAnswer, KeyQuestion,
     Peer, ReadSet, Row, Step, Time,
 };
-use seal::{Audited, derive};
+use seal::Audited;
 use sha2::{Digest as _, Sha256};
 
 impl PaymentServer {
@@ -42,8 +41,8 @@ impl PaymentServer {
         Ok(Issue {
             setup: self.setup.clone(),
             now,
-            uid: draw_uid(entropy, request.kind)?,
-            challenge: draw_challenge(entropy),
+            uid: Uid::draw(entropy, request.kind),
+            challenge: Challenge::draw(entropy),
             request,
             stage: Stage::Rows,
         })
@@ -63,7 +62,7 @@ impl PaymentServer {
         Refresh {
             setup: self.setup.clone(),
             now,
-            challenge: draw_challenge(entropy),
+            challenge: Challenge::draw(entropy),
             uid,
             replaces,
             stage: Stage::Rows,
@@ -143,6 +142,7 @@ pub struct Issue {
 }
 
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a decision has one stage; none is stored in bulk")]
 enum Stage {
     Rows,
     Sign { code: Code, issued: Issued, batch: Batch },
@@ -290,7 +290,7 @@ impl Refresh {
         };
         let mut batch = Batch::with_capacity(1);
         let key = table::item(self.setup.tenant(), &self.uid)?;
-        batch.put(key, Row::expect(Some(row)), item.encode());
+        batch.put(key, Row::unchanged(Some(row)), item.encode());
         let (code, question) = to_sign(&self.setup, item.code(&self.uid, &displayed))?;
         let issued = issued(&self.uid, &code, &displayed, false);
         let Some(question) = question else { return Ok(self.grant(issued, batch)) };
@@ -376,26 +376,3 @@ fn signed(code: Code, answers: &Answers) -> Result<Code, Error> {
         _ => Err(Error::Misuse(Misuse::Answers)),
     }
 }
-
-/// A challenge: 128 bits under its own label.
-fn draw_challenge(entropy: &[u8; 32]) -> Challenge {
-    Challenge(*derive::<16>(entropy, "interbank/qrpay/challenge/v1", &[]).expose())
-}
-
-/// An identifier: `O` or `C`, then 128 bits in the Crockford alphabet, which has no letters that look alike.
-fn draw_uid(entropy: &[u8; 32], kind: Kind) -> Result<Uid, Misuse> {
-    let drawn = derive::<16>(entropy, "interbank/qrpay/uid/v1", &[]);
-    let number = u128::from_be_bytes(*drawn.expose());
-    let mut text = String::with_capacity(27);
-    text.push(match kind {
-        Kind::Order => 'O',
-        Kind::Commodity => 'C',
-    });
-    for at in (0..26).rev() {
-        let digit = usize::try_from((number >> (5 * at)) & 31).unwrap_or(0);
-        text.push(char::from(CROCKFORD[digit]));
-    }
-    Uid::new(text)
-}
-
-const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";

@@ -94,34 +94,39 @@ impl Item {
         Ok(displayed)
     }
 
-    /// The positions of the challenges that a request may answer now, or why there is none.
+    /// The positions of the challenges to try a request against, or why there is none that could be paid now.
+    ///
+    /// Those that were consumed or ran out lately are tried too, in order to tell a right reply that it came second or late
+    /// instead of counting it as a wrong one.
     pub(crate) fn answerable(
         &self,
         now: Time,
         reference: Option<u32>,
     ) -> Result<impl Iterator<Item = usize> + '_, Refusal> {
-        if now >= self.valid_until && self.state == State::Open {
-            return Err(Refusal::OrderNotPayable);
-        }
         match self.state {
+            State::Open if now >= self.valid_until => return Err(Refusal::OrderNotPayable),
             State::Open => {}
             State::Accepted | State::Paid => return Err(Refusal::AlreadyUsed),
             State::Cancelled | State::Lapsed => return Err(Refusal::OrderNotPayable),
         }
-        let named = move |one: &Displayed| reference.is_none_or(|wanted| wanted == one.reference);
-        let mut best = Refusal::NoOpenChallenge;
-        let mut some = false;
-        for one in self.challenges.iter().filter(|one| named(one)) {
-            some |= one.is_answerable(now);
-            if !one.is_timely(now) && one.state == ChallengeState::Open {
-                best = Refusal::Expired;
+        let named = move |one: &&Displayed| reference.is_none_or(|wanted| wanted == one.reference);
+        let mut refusal = Some(Refusal::NoOpenChallenge);
+        for one in self.challenges.iter().filter(named) {
+            match one.state {
+                ChallengeState::Killed => {}
+                _ if one.is_timely(now) => refusal = None,
+                _ => refusal = refusal.map(|_| Refusal::Expired),
             }
         }
-        if !some {
-            return Err(best);
+        match refusal {
+            Some(refusal) => Err(refusal),
+            None => Ok(self
+                .challenges
+                .iter()
+                .enumerate()
+                .filter(move |(_, one)| named(one) && one.state != ChallengeState::Killed)
+                .map(|(at, _)| at)),
         }
-        let all = self.challenges.iter().enumerate();
-        Ok(all.filter(move |(_, one)| named(one) && one.is_answerable(now)).map(|(at, _)| at))
     }
 
     /// Appends the stored form; see `docs/spec/qrpay.md`.
@@ -215,18 +220,13 @@ pub struct Displayed {
 impl Displayed {
     const BYTES: usize = 4 + 16 + 8 + 1 + 8 + 1 + 8;
 
-    fn is_timely(&self, now: Time) -> bool {
+    pub(crate) fn is_timely(&self, now: Time) -> bool {
         now.is_before_s(self.expires_s) && self.replaced_until.is_none_or(|until| now < until)
     }
 
-    /// Consumed ones are answerable in order to say `AlreadyUsed` to a right reply.
-    fn is_answerable(&self, now: Time) -> bool {
-        self.state != ChallengeState::Killed && self.is_timely(now)
-    }
-
-    fn is_over(&self, now: Time) -> bool {
-        // An open one that ran out is kept for a while to say `Expired`.
-        self.state == ChallengeState::Open && !now.is_before_s(self.expires_s.saturating_add(600))
+    /// What ran out is kept for a while to say `Expired`, what was consumed until its room is needed.
+    const fn is_over(&self, now: Time) -> bool {
+        !now.is_before_s(self.expires_s.saturating_add(KEPT_S))
     }
 
     fn encode(&self, writer: &mut Writer<'_>) {
@@ -317,6 +317,9 @@ stored! {
     }
 }
 
+/// How long a challenge is kept after it ran out.
+const KEPT_S: u64 = 120;
+
 /// Writes amount, currency and payee.
 pub(crate) fn price(writer: &mut Writer<'_>, price: &Price) {
     writer.i64(price.amount.minor()).fixed(&price.amount.currency().letters());
@@ -331,8 +334,7 @@ pub(crate) fn short(writer: &mut Writer<'_>, part: &[u8]) {
 
 pub(crate) fn read_price(reader: &mut Reader<'_>, bytes: &Bytes) -> Result<Price, WireError> {
     let minor = reader.i64()?;
-    let currency =
-        Currency::from_letters(&reader.array::<3>()?).map_err(|_| WireError::Invalid)?;
+    let currency = Currency::from_letters(&reader.array::<3>()?).map_err(|_| WireError::Invalid)?;
     let payee = Payee::new(slice(bytes, reader.lp8()?)).map_err(|_| WireError::Invalid)?;
     Ok(Price { amount: Amount::new(minor, currency), payee })
 }

@@ -42,6 +42,7 @@ impl Suite {
     /// # Errors
     ///
     /// `KeyHash`, and what is wrong with the input.
+    #[inline]
     pub fn respond(&self, key: &Key, input: &DataInput<'_>) -> Result<Code, OcraError> {
         if key.hash() != self.hash() {
             return Err(OcraError::KeyHash);
@@ -54,6 +55,7 @@ impl Suite {
     /// # Errors
     ///
     /// As [`Suite::respond`]; a wrong code is `false`, not an error.
+    #[inline]
     pub fn verify(&self, key: &Key, input: &DataInput<'_>, typed: &str) -> Result<bool, OcraError> {
         Ok(self.respond(key, input)?.matches(typed))
     }

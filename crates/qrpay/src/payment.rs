@@ -191,8 +191,8 @@ impl Refund {
         reader.version(1)?;
         let state = RefundState::from_u8(reader.u8()?)?;
         let minor = reader.i64()?;
-        let currency = port::Currency::from_letters(&reader.array::<3>()?)
-            .map_err(|_| WireError::Invalid)?;
+        let currency =
+            port::Currency::from_letters(&reader.array::<3>()?).map_err(|_| WireError::Invalid)?;
         let granted = Time::from_ms(reader.u64()?);
         reader.finish()?;
         Ok(Self { state, amount: Amount::new(minor, currency), granted })

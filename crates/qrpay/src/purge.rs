@@ -111,7 +111,8 @@ impl Decision for Purge {
 
     fn step(&mut self, answers: Answers) -> Result<Step<Purged>, Error> {
         let page = answers.rows.scans.into_iter().next().unwrap_or_default();
-        let next = if page.len() == PAGE_ROWS { page.last().map(|(key, _)| key.clone()) } else { None };
+        let next =
+            if page.len() == PAGE_ROWS { page.last().map(|(key, _)| key.clone()) } else { None };
         let mut batch = Batch::new();
         for (key, row) in &page {
             if self.is_over(row)? {

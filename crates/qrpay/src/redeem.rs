@@ -16,8 +16,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use port::{
-    Answers, Ask, Batch, Decision, Expect, Key, KeyAnswer, KeyQuestion, KeyRef, MacAlgorithm, ReadSet, Row,
-    Step, Time,
+    Answers, Ask, Batch, Decision, Expect, Key, KeyAnswer, KeyQuestion, KeyRef, MacAlgorithm,
+    ReadSet, Row, Step, Time,
 };
 use seal::{AccountRef, Audited};
 use sha2::{Digest as _, Sha256};
@@ -63,6 +63,7 @@ pub struct Redeem {
 }
 
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a decision has one stage; none is stored in bulk")]
 enum Stage {
     Rows,
     Reply(Weighing),
@@ -114,14 +115,21 @@ impl Redeem {
         let mut questions = Vec::new();
         let mut trials = Vec::new();
         for challenge_at in answerable.take(usize::from(self.setup.policy().open_challenges_max)) {
-            self.try_challenge(&item, now, binding.as_ref(), challenge_at, &mut questions, &mut trials);
+            self.try_challenge(
+                &item,
+                now,
+                binding.as_ref(),
+                challenge_at,
+                &mut questions,
+                &mut trials,
+            );
         }
         let weighing = Weighing {
             now,
             item,
-            item_expect: Row::expect(Some(item_row)),
+            item_expect: Row::unchanged(Some(item_row)),
             binding,
-            binding_expect: Row::expect(binding_row),
+            binding_expect: Row::unchanged(binding_row),
             trials,
         };
         if questions.is_empty() {
@@ -191,10 +199,13 @@ impl Redeem {
         }
         match right {
             None => self.refuse(weighing),
-            Some(at) if weighing.item.challenges[at].state == ChallengeState::Consumed => {
-                Ok(self.decline(Refusal::AlreadyUsed))
-            }
-            Some(at) => self.accept(weighing, at),
+            Some(at) => match weighing.item.challenges[at] {
+                found if found.state == ChallengeState::Consumed => {
+                    Ok(self.decline(Refusal::AlreadyUsed))
+                }
+                found if !found.is_timely(weighing.now) => Ok(self.decline(Refusal::Expired)),
+                _ => self.accept(weighing, at),
+            },
         }
     }
 
@@ -262,13 +273,8 @@ impl Redeem {
         .encode(&mut content);
         self.setup.owe(&mut batch, now, idempotency, content)?;
         let audit = self.setup.audit(now, "qrpay.redeem.accepted", self.trail(None, id.0));
-        let accepted = Accepted {
-            payment: id,
-            uid: uid.clone(),
-            price: item.price,
-            at: now,
-            repeated: false,
-        };
+        let accepted =
+            Accepted { payment: id, uid: uid.clone(), price: item.price, at: now, repeated: false };
         Ok(done(Verdict::Granted(accepted), audit, batch))
     }
 
@@ -279,7 +285,8 @@ impl Redeem {
         let mut counted = false;
         for displayed_at in trials.iter().map(|trial| trial.challenge_at) {
             let displayed = &mut item.challenges[displayed_at];
-            if displayed.last_wrong == mark || displayed.state != ChallengeState::Open {
+            let open = displayed.state == ChallengeState::Open && displayed.is_timely(now);
+            if displayed.last_wrong == mark || !open {
                 continue;
             }
             counted = true;

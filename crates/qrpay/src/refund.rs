@@ -98,9 +98,7 @@ impl Refunding {
             return Err(Refusal::RefundTooLarge);
         }
         let total = payment.refunded_minor.checked_add(self.amount.minor());
-        total
-            .filter(|total| *total <= payment.price.amount.minor())
-            .ok_or(Refusal::RefundTooLarge)
+        total.filter(|total| *total <= payment.price.amount.minor()).ok_or(Refusal::RefundTooLarge)
     }
 }
 
@@ -134,7 +132,7 @@ impl Decision for Refunding {
         };
         let refund = Refund { state: RefundState::Owed, amount: self.amount, granted: now };
         let mut batch = Batch::with_capacity(3);
-        batch.put(self.payment_key()?, Row::expect(payment_row), payment.encode());
+        batch.put(self.payment_key()?, Row::unchanged(payment_row), payment.encode());
         batch.put(self.refund_key()?, Expect::Absent, refund.encode());
         let mut content = Vec::with_capacity(192);
         Instruction {
@@ -190,11 +188,8 @@ impl Decision for Cancel {
 
     fn step(&mut self, answers: Answers) -> Result<Step<Self::Verdict>, Error> {
         let row = point(&answers, 0)?;
-        let trail = |refusal| Trail {
-            subject: self.uid.as_bytes().clone(),
-            refusal,
-            ..Trail::default()
-        };
+        let trail =
+            |refusal| Trail { subject: self.uid.as_bytes().clone(), refusal, ..Trail::default() };
         let decline = |refusal| {
             let audit = self.setup.audit(self.now, "qrpay.cancel.declined", trail(Some(refusal)));
             Ok(done(Verdict::Declined(refusal), audit, Batch::new()))
@@ -203,16 +198,14 @@ impl Decision for Cancel {
         let mut item = Item::parse(&found.value)?;
         let audit = self.setup.audit(self.now, "qrpay.cancel.granted", trail(None));
         match item.state {
-            State::Cancelled => {
-                Ok(done(Verdict::Granted(State::Cancelled), audit, Batch::new()))
-            }
+            State::Cancelled => Ok(done(Verdict::Granted(State::Cancelled), audit, Batch::new())),
             State::Accepted | State::Paid => decline(Refusal::NotNow),
             State::Open | State::Lapsed => {
                 item.state = State::Cancelled;
                 item.challenges.clear();
                 let mut batch = Batch::with_capacity(1);
                 let key = table::item(self.setup.tenant(), &self.uid)?;
-                batch.put(key, Row::expect(row), item.encode());
+                batch.put(key, Row::unchanged(row), item.encode());
                 Ok(done(Verdict::Granted(State::Cancelled), audit, batch))
             }
         }

@@ -1,8 +1,8 @@
 //! The payment server: what an institution sets once, and the decisions it makes.
 
 use crate::{Misuse, Policy, Refusal};
-use alloc::sync::Arc;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -150,6 +150,10 @@ impl<T> Verdict<T> {
 }
 
 /// The end of a decision.
-pub(crate) fn done<T>(verdict: Verdict<T>, audit: Audit, batch: Batch) -> Step<Audited<Verdict<T>>> {
+pub(crate) fn done<T>(
+    verdict: Verdict<T>,
+    audit: Audit,
+    batch: Batch,
+) -> Step<Audited<Verdict<T>>> {
     Step::Done(Conclusion { verdict: Audited { verdict, audit }, batch })
 }

@@ -136,8 +136,7 @@ impl Settle {
     }
 
     fn owe_reversal(&self, batch: &mut Batch) -> Result<(), Error> {
-        let reversal =
-            Instruction { kind: InstructionKind::Reversal, ..self.instruction.clone() };
+        let reversal = Instruction { kind: InstructionKind::Reversal, ..self.instruction.clone() };
         let mut content = Vec::with_capacity(192);
         reversal.encode(&mut content);
         let idempotency = Sha256::new()
@@ -221,7 +220,7 @@ impl Decision for Settle {
                         };
                         let keys = self.keys()?;
                         if let Some(key) = keys.get(3) {
-                            batch.put(key.clone(), Row::expect(Some(row)), refund.encode());
+                            batch.put(key.clone(), Row::unchanged(Some(row)), refund.encode());
                         }
                     }
                 }
@@ -231,14 +230,14 @@ impl Decision for Settle {
         let Instruction { uid, payment: id, .. } = &self.instruction;
         let payment_key = table::payment(tenant, uid, id)?;
         if payment == before {
-            batch.require(payment_key, Row::expect(Some(payment_row)));
+            batch.require(payment_key, Row::unchanged(Some(payment_row)));
         } else {
-            batch.put(payment_key, Row::expect(Some(payment_row)), payment.encode());
+            batch.put(payment_key, Row::unchanged(Some(payment_row)), payment.encode());
         }
         let item_key = table::item(tenant, uid)?;
         match item.filter(|item| Some(item) != item_before.as_ref()) {
-            Some(item) => batch.put(item_key, Row::expect(item_row), item.encode()),
-            None => batch.require(item_key, Row::expect(item_row)),
+            Some(item) => batch.put(item_key, Row::unchanged(item_row), item.encode()),
+            None => batch.require(item_key, Row::unchanged(item_row)),
         };
         Ok(Step::Done(Conclusion { verdict: self.verdict(payment.state), batch }))
     }
@@ -259,8 +258,10 @@ impl Decision for Lapse {
 
     fn begin(&mut self) -> Ask {
         let tenant = self.setup.tenant();
-        let keys =
-            [table::payment(tenant, &self.uid, &self.payment).ok(), table::item(tenant, &self.uid).ok()];
+        let keys = [
+            table::payment(tenant, &self.uid, &self.payment).ok(),
+            table::item(tenant, &self.uid).ok(),
+        ];
         Ask::rows(ReadSet::points(keys.into_iter().flatten().collect::<Vec<_>>()))
     }
 
@@ -287,15 +288,15 @@ impl Decision for Lapse {
         let tenant = self.setup.tenant();
         let mut batch = Batch::with_capacity(2);
         let payment_key = table::payment(tenant, &self.uid, &self.payment)?;
-        batch.put(payment_key, Row::expect(Some(payment_row)), payment.encode());
+        batch.put(payment_key, Row::unchanged(Some(payment_row)), payment.encode());
         if let Some(row) = item_row {
             let mut item = Item::parse(&row.value)?;
             let key = table::item(tenant, &self.uid)?;
             if item.payment == Some(self.payment) && item.state == State::Accepted {
                 item.state = State::Lapsed;
-                batch.put(key, Row::expect(item_row), item.encode());
+                batch.put(key, Row::unchanged(item_row), item.encode());
             } else {
-                batch.require(key, Row::expect(item_row));
+                batch.require(key, Row::unchanged(item_row));
             }
         }
         let audit = self.setup.audit(self.now, "qrpay.lapse.granted", trail(None));

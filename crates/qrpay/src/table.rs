@@ -49,6 +49,10 @@ pub(crate) fn payment(tenant: Tenant, uid: &Uid, id: &PaymentId) -> Result<Key, 
     table(tenant, PAYMENT).text(uid.as_bytes())?.raw(&id.0)
 }
 
+pub(crate) fn refunds(tenant: Tenant, uid: &Uid, id: &PaymentId) -> Result<Key, KeyError> {
+    table(tenant, REFUND).text(uid.as_bytes())?.raw(&id.0)
+}
+
 pub(crate) fn refund(
     tenant: Tenant,
     uid: &Uid,
@@ -56,11 +60,6 @@ pub(crate) fn refund(
     refund: &[u8],
 ) -> Result<Key, KeyError> {
     refunds(tenant, uid, id)?.text(refund)
-}
-
-/// All refunds of a payment.
-pub(crate) fn refunds(tenant: Tenant, uid: &Uid, id: &PaymentId) -> Result<Key, KeyError> {
-    table(tenant, REFUND).text(uid.as_bytes())?.raw(&id.0)
 }
 
 pub(crate) fn merchant_key(tenant: Tenant, merchant: &Uid, key: &[u8]) -> Result<Key, KeyError> {

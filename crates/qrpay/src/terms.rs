@@ -1,9 +1,11 @@
 //! What a payer approves: identifier, amount, payee, expiry.
 
-use crate::Misuse;
+use crate::{Kind, Misuse};
+use alloc::vec::Vec;
 use bytes::Bytes;
 use core::fmt;
 use port::Amount;
+use seal::derive;
 
 /// The identifier of an order or of a commodity: 1 to 64 letters, digits or `. _ : -`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,6 +22,22 @@ impl Uid {
     pub fn new(id: impl Into<Bytes>) -> Result<Self, Misuse> {
         let id = id.into();
         if is_identifier(&id) { Ok(Self(id)) } else { Err(Misuse::Identifier) }
+    }
+
+    /// Draws one: `O` or `C`, then 128 bits in the Crockford alphabet, which has no letters that look alike.
+    pub fn draw(entropy: &[u8; 32], kind: Kind) -> Self {
+        let drawn = derive::<16>(entropy, "interbank/qrpay/uid/v1", &[]);
+        let number = u128::from_be_bytes(*drawn.expose());
+        let mut text = Vec::with_capacity(27);
+        text.push(match kind {
+            Kind::Order => b'O',
+            Kind::Commodity => b'C',
+        });
+        text.extend((0..26).rev().map(|at| {
+            let digit = usize::try_from((number >> (5 * at)) & 31).unwrap_or(0);
+            CROCKFORD[digit]
+        }));
+        Self(text.into())
     }
 
     /// The identifier as text.
@@ -114,6 +132,13 @@ pub struct Price {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Challenge(pub [u8; 16]);
 
+impl Challenge {
+    /// Draws one out of fresh entropy, under its own label.
+    pub fn draw(entropy: &[u8; 32]) -> Self {
+        Self(*derive::<16>(entropy, "interbank/qrpay/challenge/v1", &[]).expose())
+    }
+}
+
 impl fmt::Debug for Challenge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Challenge(")?;
@@ -132,6 +157,8 @@ fn is_unprintable(c: char) -> bool {
     let reorders = matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
     c.is_control() || reorders || matches!(c, '\u{2028}' | '\u{2029}')
 }
+
+const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 #[cfg(test)]
 mod tests {

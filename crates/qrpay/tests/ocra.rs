@@ -1,5 +1,7 @@
 //! OCRA, HOTP and TOTP against the vectors of their RFCs, and what has to be refused.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
+
 use interbank_qrpay::ocra::*;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -184,7 +186,7 @@ fn questions_are_packed_from_the_left() {
 }
 
 fn expected_even(hex: &str) -> String {
-    if hex.len() % 2 == 0 { hex.to_owned() } else { format!("{hex}0") }
+    if hex.len().is_multiple_of(2) { hex.to_owned() } else { format!("{hex}0") }
 }
 
 #[test]

@@ -1,6 +1,14 @@
 //! QR symbols against `qrcodegen` (the same symbol), `rqrr` (an independent reader) and the
 //! figures of ISO/IEC 18004.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    reason = "a test fails by panicking"
+)]
+
 use std::collections::BTreeMap;
 
 use interbank_qrpay::symbol::{

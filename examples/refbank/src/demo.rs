@@ -90,7 +90,7 @@ impl<'a> Story<'a> {
             "payee": PAYEE,
         });
         if let Some(path) = &self.options.svg {
-            let svg = picture::svg_file(&code, "QR code of the demo order")?;
+            let svg = picture::svg_file(&code)?;
             std::fs::write(path, svg)
                 .map_err(|why| Failure::Run(format!("cannot write {}: {why}", path.display())))?;
             self.say(&format!("  The code is also in {}.", path.display()));

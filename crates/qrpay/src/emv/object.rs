@@ -60,10 +60,7 @@ impl<'a> Iterator for Objects<'a> {
     type Item = Object<'a>;
 
     fn next(&mut self) -> Option<Object<'a>> {
-        match self.walk.step()? {
-            Ok(object) => Some(object),
-            Err(_) => None,
-        }
+        self.walk.step()?.ok()
     }
 }
 
@@ -90,7 +87,7 @@ impl<'a> Walk<'a> {
         Self { text, at: 0 }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn step(&mut self) -> Option<Result<Object<'a>, Fault>> {
         let at = self.at;
         let rest = self.text.as_bytes().get(at..)?;
@@ -106,7 +103,7 @@ impl<'a> Walk<'a> {
         Some(read.map(|(object, _)| object))
     }
 
-    #[inline]
+    #[inline(always)]
     fn object(&self, at: usize, rest: &[u8]) -> Result<(Object<'a>, usize), Fault> {
         let header =
             rest.first_chunk::<4>().and_then(|&[a, b, c, d]| Some((pair(a, b)?, pair(c, d)?)));
@@ -124,7 +121,7 @@ impl<'a> Walk<'a> {
 }
 
 /// Where the `chars` characters that begin at byte `start` end; `None` if there are fewer.
-#[inline]
+#[inline(always)]
 fn end_of(text: &str, start: usize, chars: usize) -> Option<usize> {
     // The common case: plain ASCII, where characters are bytes.
     if let Some(plain) = text.as_bytes().get(start..start + chars)
@@ -140,7 +137,7 @@ fn end_of(text: &str, start: usize, chars: usize) -> Option<usize> {
 }
 
 /// Whether all bytes are ASCII; made for values of a few bytes, which most are.
-#[inline]
+#[inline(always)]
 fn is_plain(bytes: &[u8]) -> bool {
     let (words, rest) = bytes.as_chunks::<8>();
     let high = words.iter().fold(0, |high, word| high | u64::from_ne_bytes(*word));

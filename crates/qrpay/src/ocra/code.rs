@@ -25,10 +25,12 @@ impl Code {
 
     /// Whether `typed` is this code, in constant time for texts of the right length; hexadecimal
     /// digits in either case.
+    #[inline]
     pub fn matches(&self, typed: &str) -> bool {
         self.choice(typed).into()
     }
 
+    #[inline]
     pub(super) fn choice(&self, typed: &str) -> Choice {
         if typed.len() != usize::from(self.len) {
             return Choice::from(0);
@@ -44,6 +46,7 @@ impl Code {
         self.text.get(..usize::from(self.len)).unwrap_or_default()
     }
 
+    #[inline]
     fn decimal(mut number: u32, digits: u8) -> Self {
         let mut code = Self { text: [0; CODE_MAX_CHARS], len: digits };
         for place in code.text.iter_mut().take(usize::from(digits)).rev() {
@@ -87,6 +90,7 @@ impl ZeroizeOnDrop for Code {}
 /// # Errors
 ///
 /// `TagLength` unless `tag` has 20 to 64 bytes; `Digits`.
+#[inline]
 pub fn truncate(tag: &[u8], digits: u8) -> Result<Code, OcraError> {
     if !(20..=64).contains(&tag.len()) {
         return Err(OcraError::TagLength);
@@ -104,6 +108,7 @@ pub fn truncate(tag: &[u8], digits: u8) -> Result<Code, OcraError> {
 /// # Errors
 ///
 /// `TagLength` if `tag` has fewer than 20 bytes; `Digits`.
+#[inline]
 pub fn hotp_truncate(tag: &[u8], digits: u8) -> Result<Code, OcraError> {
     if !(1..=10).contains(&digits) {
         return Err(OcraError::Digits);

@@ -49,6 +49,7 @@ impl Key {
     }
 
     /// The code of the HMAC of what `input` writes, `digits` as in [`truncate`].
+    #[inline]
     pub(super) fn code(&self, digits: u8, input: &impl Feed) -> Result<Code, OcraError> {
         match &self.state {
             State::Sha1(mac) => run(mac, digits, input),
@@ -78,6 +79,7 @@ fn prepare<M: KeyInit>(secret: &[u8]) -> M {
     M::new_from_slice(secret).expect("HMAC accepts keys of any length")
 }
 
+#[inline]
 fn run<M: Mac + Clone>(prepared: &M, digits: u8, input: &impl Feed) -> Result<Code, OcraError> {
     let mut mac = prepared.clone();
     input.feed(|bytes| mac.update(bytes))?;

@@ -335,5 +335,5 @@ fn parse_session(text: &str) -> Result<u16, OcraError> {
 /// The longest session information of a suite, in bytes.
 pub const SESSION_MAX_BYTES: u16 = 512;
 
-/// `OCRA-1:HOTP-SHA512-10:C-QN64-PSHA512-S512-T59M` has 46.
-const SUITE_MAX_BYTES: usize = 48;
+/// `OCRA-1:HOTP-SHA512-10:C-QN64-PSHA512-S512-T59M` has 46; and a zero byte follows.
+pub(super) const SUITE_MAX_BYTES: usize = 48;

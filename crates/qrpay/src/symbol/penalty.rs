@@ -146,6 +146,7 @@ const PENALTY_FINDER: u32 = 40;
 const PENALTY_BALANCE: u32 = 10;
 
 #[cfg(test)]
+#[allow(clippy::cast_possible_truncation, reason = "the oracle counts a few hundred modules")]
 mod tests {
     use alloc::vec::Vec;
 

@@ -1,0 +1,12 @@
+//! The port from outside: both drive loops, and the outbox.
+
+#[cfg(test)]
+mod drive;
+#[cfg(test)]
+mod frames;
+#[cfg(test)]
+mod ledger;
+#[cfg(test)]
+mod outbox;
+#[cfg(test)]
+mod send;
