@@ -275,8 +275,8 @@ impl Decision for Post {
         batch.put(posting_key, Expect::Absent, posting.encode()?);
         for (key, row, account) in [(from_key, from_row, from), (to_key, to_row, to)] {
             match account.filter(|_| settlement == Settlement::Done) {
-                Some(account) => batch.put(key, Row::expect(row.as_ref()), account.encode()?),
-                None => batch.require(key, Row::expect(row.as_ref())),
+                Some(account) => batch.put(key, Row::unchanged(row.as_ref()), account.encode()?),
+                None => batch.require(key, Row::unchanged(row.as_ref())),
             };
         }
         Ok(Step::Done(Conclusion { verdict: settlement, batch }))

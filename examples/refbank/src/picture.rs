@@ -165,9 +165,20 @@ mod tests {
     #[test]
     fn a_decompression_bomb_is_refused_by_its_header() {
         let mut png = png(CODE).unwrap();
-        // The header's width and height follow the signature and the chunk's length and type.
+        // Width and height follow the signature and the chunk's length and type; its checksum follows the chunk.
         png[16..20].copy_from_slice(&100_000_u32.to_be_bytes());
         png[20..24].copy_from_slice(&100_000_u32.to_be_bytes());
-        assert!(matches!(read(&png), Err(Unreadable::TooLarge | Unreadable::NoPicture)));
+        let checksum = crc32(&png[12..29]);
+        png[29..33].copy_from_slice(&checksum.to_be_bytes());
+        assert_eq!(read(&png), Err(Unreadable::TooLarge));
+    }
+
+    /// The checksum of PNG chunks (ISO/IEC 15948, annex D).
+    fn crc32(bytes: &[u8]) -> u32 {
+        !bytes.iter().fold(!0, |crc: u32, byte| {
+            (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+                if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 }
+            })
+        })
     }
 }

@@ -68,7 +68,7 @@ impl Trail {
         let head = chain.head();
         let mut bytes = Vec::with_capacity(48);
         Writer::new(&mut bytes, 1).u64(head.count).fixed(&head.link);
-        batch.put(rows::chain_head(), Row::expect(head_row.as_ref()), bytes);
+        batch.put(rows::chain_head(), Row::unchanged(head_row.as_ref()), bytes);
         match self.vault.commit(&batch).await.map_err(Trouble::store)? {
             Commit::Applied(_) => Ok(more),
             // Somebody else wrote the head: look again.
