@@ -327,3 +327,93 @@ fn read_currency(reader: &mut Reader<'_>) -> Result<Currency, WireError> {
 
 const PAYER: u8 = 1;
 const MERCHANT: u8 = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use interbank::port::{Peer, Tenant};
+    use interbank::qrpay::PaymentId;
+    use store_redb::{Options, RedbStore};
+
+    fn eur(minor: i64) -> Amount {
+        Amount::new(minor, Currency::parse("EUR").unwrap())
+    }
+
+    fn payer() -> AccountRef {
+        AccountRef::from_bytes([1; 16])
+    }
+
+    async fn book(folder: &tempfile::TempDir) -> Book {
+        let store = RedbStore::open(folder.path().join("store"), Options::new().create(true));
+        let book = Book::new(Arc::new(store.unwrap()));
+        book.open(Holder::Payer(payer()), "Payer", eur(1_000)).await.unwrap();
+        let shop = Uid::new("M1").unwrap();
+        book.open(Holder::Merchant(shop), "Shop", eur(0)).await.unwrap();
+        book
+    }
+
+    fn frame(key: u8, kind: InstructionKind, minor: i64) -> Bytes {
+        let mut content = Vec::new();
+        Instruction {
+            kind,
+            tenant: Tenant::new(1),
+            uid: Uid::new("O1").unwrap(),
+            payment: PaymentId([7; 16]),
+            account: payer(),
+            merchant: Uid::new("M1").unwrap(),
+            amount: eur(minor),
+            refund: Bytes::new(),
+        }
+        .encode(&mut content);
+        let entry = Entry {
+            idempotency: [key; 32],
+            to: Peer::new("book").unwrap(),
+            created: Time::from_s(1),
+            content: content.into(),
+        };
+        let mut bytes = Vec::new();
+        entry.encode(&mut bytes).unwrap();
+        bytes.into()
+    }
+
+    async fn settle(book: &Book, frame: &Bytes) -> Settlement {
+        let answer = book.handle(Time::from_s(2), frame).await.unwrap();
+        Settlement::parse(&Answer::parse(&answer).unwrap().content).unwrap()
+    }
+
+    async fn balances(book: &Book) -> Vec<i64> {
+        let accounts = book.accounts().await.unwrap();
+        accounts.iter().map(|(_, account)| account.balance.minor()).collect()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_instruction_is_carried_out_once_however_often_it_comes() {
+        let folder = tempfile::tempdir().unwrap();
+        let book = book(&folder).await;
+        let frame = frame(1, InstructionKind::Debit, 400);
+        let all = (0..16).map(|_| {
+            let (book, frame) = (book.clone(), frame.clone());
+            tokio::spawn(async move { settle(&book, &frame).await })
+        });
+        for one in all.collect::<Vec<_>>() {
+            assert_eq!(one.await.unwrap(), Settlement::Done);
+        }
+        assert_eq!(balances(&book).await, [600, 400]);
+        assert_eq!(book.postings(10).await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_declined_instruction_stays_declined() {
+        let folder = tempfile::tempdir().unwrap();
+        let book = book(&folder).await;
+        let large = frame(1, InstructionKind::Debit, 1_001);
+        assert_eq!(settle(&book, &large).await, Settlement::Declined(INSUFFICIENT_FUNDS));
+        assert_eq!(settle(&book, &frame(2, InstructionKind::Debit, 1_000)).await, Settlement::Done);
+        assert_eq!(settle(&book, &frame(3, InstructionKind::Refund, 500)).await, Settlement::Done);
+        assert_eq!(settle(&book, &large).await, Settlement::Declined(INSUFFICIENT_FUNDS));
+        assert_eq!(balances(&book).await, [500, 500]);
+        let nothing = frame(4, InstructionKind::Debit, -5);
+        assert_eq!(settle(&book, &nothing).await, Settlement::Declined(INVALID_AMOUNT));
+        assert_eq!(balances(&book).await, [500, 500]);
+    }
+}

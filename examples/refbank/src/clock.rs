@@ -17,6 +17,11 @@ pub(crate) fn entropy() -> Result<[u8; 32], Trouble> {
     Ok(bytes)
 }
 
+/// The time of day, `15:33:02`, in UTC.
+pub(crate) fn time_of_day(at: Time) -> String {
+    readable(at).split_once(' ').map(|(_, time)| time.to_owned()).unwrap_or_default()
+}
+
 /// A time for people: `2026-11-25 15:33:02`, in UTC.
 pub(crate) fn readable(at: Time) -> String {
     let text = at.to_string();

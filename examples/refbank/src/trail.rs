@@ -148,3 +148,75 @@ const PAGE_ROWS: usize = 40;
 
 /// A page view must not read years of records.
 const CHECKED_MAX: u64 = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use interbank::port::Time;
+    use store_redb::{Options, RedbStore};
+
+    async fn trail(folder: &tempfile::TempDir, records: u8) -> Trail {
+        let store = RedbStore::open(folder.path().join("store"), Options::new().create(true));
+        let trail = Trail::new(Arc::new(store.unwrap()));
+        for n in 0..records {
+            let record = Audit {
+                at: Time::from_ms(u64::from(n)),
+                tenant: rows::TENANT,
+                action: "refbank.test".into(),
+                actor: Default::default(),
+                subject: vec![n].into(),
+                reasons: vec![u32::from(n)],
+                policy: [0; 32],
+                correlation: [0; 16],
+            };
+            let mut bytes = Vec::new();
+            record.encode(&mut bytes).unwrap();
+            let mut batch = Batch::new();
+            batch.put(rows::waiting_record(record.at, &[n; 16]).unwrap(), Expect::Absent, bytes);
+            assert!(matches!(trail.vault.commit(&batch).await, Ok(Commit::Applied(_))));
+        }
+        trail.chain_all().await.unwrap();
+        trail
+    }
+
+    async fn change(trail: &Trail, number: u64, value: Option<Vec<u8>>) {
+        let mut batch = Batch::new();
+        let key = rows::link(number).unwrap();
+        match value {
+            Some(value) => batch.put(key, Expect::Any, value),
+            None => batch.delete(key, Expect::Any),
+        };
+        assert!(matches!(trail.vault.commit(&batch).await, Ok(Commit::Applied(_))));
+    }
+
+    #[tokio::test]
+    async fn records_are_chained_in_pages_and_found_intact() {
+        let folder = tempfile::tempdir().unwrap();
+        let trail = trail(&folder, 100).await;
+        let checked = trail.check(3).await.unwrap();
+        assert!(checked.intact);
+        assert_eq!((checked.head.count, checked.checked), (100, 100));
+        let subjects: Vec<_> = checked.records.iter().map(|record| record.subject[0]).collect();
+        assert_eq!(subjects, [99, 98, 97]);
+    }
+
+    #[tokio::test]
+    async fn a_changed_or_missing_record_shows() {
+        let folder = tempfile::tempdir().unwrap();
+        let trail = trail(&folder, 5).await;
+        let key = rows::link(3).unwrap();
+        let found = trail.vault.read(&ReadSet::points([key])).await.unwrap();
+        let kept = found.points[0].as_ref().unwrap().value.to_vec();
+        let mut changed = kept.clone();
+        // The last byte of the correlation.
+        *changed.last_mut().unwrap() ^= 1;
+        change(&trail, 3, Some(changed)).await;
+        assert!(!trail.check(1).await.unwrap().intact);
+        change(&trail, 3, None).await;
+        assert!(!trail.check(1).await.unwrap().intact);
+        change(&trail, 3, Some(kept)).await;
+        assert!(trail.check(1).await.unwrap().intact);
+        change(&trail, 5, None).await;
+        assert!(!trail.check(1).await.unwrap().intact);
+    }
+}

@@ -1,5 +1,12 @@
 //! The bank in a real browser: an order is paid end to end, in two windows.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and may talk"
+)]
+
 mod running;
 mod webdriver;
 
@@ -182,7 +189,7 @@ const INSPECT: &str = r#"
   if (!document.documentElement.lang) found.push('no language');
   if (document.querySelectorAll('h1').length > 1) found.push('more than one h1');
   if (!document.title) found.push('no title');
-  if (document.scrollingElement.scrollWidth > window.innerWidth) found.push('scrolls sideways');
+  if (document.scrollingElement.scrollWidth > window.screen.width) found.push('scrolls sideways');
   for (const field of document.querySelectorAll('input:not([type=hidden]), select, textarea')) {
     if (!field.labels?.length) found.push('no label: ' + field.name);
   }

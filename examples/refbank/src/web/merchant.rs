@@ -132,7 +132,7 @@ pub(crate) async fn screens(
     let waiting = orders.iter().filter(|order| order.standing(now) == Standing::Waiting);
     let screens = waiting.take(SCREENS_MAX).map(|order| Screen {
         picture: format!("/merchant/orders/{}/code.png", order.uid),
-        label: format!("Screen at {PAYEE}, {}", &clock::readable(order.created)[11..]),
+        label: format!("Screen at {PAYEE}, {}", clock::time_of_day(order.created)),
     });
     Ok(Json(screens.collect()))
 }
@@ -225,7 +225,7 @@ impl OrderPart {
             standing,
             svg,
             expires_ms,
-            expires: clock::readable(Time::from_ms(expires_ms)),
+            expires: clock::time_of_day(Time::from_ms(expires_ms)),
             declined,
             payment: order
                 .payment

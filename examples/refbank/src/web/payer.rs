@@ -219,7 +219,7 @@ impl<'a> ApprovePage<'a> {
             tail: phone.account_tail(),
             payee: price.map(|price| price.payee.to_string()).unwrap_or_default(),
             amount: price.map(|price| price.amount.to_string()).unwrap_or_default(),
-            expires: clock::readable(expires),
+            expires: clock::time_of_day(expires),
             expires_ms: expires.as_ms(),
             issuer: code
                 .signature

@@ -9,14 +9,14 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// A process of the bank; killed when dropped.
-pub struct Bank {
+pub(crate) struct Bank {
     child: Child,
-    pub address: String,
+    pub(crate) address: String,
 }
 
 impl Bank {
     /// Starts the bank on a free port.
-    pub fn start(data: &Path) -> Self {
+    pub(crate) fn start(data: &Path) -> Self {
         let mut child = command()
             .args(["--listen", "127.0.0.1:0", "--log", "debug", "--data"])
             .arg(data)
@@ -33,13 +33,13 @@ impl Bank {
     }
 
     /// Ends it without warning, as a power cut would.
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().expect("it is killed");
         self.child.wait().expect("it ends");
     }
 
     /// Asks it to end, and returns its exit code.
-    pub fn terminate(mut self) -> Option<i32> {
+    pub(crate) fn terminate(mut self) -> Option<i32> {
         let pid = self.child.id().to_string();
         let told = Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
         assert!(told.success());
@@ -62,17 +62,17 @@ impl Drop for Bank {
 }
 
 /// The program.
-pub fn command() -> Command {
+pub(crate) fn command() -> Command {
     Command::new(env!("CARGO_BIN_EXE_refbank"))
 }
 
 /// Runs the program to its end.
-pub fn run(arguments: &[&str]) -> Output {
+pub(crate) fn run(arguments: &[&str]) -> Output {
     command().args(arguments).output().expect("the program runs")
 }
 
 /// What the bank logged.
-pub fn read_log(data: &Path) -> String {
+pub(crate) fn read_log(data: &Path) -> String {
     std::fs::read_to_string(log_path(data)).unwrap_or_default()
 }
 
@@ -86,7 +86,7 @@ fn log_path(data: &Path) -> PathBuf {
 }
 
 /// A program that a test needs, by an environment variable or by the search path; says what to do where there is none.
-pub fn program(variable: &str, names: &[&str], package: &str) -> PathBuf {
+pub(crate) fn program(variable: &str, names: &[&str], package: &str) -> PathBuf {
     if let Some(path) = std::env::var_os(variable) {
         let path = PathBuf::from(path);
         assert!(path.exists(), "{variable} names {}, which does not exist", path.display());
@@ -103,25 +103,25 @@ pub fn program(variable: &str, names: &[&str], package: &str) -> PathBuf {
 
 /// A response.
 #[derive(Debug)]
-pub struct Response {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Response {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
         found.map(|(_, value)| &**value)
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 }
 
 /// Sends one request and reads the whole response.
-pub fn send(
+pub(crate) fn send(
     address: &str,
     method: &str,
     path: &str,
@@ -165,15 +165,15 @@ pub fn send(
 }
 
 /// Somebody with a browser that knows cookies and forms, and nothing else.
-pub struct Visitor {
-    pub address: String,
-    pub cookie: String,
-    pub token: String,
+pub(crate) struct Visitor {
+    pub(crate) address: String,
+    pub(crate) cookie: String,
+    pub(crate) token: String,
 }
 
 impl Visitor {
     /// Opens the merchant's page and takes cookie and token from it.
-    pub fn new(bank: &Bank) -> Self {
+    pub(crate) fn new(bank: &Bank) -> Self {
         let page = send(&bank.address, "GET", "/merchant", &[], b"");
         assert_eq!(page.status, 200);
         let cookie = page.header("set-cookie").expect("a session begins");
@@ -182,12 +182,12 @@ impl Visitor {
         Self { address: bank.address.clone(), cookie, token }
     }
 
-    pub fn get(&self, path: &str) -> Response {
+    pub(crate) fn get(&self, path: &str) -> Response {
         send(&self.address, "GET", path, &[("Cookie", &self.cookie)], b"")
     }
 
     /// Sends a form with the token.
-    pub fn post(&self, path: &str, fields: &[(&str, &str)]) -> Response {
+    pub(crate) fn post(&self, path: &str, fields: &[(&str, &str)]) -> Response {
         let token = ("csrf", &*self.token);
         let all: Vec<_> = fields.iter().copied().chain([token]).collect();
         let headers =
@@ -196,7 +196,7 @@ impl Visitor {
     }
 
     /// Uploads a picture to a phone.
-    pub fn upload(&self, phone: &str, token: &str, picture: &[u8]) -> Response {
+    pub(crate) fn upload(&self, phone: &str, token: &str, picture: &[u8]) -> Response {
         let mut body = Vec::new();
         body.extend_from_slice(
             format!(
@@ -214,7 +214,7 @@ impl Visitor {
     }
 
     /// Makes an order and returns the path of its page.
-    pub fn order(&self, key: &str, amount: &str) -> String {
+    pub(crate) fn order(&self, key: &str, amount: &str) -> String {
         let fields = [("key", key), ("amount", amount), ("note", "Flat white")];
         let made = self.post("/merchant/orders", &fields);
         assert_eq!(made.status, 303, "{}", made.text());
@@ -222,7 +222,7 @@ impl Visitor {
     }
 
     /// Scans an order's screen and returns the code that the confirmation page carries.
-    pub fn scan(&self, phone: &str, order: &str) -> String {
+    pub(crate) fn scan(&self, phone: &str, order: &str) -> String {
         let picture = format!("{order}/code.png");
         let page = self.post(&format!("/wallet/{phone}/screen"), &[("picture", &picture)]);
         assert_eq!(page.status, 200, "{}", page.text());
@@ -230,19 +230,19 @@ impl Visitor {
     }
 
     /// Confirms with a PIN.
-    pub fn confirm(&self, phone: &str, code: &str, pin: &str) -> Response {
+    pub(crate) fn confirm(&self, phone: &str, code: &str, pin: &str) -> Response {
         self.post(&format!("/wallet/{phone}/pay"), &[("code", code), ("pin", pin)])
     }
 
     /// What an order's page says about its state.
-    pub fn standing(&self, order: &str) -> String {
+    pub(crate) fn standing(&self, order: &str) -> String {
         let page = self.get(order);
         assert_eq!(page.status, 200);
         between(&page.text(), "data-standing=\"", "\"").expect("a state")
     }
 
     /// Waits until the order stands so.
-    pub fn until(&self, order: &str, want: &str) {
+    pub(crate) fn until(&self, order: &str, want: &str) {
         let deadline = Instant::now() + Duration::from_secs(10);
         while self.standing(order) != want {
             assert!(Instant::now() < deadline, "still {}", self.standing(order));
@@ -252,7 +252,7 @@ impl Visitor {
 }
 
 /// The text between two others.
-pub fn between(text: &str, before: &str, after: &str) -> Option<String> {
+pub(crate) fn between(text: &str, before: &str, after: &str) -> Option<String> {
     let (_, rest) = text.split_once(before)?;
     rest.split_once(after).map(|(found, _)| found.to_owned())
 }

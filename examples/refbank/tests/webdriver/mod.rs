@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Chromium with one session. Dropping it ends the session first: a driver that is killed leaves its browser running.
-pub struct Browser {
+pub(crate) struct Browser {
     driver: Child,
     address: String,
     session: String,
@@ -18,7 +18,7 @@ pub struct Browser {
 
 impl Browser {
     /// Starts driver and browser.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let chromium = program(
             "INTERBANK_CHROMIUM",
             &["chromium", "chromium-browser", "google-chrome"],
@@ -62,22 +62,22 @@ impl Browser {
     }
 
     /// Opens a page.
-    pub fn open(&self, url: &str) {
+    pub(crate) fn open(&self, url: &str) {
         self.post("/url", &json!({ "url": url }));
     }
 
     /// Where the browser is.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         self.get("/url").as_str().unwrap_or_default().to_owned()
     }
 
     /// This window.
-    pub fn window(&self) -> String {
+    pub(crate) fn window(&self) -> String {
         self.get("/window").as_str().expect("a window").to_owned()
     }
 
     /// Opens another window and goes there.
-    pub fn new_window(&self) -> String {
+    pub(crate) fn new_window(&self) -> String {
         let opened = self.post("/window/new", &json!({ "type": "window" }));
         let handle = opened["handle"].as_str().expect("a window").to_owned();
         self.switch(&handle);
@@ -85,36 +85,36 @@ impl Browser {
     }
 
     /// Goes to a window.
-    pub fn switch(&self, handle: &str) {
+    pub(crate) fn switch(&self, handle: &str) {
         self.post("/window", &json!({ "handle": handle }));
     }
 
     /// Clicks.
-    pub fn click(&self, selector: &str) {
+    pub(crate) fn click(&self, selector: &str) {
         let element = self.find(selector);
         self.post(&format!("/element/{element}/click"), &json!({}));
     }
 
     /// Types.
-    pub fn enter(&self, selector: &str, text: &str) {
+    pub(crate) fn enter(&self, selector: &str, text: &str) {
         let element = self.find(selector);
         self.post(&format!("/element/{element}/value"), &json!({ "text": text }));
     }
 
     /// The text that is shown.
-    pub fn text(&self, selector: &str) -> String {
+    pub(crate) fn text(&self, selector: &str) -> String {
         let element = self.find(selector);
         let text = self.get(&format!("/element/{element}/text"));
         text.as_str().unwrap_or_default().to_owned()
     }
 
     /// Runs a script in the page and returns what it returns.
-    pub fn run(&self, script: &str) -> Value {
+    pub(crate) fn run(&self, script: &str) -> Value {
         self.post("/execute/sync", &json!({ "script": script, "args": [] }))
     }
 
     /// Runs a script until it returns something else than `null` and `false`.
-    pub fn until(&self, script: &str) -> Value {
+    pub(crate) fn until(&self, script: &str) -> Value {
         let deadline = Instant::now() + Duration::from_secs(15);
         loop {
             let value = self.run(script);
@@ -127,7 +127,7 @@ impl Browser {
     }
 
     /// Shows the page as a screen of this width would.
-    pub fn resize(&self, width: u32, height: u32, dark: bool) {
+    pub(crate) fn resize(&self, width: u32, height: u32, dark: bool) {
         let mobile = width < 600;
         self.devtools(
             "Emulation.setDeviceMetricsOverride",
@@ -139,7 +139,7 @@ impl Browser {
     }
 
     /// Keeps a picture of the page.
-    pub fn screenshot(&self, name: &str) {
+    pub(crate) fn screenshot(&self, name: &str) {
         let encoded = self.get("/screenshot");
         let png = Base64::decode_vec(encoded.as_str().unwrap_or_default()).expect("a picture");
         let folder = screenshots();
@@ -190,7 +190,7 @@ impl Drop for Browser {
 }
 
 /// Where pictures are kept: `target/refbank-screenshots`.
-pub fn screenshots() -> PathBuf {
+pub(crate) fn screenshots() -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder");
     target.join("refbank-screenshots")
 }
