@@ -162,7 +162,7 @@ fn pages_are_readable_on_every_screen() {
             browser.open(&format!("http://{}{path}", bank.address));
             browser.until("return document.readyState === 'complete'");
             browser.screenshot(&format!("{screen}-{name}"));
-            let found = browser.run(INSPECT);
+            let found = browser.run(&INSPECT.replace("WIDTH", &width.to_string()));
             let found = found.as_array().expect("a list");
             assert!(found.is_empty(), "{screen}, {path}: {found:#?}");
         }
@@ -189,7 +189,7 @@ const INSPECT: &str = r#"
   if (!document.documentElement.lang) found.push('no language');
   if (document.querySelectorAll('h1').length > 1) found.push('more than one h1');
   if (!document.title) found.push('no title');
-  if (document.scrollingElement.scrollWidth > window.screen.width) found.push('scrolls sideways');
+  if (document.scrollingElement.scrollWidth > WIDTH) found.push('scrolls sideways');
   for (const field of document.querySelectorAll('input:not([type=hidden]), select, textarea')) {
     if (!field.labels?.length) found.push('no label: ' + field.name);
   }
