@@ -133,7 +133,7 @@ fn an_order_is_paid_by_an_uploaded_picture() {
     assert_eq!(page.status, 200);
     let text = page.text();
     assert!(text.contains("12.50 EUR") && text.contains("Corner Coffee"), "{text}");
-    assert!(text.contains("Signed by refbank.example, key 1: checked"), "{text}");
+    assert!(text.contains("Signed by refbank.example (key 1)"), "{text}");
     let code = running::between(&text, "name=\"code\" value=\"", "\"").expect("a code");
     let paid = visitor.confirm("ava", &code, PIN);
     assert_eq!(paid.status, 303);

@@ -224,7 +224,7 @@ impl<'a> ApprovePage<'a> {
             issuer: code
                 .signature
                 .as_ref()
-                .map(|signature| format!("{}, key {}", signature.issuer(), signature.key_id))
+                .map(|signature| format!("{} (key {})", signature.issuer(), signature.key_id))
                 .unwrap_or_default(),
             code: code.to_text(),
             hint: payer.map_or("", |payer| payer.pin),

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Chromium with one session. Dropping it ends the session first: a driver that is killed leaves its browser running.
@@ -14,11 +15,14 @@ pub(crate) struct Browser {
     address: String,
     session: String,
     _profile: tempfile::TempDir,
+    _turn: MutexGuard<'static, ()>,
 }
 
 impl Browser {
     /// Starts driver and browser.
     pub(crate) fn start() -> Self {
+        // One at a time: a browser takes all processors when it starts.
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let chromium = program(
             "INTERBANK_CHROMIUM",
             &["chromium", "chromium-browser", "google-chrome"],
@@ -42,7 +46,8 @@ impl Browser {
             .expect("the driver says its port");
         let profile = tempfile::tempdir().expect("a folder");
         let address = format!("127.0.0.1:{port}");
-        let mut browser = Self { driver, address, session: String::new(), _profile: profile };
+        let mut browser =
+            Self { driver, address, session: String::new(), _profile: profile, _turn: turn };
         let folder = browser._profile.path().display();
         let capabilities = json!({ "capabilities": { "alwaysMatch": {
             "browserName": "chrome",
@@ -188,6 +193,8 @@ impl Drop for Browser {
         let _ = self.driver.wait();
     }
 }
+
+static TURN: Mutex<()> = Mutex::new(());
 
 /// Where pictures are kept: `target/refbank-screenshots`.
 pub(crate) fn screenshots() -> PathBuf {
