@@ -12,7 +12,7 @@ use crate::vault::{self, Vault};
 use interbank::port::outbox::Entry;
 use interbank::port::{
     Amount, Batch, Currency, Decision, Expect, Key, KeyError, Peer, ReadSet, Scan, Store as _,
-    Version, decide,
+    Time, Version, decide,
 };
 use interbank::qrpay::{
     Accepted, Binding, DeviceId, Enrolled, Error, Instruction, InstructionKind, Payment, PaymentId,
@@ -148,8 +148,7 @@ impl Bank {
     }
 
     /// Gives up waiting for the accounting system where it took too long; the oldest entries come first.
-    pub(crate) async fn lapse_overdue(&self) -> Result<(), Trouble> {
-        let now = clock::now();
+    pub(crate) async fn lapse_overdue(&self, now: Time) -> Result<(), Trouble> {
         let settle_ms = self.server.config().policy.settle_ms;
         for entry in self.owed_entries(Scan::ROWS_MAX).await? {
             if now.since_ms(entry.created) < settle_ms {
@@ -169,7 +168,7 @@ impl Bank {
     }
 
     /// Deletes what policy says is over.
-    pub(crate) async fn purge(&self) -> Result<(), Trouble> {
+    pub(crate) async fn purge(&self, now: Time) -> Result<(), Trouble> {
         for table in [
             PurgeTable::MerchantKeys,
             PurgeTable::Outcomes,
@@ -179,7 +178,7 @@ impl Bank {
         ] {
             let mut after = None;
             loop {
-                let mut page = self.server.purge(clock::now(), table, after);
+                let mut page = self.server.purge(now, table, after);
                 let purged = decide(&*self.vault, &self.keys, &mut page).await?;
                 if purged.rows > 0 {
                     tracing::info!(event = "purge.done", ?table, rows = purged.rows);
@@ -190,7 +189,7 @@ impl Bank {
                 }
             }
         }
-        self.purge_orders().await
+        self.purge_orders(now).await
     }
 
     /// What is owed to the accounting system, oldest first.
@@ -341,4 +340,115 @@ fn make_folder(folder: &Path) -> Result<(), Failure> {
     // Find out now, and not at the first payment.
     tempfile::tempfile_in(folder).map_err(|why| refuse(why.to_string()))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clearing;
+    use crate::line::Line;
+    use crate::shop::Standing;
+    use crate::wallet::{PAYERS, PayReply, Wallet, WalletFile};
+    use crate::web::public;
+    use interbank::qrpay::Pin;
+    use tokio::sync::watch;
+
+    /// A bank whose accounting system does not answer: nothing runs beside requests.
+    async fn bank(folder: &tempfile::TempDir) -> (Arc<Bank>, Wallet) {
+        let bank = Arc::new(Bank::open(folder.path()).unwrap());
+        bank.open_books().await.unwrap();
+        let issuer = (ISSUER, ISSUER_KEY, bank.issuer());
+        let phones = WalletFile::open(&folder.path().join("wallet.json"), issuer).unwrap();
+        let wallet = Wallet::new(phones, Line::new(public(bank.clone())));
+        let phone = &wallet.phones()[0];
+        let opening = Amount::new(1_000, currency().unwrap());
+        let use_key = || phone.use_key(Pin::new(PAYERS[0].pin.as_bytes())?);
+        bank.enrol(&phone.account, "Payer", opening, &phone.device, use_key).await.unwrap();
+        (bank, wallet)
+    }
+
+    async fn order(bank: &Bank, minor: i64) -> (Uid, String) {
+        let price = Amount::new(minor, currency().unwrap());
+        let issued = bank.issue("key", price, "").await.unwrap().granted().unwrap();
+        (issued.uid, issued.code.to_text())
+    }
+
+    async fn pay(wallet: &Wallet, code: &str) -> PayReply {
+        let phone = &wallet.phones()[0];
+        let pin = Pin::new(PAYERS[0].pin.as_bytes()).unwrap();
+        wallet.pay(phone, &phone.read(code).unwrap(), pin).await.unwrap()
+    }
+
+    async fn standing(bank: &Bank, uid: &Uid) -> Standing {
+        bank.order(uid).await.unwrap().unwrap().standing(clock::now())
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_payment_that_waits_too_long_lapses_and_its_late_debit_goes_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let (bank, wallet) = bank(&folder).await;
+        let (uid, code) = order(&bank, 400).await;
+        let reply = pay(&wallet, &code).await;
+        assert_eq!(reply.outcome, "accepted");
+        let id = PaymentId::parse(&reply.payment.unwrap()).unwrap();
+        let settle_ms = bank.server().config().policy.settle_ms;
+        bank.lapse_overdue(clock::now()).await.unwrap();
+        assert_eq!(standing(&bank, &uid).await, Standing::Settling);
+        bank.lapse_overdue(clock::now().plus_ms(settle_ms + 1)).await.unwrap();
+        assert_eq!(standing(&bank, &uid).await, Standing::Lapsed);
+
+        // Now the accounting system answers after all: the debit is made, and made good.
+        let closing = watch::Sender::new(false);
+        let clearing = tokio::spawn(clearing::run(bank.clone(), closing.subscribe()));
+        let mut changes = bank.watch();
+        while bank.payment(&uid, &id).await.unwrap().unwrap().state != PaymentState::Reversed {
+            changes.recv().await.unwrap();
+        }
+        closing.send_replace(true);
+        clearing.await.unwrap();
+        assert_eq!(standing(&bank, &uid).await, Standing::Lapsed);
+        assert_eq!(bank.book().postings(10).await.unwrap().len(), 2);
+        let accounts = bank.book().accounts().await.unwrap();
+        assert!(accounts.iter().all(|(_, account)| account.balance == account.opening));
+        assert!(bank.owed_entries(10).await.unwrap().is_empty());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn two_clients_that_race_for_one_code_make_one_debit() {
+        let folder = tempfile::tempdir().unwrap();
+        let (bank, wallet) = bank(&folder).await;
+        let (uid, code) = order(&bank, 400).await;
+        let wallet = Arc::new(wallet);
+        let all = (0..8).map(|_| {
+            let (wallet, code) = (wallet.clone(), code.clone());
+            tokio::spawn(async move { pay(&wallet, &code).await })
+        });
+        let mut payments = Vec::new();
+        for one in all.collect::<Vec<_>>() {
+            payments.push(one.await.unwrap().payment.unwrap());
+        }
+        payments.dedup();
+        assert_eq!(payments.len(), 1);
+        assert_eq!(bank.owed_entries(10).await.unwrap().len(), 1);
+        assert_eq!(standing(&bank, &uid).await, Standing::Settling);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_over_is_deleted() {
+        let folder = tempfile::tempdir().unwrap();
+        let (bank, _) = bank(&folder).await;
+        let (uid, _) = order(&bank, 400).await;
+        let policy = bank.server().config().policy;
+        let over_ms = policy.record_kept_ms + policy.order_valid_ms;
+        bank.purge(clock::now().plus_ms(over_ms - 60_000)).await.unwrap();
+        assert_eq!(bank.orders(10).await.unwrap().len(), 1);
+        bank.purge(clock::now().plus_ms(over_ms)).await.unwrap();
+        assert!(bank.orders(10).await.unwrap().is_empty());
+        for key in [rows::note(&uid).unwrap(), rows::display(&uid).unwrap()] {
+            assert!(bank.point(key).await.unwrap().is_none());
+        }
+        // Bindings live on.
+        let want = ReadSet::scan(Scan::first(bank.server().bindings(), 10));
+        assert_eq!(bank.vault().read(&want).await.unwrap().scans[0].len(), 1);
+    }
 }

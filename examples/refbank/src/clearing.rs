@@ -163,9 +163,9 @@ pub(crate) async fn look_after(bank: Arc<Bank>, mut closing: watch::Receiver<boo
     let mut round: u32 = 0;
     while !*closing.borrow() {
         let looked = async {
-            bank.lapse_overdue().await?;
+            bank.lapse_overdue(clock::now()).await?;
             // Once an hour, and at the start.
-            if round.is_multiple_of(360) { bank.purge().await } else { Ok(()) }
+            if round.is_multiple_of(360) { bank.purge(clock::now()).await } else { Ok(()) }
         };
         let done: Result<(), Trouble> = looked.await;
         if let Err(why) = done {

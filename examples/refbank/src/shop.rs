@@ -94,10 +94,9 @@ impl Bank {
     }
 
     /// Deletes what the shop kept about orders whose record is over.
-    pub(crate) async fn purge_orders(&self) -> Result<(), Trouble> {
+    pub(crate) async fn purge_orders(&self, now: Time) -> Result<(), Trouble> {
         let policy = &self.server().config().policy;
         let kept_ms = policy.record_kept_ms.saturating_add(policy.order_valid_ms);
-        let now = clock::now();
         let mut after = None;
         loop {
             let scan = Scan { prefix: rows::listed(), after, limit: Scan::ROWS_MAX };

@@ -347,6 +347,29 @@ fn a_damaged_store_is_one_sentence() {
 }
 
 #[test]
+fn one_changed_byte_of_a_row_is_one_sentence() {
+    let folder = folder();
+    let data = folder.path().join("data");
+    let bank = Bank::start(&data);
+    Visitor::new(&bank).order("first", "1.00");
+    assert_eq!(bank.terminate(), Some(0));
+    let mut changed = 0;
+    for file in std::fs::read_dir(data.join("store")).expect("the store").flatten() {
+        let mut bytes = std::fs::read(file.path()).expect("its bytes");
+        let found = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(b"Flat white"));
+        let found: Vec<_> = found.collect();
+        changed += found.len();
+        for at in found {
+            bytes[at] ^= 1;
+        }
+        std::fs::write(file.path(), bytes).expect("damage");
+    }
+    assert!(changed > 0, "the note is in the store");
+    let arguments = ["--listen", "127.0.0.1:0", "--data", text(&data), "--log", "off"];
+    fails(&arguments, 5, "cannot open the store");
+}
+
+#[test]
 fn a_folder_in_use_is_one_sentence() {
     let folder = folder();
     let data = folder.path().join("data");

@@ -66,10 +66,15 @@ impl WebError {
             Self::Trouble(Trouble::Misuse(_)) => {
                 (StatusCode::BAD_REQUEST, "Not understood", "A value is not one that can be used.")
             }
+            Self::Trouble(Trouble::Damaged) => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "The store is damaged",
+                "Stored bytes are not what was written. Whoever runs the bank has to bring back a backup.",
+            ),
             Self::Trouble(_) => (
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "Something failed",
-                "Nothing was lost. The bank's log says what happened.",
+                "What was confirmed before is kept. The bank's log says what happened.",
             ),
         }
     }
