@@ -38,6 +38,7 @@ impl Key {
     pub const HEAD_BYTES: usize = 10;
 
     /// The prefix of one table of one tenant; add parts to name a row.
+    #[inline]
     pub fn new(tag: CrateTag, tenant: Tenant, table: u8) -> Self {
         let mut bytes = [0; INLINE];
         bytes[0] = tag.0;
@@ -61,40 +62,59 @@ impl Key {
     ///
     /// # Errors
     /// [`KeyError::TooLong`] if the part exceeds 255 bytes or the key its maximum.
-    pub fn text(self, part: &[u8]) -> Result<Self, KeyError> {
+    #[inline]
+    pub fn text(mut self, part: &[u8]) -> Result<Self, KeyError> {
         let len = u8::try_from(part.len()).map_err(|_| KeyError::TooLong)?;
-        self.raw(&[len])?.raw(part)
+        self.push(&[len])?;
+        self.push(part)?;
+        Ok(self)
     }
 
     /// Adds a number, big-endian, so that keys sort by it.
     ///
     /// # Errors
     /// [`KeyError::TooLong`].
-    pub fn number(self, part: u64) -> Result<Self, KeyError> {
-        self.raw(&part.to_be_bytes())
+    #[inline]
+    pub fn number(mut self, part: u64) -> Result<Self, KeyError> {
+        self.push(&part.to_be_bytes())?;
+        Ok(self)
     }
 
     /// Adds bytes of a length that the table fixes.
     ///
     /// # Errors
     /// [`KeyError::TooLong`].
-    pub fn raw(self, part: &[u8]) -> Result<Self, KeyError> {
-        let old = self.as_bytes().len();
-        let new = old + part.len();
-        if new > Self::BYTES_MAX {
+    #[inline]
+    pub fn raw(mut self, part: &[u8]) -> Result<Self, KeyError> {
+        self.push(part)?;
+        Ok(self)
+    }
+
+    #[inline]
+    fn push(&mut self, part: &[u8]) -> Result<(), KeyError> {
+        if let Repr::Inline { len, bytes } = &mut self.0 {
+            let old = usize::from(*len);
+            if let Some(room) = bytes.get_mut(old..old + part.len()) {
+                room.copy_from_slice(part);
+                // At most `INLINE`.
+                *len += u8::try_from(part.len()).map_err(|_| KeyError::TooLong)?;
+                return Ok(());
+            }
+        }
+        self.push_long(part)
+    }
+
+    #[cold]
+    fn push_long(&mut self, part: &[u8]) -> Result<(), KeyError> {
+        if self.as_bytes().len() + part.len() > Self::BYTES_MAX {
             return Err(KeyError::TooLong);
         }
-        match self.0 {
-            Repr::Inline { mut bytes, .. } if new <= INLINE => {
-                bytes[old..new].copy_from_slice(part);
-                let len = u8::try_from(new).map_err(|_| KeyError::TooLong)?;
-                Ok(Self(Repr::Inline { len, bytes }))
-            }
-            _ => Ok(Self::copied(self.as_bytes(), part)),
-        }
+        *self = Self::copied(self.as_bytes(), part);
+        Ok(())
     }
 
     /// The bytes that a store sees.
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {
             Repr::Inline { len, bytes } => &bytes[..usize::from(*len)],

@@ -1,6 +1,6 @@
 //! Where frames go: the only transport trait of the family, in two colours.
 
-use alloc::string::String;
+use alloc::sync::Arc;
 use bytes::Bytes;
 use core::fmt;
 
@@ -37,14 +37,14 @@ impl<L: Link> Link for &L {
 
 /// The name of somebody frames are sent to; what it means is the embedder's business. At most 64 bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Peer(String);
+pub struct Peer(Arc<str>);
 
 impl Peer {
     /// The longest name, in bytes.
     pub const BYTES_MAX: usize = 64;
 
     /// A peer by name; `None` if the name is empty or too long.
-    pub fn new(name: impl Into<String>) -> Option<Self> {
+    pub fn new(name: impl Into<Arc<str>>) -> Option<Self> {
         let name = name.into();
         (!name.is_empty() && name.len() <= Self::BYTES_MAX).then_some(Self(name))
     }

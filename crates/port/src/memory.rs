@@ -1,8 +1,8 @@
 //! The in-memory store: for tests, examples, benchmarks and simulation.
 
 use crate::blocking::Store;
-use crate::{Batch, Change, Commit, Fault, Key, ReadSet, Row, Rows, Scan, StoreError, Version};
-use alloc::collections::BTreeSet;
+use crate::{Batch, Change, Commit, Fault, Key, Op, ReadSet, Row, Rows, Scan, StoreError, Version};
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::convert::Infallible;
@@ -11,7 +11,8 @@ use std::sync::{PoisonError, RwLock};
 
 /// A store that keeps its rows in memory; usable from many threads.
 ///
-/// Nothing survives the process. Rows are found by hash; an ordered index of the keys serves scans.
+/// Nothing survives the process. Rows are found by hash; a table that is scanned gets an ordered index of its keys at its
+/// first scan.
 ///
 /// ```
 /// use interbank_port::blocking::Store;
@@ -38,27 +39,28 @@ impl MemoryStore {
     /// A copy of everything in it, as a snapshot that a test can compare or restart from.
     pub fn snapshot(&self) -> Snapshot {
         let shelf = self.shelf.read().unwrap_or_else(PoisonError::into_inner);
-        let rows = shelf
-            .index
-            .iter()
-            .filter_map(|key| shelf.rows.get(key).map(|row| (key.clone(), row.clone())))
+        let mut rows: Vec<(Key, Row)> = shelf
+            .tables
+            .values()
+            .flat_map(|table| table.rows.iter().map(|(key, row)| (key.clone(), row.clone())))
             .collect();
+        rows.sort_by(|one, other| one.0.cmp(&other.0));
         Snapshot { last: shelf.last, rows }
     }
 
     /// A store that holds what the snapshot holds.
     pub fn restore(snapshot: &Snapshot) -> Self {
-        let shelf = Shelf {
-            last: snapshot.last,
-            index: snapshot.rows.iter().map(|(key, _)| key.clone()).collect(),
-            rows: snapshot.rows.iter().cloned().collect(),
-        };
+        let mut shelf = Shelf { last: snapshot.last, tables: BTreeMap::new() };
+        for (key, row) in &snapshot.rows {
+            shelf.table(key).rows.insert(key.clone(), row.clone());
+        }
         Self { shelf: RwLock::new(shelf) }
     }
 
     /// How many rows it holds.
     pub fn len(&self) -> usize {
-        self.shelf.read().unwrap_or_else(PoisonError::into_inner).rows.len()
+        let shelf = self.shelf.read().unwrap_or_else(PoisonError::into_inner);
+        shelf.tables.values().map(|table| table.rows.len()).sum()
     }
 
     /// Whether it holds no row.
@@ -71,7 +73,14 @@ impl Store for MemoryStore {
     type Error = Infallible;
 
     fn read(&self, want: &ReadSet) -> Result<Rows, Infallible> {
-        Ok(self.shelf.read().unwrap_or_else(PoisonError::into_inner).read(want))
+        let shelf = self.shelf.read().unwrap_or_else(PoisonError::into_inner);
+        if want.scans.iter().all(|scan| shelf.is_indexed(&scan.prefix)) {
+            return Ok(shelf.read(want));
+        }
+        drop(shelf);
+        let mut shelf = self.shelf.write().unwrap_or_else(PoisonError::into_inner);
+        want.scans.iter().for_each(|scan| shelf.index(&scan.prefix));
+        Ok(shelf.read(want))
     }
 
     fn commit(&self, batch: &Batch) -> Result<Commit, Infallible> {
@@ -106,17 +115,27 @@ pub struct Snapshot {
     pub rows: Vec<(Key, Row)>,
 }
 
+/// Rows by table, so that what is never scanned needs no order.
 #[derive(Debug, Default)]
 struct Shelf {
     last: Version,
+    tables: BTreeMap<TableHead, Table>,
+}
+
+/// The head of a key: crate tag, tenant, table. Shorter keys stand under their own bytes, filled up with zeros.
+type TableHead = [u8; Key::HEAD_BYTES];
+
+#[derive(Debug, Default)]
+struct Table {
     rows: hashbrown::HashMap<Key, Row, foldhash::fast::FixedState>,
-    index: BTreeSet<Key>,
+    /// Made at the first scan, and kept in step from then on.
+    index: Option<BTreeSet<Key>>,
 }
 
 impl Shelf {
     fn read(&self, want: &ReadSet) -> Rows {
         Rows {
-            points: want.points.iter().map(|key| self.rows.get(key).cloned()).collect(),
+            points: want.points.iter().map(|key| self.row(key).cloned()).collect(),
             scans: want.scans.iter().map(|scan| self.scan(scan)).collect(),
         }
     }
@@ -126,20 +145,25 @@ impl Shelf {
             Some(after) if *after >= scan.prefix => Bound::Excluded(after),
             _ => Bound::Included(&scan.prefix),
         };
-        self.index
-            .range::<Key, _>((from, Bound::Unbounded))
-            .take_while(|key| key.starts_with(&scan.prefix))
+        let keys = self.under(&scan.prefix).filter_map(|table| table.index.as_ref());
+        // Keys shorter than a head may stand under a head that other keys share: what comes together is sorted together.
+        let mut found: Vec<&Key> = keys
+            .flat_map(|index| {
+                let range = index.range::<Key, _>((from, Bound::Unbounded));
+                range.take_while(|key| key.starts_with(&scan.prefix)).take(scan.limit)
+            })
+            .collect();
+        found.sort();
+        found
+            .into_iter()
             .take(scan.limit)
-            .filter_map(|key| self.rows.get(key).map(|row| (key.clone(), row.clone())))
+            .filter_map(|key| self.row(key).map(|row| (key.clone(), row.clone())))
             .collect()
     }
 
     fn commit(&mut self, batch: &Batch) -> Commit {
-        let holds = batch
-            .ops()
-            .iter()
-            .all(|op| op.expect.holds(self.rows.get(&op.key).map(|row| row.version)));
-        if !holds {
+        let holds = |op: &Op| op.expect.holds(self.row(&op.key).map(|row| row.version));
+        if !batch.ops().iter().all(holds) {
             return Commit::Conflict;
         }
         let version = Version::new(self.last.as_u64() + 1);
@@ -147,24 +171,76 @@ impl Shelf {
         for op in batch.ops() {
             match &op.change {
                 Change::Keep => {}
-                Change::Put(value) => self.put(&op.key, version, value),
-                Change::Delete => {
-                    if self.rows.remove(&op.key).is_some() {
-                        self.index.remove(&op.key);
-                    }
-                }
+                Change::Put(value) => self.table(&op.key).put(&op.key, version, value),
+                Change::Delete => self.table(&op.key).delete(&op.key),
             }
         }
         Commit::Applied(version)
     }
 
+    fn row(&self, key: &Key) -> Option<&Row> {
+        self.tables.get(&head(key))?.rows.get(key)
+    }
+
+    fn table(&mut self, key: &Key) -> &mut Table {
+        self.tables.entry(head(key)).or_default()
+    }
+
+    /// The tables that may hold keys under a prefix.
+    fn under<'a>(&'a self, prefix: &'a Key) -> impl Iterator<Item = &'a Table> {
+        let first = head(prefix);
+        let shown = prefix.as_bytes().len().min(Key::HEAD_BYTES);
+        self.tables
+            .range(first..)
+            .take_while(move |(head, _)| head[..shown] == first[..shown])
+            .map(|(_, table)| table)
+    }
+
+    fn is_indexed(&self, prefix: &Key) -> bool {
+        self.under(prefix).all(|table| table.index.is_some())
+    }
+
+    fn index(&mut self, prefix: &Key) {
+        let first = head(prefix);
+        let shown = prefix.as_bytes().len().min(Key::HEAD_BYTES);
+        for (head, table) in self.tables.range_mut(first..) {
+            if head[..shown] != first[..shown] {
+                break;
+            }
+            let rows = &table.rows;
+            table.index.get_or_insert_with(|| rows.keys().cloned().collect());
+        }
+    }
+}
+
+impl Table {
     fn put(&mut self, key: &Key, version: Version, value: &Bytes) {
         let row = Row { version, value: value.clone() };
         if let Some(slot) = self.rows.get_mut(key) {
             *slot = row;
         } else {
             self.rows.insert(key.clone(), row);
-            self.index.insert(key.clone());
+            if let Some(index) = &mut self.index {
+                index.insert(key.clone());
+            }
         }
     }
+
+    fn delete(&mut self, key: &Key) {
+        if self.rows.remove(key).is_some()
+            && let Some(index) = &mut self.index
+        {
+            index.remove(key);
+        }
+    }
+}
+
+fn head(key: &Key) -> TableHead {
+    let bytes = key.as_bytes();
+    if let Some(head) = bytes.first_chunk() {
+        return *head;
+    }
+    let mut head = TableHead::default();
+    head[..bytes.len()].copy_from_slice(bytes);
+    head
 }

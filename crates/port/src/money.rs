@@ -180,10 +180,13 @@ impl Currency {
     /// [`MoneyError::UnknownCurrency`].
     pub fn from_letters(letters: &[u8]) -> Result<Self, MoneyError> {
         let letters: [u8; 3] = letters.try_into().map_err(|_| MoneyError::UnknownCurrency)?;
-        let at = iso4217::TABLE
-            .binary_search_by_key(&letters, |entry| entry.0)
-            .map_err(|_| MoneyError::UnknownCurrency)?;
-        Ok(Self::from_entry(iso4217::TABLE[at]))
+        let first = usize::from(letters[0].wrapping_sub(b'A'));
+        let [from, to] = *FIRST_LETTERS.get(first).ok_or(MoneyError::UnknownCurrency)?;
+        iso4217::TABLE[from..to]
+            .iter()
+            .find(|entry| entry.0 == letters)
+            .map(|entry| Self::from_entry(*entry))
+            .ok_or(MoneyError::UnknownCurrency)
     }
 
     /// By its number, as EMV and ISO 8583 carry it.
@@ -222,6 +225,21 @@ impl Currency {
         Self { letters, numeric, exponent }
     }
 }
+
+/// Where the currencies of each first letter stand in the table: every stored amount is read through it.
+const FIRST_LETTERS: [[usize; 2]; 26] = {
+    let mut ranges = [[0; 2]; 26];
+    let mut at = 0;
+    while at < iso4217::TABLE.len() {
+        let letter = (iso4217::TABLE[at].0[0] - b'A') as usize;
+        if ranges[letter][1] == 0 {
+            ranges[letter][0] = at;
+        }
+        at += 1;
+        ranges[letter][1] = at;
+    }
+    ranges
+};
 
 impl FromStr for Currency {
     type Err = MoneyError;

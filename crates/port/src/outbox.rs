@@ -11,7 +11,6 @@ use crate::{
     Ticket, Time, Version, WireError,
 };
 use alloc::collections::{BTreeMap, VecDeque};
-use alloc::string::String;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::fmt;
@@ -287,6 +286,11 @@ impl Entry {
         Ok(())
     }
 
+    /// How long the stored form is.
+    pub fn encoded_bytes(&self) -> usize {
+        1 + 32 + 8 + 1 + self.to.as_str().len() + 4 + self.content.len()
+    }
+
     /// Reads the stored form.
     ///
     /// # Errors
@@ -297,7 +301,7 @@ impl Entry {
         let idempotency = reader.array()?;
         let created = Time::from_ms(reader.u64()?);
         let name = Reader::text(reader.lp8()?)?;
-        let to = Peer::new(String::from(name)).ok_or(WireError::Invalid)?;
+        let to = Peer::new(name).ok_or(WireError::Invalid)?;
         let content = reader.lp32()?;
         if content.len() > Self::CONTENT_BYTES_MAX {
             return Err(WireError::TooLong);
@@ -308,7 +312,7 @@ impl Entry {
     }
 
     fn frame(&self) -> Bytes {
-        let mut frame = Vec::with_capacity(64 + self.content.len());
+        let mut frame = Vec::with_capacity(self.encoded_bytes());
         // Cannot fail: the entry was parsed from this very form.
         let _ = self.encode(&mut frame);
         frame.into()

@@ -8,7 +8,6 @@ use crate::table::{self, point};
 use crate::{DeviceId, Error, Misuse, PaymentServer, Refusal, Verdict};
 use alloc::sync::Arc;
 
-use alloc::vec::Vec;
 use bytes::Bytes;
 use port::{
     Answers, Ask, Batch, Decision, KeyAnswer, KeyQuestion, KeyRef, ReadSet, Row, SecretBytes, Step,
@@ -194,10 +193,7 @@ impl Decision for Bind {
             secret: SecretBytes::new(secret.expose().to_vec()),
             entropy: *self.entropy.expose(),
         });
-        Ask {
-            rows: ReadSet::points(rows.into_iter().collect::<Vec<_>>()),
-            keys: question.into_iter().collect(),
-        }
+        Ask { rows: ReadSet::points([rows]), keys: question.into_iter().collect() }
     }
 
     fn step(&mut self, answers: Answers) -> Result<Step<Self::Verdict>, Error> {
@@ -222,7 +218,7 @@ impl Decision for Bind {
             }
             Ok(binding) => {
                 let mut batch = Batch::with_capacity(1);
-                let key = table::binding(self.setup.tenant(), &self.account)?;
+                let key = table::binding(self.setup.tenant(), &self.account);
                 batch.put(key, Row::unchanged(row), binding.encode());
                 let audit = self.setup.audit(self.now, "qrpay.bind.granted", self.trail(None));
                 Ok(done(Verdict::Granted(self.number), audit, batch))
@@ -258,7 +254,7 @@ impl Decision for Rebind {
 
     fn begin(&mut self) -> Ask {
         let key = table::binding(self.setup.tenant(), &self.account);
-        Ask::rows(ReadSet::points(key.into_iter().collect::<Vec<_>>()))
+        Ask::rows(ReadSet::points([key]))
     }
 
     fn step(&mut self, answers: Answers) -> Result<Step<Self::Verdict>, Error> {
@@ -296,7 +292,7 @@ impl Decision for Rebind {
             }
         }
         let mut batch = Batch::with_capacity(1);
-        let key = table::binding(self.setup.tenant(), &self.account)?;
+        let key = table::binding(self.setup.tenant(), &self.account);
         batch.put(key, Row::unchanged(row), binding.encode());
         let audit = self.setup.audit(self.now, action, trail(None));
         Ok(done(Verdict::Granted(()), audit, batch))

@@ -31,6 +31,22 @@ pub struct Instruction {
 }
 
 impl Instruction {
+    /// How long the wire form is.
+    pub(crate) fn encoded_bytes(&self) -> usize {
+        1 + 1
+            + 8
+            + 1
+            + self.uid.as_bytes().len()
+            + 16
+            + 16
+            + 1
+            + self.merchant.as_bytes().len()
+            + 8
+            + 3
+            + 1
+            + self.refund.len()
+    }
+
     /// Appends the wire form, specified in `docs/spec/qrpay.md`.
     pub fn encode(&self, to: &mut Vec<u8>) {
         let mut writer = Writer::new(to, 1);

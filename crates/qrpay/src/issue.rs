@@ -176,8 +176,8 @@ impl Issue {
             issued: self.now,
         };
         let mut batch = Batch::with_capacity(2);
-        batch.put(table::item(tenant, &self.uid)?, Expect::Absent, item.encode());
-        batch.put(self.merchant_key()?, Expect::Absent, record.encode());
+        batch.put(table::item(tenant, &self.uid), Expect::Absent, item.encode());
+        batch.put(self.merchant_key(), Expect::Absent, record.encode());
         let code = item.code(&self.uid, &displayed);
         self.sign(code, &displayed, false, batch)
     }
@@ -219,9 +219,9 @@ impl Issue {
         }
     }
 
-    fn merchant_key(&self) -> Result<Key, Error> {
+    fn merchant_key(&self) -> Key {
         let request = &self.request;
-        Ok(table::merchant_key(self.setup.tenant(), &request.merchant, &request.idempotency_key)?)
+        table::merchant_key(self.setup.tenant(), &request.merchant, &request.idempotency_key)
     }
 
     fn trail(&self, refusal: Option<Refusal>) -> Trail {
@@ -241,8 +241,7 @@ impl Decision for Issue {
 
     fn begin(&mut self) -> Ask {
         self.stage = Stage::Rows;
-        // Parts were bounded when the decision was made, so that the key always fits.
-        Ask::rows(ReadSet::points(self.merchant_key().into_iter().collect::<Vec<_>>()))
+        Ask::rows(ReadSet::points([self.merchant_key()]))
     }
 
     fn step(&mut self, answers: Answers) -> Result<Step<Self::Verdict>, Error> {
@@ -256,7 +255,7 @@ impl Decision for Issue {
     }
 
     fn outcome(&self) -> Option<Key> {
-        self.merchant_key().ok()
+        Some(self.merchant_key())
     }
 
     /// The row tells that the request was decided; the answer needs a signature, so that the loop begins again and takes the
@@ -289,7 +288,7 @@ impl Refresh {
             Err(refusal) => return Ok(self.decline(refusal)),
         };
         let mut batch = Batch::with_capacity(1);
-        let key = table::item(self.setup.tenant(), &self.uid)?;
+        let key = table::item(self.setup.tenant(), &self.uid);
         batch.put(key, Row::unchanged(Some(row)), item.encode());
         let (code, question) = to_sign(&self.setup, item.code(&self.uid, &displayed))?;
         let issued = issued(&self.uid, &code, &displayed, false);
@@ -320,7 +319,7 @@ impl Decision for Refresh {
     fn begin(&mut self) -> Ask {
         self.stage = Stage::Rows;
         let key = table::item(self.setup.tenant(), &self.uid);
-        Ask::rows(ReadSet::points(key.into_iter().collect::<Vec<_>>()))
+        Ask::rows(ReadSet::points([key]))
     }
 
     fn step(&mut self, answers: Answers) -> Result<Step<Self::Verdict>, Error> {

@@ -131,9 +131,16 @@ impl Item {
 
     /// Appends the stored form; see `docs/spec/qrpay.md`.
     pub(crate) fn encode(&self) -> Bytes {
-        let size = 96
-            + self.price.payee.as_bytes().len()
+        let size = 1
+            + 3
+            + price_bytes(&self.price)
+            + 1
             + self.merchant.as_bytes().len()
+            + 8
+            + 8
+            + 4
+            + if self.payment.is_some() { 17 } else { 1 }
+            + 1
             + self.challenges.len() * Displayed::BYTES;
         let mut bytes = Vec::with_capacity(size);
         let mut writer = Writer::new(&mut bytes, 1);
@@ -150,6 +157,7 @@ impl Item {
         for one in self.challenges.iter().take(usize::from(u8::MAX)) {
             one.encode(&mut writer);
         }
+        debug_assert_eq!(bytes.len(), size, "a row is one allocation");
         bytes.into()
     }
 
@@ -319,6 +327,11 @@ stored! {
 
 /// How long a challenge is kept after it ran out.
 const KEPT_S: u64 = 120;
+
+/// How long amount, currency and payee are when written.
+pub(crate) fn price_bytes(price: &Price) -> usize {
+    8 + 3 + 1 + price.payee.as_bytes().len()
+}
 
 /// Writes amount, currency and payee.
 pub(crate) fn price(writer: &mut Writer<'_>, price: &Price) {

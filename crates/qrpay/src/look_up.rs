@@ -49,7 +49,7 @@ impl Decision for LookUp {
 
     fn begin(&mut self) -> Ask {
         let key = table::item(self.setup.tenant(), &self.uid);
-        Ask::rows(ReadSet::points(key.into_iter().collect::<Vec<_>>()))
+        Ask::rows(ReadSet::points([key]))
     }
 
     fn step(&mut self, answers: Answers) -> Result<Step<Self::Verdict>, Error> {
@@ -86,8 +86,8 @@ impl Decision for LookUpPayment {
         let tenant = self.setup.tenant();
         let point = table::payment(tenant, &self.uid, &self.payment);
         let prefix = table::refunds(tenant, &self.uid, &self.payment);
-        let mut want = ReadSet::points(point.into_iter().collect::<Vec<_>>());
-        want.scans.extend(prefix.into_iter().map(|prefix| Scan::first(prefix, PAGE_ROWS)));
+        let mut want = ReadSet::points([point]);
+        want.scans.push(Scan::first(prefix, PAGE_ROWS));
         Ask::rows(want)
     }
 
@@ -96,7 +96,7 @@ impl Decision for LookUpPayment {
             return Ok(Step::Done(Conclusion { verdict: None, batch: Batch::new() }));
         };
         let payment = Payment::parse(&row.value)?;
-        let prefix = table::refunds(self.setup.tenant(), &self.uid, &self.payment)?;
+        let prefix = table::refunds(self.setup.tenant(), &self.uid, &self.payment);
         let mut refunds = Vec::new();
         for (key, row) in answers.rows.scans.iter().flatten() {
             let id = key.as_bytes().get(prefix.as_bytes().len() + 1..).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! Payments and refunds as they are stored, and the outcome that an identical retry gets back.
 
-use crate::item::{price, read_price, read_uid, short, slice, stored};
+use crate::item::{price, price_bytes, read_price, read_uid, short, slice, stored};
 use crate::{Challenge, Error, Price, Reply, Uid};
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -89,7 +89,18 @@ impl Payment {
     }
 
     pub(crate) fn encode(&self) -> Bytes {
-        let mut bytes = Vec::with_capacity(192);
+        let size = 1
+            + 1
+            + 16
+            + price_bytes(&self.price)
+            + 1
+            + self.merchant.as_bytes().len()
+            + 4
+            + 8
+            + 8
+            + 8
+            + 4;
+        let mut bytes = Vec::with_capacity(size);
         let mut writer = Writer::new(&mut bytes, 1);
         writer.u8(self.state as u8).fixed(self.account.as_bytes());
         price(&mut writer, &self.price);
@@ -100,6 +111,7 @@ impl Payment {
             .u64(self.settle_by.as_ms())
             .i64(self.refunded_minor)
             .u32(self.cause);
+        debug_assert_eq!(bytes.len(), size, "a row is one allocation");
         bytes.into()
     }
 
@@ -222,12 +234,14 @@ pub(crate) struct Outcome {
 
 impl Outcome {
     pub(crate) fn encode(&self) -> Bytes {
-        let mut bytes = Vec::with_capacity(160);
+        let size = 1 + 16 + price_bytes(&self.price) + 8 + 1 + 1 + self.reply.as_bytes().len();
+        let mut bytes = Vec::with_capacity(size);
         let mut writer = Writer::new(&mut bytes, 1);
         writer.fixed(&self.payment.0);
         price(&mut writer, &self.price);
         writer.u64(self.accepted.as_ms()).u8(self.reply.kind());
         short(&mut writer, self.reply.as_bytes());
+        debug_assert_eq!(bytes.len(), size, "a row is one allocation");
         bytes.into()
     }
 
@@ -261,11 +275,13 @@ pub(crate) struct MerchantKey {
 
 impl MerchantKey {
     pub(crate) fn encode(&self) -> Bytes {
-        let mut bytes = Vec::with_capacity(96);
+        let size = 1 + 16 + 16 + 8 + 8 + 1 + self.uid.as_bytes().len();
+        let mut bytes = Vec::with_capacity(size);
         let mut writer = Writer::new(&mut bytes, 1);
         writer.fixed(&self.body).fixed(&self.challenge.0).u64(self.expires_s);
         writer.u64(self.issued.as_ms());
         short(&mut writer, self.uid.as_bytes());
+        debug_assert_eq!(bytes.len(), size, "a row is one allocation");
         bytes.into()
     }
 

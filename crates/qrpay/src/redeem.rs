@@ -21,7 +21,6 @@ use port::{
 };
 use seal::{AccountRef, Audited};
 use sha2::{Digest as _, Sha256};
-use zeroize::Zeroizing;
 
 impl PaymentServer {
     /// Decides over a payer's request. `account` is the token of `request.account`.
@@ -33,7 +32,13 @@ impl PaymentServer {
     /// A wrong reply is counted on every challenge that it was tried against and on the account; the same wrong request
     /// once more is no further guess and is not counted again.
     pub fn redeem(&self, now: Time, request: PaymentRequest, account: AccountRef) -> Redeem {
-        Redeem { setup: self.setup.clone(), now, request, account, stage: Stage::Rows }
+        let tenant = self.setup.tenant();
+        let keys = Keys {
+            item: table::item(tenant, &request.uid),
+            binding: table::binding(tenant, &account),
+            outcome: table::outcome(tenant, &request.uid, &account, &request.reply),
+        };
+        Redeem { setup: self.setup.clone(), now, request, account, keys, stage: Stage::Rows }
     }
 }
 
@@ -59,7 +64,16 @@ pub struct Redeem {
     now: Time,
     request: PaymentRequest,
     account: AccountRef,
+    keys: Keys,
     stage: Stage,
+}
+
+/// Where the rows are that the request names.
+#[derive(Clone, Debug)]
+struct Keys {
+    item: Key,
+    binding: Key,
+    outcome: Key,
 }
 
 #[derive(Clone, Debug)]
@@ -86,7 +100,7 @@ struct Trial {
     challenge_at: usize,
     /// `None` for the decoy of an unknown account.
     key_at: Option<usize>,
-    transcript: Arc<Zeroizing<Vec<u8>>>,
+    transcript: Bytes,
     /// Which answer belongs to it; `None` where nothing was asked.
     answer_at: Option<usize>,
 }
@@ -157,7 +171,8 @@ impl Redeem {
             account: &self.request.account,
             terms: &item.terms(displayed),
         };
-        let transcript = Arc::new(transcript.to_bytes());
+        // Shared by trials and questions, and erased with the last of them: it holds the account number.
+        let transcript = Bytes::from_owner(transcript.to_bytes());
         let before = trials.len();
         let keys = binding.map_or(&[][..], |binding| &binding.keys);
         for (key_at, key) in keys.iter().enumerate().filter(|(_, key)| key.is_usable(now)) {
@@ -171,7 +186,7 @@ impl Redeem {
             questions.push(KeyQuestion::Mac {
                 key: KeyRef::Held(self.setup.config.decoy),
                 algorithm: MacAlgorithm::HmacSha256,
-                message: Bytes::copy_from_slice(&transcript),
+                message: transcript.clone(),
             });
             let answer_at = Some(questions.len() - 1);
             trials.push(Trial { challenge_at, key_at: None, transcript, answer_at });
@@ -244,8 +259,8 @@ impl Redeem {
             reply: self.request.reply.clone(),
         };
         let mut batch = Batch::with_capacity(5);
-        batch.put(table::item(tenant, uid)?, item_expect, item.encode());
-        let binding_key = table::binding(tenant, &self.account)?;
+        batch.put(self.keys.item.clone(), item_expect, item.encode());
+        let binding_key = self.keys.binding.clone();
         match binding {
             Some(mut binding) if !binding.failures.is_empty() => {
                 binding.failures.clear();
@@ -256,11 +271,9 @@ impl Redeem {
                 batch.require(binding_key, binding_expect);
             }
         }
-        let outcome_key = table::outcome(tenant, uid, &self.account, &self.request.reply)?;
-        batch.put(outcome_key, Expect::Absent, outcome.encode());
-        batch.put(table::payment(tenant, uid, &id)?, Expect::Absent, payment.encode());
-        let mut content = Vec::with_capacity(192);
-        Instruction {
+        batch.put(self.keys.outcome.clone(), Expect::Absent, outcome.encode());
+        batch.put(table::payment(tenant, uid, &id), Expect::Absent, payment.encode());
+        let instruction = Instruction {
             kind: InstructionKind::Debit,
             tenant,
             uid: uid.clone(),
@@ -269,8 +282,9 @@ impl Redeem {
             merchant: item.merchant,
             amount: item.price.amount,
             refund: Bytes::new(),
-        }
-        .encode(&mut content);
+        };
+        let mut content = Vec::with_capacity(instruction.encoded_bytes());
+        instruction.encode(&mut content);
         self.setup.owe(&mut batch, now, idempotency, content)?;
         let audit = self.setup.audit(now, "qrpay.redeem.accepted", self.trail(None, id.0));
         let accepted =
@@ -298,12 +312,10 @@ impl Redeem {
         }
         let mut batch = Batch::with_capacity(2);
         if counted {
-            let tenant = self.setup.tenant();
-            batch.put(table::item(tenant, &self.request.uid)?, item_expect, item.encode());
+            batch.put(self.keys.item.clone(), item_expect, item.encode());
             if let Some(mut binding) = binding {
                 binding.fail(now, self.setup.policy());
-                let key = table::binding(tenant, &self.account)?;
-                batch.put(key, binding_expect, binding.encode());
+                batch.put(self.keys.binding.clone(), binding_expect, binding.encode());
             }
         }
         let trail = self.trail(Some(Refusal::Refused), [0; 16]);
@@ -321,11 +333,6 @@ impl Redeem {
             .finalize()
             .into();
         digest.first_chunk().copied().unwrap_or_default()
-    }
-
-    fn outcome_key(&self) -> Result<Key, Error> {
-        let Self { request, account, .. } = self;
-        Ok(table::outcome(self.setup.tenant(), &request.uid, account, &request.reply)?)
     }
 
     fn trail(&self, refusal: Option<Refusal>, correlation: [u8; 16]) -> Trail {
@@ -350,14 +357,8 @@ impl Decision for Redeem {
 
     fn begin(&mut self) -> Ask {
         self.stage = Stage::Rows;
-        let tenant = self.setup.tenant();
-        // The types bound every part, so that each key fits.
-        let keys = [
-            table::item(tenant, &self.request.uid).ok(),
-            table::binding(tenant, &self.account).ok(),
-            self.outcome_key().ok(),
-        ];
-        Ask::rows(ReadSet::points(keys.into_iter().flatten().collect::<Vec<_>>()))
+        let Keys { item, binding, outcome } = self.keys.clone();
+        Ask::rows(ReadSet::points([item, binding, outcome]))
     }
 
     fn step(&mut self, answers: Answers) -> Result<Step<Self::Verdict>, Error> {
@@ -373,7 +374,7 @@ impl Decision for Redeem {
     }
 
     fn outcome(&self) -> Option<Key> {
-        self.outcome_key().ok()
+        Some(self.keys.outcome.clone())
     }
 
     fn recall(&mut self, row: &Row) -> Result<Option<Self::Verdict>, Error> {

@@ -67,12 +67,12 @@ pub struct Refunding {
 }
 
 impl Refunding {
-    fn refund_key(&self) -> Result<Key, Error> {
-        Ok(table::refund(self.setup.tenant(), &self.uid, &self.payment, &self.refund_id)?)
+    fn refund_key(&self) -> Key {
+        table::refund(self.setup.tenant(), &self.uid, &self.payment, &self.refund_id)
     }
 
-    fn payment_key(&self) -> Result<Key, Error> {
-        Ok(table::payment(self.setup.tenant(), &self.uid, &self.payment)?)
+    fn payment_key(&self) -> Key {
+        table::payment(self.setup.tenant(), &self.uid, &self.payment)
     }
 
     fn trail(&self, refusal: Option<Refusal>) -> Trail {
@@ -107,8 +107,7 @@ impl Decision for Refunding {
     type Error = Error;
 
     fn begin(&mut self) -> Ask {
-        let keys = [self.payment_key().ok(), self.refund_key().ok()];
-        Ask::rows(ReadSet::points(keys.into_iter().flatten().collect::<Vec<_>>()))
+        Ask::rows(ReadSet::points([self.payment_key(), self.refund_key()]))
     }
 
     fn step(&mut self, answers: Answers) -> Result<Step<Self::Verdict>, Error> {
@@ -132,10 +131,9 @@ impl Decision for Refunding {
         };
         let refund = Refund { state: RefundState::Owed, amount: self.amount, granted: now };
         let mut batch = Batch::with_capacity(3);
-        batch.put(self.payment_key()?, Row::unchanged(payment_row), payment.encode());
-        batch.put(self.refund_key()?, Expect::Absent, refund.encode());
-        let mut content = Vec::with_capacity(192);
-        Instruction {
+        batch.put(self.payment_key(), Row::unchanged(payment_row), payment.encode());
+        batch.put(self.refund_key(), Expect::Absent, refund.encode());
+        let instruction = Instruction {
             kind: InstructionKind::Refund,
             tenant: self.setup.tenant(),
             uid: self.uid.clone(),
@@ -144,8 +142,9 @@ impl Decision for Refunding {
             merchant: payment.merchant.clone(),
             amount: self.amount,
             refund: self.refund_id.clone(),
-        }
-        .encode(&mut content);
+        };
+        let mut content = Vec::with_capacity(instruction.encoded_bytes());
+        instruction.encode(&mut content);
         let idempotency = Sha256::new()
             .chain_update(b"interbank/qrpay/refund/v1\0")
             .chain_update(self.payment.0)
@@ -160,7 +159,7 @@ impl Decision for Refunding {
     }
 
     fn outcome(&self) -> Option<Key> {
-        self.refund_key().ok()
+        Some(self.refund_key())
     }
 
     /// The refund's row is there: begin again and take the repeated path, which also knows what is left.
@@ -183,7 +182,7 @@ impl Decision for Cancel {
 
     fn begin(&mut self) -> Ask {
         let key = table::item(self.setup.tenant(), &self.uid);
-        Ask::rows(ReadSet::points(key.into_iter().collect::<Vec<_>>()))
+        Ask::rows(ReadSet::points([key]))
     }
 
     fn step(&mut self, answers: Answers) -> Result<Step<Self::Verdict>, Error> {
@@ -204,7 +203,7 @@ impl Decision for Cancel {
                 item.state = State::Cancelled;
                 item.challenges.clear();
                 let mut batch = Batch::with_capacity(1);
-                let key = table::item(self.setup.tenant(), &self.uid)?;
+                let key = table::item(self.setup.tenant(), &self.uid);
                 batch.put(key, Row::unchanged(row), item.encode());
                 Ok(done(Verdict::Granted(State::Cancelled), audit, batch))
             }

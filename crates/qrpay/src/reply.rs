@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 /// A scheme never sees a raw key: what needs one is a question. Public-key signatures are checked here.
 pub trait ReplyScheme {
     /// What the key holder has to compute over the transcript; `None` if nothing.
-    fn question(&self, transcript: &[u8]) -> Option<KeyQuestion>;
+    fn question(&self, transcript: &Bytes) -> Option<KeyQuestion>;
 
     /// Whether the reply is right; compared in constant time. `answer` is the answer to [`ReplyScheme::question`].
     fn accepts(&self, transcript: &[u8], reply: &Reply, answer: Option<&KeyAnswer>) -> bool;
@@ -32,11 +32,11 @@ pub struct HmacReply {
 }
 
 impl ReplyScheme for HmacReply {
-    fn question(&self, transcript: &[u8]) -> Option<KeyQuestion> {
+    fn question(&self, transcript: &Bytes) -> Option<KeyQuestion> {
         Some(KeyQuestion::Mac {
             key: self.key.clone(),
             algorithm: MacAlgorithm::HmacSha256,
-            message: Bytes::copy_from_slice(transcript),
+            message: transcript.clone(),
         })
     }
 
@@ -87,7 +87,7 @@ impl OcraReply {
 }
 
 impl ReplyScheme for OcraReply {
-    fn question(&self, transcript: &[u8]) -> Option<KeyQuestion> {
+    fn question(&self, transcript: &Bytes) -> Option<KeyQuestion> {
         let message = ocra_message(&self.suite, transcript).ok()?;
         Some(KeyQuestion::Mac {
             key: self.key.clone(),
@@ -111,7 +111,7 @@ pub struct SignatureReply {
 }
 
 impl ReplyScheme for SignatureReply {
-    fn question(&self, _: &[u8]) -> Option<KeyQuestion> {
+    fn question(&self, _: &Bytes) -> Option<KeyQuestion> {
         None
     }
 
@@ -147,7 +147,7 @@ impl Credential {
 }
 
 impl ReplyScheme for Credential {
-    fn question(&self, transcript: &[u8]) -> Option<KeyQuestion> {
+    fn question(&self, transcript: &Bytes) -> Option<KeyQuestion> {
         self.scheme().question(transcript)
     }
 

@@ -102,10 +102,14 @@ impl Setup {
         idempotency: [u8; 32],
         content: Vec<u8>,
     ) -> Result<(), crate::Error> {
-        let to = self.config.accounting.clone();
-        let entry = Entry { idempotency, to, created: now, content: content.into() };
+        let entry = Entry {
+            idempotency,
+            to: self.config.accounting.clone(),
+            created: now,
+            content: content.into(),
+        };
         let key = entry.key(crate::table::table(self.tenant(), crate::table::OUTBOX))?;
-        let mut bytes = Vec::with_capacity(64 + entry.content.len() + entry.to.as_str().len());
+        let mut bytes = Vec::with_capacity(entry.encoded_bytes());
         entry.encode(&mut bytes).map_err(|_| Misuse::TooLong)?;
         batch.put(key, Expect::Absent, bytes);
         Ok(())

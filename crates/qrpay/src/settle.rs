@@ -75,18 +75,18 @@ pub struct Settle {
 }
 
 impl Settle {
-    fn keys(&self) -> Result<Vec<Key>, Error> {
+    fn keys(&self) -> Vec<Key> {
         let tenant = self.setup.tenant();
         let Instruction { uid, payment, refund, .. } = &self.instruction;
         let mut keys = alloc::vec![
             self.entry_key.clone(),
-            table::payment(tenant, uid, payment)?,
-            table::item(tenant, uid)?,
+            table::payment(tenant, uid, payment),
+            table::item(tenant, uid),
         ];
         if self.instruction.kind == InstructionKind::Refund {
-            keys.push(table::refund(tenant, uid, payment, refund)?);
+            keys.push(table::refund(tenant, uid, payment, refund));
         }
-        Ok(keys)
+        keys
     }
 
     fn debit(
@@ -137,7 +137,7 @@ impl Settle {
 
     fn owe_reversal(&self, batch: &mut Batch) -> Result<(), Error> {
         let reversal = Instruction { kind: InstructionKind::Reversal, ..self.instruction.clone() };
-        let mut content = Vec::with_capacity(192);
+        let mut content = Vec::with_capacity(reversal.encoded_bytes());
         reversal.encode(&mut content);
         let idempotency = Sha256::new()
             .chain_update(b"interbank/qrpay/reversal/v1\0")
@@ -177,7 +177,7 @@ impl Decision for Settle {
     type Error = Error;
 
     fn begin(&mut self) -> Ask {
-        Ask::rows(ReadSet::points(self.keys().unwrap_or_default()))
+        Ask::rows(ReadSet::points(self.keys()))
     }
 
     fn step(&mut self, answers: Answers) -> Result<Step<Self::Verdict>, Error> {
@@ -218,7 +218,7 @@ impl Decision for Settle {
                                 RefundState::Declined
                             }
                         };
-                        let keys = self.keys()?;
+                        let keys = self.keys();
                         if let Some(key) = keys.get(3) {
                             batch.put(key.clone(), Row::unchanged(Some(row)), refund.encode());
                         }
@@ -228,13 +228,13 @@ impl Decision for Settle {
         }
         let tenant = self.setup.tenant();
         let Instruction { uid, payment: id, .. } = &self.instruction;
-        let payment_key = table::payment(tenant, uid, id)?;
+        let payment_key = table::payment(tenant, uid, id);
         if payment == before {
             batch.require(payment_key, Row::unchanged(Some(payment_row)));
         } else {
             batch.put(payment_key, Row::unchanged(Some(payment_row)), payment.encode());
         }
-        let item_key = table::item(tenant, uid)?;
+        let item_key = table::item(tenant, uid);
         match item.filter(|item| Some(item) != item_before.as_ref()) {
             Some(item) => batch.put(item_key, Row::unchanged(item_row), item.encode()),
             None => batch.require(item_key, Row::unchanged(item_row)),
@@ -258,11 +258,10 @@ impl Decision for Lapse {
 
     fn begin(&mut self) -> Ask {
         let tenant = self.setup.tenant();
-        let keys = [
-            table::payment(tenant, &self.uid, &self.payment).ok(),
-            table::item(tenant, &self.uid).ok(),
-        ];
-        Ask::rows(ReadSet::points(keys.into_iter().flatten().collect::<Vec<_>>()))
+        Ask::rows(ReadSet::points([
+            table::payment(tenant, &self.uid, &self.payment),
+            table::item(tenant, &self.uid),
+        ]))
     }
 
     fn step(&mut self, answers: Answers) -> Result<Step<Self::Verdict>, Error> {
@@ -287,11 +286,11 @@ impl Decision for Lapse {
         payment.state = PaymentState::Lapsed;
         let tenant = self.setup.tenant();
         let mut batch = Batch::with_capacity(2);
-        let payment_key = table::payment(tenant, &self.uid, &self.payment)?;
+        let payment_key = table::payment(tenant, &self.uid, &self.payment);
         batch.put(payment_key, Row::unchanged(Some(payment_row)), payment.encode());
         if let Some(row) = item_row {
             let mut item = Item::parse(&row.value)?;
-            let key = table::item(tenant, &self.uid)?;
+            let key = table::item(tenant, &self.uid);
             if item.payment == Some(self.payment) && item.state == State::Accepted {
                 item.state = State::Lapsed;
                 batch.put(key, Row::unchanged(item_row), item.encode());

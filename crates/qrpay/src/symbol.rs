@@ -160,14 +160,18 @@ impl Symbol {
     fn draw(plan: &Plan<'_>, options: &Options) -> Result<Self, SymbolError> {
         let Plan { version, level, .. } = *plan;
         let codewords = plan.data_codewords();
-        let given = options.mask.unwrap_or(Mask::ALL[0]);
+        // any mask does, as it comes off again; this one takes the least time to put on
+        let given = options.mask.unwrap_or(Mask::ALL[1]);
         let drawn = QrCode::encode_codewords(
             qrcodegen::Version::new(version.number()),
             level.of_qrcodegen(),
             &codewords,
             Some(qrcodegen::Mask::new(given.number())),
         );
-        let grid = read_modules(&drawn, version);
+        let grid = Grid::from_modules(version.size(), |x, y| {
+            let coordinate = |at: usize| i32::try_from(at).unwrap_or(-1);
+            drawn.get_module(coordinate(x), coordinate(y))
+        });
         let (mask, grid) = match options.mask {
             Some(mask) => (mask, grid),
             None => Unmasked::new(grid, given, Layout::new(version, level).function()).best(level),
@@ -434,18 +438,6 @@ impl<'a> Plan<'a> {
 
 fn bits_of(segments: &[Segment<'_>], version: Version) -> Option<usize> {
     segments.iter().try_fold(0usize, |sum, segment| sum.checked_add(segment.bits(version)?))
-}
-
-fn read_modules(drawn: &QrCode, version: Version) -> Grid {
-    let mut grid = Grid::new(version.size());
-    for (y, row) in (0..drawn.size()).enumerate() {
-        for (x, column) in (0..drawn.size()).enumerate() {
-            if drawn.get_module(column, row) {
-                grid.darken(x, y);
-            }
-        }
-    }
-    grid
 }
 
 /// The ECI assignment of UTF-8.

@@ -23,47 +23,45 @@ pub(crate) fn table(tenant: Tenant, table: u8) -> Key {
     Key::new(CrateTag::QRPAY, tenant, table)
 }
 
-pub(crate) fn item(tenant: Tenant, uid: &Uid) -> Result<Key, KeyError> {
-    table(tenant, ITEM).text(uid.as_bytes())
+pub(crate) fn item(tenant: Tenant, uid: &Uid) -> Key {
+    fit(table(tenant, ITEM).text(uid.as_bytes()))
 }
 
-pub(crate) fn binding(tenant: Tenant, account: &AccountRef) -> Result<Key, KeyError> {
-    table(tenant, BINDING).raw(account.as_bytes())
+pub(crate) fn binding(tenant: Tenant, account: &AccountRef) -> Key {
+    fit(table(tenant, BINDING).raw(account.as_bytes()))
 }
 
-pub(crate) fn outcome(
-    tenant: Tenant,
-    uid: &Uid,
-    account: &AccountRef,
-    reply: &Reply,
-) -> Result<Key, KeyError> {
-    let mut tail = [0; 17];
-    tail[0] = reply.kind();
+pub(crate) fn outcome(tenant: Tenant, uid: &Uid, account: &AccountRef, reply: &Reply) -> Key {
     let bytes = reply.as_bytes();
+    let mut tail = [0; 33];
+    tail[..16].copy_from_slice(account.as_bytes());
+    tail[16] = reply.kind();
     let shown = bytes.len().min(16);
-    tail[1..=shown].copy_from_slice(&bytes[..shown]);
-    table(tenant, OUTCOME).text(uid.as_bytes())?.raw(account.as_bytes())?.raw(&tail)
+    tail[17..17 + shown].copy_from_slice(&bytes[..shown]);
+    fit(table(tenant, OUTCOME).text(uid.as_bytes()).and_then(|key| key.raw(&tail)))
 }
 
-pub(crate) fn payment(tenant: Tenant, uid: &Uid, id: &PaymentId) -> Result<Key, KeyError> {
-    table(tenant, PAYMENT).text(uid.as_bytes())?.raw(&id.0)
+pub(crate) fn payment(tenant: Tenant, uid: &Uid, id: &PaymentId) -> Key {
+    fit(table(tenant, PAYMENT).text(uid.as_bytes()).and_then(|key| key.raw(&id.0)))
 }
 
-pub(crate) fn refunds(tenant: Tenant, uid: &Uid, id: &PaymentId) -> Result<Key, KeyError> {
-    table(tenant, REFUND).text(uid.as_bytes())?.raw(&id.0)
+pub(crate) fn refunds(tenant: Tenant, uid: &Uid, id: &PaymentId) -> Key {
+    fit(table(tenant, REFUND).text(uid.as_bytes()).and_then(|key| key.raw(&id.0)))
 }
 
-pub(crate) fn refund(
-    tenant: Tenant,
-    uid: &Uid,
-    id: &PaymentId,
-    refund: &[u8],
-) -> Result<Key, KeyError> {
-    refunds(tenant, uid, id)?.text(refund)
+pub(crate) fn refund(tenant: Tenant, uid: &Uid, id: &PaymentId, refund: &[u8]) -> Key {
+    fit(refunds(tenant, uid, id).text(refund))
 }
 
-pub(crate) fn merchant_key(tenant: Tenant, merchant: &Uid, key: &[u8]) -> Result<Key, KeyError> {
-    table(tenant, MERCHANT_KEY).text(merchant.as_bytes())?.text(key)
+pub(crate) fn merchant_key(tenant: Tenant, merchant: &Uid, key: &[u8]) -> Key {
+    fit(table(tenant, MERCHANT_KEY).text(merchant.as_bytes()).and_then(|head| head.text(key)))
+}
+
+/// The types bound every part, so that the longest key has 156 of 256 bytes. An impossible key would be one that no store
+/// takes, never one of another row.
+fn fit(key: Result<Key, KeyError>) -> Key {
+    debug_assert!(key.is_ok());
+    key.unwrap_or_else(|_| Key::new(CrateTag::QRPAY, Tenant::new(u64::MAX), u8::MAX))
 }
 
 /// The row at a position of the answers.

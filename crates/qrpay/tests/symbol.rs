@@ -1,15 +1,10 @@
 //! QR symbols against `qrcodegen` (the same symbol), `rqrr` (an independent reader) and the
 //! figures of ISO/IEC 18004.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::cast_possible_truncation,
-    reason = "a test fails by panicking"
-)]
+// what the tests share fails a test as its body does
+#![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use interbank_qrpay::symbol::{
     Art, Background, Codeword, Colour, Layout, Level, Logo, LogoError, Mask, Options, PixelStyle,
@@ -27,15 +22,15 @@ fn qd12_same_symbol_as_qrcodegen_at_every_version_and_level() {
     for version in versions() {
         for level in Level::ALL {
             let options = Options { level, min_version: version, max_version: version, ..single() };
-            // nearly full, so that the data decides and not the padding
-            let codewords = Layout::new(version, level).data_codewords();
-            for text in [
-                random.text(DIGITS, (codewords - 3) * 12 / 5),
-                random.text(ALPHANUMERIC, (codewords - 3) * 16 / 11),
-                random.text(PRINTABLE, codewords - 3),
-            ] {
-                assert_same(&text, &options);
-            }
+            // nearly full, so that the data decides and not the padding; the mode changes in turn
+            let room = Layout::new(version, level).data_codewords() - 3;
+            let text = match (usize::from(version.number()) + level as usize) % 3 {
+                0 => random.text(DIGITS, room * 12 / 5),
+                1 => random.text(ALPHANUMERIC, room * 16 / 11),
+                _ => random.text(PRINTABLE, room),
+            };
+            let symbol = assert_same(&text, &options);
+            assert_eq!((symbol.version(), symbol.level()), (version, level));
         }
     }
 }
@@ -181,25 +176,26 @@ fn qd12_layout_gives_each_module_one_place() {
     for version in versions() {
         for level in Level::ALL {
             let layout = Layout::new(version, level);
-            let mut sizes: BTreeMap<usize, BTreeMap<usize, u32>> = BTreeMap::new();
-            let mut seen = std::collections::BTreeSet::new();
+            // modules of each codeword
+            let mut blocks = vec![Vec::new(); layout.blocks()];
+            let mut data_modules = 0;
             for (codeword, x, y) in layout.data_modules() {
-                assert!(!layout.is_function(x, y) && seen.insert((x, y)));
-                *sizes.entry(codeword.block).or_default().entry(codeword.index).or_default() += 1;
+                assert!(!layout.is_function(x, y));
+                let block: &mut Vec<u32> = &mut blocks[codeword.block];
+                block.resize(block.len().max(codeword.index + 1), 0);
+                block[codeword.index] += 1;
+                data_modules += 1;
             }
-            assert_eq!(sizes.len(), layout.blocks());
-            let lengths: Vec<usize> = sizes.values().map(BTreeMap::len).collect();
-            assert!(lengths.is_sorted() && lengths[lengths.len() - 1] - lengths[0] <= 1);
-            for block in sizes.values() {
-                assert!(
-                    block.keys().copied().eq(0..block.len()) && block.values().all(|&n| n == 8)
-                );
-            }
+            assert!(blocks.is_sorted_by_key(Vec::len));
+            assert!(blocks[blocks.len() - 1].len() - blocks[0].len() <= 1);
+            assert!(blocks.iter().flatten().all(|&modules| modules == 8));
             if level == Level::L {
+                let places = layout.data_modules().map(|(_, x, y)| (x, y));
+                assert_eq!(places.collect::<BTreeSet<_>>().len(), data_modules);
                 // remainder modules: at most seven (ISO/IEC 18004 table 1)
                 let size = version.size();
                 let free = (0..size * size).filter(|i| !layout.is_function(i % size, i / size));
-                assert!(free.count() - seen.len() <= 7);
+                assert!(free.count() - data_modules <= 7);
             }
         }
     }
@@ -226,7 +222,7 @@ fn qd12_read_back_from_pixels_at_every_level() {
 #[test]
 fn qd12_read_back_after_damage_up_to_the_level() {
     let mut random = Random(3);
-    for number in [1, 2, 3, 4, 5, 7, 10, 14, 22, 32, 40] {
+    for number in [1, 2, 3, 4, 7, 14, 24, 40] {
         let version = Version::new(number).unwrap();
         for level in Level::ALL {
             let layout = Layout::new(version, level);
@@ -407,8 +403,8 @@ fn q05_terminal_shows_exactly_the_symbol() {
         assert_eq!(rows.len(), side + 1);
         assert!(rows[side].iter().all(|ink| !ink), "ink below the drawing");
         let dark = |x: usize, y: usize| rows[y][x] == (background == Background::Light);
+        assert!(rows.iter().all(|row| row.len() == side));
         for y in 0..side {
-            assert_eq!(rows[y].len(), side);
             for x in 0..side {
                 assert_eq!(dark(x, y), dark_at(&symbol, x, y, quiet));
             }
@@ -485,11 +481,11 @@ fn qd12_read_back_under_a_logo_of_any_colour() {
     let text = random.text(PRINTABLE, 40);
     let mut borne = 0;
     for level in Level::ALL {
-        for number in (2..=6).chain(14..=20).chain([28, 34]) {
+        for number in [2, 4, 6, 14, 17, 28] {
             let min_version = Version::new(number).unwrap();
             let symbol =
                 Symbol::encode(&text, &Options { level, min_version, ..single() }).unwrap();
-            for side in 1..=20 {
+            for side in [1, 2, 3, 4, 5, 6, 7, 9, 12, 15] {
                 // all that a reader can put right, and nothing left
                 let logo = Logo { reserve_percent: 0, ..Logo::new(side, side.div_ceil(2)) };
                 let Ok(clearing) = logo.place(&symbol.layout()) else { continue };
@@ -509,7 +505,7 @@ fn qd12_read_back_under_a_logo_of_any_colour() {
             }
         }
     }
-    assert!(borne > 200, "{borne}");
+    assert!(borne > 60, "{borne}");
 }
 
 #[test]
@@ -554,6 +550,7 @@ fn qd12_logo_finds_a_version_that_bears_it() {
     assert!(logo.place(&symbol.layout()).is_ok());
     assert_eq!(read_modules(&symbol), text);
     let six = Options { max_version: Version::new(6).unwrap(), ..options };
+    let logo = Logo::new(17, 17);
     let refused = Symbol::encode_with_logo("A", &six, &logo).unwrap_err();
     assert!(matches!(refused, SymbolError::Logo(LogoError::OverBudget { .. })), "{refused:?}");
     // a text that does not fit at all is no fault of the logo
@@ -704,7 +701,7 @@ fn read_damaged(
     symbol: &Symbol,
     flipped: &BTreeMap<Codeword, u8>,
 ) -> Result<String, rqrr::DeQRError> {
-    let mut flips = std::collections::BTreeSet::new();
+    let mut flips = BTreeSet::new();
     let mut bit: BTreeMap<Codeword, u8> = BTreeMap::new();
     for (codeword, x, y) in symbol.layout().data_modules() {
         let bit = bit.entry(codeword).or_insert(8);
@@ -771,16 +768,17 @@ fn format_bits(symbol: &Symbol) -> [u32; 2] {
 }
 
 fn inverts(mask: Mask, x: usize, y: usize) -> bool {
-    match mask.number() {
-        0 => (x + y) % 2 == 0,
-        1 => y % 2 == 0,
-        2 => x % 3 == 0,
-        3 => (x + y) % 3 == 0,
-        4 => (x / 3 + y / 2) % 2 == 0,
-        5 => x * y % 2 + x * y % 3 == 0,
-        6 => (x * y % 2 + x * y % 3) % 2 == 0,
-        _ => ((x + y) % 2 + x * y % 3) % 2 == 0,
-    }
+    let remainder = match mask.number() {
+        0 => (x + y) % 2,
+        1 => y % 2,
+        2 => x % 3,
+        3 => (x + y) % 3,
+        4 => (x / 3 + y / 2) % 2,
+        5 => x * y % 2 + x * y % 3,
+        6 => (x * y % 2 + x * y % 3) % 2,
+        _ => ((x + y) % 2 + x * y % 3) % 2,
+    };
+    remainder == 0
 }
 
 /// Fills the boxes of the document's last path; panics on anything that is not such a box.

@@ -20,6 +20,20 @@ impl Grid {
         Self { size, words: vec![0; size.div_ceil(64) * (size + 2 * PAD)] }
     }
 
+    /// A square of `size` modules a side; `is_dark(x, y)` is asked once for each.
+    pub(super) fn from_modules(size: usize, mut is_dark: impl FnMut(usize, usize) -> bool) -> Self {
+        let mut out = Self::new(size);
+        for (index, plane) in out.inner_planes_mut().enumerate() {
+            let columns = 64 * index..size.min(64 * (index + 1));
+            for (y, row) in plane.iter_mut().enumerate() {
+                for x in columns.clone().rev() {
+                    *row = *row << 1 | u64::from(is_dark(x, y));
+                }
+            }
+        }
+        out
+    }
+
     /// Makes one module dark. Positions outside of the square are ignored.
     pub(super) fn darken(&mut self, x: usize, y: usize) {
         let at = self.word_at(x, y);
@@ -60,10 +74,15 @@ impl Grid {
     /// The square mirrored at its main diagonal.
     pub(super) fn transposed(&self) -> Self {
         let mut out = Self::new(self.size);
-        for y in 0..self.size {
-            for x in 0..self.size {
-                if self.is_dark(x, y) {
-                    out.darken(y, x);
+        for (index, plane) in self.inner_planes().enumerate() {
+            for (rows, out) in plane.chunks(64).zip(out.inner_planes_mut()) {
+                let mut block = [0; 64];
+                for (word, row) in block.iter_mut().zip(rows) {
+                    *word = *row;
+                }
+                transpose_block(&mut block);
+                for (row, word) in out.iter_mut().skip(64 * index).zip(block) {
+                    *row = word;
                 }
             }
         }
@@ -117,6 +136,26 @@ impl Grid {
     }
 }
 
+/// Mirrors a block of 64 by 64 at its diagonal: the two squares of each half side off the diagonal
+/// change places, then the same within each quarter, down to single bits.
+fn transpose_block(block: &mut [u64; 64]) {
+    let mut half = 32;
+    let mut low = u64::MAX >> 32;
+    while half > 0 {
+        for rows in block.chunks_exact_mut(2 * half) {
+            let (upper, lower) = rows.split_at_mut(half);
+            for (upper, lower) in upper.iter_mut().zip(lower) {
+                let differ = (*upper >> half ^ *lower) & low;
+                *upper ^= differ << half;
+                *lower ^= differ;
+            }
+        }
+        half /= 2;
+        low ^= low << half;
+    }
+}
+
+/// The columns of plane `plane` that belong to a square of `size`.
 fn columns(size: usize, plane: usize) -> u64 {
     match size.saturating_sub(64 * plane) {
         count @ 0..64 => (1 << count) - 1,

@@ -124,16 +124,17 @@ fn column_pattern(mask: Mask) -> &'static Pattern {
 
 /// Whether the mask inverts the module in column `x` and row `y`.
 const fn inverts(mask: usize, x: usize, y: usize) -> bool {
-    match mask {
-        0 => (x + y).is_multiple_of(2),
-        1 => y.is_multiple_of(2),
-        2 => x.is_multiple_of(3),
-        3 => (x + y).is_multiple_of(3),
-        4 => (x / 3 + y / 2).is_multiple_of(2),
-        5 => x * y % 2 + x * y % 3 == 0,
-        6 => (x * y % 2 + x * y % 3).is_multiple_of(2),
-        _ => ((x + y) % 2 + x * y % 3).is_multiple_of(2),
-    }
+    let remainder = match mask {
+        0 => (x + y) % 2,
+        1 => y % 2,
+        2 => x % 3,
+        3 => (x + y) % 3,
+        4 => (x / 3 + y / 2) % 2,
+        5 => x * y % 2 + x * y % 3,
+        6 => (x * y % 2 + x * y % 3) % 2,
+        _ => ((x + y) % 2 + x * y % 3) % 2,
+    };
+    remainder == 0
 }
 
 const fn patterns(transposed: bool) -> [Pattern; 8] {

@@ -172,14 +172,14 @@ mod tests {
         let all = (0..size).flat_map(|y| (0..size).map(move |x| (x, y)));
         let dark = all.filter(|&(x, y)| dark(x, y)).count() as f64;
         let off = (dark / (size * size) as f64 - 0.5).abs();
-        score + 10 * (0..10).take_while(|&k| off > 0.05 * f64::from(k + 1)).count() as u32
+        score + (1..10).take_while(|&k| off > 0.05 * f64::from(k)).map(|_| 10).sum::<u32>()
     }
 
     fn line_penalty(line: &[bool]) -> u32 {
         let mut score = 0;
         let mut runs = Vec::new();
         for run in line.chunk_by(bool::eq) {
-            score += if run.len() >= 5 { run.len() as u32 - 2 } else { 0 };
+            score += if run.len() >= 5 { u32::try_from(run.len()).unwrap() - 2 } else { 0 };
             runs.push((run[0], run.len()));
         }
         // the light border has no end, and joins light runs at the edge
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn qd12_penalty_of_plain_squares() {
-        for size in (21..=177).step_by(4) {
+        for size in [21, 25, 61, 65, 125, 129, 177] {
             check(&Grid::new(size));
             check(&Grid::new(size).complement());
             check(&grid(size, |x, y| (x + y) % 2 == 0));

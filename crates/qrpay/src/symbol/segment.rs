@@ -282,3 +282,72 @@ fn alphanumeric_value(byte: u8) -> Option<u8> {
 
 /// More than any text costs.
 const NEVER: usize = usize::MAX;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The fewest bits of all ways to cut a text, each tried.
+    fn fewest_by_trial(text: &str, version: Version) -> usize {
+        let mut fewest = vec![0];
+        for end in 1..=text.len() {
+            let last = (0..end).flat_map(|start| {
+                let own = &text[start..end];
+                [
+                    Segment::numeric(own),
+                    Segment::alphanumeric(own),
+                    Ok(Segment::bytes(own.as_bytes())),
+                ]
+                .into_iter()
+                .flatten()
+                .map(move |segment| (start, segment.bits(version).unwrap()))
+            });
+            let best = last.map(|(start, bits)| fewest[start] + bits).min();
+            fewest.push(best.unwrap());
+        }
+        fewest[text.len()]
+    }
+
+    #[test]
+    fn qd12_segmentation_has_the_fewest_bits() {
+        let mut state = 1_u64;
+        for round in 0..240 {
+            let mut text = alloc::string::String::new();
+            let mut kind = 0;
+            for _ in 0..round % 60 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let random = usize::try_from(state >> 40).unwrap();
+                // runs of one kind, so that a change of mode is a question
+                if random.is_multiple_of(7) {
+                    kind = random / 7 % 3;
+                }
+                let letters = [b"0123456789", b"ABCXYZ $:/", b"abcxyz_=&?"][kind];
+                text.push(char::from(letters[random / 21 % 10]));
+            }
+            for number in [1, 10, 27] {
+                let version = Version::new(number).unwrap();
+                let segments = Segment::fewest_bits(&text, version);
+                let bits: usize = segments.iter().map(|s| s.bits(version).unwrap()).sum();
+                assert_eq!(bits, fewest_by_trial(&text, version), "{text}");
+                let content: Vec<u8> = segments
+                    .iter()
+                    .flat_map(|segment| match segment.content {
+                        Content::Numeric(own)
+                        | Content::Alphanumeric(own)
+                        | Content::Bytes(own) => own,
+                        Content::Eci(_) => &[],
+                    })
+                    .copied()
+                    .collect();
+                assert_eq!(content, text.as_bytes());
+            }
+        }
+    }
+
+    #[test]
+    fn qd12_header_counts_no_more_than_it_can() {
+        let long = [b'a'; 256];
+        assert_eq!(Segment::bytes(&long[1..]).bits(Version::MIN), Some(4 + 8 + 255 * 8));
+        assert_eq!(Segment::bytes(&long).bits(Version::MIN), None);
+    }
+}
