@@ -1,8 +1,8 @@
 //! Where the rows of one institution lie, for whoever shows or archives them.
 
-use crate::table::{self, BINDING, ITEM, PAYMENT, table};
+use crate::table::{self, BINDING, ITEM, table};
 use crate::{PaymentId, PaymentServer, Uid};
-use port::{Key, KeyError};
+use port::Key;
 use seal::AccountRef;
 
 /// Reading these rows is free; write them only through the decisions.
@@ -13,10 +13,7 @@ impl PaymentServer {
     }
 
     /// The row of one item.
-    ///
-    /// # Errors
-    /// None for an identifier of ours: it always fits.
-    pub fn item_key(&self, uid: &Uid) -> Result<Key, KeyError> {
+    pub fn item_key(&self, uid: &Uid) -> Key {
         table::item(self.config().tenant, uid)
     }
 
@@ -26,34 +23,22 @@ impl PaymentServer {
     }
 
     /// The row of one account's binding.
-    ///
-    /// # Errors
-    /// None: it always fits.
-    pub fn binding_key(&self, account: &AccountRef) -> Result<Key, KeyError> {
+    pub fn binding_key(&self, account: &AccountRef) -> Key {
         table::binding(self.config().tenant, account)
     }
 
     /// The prefix of all payments for one item; [`crate::Payment::parse`] reads their rows.
-    ///
-    /// # Errors
-    /// None for an identifier of ours: it always fits.
-    pub fn payments(&self, uid: &Uid) -> Result<Key, KeyError> {
-        table(self.config().tenant, PAYMENT).text(uid.as_bytes())
+    pub fn payments(&self, uid: &Uid) -> Key {
+        table::payments(self.config().tenant, uid)
     }
 
     /// The row of one payment.
-    ///
-    /// # Errors
-    /// None for an identifier of ours: it always fits.
-    pub fn payment_key(&self, uid: &Uid, id: &PaymentId) -> Result<Key, KeyError> {
+    pub fn payment_key(&self, uid: &Uid, id: &PaymentId) -> Key {
         table::payment(self.config().tenant, uid, id)
     }
 
     /// The prefix of all refunds of one payment; [`crate::Refund::parse`] reads their rows.
-    ///
-    /// # Errors
-    /// None for an identifier of ours: it always fits.
-    pub fn refunds(&self, uid: &Uid, id: &PaymentId) -> Result<Key, KeyError> {
+    pub fn refunds(&self, uid: &Uid, id: &PaymentId) -> Key {
         table::refunds(self.config().tenant, uid, id)
     }
 }
