@@ -95,7 +95,7 @@ impl Bank {
         uid: &Uid,
         id: &PaymentId,
     ) -> Result<Option<Payment>, Trouble> {
-        let row = self.point(self.server.payment_key(uid, id)?).await?;
+        let row = self.point(self.server.payment_key(uid, id)).await?;
         Ok(row.map(|row| Payment::parse(&row.value)).transpose()?)
     }
 
@@ -110,7 +110,7 @@ impl Bank {
     ) -> Result<(), Trouble> {
         let token = self.tokens.token(account);
         self.book.open(Holder::Payer(token), name, opening).await?;
-        let bound = self.point(self.server.binding_key(&token)?).await?;
+        let bound = self.point(self.server.binding_key(&token)).await?;
         let bound = bound.map(|row| Binding::parse(&row.value, &token)).transpose()?;
         if bound.is_some_and(|bound| bound.keys.iter().any(|key| key.device == *device)) {
             return Ok(());

@@ -38,6 +38,10 @@ pub(crate) struct Serve {
     /// The address to listen on. There is no TLS here: put a proxy with TLS before it if it is not this machine's own
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
+    /// Another host name to answer to, as a proxy sends it; may be repeated. On this machine's own address only this
+    /// machine's own names are answered, so that a page from elsewhere cannot reach the bank under a name of its choice
+    #[arg(long, value_name = "NAME")]
+    pub(crate) host: Vec<String>,
     /// The folder for keys, wallets and the store; made if missing
     #[arg(long, value_name = "FOLDER", default_value = "./refbank-data")]
     pub(crate) data: PathBuf,

@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::office::Office;
 use crate::options::Serve;
-use crate::web;
+use crate::web::{self, Hosts};
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
@@ -35,7 +35,11 @@ pub(crate) async fn serve(options: &Serve) -> Result<(), Failure> {
     })?;
     let office = Office::open(&options.data).await?;
     let bound = listener.local_addr().map_err(|why| Failure::Run(why.to_string()))?;
-    let app = web::router(office.bank.clone(), office.wallet.clone(), office.closing());
+    if !bound.ip().is_loopback() {
+        tracing::warn!(event = "serve.open", "no TLS and no login: whoever reaches it may use it");
+    }
+    let hosts = Hosts::new(bound, &options.host);
+    let app = web::router(office.bank.clone(), office.wallet.clone(), office.closing(), hosts);
     tracing::info!(event = "serve.started", address = %bound);
     // For people and for tests; logs may be off.
     let _ = writeln!(std::io::stdout(), "refbank is open: http://{bound}");

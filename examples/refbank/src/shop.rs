@@ -123,8 +123,8 @@ impl Bank {
         let mut points = Vec::with_capacity(3 * uids.len());
         let mut scans = Vec::with_capacity(uids.len());
         for uid in &uids {
-            points.extend([self.server().item_key(uid)?, rows::note(uid)?, rows::display(uid)?]);
-            scans.push(Scan::first(self.server().payments(uid)?, ATTEMPTS_SHOWN));
+            points.extend([self.server().item_key(uid), rows::note(uid)?, rows::display(uid)?]);
+            scans.push(Scan::first(self.server().payments(uid), ATTEMPTS_SHOWN));
         }
         let found = self.vault().read(&ReadSet { points, scans }).await.map_err(Trouble::store)?;
         let mut orders = Vec::with_capacity(uids.len());
@@ -144,7 +144,7 @@ impl Bank {
     }
 
     async fn read_refunds(&self, uid: &Uid, id: &PaymentId) -> Result<Vec<Refund>, Trouble> {
-        let want = ReadSet::scan(Scan::first(self.server().refunds(uid, id)?, REFUNDS_SHOWN));
+        let want = ReadSet::scan(Scan::first(self.server().refunds(uid, id), REFUNDS_SHOWN));
         let found = self.vault().read(&want).await.map_err(Trouble::store)?;
         let page = found.scans.into_iter().next().unwrap_or_default();
         let refunds = page.iter().map(|(_, row)| Refund::parse(&row.value));

@@ -11,6 +11,8 @@ mod page;
 mod pay;
 mod payer;
 
+pub(crate) use guard::Hosts;
+
 use crate::bank::Bank;
 use crate::wallet::Wallet;
 use axum::Router;
@@ -38,6 +40,7 @@ pub(crate) fn router(
     bank: Arc<Bank>,
     wallet: Arc<Wallet>,
     closing: watch::Receiver<bool>,
+    hosts: Hosts,
 ) -> Router {
     let streams = Arc::new(Semaphore::new(STREAMS_MAX));
     let app = App { bank: bank.clone(), wallet, closing, streams };
@@ -73,6 +76,7 @@ pub(crate) fn router(
             axum::http::StatusCode::SERVICE_UNAVAILABLE,
             REQUEST_TIME,
         ))
+        .layer(from_fn_with_state(hosts, guard::host))
         .layer(from_fn(guard::headers))
         .layer(from_fn(guard::log))
 }

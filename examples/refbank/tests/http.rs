@@ -55,6 +55,25 @@ fn every_response_carries_the_security_headers() {
 }
 
 #[test]
+fn other_host_names_are_not_answered() {
+    let folder = folder();
+    let bank = Bank::start(&folder.path().join("data"));
+    let port = bank.address.rsplit(':').next().unwrap_or_default();
+    let ask = |host: &str| {
+        let mut stream = TcpStream::connect(&bank.address).expect("somebody listens");
+        let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("the request is taken");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        answer.split(' ').nth(1).unwrap_or_default().to_owned()
+    };
+    assert_eq!(ask(&format!("127.0.0.1:{port}")), "200");
+    assert_eq!(ask(&format!("localhost:{port}")), "200");
+    assert_eq!(ask("evil.example"), "421");
+    assert_eq!(ask(&format!("evil.example:{port}")), "421");
+}
+
+#[test]
 fn forms_of_strangers_are_refused() {
     let folder = folder();
     let bank = Bank::start(&folder.path().join("data"));

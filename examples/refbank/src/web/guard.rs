@@ -1,10 +1,44 @@
 //! What every response carries, and what is logged about it.
 
-use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
+
+/// The host names that are answered; `None` for all.
+#[derive(Clone)]
+pub(crate) struct Hosts(Option<Arc<[String]>>);
+
+impl Hosts {
+    /// This machine's own names for its own address, and the names given.
+    pub(crate) fn new(bound: SocketAddr, named: &[String]) -> Self {
+        if !bound.ip().is_loopback() && named.is_empty() {
+            return Self(None);
+        }
+        let port = bound.port();
+        let own = [bound.to_string(), format!("localhost:{port}"), format!("127.0.0.1:{port}")];
+        let named = named.iter().map(|name| name.to_ascii_lowercase());
+        Self(Some(own.into_iter().chain(named).collect()))
+    }
+
+    fn answers(&self, host: Option<&str>) -> bool {
+        let Some(hosts) = &self.0 else { return true };
+        host.is_some_and(|host| hosts.contains(&host.to_ascii_lowercase()))
+    }
+}
+
+/// Refuses requests for another host: a foreign page whose name was pointed at this machine.
+pub(crate) async fn host(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
+    if hosts.answers(host) {
+        next.run(request).await
+    } else {
+        (StatusCode::MISDIRECTED_REQUEST, "this host name is not answered here\n").into_response()
+    }
+}
 
 /// Adds the security headers.
 pub(crate) async fn headers(request: Request, next: Next) -> Response {

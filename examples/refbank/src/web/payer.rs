@@ -142,6 +142,7 @@ pub(crate) async fn outcome(
         message,
         payee: progress.payee,
         amount: progress.amount,
+        uid,
         payment,
     })
 }
@@ -243,6 +244,7 @@ struct OutcomePage<'a> {
     message: String,
     payee: String,
     amount: String,
+    uid: String,
     payment: String,
 }
 
