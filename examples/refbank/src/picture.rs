@@ -134,7 +134,7 @@ const PIXELS: usize = 8;
 /// Light modules on each side.
 const QUIET: usize = 4;
 const SIDE_MAX: u32 = 5_000;
-const ALLOC_MAX: u64 = 160 * 1024 * 1024;
+const ALLOC_MAX: u64 = 104 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -22,14 +22,16 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 pub(crate) struct Wallet {
     phones: Vec<Phone>,
     line: Line,
-    /// Decoding pictures and stretching PINs takes processor time and memory: not too many at once.
-    work: Semaphore,
+    /// Decoding a picture takes up to 200 MB for a moment, stretching a PIN 19 MiB: not too many at once.
+    pictures: Semaphore,
+    pins: Semaphore,
 }
 
 impl Wallet {
     /// Phones on a line.
     pub(crate) const fn new(phones: Vec<Phone>, line: Line) -> Self {
-        Self { phones, line, work: Semaphore::const_new(4) }
+        let (pictures, pins) = (Semaphore::const_new(2), Semaphore::const_new(4));
+        Self { phones, line, pictures, pins }
     }
 
     /// All phones.
@@ -63,7 +65,7 @@ impl Wallet {
         &self,
         picture: Vec<u8>,
     ) -> Result<Result<String, Unreadable>, Trouble> {
-        let _permit = self.work.acquire().await.map_err(|_| Trouble::Busy)?;
+        let _permit = self.pictures.acquire().await.map_err(|_| Trouble::Busy)?;
         let read = spawn_blocking(move || picture::read(&picture));
         read.await.map_err(|why| Trouble::Inside(Box::new(why)))
     }
@@ -75,7 +77,7 @@ impl Wallet {
         scanned: &Scanned,
         pin: Pin,
     ) -> Result<PayReply, Trouble> {
-        let permit = self.work.acquire().await.map_err(|_| Trouble::Busy)?;
+        let permit = self.pins.acquire().await.map_err(|_| Trouble::Busy)?;
         let secret = phone.secret.clone();
         let (account, device) = (phone.account.clone(), phone.device.clone());
         let key = spawn_blocking(move || use_key(&secret, Some(&pin), &account, &device, KEY));

@@ -33,6 +33,8 @@ pub(crate) struct App {
     closing: watch::Receiver<bool>,
     /// Pages that are kept up to date; each holds a connection.
     streams: Arc<Semaphore>,
+    /// Pictures on their way in; each is held in memory.
+    uploads: Arc<Semaphore>,
 }
 
 /// All pages.
@@ -43,7 +45,8 @@ pub(crate) fn router(
     hosts: Hosts,
 ) -> Router {
     let streams = Arc::new(Semaphore::new(STREAMS_MAX));
-    let app = App { bank: bank.clone(), wallet, closing, streams };
+    let uploads = Arc::new(Semaphore::new(UPLOADS_MAX));
+    let app = App { bank: bank.clone(), wallet, closing, streams, uploads };
     let pages = Router::new()
         .route("/", get(home::show))
         .route("/merchant", get(merchant::list))
@@ -97,3 +100,4 @@ const FORM_BYTES_MAX: usize = 16 * 1024;
 const PICTURE_BYTES_MAX: usize = 8 * 1024 * 1024;
 const REQUEST_TIME: Duration = Duration::from_secs(15);
 const STREAMS_MAX: usize = 256;
+const UPLOADS_MAX: usize = 16;

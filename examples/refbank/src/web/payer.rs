@@ -57,6 +57,7 @@ pub(crate) async fn scan(
     request: Request,
 ) -> Result<Response, WebError> {
     let phone = find(&app.wallet, &slug)?;
+    let _upload = app.uploads.try_acquire().map_err(|_| Trouble::Busy)?;
     let mut parts = Multipart::from_request(request, &app).await?;
     let mut token = String::new();
     let mut picture = Vec::new();
