@@ -10,8 +10,8 @@ use alloc::sync::Arc;
 
 use bytes::Bytes;
 use port::{
-    Answers, Ask, Batch, Decision, KeyAnswer, KeyQuestion, KeyRef, ReadSet, Row, SecretBytes, Step,
-    Time,
+    Answers, Ask, Batch, Decision, Key, KeyAnswer, KeyQuestion, KeyRef, ReadSet, Row, SecretBytes,
+    Step, Time,
 };
 use seal::{AccountRef, Audited, Secret, VerifyingKey};
 
@@ -42,6 +42,7 @@ impl PaymentServer {
             device,
             number,
             enrolled,
+            bound: None,
         })
     }
 
@@ -136,11 +137,13 @@ pub struct Bind {
     device: DeviceId,
     number: u8,
     enrolled: Enrolled,
+    /// What the last batch would have bound.
+    bound: Option<Credential>,
 }
 
 impl Bind {
     /// The new binding, or why there is none.
-    fn bound(&self, mut binding: Binding, credential: Credential) -> Result<Binding, Refusal> {
+    fn rebound(&self, mut binding: Binding, credential: Credential) -> Result<Binding, Refusal> {
         let policy = self.setup.policy();
         if matches!(credential, Credential::Password(_)) && !policy.allow_password {
             return Err(Refusal::WeakCredential);
@@ -210,7 +213,8 @@ impl Decision for Bind {
         };
         let credential = self.enrolled.credential(wrapped)?;
         let binding = row.map(|row| Binding::parse(&row.value, &self.account)).transpose()?;
-        match self.bound(binding.unwrap_or_default(), credential) {
+        self.bound = Some(credential.clone());
+        match self.rebound(binding.unwrap_or_default(), credential) {
             Err(refusal) => {
                 let trail = self.trail(Some(refusal));
                 let audit = self.setup.audit(self.now, "qrpay.bind.declined", trail);
@@ -224,6 +228,24 @@ impl Decision for Bind {
                 Ok(done(Verdict::Granted(self.number), audit, batch))
             }
         }
+    }
+
+    fn outcome(&self) -> Option<Key> {
+        Some(table::binding(self.setup.tenant(), &self.account))
+    }
+
+    /// The binding holds this very key: the wrapped form is the same only for the same request.
+    fn recall(&mut self, row: &Row) -> Result<Option<Self::Verdict>, Error> {
+        let binding = Binding::parse(&row.value, &self.account)?;
+        let ours = |key: &&BoundKey| {
+            key.device == self.device
+                && key.number == self.number
+                && Some(&key.credential) == self.bound.as_ref()
+        };
+        Ok(binding.keys.iter().find(ours).map(|_| Audited {
+            verdict: Verdict::Granted(self.number),
+            audit: self.setup.audit(self.now, "qrpay.bind.granted", self.trail(None)),
+        }))
     }
 }
 

@@ -112,7 +112,7 @@ pub struct BoundKey {
 impl BoundKey {
     /// What a wrapped use-key is bound to: it does not unwrap for another account, device or number.
     pub(crate) fn wrap_context(account: &AccountRef, device: &DeviceId, number: u8) -> Bytes {
-        let mut context = Vec::with_capacity(17 + DeviceId::BYTES_MAX);
+        let mut context = Vec::with_capacity(17 + device.as_bytes().len());
         context.extend_from_slice(account.as_bytes());
         context.push(number);
         context.extend_from_slice(device.as_bytes());

@@ -165,6 +165,8 @@ stored! {
         Reversing = 5,
         /// The reversal was confirmed.
         Reversed = 6,
+        /// The reversal was declined: the payer's money is with the merchant, and a person has to look.
+        Unreversed = 7,
     }
 }
 
@@ -226,6 +228,7 @@ stored! {
 /// What an identical retry of a request gets back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Outcome {
+    pub(crate) account: AccountRef,
     pub(crate) payment: PaymentId,
     pub(crate) price: Price,
     pub(crate) accepted: Time,
@@ -234,10 +237,10 @@ pub(crate) struct Outcome {
 
 impl Outcome {
     pub(crate) fn encode(&self) -> Bytes {
-        let size = 1 + 16 + price_bytes(&self.price) + 8 + 1 + 1 + self.reply.as_bytes().len();
+        let size = 1 + 16 + 16 + price_bytes(&self.price) + 8 + 1 + 1 + self.reply.as_bytes().len();
         let mut bytes = Vec::with_capacity(size);
         let mut writer = Writer::new(&mut bytes, 1);
-        writer.fixed(&self.payment.0);
+        writer.fixed(self.account.as_bytes()).fixed(&self.payment.0);
         price(&mut writer, &self.price);
         writer.u64(self.accepted.as_ms()).u8(self.reply.kind());
         short(&mut writer, self.reply.as_bytes());
@@ -252,13 +255,14 @@ impl Outcome {
     fn read(bytes: &Bytes) -> Result<Self, WireError> {
         let mut reader = Reader::new(bytes);
         reader.version(1)?;
+        let account = AccountRef::from_bytes(reader.array()?);
         let payment = PaymentId(reader.array()?);
         let price = read_price(&mut reader, bytes)?;
         let accepted = Time::from_ms(reader.u64()?);
         let kind = reader.u8()?;
         let reply = Reply::from_parts(kind, reader.lp8()?).ok_or(WireError::Invalid)?;
         reader.finish()?;
-        Ok(Self { payment, price, accepted, reply })
+        Ok(Self { account, payment, price, accepted, reply })
     }
 }
 

@@ -36,7 +36,7 @@ impl PaymentServer {
         let keys = Keys {
             item: table::item(tenant, &request.uid),
             binding: table::binding(tenant, &account),
-            outcome: table::outcome(tenant, &request.uid, &account, &request.reply),
+            outcome: table::outcome(tenant, &request, &account),
         };
         Redeem { setup: self.setup.clone(), now, request, account, keys, stage: Stage::Rows }
     }
@@ -253,6 +253,7 @@ impl Redeem {
             cause: 0,
         };
         let outcome = Outcome {
+            account: self.account,
             payment: id,
             price: item.price.clone(),
             accepted: now,
@@ -379,8 +380,9 @@ impl Decision for Redeem {
 
     fn recall(&mut self, row: &Row) -> Result<Option<Self::Verdict>, Error> {
         let outcome = Outcome::parse(&row.value)?;
-        // The row's key holds only the head of the reply.
-        let same = outcome.reply.kind() == self.request.reply.kind()
+        // The row's key holds only the heads of account and reply.
+        let same = outcome.account == self.account
+            && outcome.reply.kind() == self.request.reply.kind()
             && seal::equal(outcome.reply.as_bytes(), self.request.reply.as_bytes());
         if !same {
             return Ok(None);

@@ -158,13 +158,17 @@ impl Settle {
             correlation: payment.0,
         };
         let action = match (self.instruction.kind, self.settlement) {
-            (InstructionKind::Debit, Settlement::Done) if state == PaymentState::Reversing => {
-                "qrpay.settle.late"
-            }
-            (InstructionKind::Debit, Settlement::Done) => "qrpay.settle.paid",
+            (InstructionKind::Debit, Settlement::Done) => match state {
+                PaymentState::Reversing | PaymentState::Reversed | PaymentState::Unreversed => {
+                    "qrpay.settle.late"
+                }
+                _ => "qrpay.settle.paid",
+            },
             (InstructionKind::Refund, Settlement::Done) => "qrpay.settle.refunded",
             (InstructionKind::Reversal, Settlement::Done) => "qrpay.settle.reversed",
-            (_, Settlement::Declined(_)) => "qrpay.settle.declined",
+            (InstructionKind::Debit, Settlement::Declined(_)) => "qrpay.settle.declined",
+            (InstructionKind::Refund, Settlement::Declined(_)) => "qrpay.settle.unrefunded",
+            (InstructionKind::Reversal, Settlement::Declined(_)) => "qrpay.settle.unreversed",
         };
         let audit = self.setup.audit(self.now, action, trail);
         let settled = Settled { payment: *payment, state, settlement: self.settlement };
@@ -185,7 +189,14 @@ impl Decision for Settle {
         let payment_row = point(&answers, 1)?;
         let item_row = point(&answers, 2)?;
         let Some(payment_row) = payment_row else {
-            let audit = self.verdict(PaymentState::Declined).audit;
+            // Nothing of ours loses a payment that waits: the entry stays, for a person to look at.
+            let trail = Trail {
+                subject: self.instruction.uid.as_bytes().clone(),
+                refusal: Some(Refusal::UnknownPayment),
+                correlation: self.instruction.payment.0,
+                ..Trail::default()
+            };
+            let audit = self.setup.audit(self.now, "qrpay.settle.unknown", trail);
             return Ok(done(Verdict::Declined(Refusal::UnknownPayment), audit, Batch::new()));
         };
         let mut payment = Payment::parse(&payment_row.value)?;
@@ -201,11 +212,16 @@ impl Decision for Settle {
         batch.delete(self.entry_key.clone(), Expect::At(self.entry_version));
         match self.instruction.kind {
             InstructionKind::Debit => self.debit(&mut payment, item.as_mut(), &mut batch)?,
-            InstructionKind::Reversal => {
-                if payment.state == PaymentState::Reversing && self.settlement == Settlement::Done {
-                    payment.state = PaymentState::Reversed;
-                }
+            InstructionKind::Reversal if payment.state == PaymentState::Reversing => {
+                payment.state = match self.settlement {
+                    Settlement::Done => PaymentState::Reversed,
+                    Settlement::Declined(cause) => {
+                        payment.cause = cause;
+                        PaymentState::Unreversed
+                    }
+                };
             }
+            InstructionKind::Reversal => {}
             InstructionKind::Refund => {
                 let row = point(&answers, 3)?;
                 if let Some(row) = row {

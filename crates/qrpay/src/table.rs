@@ -1,6 +1,6 @@
 //! Which rows there are, and how they are found.
 
-use crate::{Error, Misuse, PaymentId, Reply, Uid};
+use crate::{Error, Misuse, PaymentId, PaymentRequest, Uid};
 use port::{Answers, CrateTag, Key, KeyError, Row, Tenant};
 use seal::AccountRef;
 
@@ -8,7 +8,8 @@ use seal::AccountRef;
 pub(crate) const ITEM: u8 = 1;
 /// Bindings: account token.
 pub(crate) const BINDING: u8 = 2;
-/// Outcomes: `uid`, account token, kind and first 16 bytes of the reply.
+/// Outcomes: `uid`, the first 8 bytes of the account token, kind and first 8 bytes of the reply, challenge reference. The row
+/// has account and reply whole.
 pub(crate) const OUTCOME: u8 = 3;
 /// Payments: `uid`, payment id.
 pub(crate) const PAYMENT: u8 = 4;
@@ -31,14 +32,16 @@ pub(crate) fn binding(tenant: Tenant, account: &AccountRef) -> Key {
     fit(table(tenant, BINDING).raw(account.as_bytes()))
 }
 
-pub(crate) fn outcome(tenant: Tenant, uid: &Uid, account: &AccountRef, reply: &Reply) -> Key {
-    let bytes = reply.as_bytes();
-    let mut tail = [0; 33];
-    tail[..16].copy_from_slice(account.as_bytes());
-    tail[16] = reply.kind();
-    let shown = bytes.len().min(16);
-    tail[17..17 + shown].copy_from_slice(&bytes[..shown]);
-    fit(table(tenant, OUTCOME).text(uid.as_bytes()).and_then(|key| key.raw(&tail)))
+pub(crate) fn outcome(tenant: Tenant, request: &PaymentRequest, account: &AccountRef) -> Key {
+    let reply = request.reply.as_bytes();
+    let mut tail = [0; 21];
+    tail[..8].copy_from_slice(&account.as_bytes()[..8]);
+    tail[8] = request.reply.kind();
+    let shown = reply.len().min(8);
+    tail[9..9 + shown].copy_from_slice(&reply[..shown]);
+    // Two typed codes of one payer for one commodity may be equal by chance.
+    tail[17..].copy_from_slice(&request.challenge_ref.unwrap_or(0).to_be_bytes());
+    fit(table(tenant, OUTCOME).text(request.uid.as_bytes()).and_then(|key| key.raw(&tail)))
 }
 
 pub(crate) fn payments(tenant: Tenant, uid: &Uid) -> Key {

@@ -75,6 +75,15 @@ fn a_late_confirmation_is_reversed_not_lost() {
 }
 
 #[test]
+fn a_declined_reversal_is_left_for_a_person() {
+    let (bank, uid, id) = lapsed(Late::Reverse);
+    bank.settle_all(Settlement::Done);
+    assert_eq!(bank.settle_all(Settlement::Declined(14))[0].state, PaymentState::Unreversed);
+    assert_eq!(bank.payment(&uid, id).cause, 14);
+    assert!(bank.owed().is_empty());
+}
+
+#[test]
 fn a_late_confirmation_may_count_after_all() {
     let (bank, uid, _) = lapsed(Late::Accept);
     assert_eq!(bank.settle_all(Settlement::Done)[0].state, PaymentState::Paid);
