@@ -60,8 +60,12 @@ impl Binding {
         bytes.into()
     }
 
-    /// Reads the stored form.
-    pub(crate) fn parse(bytes: &Bytes, account: &AccountRef) -> Result<Self, Error> {
+    /// Reads the stored form, specified in `docs/spec/qrpay.md`. `account` must be the account that the row belongs to: its
+    /// wrapped keys are bound to it.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`].
+    pub fn parse(bytes: &Bytes, account: &AccountRef) -> Result<Self, Error> {
         Self::read(bytes, account).map_err(Error::Corrupt)
     }
 

@@ -161,8 +161,11 @@ impl Item {
         bytes.into()
     }
 
-    /// Reads the stored form.
-    pub(crate) fn parse(bytes: &Bytes) -> Result<Self, Error> {
+    /// Reads the stored form, specified in `docs/spec/qrpay.md`.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`].
+    pub fn parse(bytes: &Bytes) -> Result<Self, Error> {
         Self::read(bytes).map_err(Error::Corrupt)
     }
 

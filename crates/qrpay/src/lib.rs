@@ -27,6 +27,7 @@ mod refund;
 mod refusal;
 mod reply;
 mod request;
+mod row_keys;
 mod server;
 mod settle;
 #[cfg(feature = "std")]

@@ -44,8 +44,12 @@ pub(crate) fn outcome(tenant: Tenant, request: &PaymentRequest, account: &Accoun
     fit(table(tenant, OUTCOME).text(request.uid.as_bytes()).and_then(|key| key.raw(&tail)))
 }
 
+pub(crate) fn payments(tenant: Tenant, uid: &Uid) -> Key {
+    fit(table(tenant, PAYMENT).text(uid.as_bytes()))
+}
+
 pub(crate) fn payment(tenant: Tenant, uid: &Uid, id: &PaymentId) -> Key {
-    fit(table(tenant, PAYMENT).text(uid.as_bytes()).and_then(|key| key.raw(&id.0)))
+    fit(payments(tenant, uid).raw(&id.0))
 }
 
 pub(crate) fn refunds(tenant: Tenant, uid: &Uid, id: &PaymentId) -> Key {

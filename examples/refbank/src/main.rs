@@ -1,2 +1,62 @@
-//! (being written)
-fn main() {}
+//! The reference bank: the crates of the family composed into one program that a person can use.
+
+#![forbid(unsafe_code)]
+
+mod bank;
+mod book;
+mod clearing;
+mod clock;
+mod demo;
+mod failure;
+mod keyring;
+mod line;
+mod log;
+mod office;
+mod options;
+mod picture;
+mod recorded;
+mod rows;
+mod secrets;
+mod serve;
+mod shop;
+mod trail;
+mod trouble;
+mod vault;
+mod wallet;
+mod web;
+
+use clap::Parser as _;
+use failure::Failure;
+use options::{Options, Task};
+use std::io::Write as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    match run(options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            // Nothing is left to do if nobody can be told.
+            let _ = writeln!(std::io::stderr(), "refbank: {why}");
+            ExitCode::from(why.exit_code())
+        }
+    }
+}
+
+fn run(options: Options) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|why| Failure::Run(format!("cannot start: {why}")))?;
+    match options.task {
+        Some(Task::Demo(demo)) => runtime.block_on(demo::tell(&demo)),
+        Some(Task::Serve(serve)) => {
+            log::start(&options.log);
+            runtime.block_on(serve::serve(&serve))
+        }
+        None => {
+            log::start(&options.log);
+            runtime.block_on(serve::serve(&options.serve))
+        }
+    }
+}

@@ -1,0 +1,454 @@
+//! The bank: payment server, keys, store and book, and what they do together.
+
+use crate::book::{Book, Holder};
+use crate::clock;
+use crate::failure::Failure;
+use crate::keyring::{DECOY, Keyring, SIGNING, WRAPPING};
+use crate::recorded::{Recorded, nothing};
+use crate::rows;
+use crate::trail::Trail;
+use crate::trouble::Trouble;
+use crate::vault::{self, Vault};
+use interbank::port::outbox::Entry;
+use interbank::port::{
+    Amount, Batch, Currency, Decision, Expect, Key, KeyError, Peer, ReadSet, Scan, Store as _,
+    Time, Version, decide,
+};
+use interbank::qrpay::{
+    Accepted, Binding, DeviceId, Enrolled, Error, Instruction, InstructionKind, Payment, PaymentId,
+    PaymentRequest, PaymentServer, PaymentState, Policy, PurgeTable, ServerConfig, Uid, Verdict,
+};
+use interbank::seal::{Account, AccountTokens, Audited, Secret, SoftKeys, VerifyingKey};
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::{Notify, broadcast};
+
+/// Everything of the bank that requests share.
+pub(crate) struct Bank {
+    vault: Arc<Vault>,
+    keys: SoftKeys,
+    server: PaymentServer,
+    tokens: AccountTokens,
+    issuer: VerifyingKey,
+    forms: Secret<32>,
+    book: Book,
+    trail: Trail,
+    changes: broadcast::Sender<Uid>,
+    owed: Notify,
+    recorded: Arc<Notify>,
+}
+
+impl Bank {
+    /// Opens the bank in a data folder; makes folder, keys and store where there are none.
+    pub(crate) fn open(folder: &Path) -> Result<Self, Failure> {
+        make_folder(folder)?;
+        let store = folder.join("store");
+        let keyring = Keyring::open(&folder.join("keys.json"), store.exists())?;
+        let vault = Arc::new(vault::open(&store)?);
+        let server = PaymentServer::new(ServerConfig {
+            tenant: rows::TENANT,
+            issuer: ISSUER.into(),
+            issuer_key_id: ISSUER_KEY,
+            signing: SIGNING,
+            wrapping: WRAPPING,
+            decoy: DECOY,
+            accounting: Peer::new("book").ok_or_else(|| Failure::Run("no such peer".into()))?,
+            policy: Policy::default(),
+        });
+        let server = server.map_err(|why| Failure::Run(why.to_string()))?;
+        Ok(Self {
+            keys: keyring.keys,
+            server,
+            tokens: keyring.tokens,
+            issuer: keyring.issuer,
+            forms: keyring.forms,
+            book: Book::new(vault.clone()),
+            trail: Trail::new(vault.clone()),
+            vault,
+            changes: broadcast::Sender::new(256),
+            owed: Notify::new(),
+            recorded: Arc::new(Notify::new()),
+        })
+    }
+
+    /// Decides over a payer's one message.
+    pub(crate) async fn pay(&self, request: PaymentRequest) -> Result<Verdict<Accepted>, Trouble> {
+        let uid = request.uid.clone();
+        let token = self.tokens.token(&request.account);
+        let verdict = self.decide(self.server.redeem(clock::now(), request, token)).await?;
+        match &verdict {
+            Verdict::Granted(accepted) => {
+                tracing::info!(event = "pay.accepted", %uid, repeated = accepted.repeated);
+                self.owed.notify_one();
+            }
+            Verdict::Declined(why) => {
+                tracing::info!(event = "pay.declined", %uid, code = why.code())
+            }
+        }
+        self.changed(&uid);
+        Ok(verdict)
+    }
+
+    /// Where a payment stands, for whoever knows its number: the payer's client.
+    pub(crate) async fn payment(
+        &self,
+        uid: &Uid,
+        id: &PaymentId,
+    ) -> Result<Option<Payment>, Trouble> {
+        let row = self.point(self.server.payment_key(uid, id)).await?;
+        Ok(row.map(|row| Payment::parse(&row.value)).transpose()?)
+    }
+
+    /// Opens an account in the book and binds a device to it, unless it is bound.
+    pub(crate) async fn enrol(
+        &self,
+        account: &Account,
+        name: &str,
+        opening: Amount,
+        device: &DeviceId,
+        use_key: impl FnOnce() -> Result<Secret<32>, Trouble>,
+    ) -> Result<(), Trouble> {
+        let token = self.tokens.token(account);
+        self.book.open(Holder::Payer(token), name, opening).await?;
+        let bound = self.point(self.server.binding_key(&token)).await?;
+        let bound = bound.map(|row| Binding::parse(&row.value, &token)).transpose()?;
+        if bound.is_some_and(|bound| bound.keys.iter().any(|key| key.device == *device)) {
+            return Ok(());
+        }
+        let enrolled = Enrolled::Hmac { use_key: use_key()?, typed_digits: 0 };
+        let (now, entropy) = (clock::now(), clock::entropy()?);
+        let bind = self.server.bind(now, &entropy, token, device.clone(), 1, enrolled)?;
+        match self.decide(bind).await? {
+            Verdict::Granted(_) => Ok(()),
+            Verdict::Declined(why) => Err(Trouble::Inside(why.to_string().into())),
+        }
+    }
+
+    /// Settles what the accounting system answered.
+    pub(crate) async fn settle(
+        &self,
+        key: Key,
+        version: Version,
+        entry: &Entry,
+        answer: &[u8],
+    ) -> Result<(), Trouble> {
+        let settle = self.server.settle(clock::now(), key, version, entry, answer)?;
+        let verdict = self.decide(settle).await?;
+        let uid = Instruction::parse(&entry.content)?.uid;
+        match verdict {
+            Verdict::Granted(settled) => {
+                tracing::info!(event = "pay.settled", %uid, state = ?settled.state);
+            }
+            Verdict::Declined(why) => {
+                tracing::warn!(event = "settle.declined", %uid, code = why.code());
+            }
+        }
+        self.changed(&uid);
+        Ok(())
+    }
+
+    /// Gives up waiting for the accounting system where it took too long; the oldest entries come first.
+    pub(crate) async fn lapse_overdue(&self, now: Time) -> Result<(), Trouble> {
+        let settle_ms = self.server.config().policy.settle_ms;
+        for entry in self.owed_entries(Scan::ROWS_MAX).await? {
+            if now.since_ms(entry.created) < settle_ms {
+                break;
+            }
+            let instruction = Instruction::parse(&entry.content)?;
+            let (uid, id) = (instruction.uid, instruction.payment);
+            let payment = self.payment(&uid, &id).await?;
+            let waits = payment.is_some_and(|payment| payment.state == PaymentState::Accepted);
+            if instruction.kind == InstructionKind::Debit && waits {
+                let verdict = self.decide(self.server.lapse(now, uid.clone(), id)).await?;
+                tracing::warn!(event = "pay.lapsed", %uid, granted = verdict.granted().is_some());
+                self.changed(&uid);
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes what policy says is over.
+    pub(crate) async fn purge(&self, now: Time) -> Result<(), Trouble> {
+        for table in [
+            PurgeTable::MerchantKeys,
+            PurgeTable::Outcomes,
+            PurgeTable::Refunds,
+            PurgeTable::Payments,
+            PurgeTable::Items,
+        ] {
+            let mut after = None;
+            loop {
+                let mut page = self.server.purge(now, table, after);
+                let purged = decide(&*self.vault, &self.keys, &mut page).await?;
+                if purged.rows > 0 {
+                    tracing::info!(event = "purge.done", ?table, rows = purged.rows);
+                }
+                match purged.next {
+                    Some(next) => after = Some(next),
+                    None => break,
+                }
+            }
+        }
+        self.purge_orders(now).await
+    }
+
+    /// What is owed to the accounting system, oldest first.
+    pub(crate) async fn owed_entries(&self, limit: usize) -> Result<Vec<Entry>, Trouble> {
+        let want = ReadSet::scan(Scan::first(self.server.outbox(), limit));
+        let found = self.vault.read(&want).await.map_err(Trouble::store)?;
+        let page = found.scans.into_iter().next().unwrap_or_default();
+        page.iter().map(|(_, row)| Ok(Entry::parse(&row.value)?)).collect()
+    }
+
+    /// Runs a decision with its audit record.
+    pub(crate) async fn decide<T, D>(&self, decision: D) -> Result<Verdict<T>, Trouble>
+    where
+        D: Decision<Verdict = Audited<Verdict<T>>, Error = Error>,
+    {
+        self.decide_with(decision, nothing).await
+    }
+
+    /// Runs a decision with its audit record and further rows.
+    pub(crate) async fn decide_with<T, D>(
+        &self,
+        decision: D,
+        also: impl Fn(&Verdict<T>, &mut Batch) -> Result<(), KeyError>,
+    ) -> Result<Verdict<T>, Trouble>
+    where
+        D: Decision<Verdict = Audited<Verdict<T>>, Error = Error>,
+    {
+        let mut recorded = Recorded::new(decision, &clock::entropy()?, also);
+        let verdict = decide(&*self.vault, &self.keys, &mut recorded).await?;
+        self.recorded.notify_one();
+        Ok(verdict)
+    }
+
+    /// One row.
+    pub(crate) async fn point(&self, key: Key) -> Result<Option<interbank::port::Row>, Trouble> {
+        let found = self.vault.read(&ReadSet::points([key])).await.map_err(Trouble::store)?;
+        Ok(found.points.into_iter().next().flatten())
+    }
+
+    /// Tells whoever watches that an order changed.
+    pub(crate) fn changed(&self, uid: &Uid) {
+        // Nobody may be watching.
+        let _ = self.changes.send(uid.clone());
+    }
+
+    /// Watches for changed orders.
+    pub(crate) fn watch(&self) -> broadcast::Receiver<Uid> {
+        self.changes.subscribe()
+    }
+
+    /// Comes back when something may be owed to the accounting system.
+    pub(crate) async fn owed(&self) {
+        self.owed.notified().await;
+    }
+
+    /// Something is owed to the accounting system.
+    pub(crate) fn owe(&self) {
+        self.owed.notify_one();
+    }
+
+    pub(crate) fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    pub(crate) const fn keys(&self) -> &SoftKeys {
+        &self.keys
+    }
+
+    pub(crate) const fn server(&self) -> &PaymentServer {
+        &self.server
+    }
+
+    pub(crate) const fn book(&self) -> &Book {
+        &self.book
+    }
+
+    pub(crate) const fn trail(&self) -> &Trail {
+        &self.trail
+    }
+
+    /// Told when there are records to be chained.
+    pub(crate) const fn recorded(&self) -> &Arc<Notify> {
+        &self.recorded
+    }
+
+    /// What wallets check this bank's codes with.
+    pub(crate) const fn issuer(&self) -> &VerifyingKey {
+        &self.issuer
+    }
+
+    /// Vouches for forms.
+    pub(crate) const fn forms(&self) -> &Secret<32> {
+        &self.forms
+    }
+
+    /// Whether the store answers.
+    pub(crate) async fn is_healthy(&self) -> bool {
+        self.point(rows::chain_head()).await.is_ok()
+    }
+
+    /// Whether the rows are there that a new bank begins with; makes them if not.
+    pub(crate) async fn open_books(&self) -> Result<(), Trouble> {
+        let merchant = merchant()?;
+        self.book.open(Holder::Merchant(merchant), PAYEE, Amount::new(0, currency()?)).await
+    }
+
+    /// Deletes single rows that are no longer needed.
+    pub(crate) async fn delete(&self, keys: Vec<Key>) -> Result<(), Trouble> {
+        for some in keys.chunks(Batch::OPS_MAX) {
+            let mut batch = Batch::with_capacity(some.len());
+            for key in some {
+                batch.delete(key.clone(), Expect::Any);
+            }
+            // Without requirements there is no conflict.
+            let _ = self.vault.commit(&batch).await.map_err(Trouble::store)?;
+        }
+        Ok(())
+    }
+}
+
+/// The bank's name in signed codes.
+pub(crate) const ISSUER: &str = "refbank.example";
+/// The number of the key that signs codes.
+pub(crate) const ISSUER_KEY: u8 = 1;
+/// The merchant's name, as payers see it.
+pub(crate) const PAYEE: &str = "Corner Coffee";
+
+/// The one merchant.
+pub(crate) fn merchant() -> Result<Uid, Trouble> {
+    Ok(Uid::new("M0001")?)
+}
+
+/// The one currency.
+pub(crate) fn currency() -> Result<Currency, Trouble> {
+    Currency::parse("EUR").map_err(|why| Trouble::Misuse(why.into()))
+}
+
+fn make_folder(folder: &Path) -> Result<(), Failure> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt as _;
+        builder.mode(0o700);
+    }
+    let refuse = |why: String| Failure::Folder { path: folder.into(), why };
+    builder.create(folder).map_err(|why| refuse(why.to_string()))?;
+    // Find out now, and not at the first payment.
+    tempfile::tempfile_in(folder).map_err(|why| refuse(why.to_string()))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clearing;
+    use crate::line::Line;
+    use crate::shop::Standing;
+    use crate::wallet::{PAYERS, PayReply, Wallet, WalletFile};
+    use crate::web::public;
+    use interbank::qrpay::Pin;
+    use tokio::sync::watch;
+
+    /// A bank whose accounting system does not answer: nothing runs beside requests.
+    async fn bank(folder: &tempfile::TempDir) -> (Arc<Bank>, Wallet) {
+        let bank = Arc::new(Bank::open(folder.path()).unwrap());
+        bank.open_books().await.unwrap();
+        let issuer = (ISSUER, ISSUER_KEY, bank.issuer());
+        let phones = WalletFile::open(&folder.path().join("wallet.json"), issuer).unwrap();
+        let wallet = Wallet::new(phones, Line::new(public(bank.clone())));
+        let phone = &wallet.phones()[0];
+        let opening = Amount::new(1_000, currency().unwrap());
+        let use_key = || phone.use_key(Pin::new(PAYERS[0].pin.as_bytes())?);
+        bank.enrol(&phone.account, "Payer", opening, &phone.device, use_key).await.unwrap();
+        (bank, wallet)
+    }
+
+    async fn order(bank: &Bank, minor: i64) -> (Uid, String) {
+        let price = Amount::new(minor, currency().unwrap());
+        let issued = bank.issue("key", price, "").await.unwrap().granted().unwrap();
+        (issued.uid, issued.code.to_text())
+    }
+
+    async fn pay(wallet: &Wallet, code: &str) -> PayReply {
+        let phone = &wallet.phones()[0];
+        let pin = Pin::new(PAYERS[0].pin.as_bytes()).unwrap();
+        wallet.pay(phone, &phone.read(code).unwrap(), pin).await.unwrap()
+    }
+
+    async fn standing(bank: &Bank, uid: &Uid) -> Standing {
+        bank.order(uid).await.unwrap().unwrap().standing(clock::now())
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_payment_that_waits_too_long_lapses_and_its_late_debit_goes_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let (bank, wallet) = bank(&folder).await;
+        let (uid, code) = order(&bank, 400).await;
+        let reply = pay(&wallet, &code).await;
+        assert_eq!(reply.outcome, "accepted");
+        let id = PaymentId::parse(&reply.payment.unwrap()).unwrap();
+        let settle_ms = bank.server().config().policy.settle_ms;
+        bank.lapse_overdue(clock::now()).await.unwrap();
+        assert_eq!(standing(&bank, &uid).await, Standing::Settling);
+        bank.lapse_overdue(clock::now().plus_ms(settle_ms + 1)).await.unwrap();
+        assert_eq!(standing(&bank, &uid).await, Standing::Lapsed);
+
+        // Now the accounting system answers after all: the debit is made, and made good.
+        let closing = watch::Sender::new(false);
+        let clearing = tokio::spawn(clearing::run(bank.clone(), closing.subscribe()));
+        let mut changes = bank.watch();
+        while bank.payment(&uid, &id).await.unwrap().unwrap().state != PaymentState::Reversed {
+            changes.recv().await.unwrap();
+        }
+        closing.send_replace(true);
+        clearing.await.unwrap();
+        assert_eq!(standing(&bank, &uid).await, Standing::Lapsed);
+        assert_eq!(bank.book().postings(10).await.unwrap().len(), 2);
+        let accounts = bank.book().accounts().await.unwrap();
+        assert!(accounts.iter().all(|(_, account)| account.balance == account.opening));
+        assert!(bank.owed_entries(10).await.unwrap().is_empty());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn two_clients_that_race_for_one_code_make_one_debit() {
+        let folder = tempfile::tempdir().unwrap();
+        let (bank, wallet) = bank(&folder).await;
+        let (uid, code) = order(&bank, 400).await;
+        let wallet = Arc::new(wallet);
+        let all = (0..8).map(|_| {
+            let (wallet, code) = (wallet.clone(), code.clone());
+            tokio::spawn(async move { pay(&wallet, &code).await })
+        });
+        let mut payments = Vec::new();
+        for one in all.collect::<Vec<_>>() {
+            payments.push(one.await.unwrap().payment.unwrap());
+        }
+        payments.dedup();
+        assert_eq!(payments.len(), 1);
+        assert_eq!(bank.owed_entries(10).await.unwrap().len(), 1);
+        assert_eq!(standing(&bank, &uid).await, Standing::Settling);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_over_is_deleted() {
+        let folder = tempfile::tempdir().unwrap();
+        let (bank, _) = bank(&folder).await;
+        let (uid, _) = order(&bank, 400).await;
+        let policy = bank.server().config().policy;
+        let over_ms = policy.record_kept_ms + policy.order_valid_ms;
+        bank.purge(clock::now().plus_ms(over_ms - 60_000)).await.unwrap();
+        assert_eq!(bank.orders(10).await.unwrap().len(), 1);
+        bank.purge(clock::now().plus_ms(over_ms)).await.unwrap();
+        assert!(bank.orders(10).await.unwrap().is_empty());
+        for key in [rows::note(&uid).unwrap(), rows::display(&uid).unwrap()] {
+            assert!(bank.point(key).await.unwrap().is_none());
+        }
+        // Bindings live on.
+        let want = ReadSet::scan(Scan::first(bank.server().bindings(), 10));
+        assert_eq!(bank.vault().read(&want).await.unwrap().scans[0].len(), 1);
+    }
+}

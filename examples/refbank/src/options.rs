@@ -1,0 +1,109 @@
+//! What the command line says.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "refbank",
+    version,
+    about = "The reference bank: QR payments with challenge and reply, end to end",
+    long_about = LONG,
+    after_help = AFTER,
+    after_long_help = AFTER,
+)]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    pub(crate) task: Option<Task>,
+    #[command(flatten)]
+    pub(crate) serve: Serve,
+    #[command(flatten)]
+    pub(crate) log: Log,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Task {
+    /// Serve the web pages (what happens without a command)
+    Serve(Serve),
+    /// Tell the whole story in the terminal, verify each step, and leave nothing behind
+    Demo(Demo),
+}
+
+/// How to serve.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Serve {
+    /// The address to listen on. There is no TLS here: put a proxy with TLS before it if it is not this machine's own
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+    /// Another host name to answer to, as a proxy sends it; may be repeated. On this machine's own address only this
+    /// machine's own names are answered, so that a page from elsewhere cannot reach the bank under a name of its choice
+    #[arg(long, value_name = "NAME")]
+    pub(crate) host: Vec<String>,
+    /// The folder for keys, wallets and the store; made if missing
+    #[arg(long, value_name = "FOLDER", default_value = "./refbank-data")]
+    pub(crate) data: PathBuf,
+}
+
+/// How to tell the story.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Demo {
+    /// Print one machine-readable summary and nothing else
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Also write the order's QR code to a file, as SVG
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
+}
+
+/// What to log, to standard error.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Log {
+    /// The least important thing to log
+    #[arg(long, global = true, value_name = "LEVEL", default_value = "info")]
+    pub(crate) log: Level,
+    /// Log one JSON object a line
+    #[arg(long, global = true)]
+    pub(crate) log_json: bool,
+}
+
+/// How important something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Level {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+}
+
+const LONG: &str = "\
+The reference bank: QR payments with challenge and reply, end to end.
+
+It serves three parties from one program. The merchant's page shows an order with its signed QR code. The payer's wallet \
+reads the code from a picture, checks the bank's signature, shows payee and amount, asks for the PIN and answers with one \
+message. The bank checks the reply, owes the debit in the same stroke, has its accounting system make it exactly once, \
+and the merchant's page turns to paid. Everything rests in one embedded store and survives a restart.
+
+The money is made up and so are the payers; their PINs stand on the pages.";
+
+const AFTER: &str = "\
+Examples:
+  refbank                                  serve on http://127.0.0.1:8080, data in ./refbank-data
+  refbank --listen 127.0.0.1:9000 --data /var/lib/refbank
+  refbank demo                             the whole story in the terminal
+  refbank demo --json                      the same, as a summary for programs
+  refbank demo --svg order.svg             also keep the QR code as a file
+
+Files in the data folder:
+  keys.json     the bank's secrets, mode 0600: back it up, show it to nobody
+  wallet.json   the demo payers' phones, mode 0600: not the bank's
+  store/        orders, bindings, payments, accounts, audit log
+
+Exit codes:
+  0  all went well          4  the data folder cannot be used
+  1  something failed       5  the store cannot be opened
+  2  wrong arguments        6  a file with secrets is missing, damaged or open to others
+  3  cannot listen          7  the demo found a step that does not hold";

@@ -1,0 +1,103 @@
+//! The web: routes, and what guards them.
+
+mod accounts;
+mod assets;
+mod form;
+mod guard;
+mod home;
+mod live;
+mod merchant;
+mod page;
+mod pay;
+mod payer;
+
+pub(crate) use guard::Hosts;
+
+use crate::bank::Bank;
+use crate::wallet::Wallet;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, post};
+use interbank::qrpay::PaymentRequest;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, watch};
+use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
+
+/// Everything that handlers share.
+#[derive(Clone)]
+pub(crate) struct App {
+    bank: Arc<Bank>,
+    wallet: Arc<Wallet>,
+    closing: watch::Receiver<bool>,
+    /// Pages that are kept up to date; each holds a connection.
+    streams: Arc<Semaphore>,
+    /// Pictures on their way in; each is held in memory.
+    uploads: Arc<Semaphore>,
+}
+
+/// All pages.
+pub(crate) fn router(
+    bank: Arc<Bank>,
+    wallet: Arc<Wallet>,
+    closing: watch::Receiver<bool>,
+    hosts: Hosts,
+) -> Router {
+    let streams = Arc::new(Semaphore::new(STREAMS_MAX));
+    let uploads = Arc::new(Semaphore::new(UPLOADS_MAX));
+    let app = App { bank: bank.clone(), wallet, closing, streams, uploads };
+    let pages = Router::new()
+        .route("/", get(home::show))
+        .route("/merchant", get(merchant::list))
+        .route("/merchant/events", get(live::list))
+        .route("/merchant/orders", post(merchant::create))
+        .route("/merchant/orders/{uid}", get(merchant::order))
+        .route("/merchant/orders/{uid}/events", get(live::order))
+        .route("/merchant/orders/{uid}/refresh", post(merchant::refresh))
+        .route("/merchant/orders/{uid}/cancel", post(merchant::cancel))
+        .route("/merchant/orders/{uid}/refund", post(merchant::refund))
+        .route("/wallet", get(payer::choose))
+        .route("/wallet/{phone}", get(payer::phone))
+        .route("/wallet/{phone}/screen", post(payer::screen))
+        .route(
+            "/wallet/{phone}/scan",
+            post(payer::scan).layer(DefaultBodyLimit::max(PICTURE_BYTES_MAX)),
+        )
+        .route("/wallet/{phone}/pay", post(payer::pay))
+        .route("/wallet/{phone}/payments/{uid}/{payment}", get(payer::outcome))
+        .route("/bank", get(accounts::show))
+        .layer(from_fn_with_state(app.clone(), form::session))
+        .fallback(page::not_found)
+        .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
+        .with_state(app);
+    pages
+        .merge(public(bank))
+        .merge(assets::routes())
+        .layer(RequestBodyTimeoutLayer::new(REQUEST_TIME))
+        .layer(TimeoutLayer::with_status_code(
+            axum::http::StatusCode::SERVICE_UNAVAILABLE,
+            REQUEST_TIME,
+        ))
+        .layer(from_fn_with_state(hosts, guard::host))
+        .layer(from_fn(guard::headers))
+        .layer(from_fn(guard::log))
+}
+
+/// What the bank offers to everybody: the endpoint for payers' clients, and what the shop's screens show.
+pub(crate) fn public(bank: Arc<Bank>) -> Router {
+    Router::new()
+        .route("/pay", post(pay::pay).layer(DefaultBodyLimit::max(PaymentRequest::BYTES_MAX)))
+        .route("/pay/{uid}/{payment}", get(pay::progress))
+        .route("/merchant/screens", get(merchant::screens))
+        .route("/merchant/orders/{uid}/code.png", get(merchant::code_png))
+        .route("/merchant/orders/{uid}/code.svg", get(merchant::code_svg))
+        .route("/healthz", get(home::health))
+        .with_state(bank)
+}
+
+const FORM_BYTES_MAX: usize = 16 * 1024;
+const PICTURE_BYTES_MAX: usize = 8 * 1024 * 1024;
+const REQUEST_TIME: Duration = Duration::from_secs(15);
+const STREAMS_MAX: usize = 256;
+const UPLOADS_MAX: usize = 16;

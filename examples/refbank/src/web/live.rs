@@ -1,0 +1,139 @@
+//! Pages that are kept up to date: server-sent events that carry the part that changed, as the page shows it.
+
+use super::App;
+use super::form::Session;
+use super::merchant::{OrderPart, find, list_rows, read_uid};
+use super::page::WebError;
+use crate::clock;
+use crate::trouble::Trouble;
+use askama::Template;
+use axum::Extension;
+use axum::extract::{Path, State};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use interbank::qrpay::Uid;
+use std::convert::Infallible;
+use std::time::Duration;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::{Instant, sleep_until};
+
+/// Follows one order.
+pub(crate) async fn order(
+    State(app): State<App>,
+    Extension(session): Extension<Session>,
+    Path(uid): Path<String>,
+) -> Result<Response, WebError> {
+    find(&app.bank, uid.clone()).await?;
+    follow(app, session, Some(read_uid(uid)?))
+}
+
+/// Follows the list of orders.
+pub(crate) async fn list(
+    State(app): State<App>,
+    Extension(session): Extension<Session>,
+) -> Result<Response, WebError> {
+    follow(app, session, None)
+}
+
+fn follow(app: App, session: Session, only: Option<Uid>) -> Result<Response, WebError> {
+    let permit = app.streams.clone().try_acquire_owned();
+    let _permit = permit.map_err(|_| WebError::Trouble(Trouble::Busy))?;
+    let follower = Follower {
+        changes: app.bank.watch(),
+        closing: app.closing.clone(),
+        app,
+        session,
+        only,
+        last: None,
+        recheck: None,
+        _permit,
+    };
+    let events = stream::unfold(follower, async |mut follower| {
+        let text = follower.next().await?;
+        let event = Event::default().event("fragment").data(text);
+        Some((Ok::<_, Infallible>(event), follower))
+    });
+    let alive = KeepAlive::new().interval(Duration::from_secs(15));
+    Ok(Sse::new(events).keep_alive(alive).into_response())
+}
+
+struct Follower {
+    app: App,
+    session: Session,
+    only: Option<Uid>,
+    changes: Receiver<Uid>,
+    closing: watch::Receiver<bool>,
+    /// What was sent last: the same is not sent again.
+    last: Option<String>,
+    /// When a code runs out without anybody doing anything.
+    recheck: Option<Instant>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Follower {
+    /// The next text that differs from the last; `None` at the end.
+    async fn next(&mut self) -> Option<String> {
+        loop {
+            // At once at first: something may have changed since the page was made.
+            if self.last.is_some() {
+                self.wait().await?;
+            }
+            match self.render().await {
+                Ok(text) if self.last.as_ref() != Some(&text) => {
+                    self.last = Some(text.clone());
+                    return Some(text);
+                }
+                Ok(_) => {}
+                Err(why) => {
+                    tracing::error!(event = "live.failed", %why);
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Waits until something may have changed.
+    async fn wait(&mut self) -> Option<()> {
+        loop {
+            let recheck = self.recheck;
+            let timer = async {
+                match recheck {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                _ = self.closing.wait_for(|closing| *closing) => return None,
+                () = timer => return Some(()),
+                changed = self.changes.recv() => match changed {
+                    Ok(uid) if self.only.as_ref().is_none_or(|only| *only == uid) => return Some(()),
+                    Ok(_) => {}
+                    Err(RecvError::Lagged(_)) => return Some(()),
+                    Err(RecvError::Closed) => return None,
+                },
+            }
+        }
+    }
+
+    async fn render(&mut self) -> Result<String, Trouble> {
+        let bank = &self.app.bank;
+        let text = match &self.only {
+            None => {
+                self.recheck = Some(Instant::now() + Duration::from_secs(10));
+                list_rows(bank).await?.render()
+            }
+            Some(uid) => {
+                let Some(order) = bank.order(uid).await? else { return Ok(String::new()) };
+                let expires_s = order.shown.as_ref().map_or(0, |shown| shown.expires_s);
+                let left_ms = expires_s.saturating_mul(1000).saturating_sub(clock::now().as_ms());
+                self.recheck =
+                    (left_ms > 0).then(|| Instant::now() + Duration::from_millis(left_ms));
+                OrderPart::new(&self.session, &order, "")?.render()
+            }
+        };
+        text.map_err(|why| Trouble::Inside(Box::new(why)))
+    }
+}
