@@ -124,27 +124,29 @@ impl Bank {
         }
     }
 
-    /// Settles what the accounting system answered.
+    /// Settles what the accounting system answered; says whether its entry is done with.
     pub(crate) async fn settle(
         &self,
         key: Key,
         version: Version,
         entry: &Entry,
         answer: &[u8],
-    ) -> Result<(), Trouble> {
+    ) -> Result<bool, Trouble> {
         let settle = self.server.settle(clock::now(), key, version, entry, answer)?;
         let verdict = self.decide(settle).await?;
         let uid = Instruction::parse(&entry.content)?.uid;
+        let granted = verdict.declined().is_none();
         match verdict {
             Verdict::Granted(settled) => {
                 tracing::info!(event = "pay.settled", %uid, state = ?settled.state);
             }
             Verdict::Declined(why) => {
-                tracing::warn!(event = "settle.declined", %uid, code = why.code());
+                // The entry stays, for a person to look at.
+                tracing::error!(event = "settle.declined", %uid, code = why.code());
             }
         }
         self.changed(&uid);
-        Ok(())
+        Ok(granted)
     }
 
     /// Gives up waiting for the accounting system where it took too long; the oldest entries come first.

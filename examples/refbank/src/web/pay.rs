@@ -69,6 +69,7 @@ pub(crate) async fn progress(
         PaymentState::Lapsed => "lapsed",
         PaymentState::Reversing => "reversing",
         PaymentState::Reversed => "reversed",
+        PaymentState::Unreversed => "unreversed",
     };
     Ok(Json(Progress {
         state: state.into(),
