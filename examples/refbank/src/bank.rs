@@ -16,9 +16,12 @@ use interbank::port::{
 };
 use interbank::qrpay::{
     Accepted, Binding, DeviceId, Enrolled, Error, Instruction, InstructionKind, Payment, PaymentId,
-    PaymentRequest, PaymentServer, PaymentState, Policy, PurgeTable, ServerConfig, Uid, Verdict,
+    PaymentRequest, PaymentServer, PaymentState, Policy, PurgeTable, Rebinding, ServerConfig, Uid,
+    Verdict,
 };
-use interbank::seal::{Account, AccountTokens, Audited, Secret, SoftKeys, VerifyingKey};
+use interbank::seal::{
+    Account, AccountRef, AccountTokens, Audited, Secret, SoftKeys, VerifyingKey,
+};
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::{Notify, broadcast};
@@ -122,6 +125,21 @@ impl Bank {
             Verdict::Granted(_) => Ok(()),
             Verdict::Declined(why) => Err(Trouble::Inside(why.to_string().into())),
         }
+    }
+
+    /// Whether too many wrong replies locked an account.
+    pub(crate) async fn is_locked(&self, token: &AccountRef) -> Result<bool, Trouble> {
+        let row = self.point(self.server.binding_key(token)).await?;
+        let binding = row.map(|row| Binding::parse(&row.value, token)).transpose()?;
+        Ok(binding.is_some_and(|binding| binding.locked))
+    }
+
+    /// Unlocks an account, and forgets the wrong replies of the past.
+    pub(crate) async fn unlock(&self, token: AccountRef) -> Result<(), Trouble> {
+        let rebind = self.server.rebind(clock::now(), token, Rebinding::Unlock);
+        let verdict = self.decide(rebind).await?;
+        tracing::info!(event = "account.unlocked", granted = verdict.declined().is_none());
+        Ok(())
     }
 
     /// Settles what the accounting system answered; says whether its entry is done with.
