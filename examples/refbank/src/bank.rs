@@ -16,9 +16,12 @@ use interbank::port::{
 };
 use interbank::qrpay::{
     Accepted, Binding, DeviceId, Enrolled, Error, Instruction, InstructionKind, Payment, PaymentId,
-    PaymentRequest, PaymentServer, PaymentState, Policy, PurgeTable, ServerConfig, Uid, Verdict,
+    PaymentRequest, PaymentServer, PaymentState, Policy, PurgeTable, Rebinding, ServerConfig, Uid,
+    Verdict,
 };
-use interbank::seal::{Account, AccountTokens, Audited, Secret, SoftKeys, VerifyingKey};
+use interbank::seal::{
+    Account, AccountRef, AccountTokens, Audited, Secret, SoftKeys, VerifyingKey,
+};
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::{Notify, broadcast};
@@ -124,27 +127,44 @@ impl Bank {
         }
     }
 
-    /// Settles what the accounting system answered.
+    /// Whether too many wrong replies locked an account.
+    pub(crate) async fn is_locked(&self, token: &AccountRef) -> Result<bool, Trouble> {
+        let row = self.point(self.server.binding_key(token)).await?;
+        let binding = row.map(|row| Binding::parse(&row.value, token)).transpose()?;
+        Ok(binding.is_some_and(|binding| binding.locked))
+    }
+
+    /// Unlocks an account, and forgets the wrong replies of the past.
+    pub(crate) async fn unlock(&self, token: AccountRef) -> Result<(), Trouble> {
+        let rebind = self.server.rebind(clock::now(), token, Rebinding::Unlock);
+        let verdict = self.decide(rebind).await?;
+        tracing::info!(event = "account.unlocked", granted = verdict.declined().is_none());
+        Ok(())
+    }
+
+    /// Settles what the accounting system answered; says whether its entry is done with.
     pub(crate) async fn settle(
         &self,
         key: Key,
         version: Version,
         entry: &Entry,
         answer: &[u8],
-    ) -> Result<(), Trouble> {
+    ) -> Result<bool, Trouble> {
         let settle = self.server.settle(clock::now(), key, version, entry, answer)?;
         let verdict = self.decide(settle).await?;
         let uid = Instruction::parse(&entry.content)?.uid;
+        let granted = verdict.declined().is_none();
         match verdict {
             Verdict::Granted(settled) => {
                 tracing::info!(event = "pay.settled", %uid, state = ?settled.state);
             }
             Verdict::Declined(why) => {
-                tracing::warn!(event = "settle.declined", %uid, code = why.code());
+                // The entry stays, for a person to look at.
+                tracing::error!(event = "settle.declined", %uid, code = why.code());
             }
         }
         self.changed(&uid);
-        Ok(())
+        Ok(granted)
     }
 
     /// Gives up waiting for the accounting system where it took too long; the oldest entries come first.

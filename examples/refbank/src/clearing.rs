@@ -103,10 +103,12 @@ async fn on_event(bank: &Bank, outbox: &mut Outbox, event: Event) -> bool {
     match event {
         Event::Answered { key, version, entry, content } => {
             match bank.settle(key, version, &entry, &content).await {
-                Ok(()) => {
+                Ok(true) => {
                     outbox.settled(&entry.idempotency);
                     return true;
                 }
+                // Sent again ever more rarely, and told by the log each time.
+                Ok(false) => {}
                 // The entry stays, and is answered again.
                 Err(why) => tracing::error!(event = "settle.failed", %why),
             }

@@ -166,7 +166,7 @@ pub(crate) struct PayReply {
 /// Where a payment stands.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Progress {
-    /// `accepted`, `paid`, `declined`, `lapsed`, `reversing` or `reversed`.
+    /// `accepted`, `paid`, `declined`, `lapsed`, `reversing`, `reversed` or `unreversed`.
     pub(crate) state: String,
     /// To whom.
     pub(crate) payee: String,

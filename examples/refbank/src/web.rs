@@ -67,6 +67,7 @@ pub(crate) fn router(
         .route("/wallet/{phone}/pay", post(payer::pay))
         .route("/wallet/{phone}/payments/{uid}/{payment}", get(payer::outcome))
         .route("/bank", get(accounts::show))
+        .route("/bank/unlock", post(accounts::unlock))
         .layer(from_fn_with_state(app.clone(), form::session))
         .fallback(page::not_found)
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))

@@ -87,6 +87,7 @@ fn forms_of_strangers_are_refused() {
         (format!("{order}/refund"), "key=k&amount=1"),
         ("/wallet/ava/screen".to_owned(), "picture=x"),
         ("/wallet/ava/pay".to_owned(), "code=x&pin=0000"),
+        ("/bank/unlock".to_owned(), "account=00"),
     ];
     for (path, fields) in &posts {
         // Without a session, with another session's token, and with the right token from another site.
@@ -184,6 +185,30 @@ fn a_wrong_pin_tells_nothing_and_five_block_the_code() {
     // A new code works.
     assert_eq!(visitor.post(&format!("{order}/refresh"), &[]).status, 303);
     let code = visitor.scan("ava", &order);
+    assert_eq!(visitor.confirm("ava", &code, PIN).status, 303);
+    assert_eq!(visitor.standing(&order), "Paid");
+}
+
+#[test]
+fn ten_wrong_replies_lock_the_account_until_the_bank_unlocks_it() {
+    let folder = folder();
+    let bank = Bank::start(&folder.path().join("data"));
+    let visitor = Visitor::new(&bank);
+    for round in 0..2 {
+        let order = visitor.order(&format!("order-{round}"), "3.00");
+        let code = visitor.scan("ava", &order);
+        for attempt in 0..5 {
+            assert_eq!(visitor.confirm("ava", &code, &format!("0000{round}{attempt}")).status, 422);
+        }
+    }
+    let order = visitor.order("last", "3.00");
+    let code = visitor.scan("ava", &order);
+    let refused = visitor.confirm("ava", &code, PIN);
+    assert!(refused.text().contains("The account is locked"), "{}", refused.text());
+    let books = visitor.get("/bank").text();
+    let token = running::between(&books, "name=\"account\" value=\"", "\"").expect("a lock");
+    assert_eq!(visitor.post("/bank/unlock", &[("account", &token)]).status, 303);
+    assert!(!visitor.get("/bank").text().contains("name=\"account\""));
     assert_eq!(visitor.confirm("ava", &code, PIN).status, 303);
     assert_eq!(visitor.standing(&order), "Paid");
 }

@@ -1,19 +1,25 @@
 //! The bank's own page: accounts, postings, what is owed, the audit log.
 
 use super::App;
+use super::form::{Session, Trusted};
 use super::page::{WebError, page};
-use crate::book::Posting;
+use crate::book::{Holder, Posting};
 use crate::clock;
 use crate::trouble::Trouble;
 use askama::Template;
+use axum::Extension;
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Redirect, Response};
 use interbank::port::Amount;
 use interbank::qrpay::{InstructionKind, Settlement};
-use interbank::seal::Audit;
+use interbank::seal::{AccountRef, Audit};
+use serde::Deserialize;
 
 /// Everything at a glance.
-pub(crate) async fn show(State(app): State<App>) -> Result<Response, WebError> {
+pub(crate) async fn show(
+    State(app): State<App>,
+    Extension(session): Extension<Session>,
+) -> Result<Response, WebError> {
     let bank = &app.bank;
     let accounts = bank.book().accounts().await?;
     let balances = |pick: fn(&crate::book::Account) -> Amount| {
@@ -22,18 +28,25 @@ pub(crate) async fn show(State(app): State<App>) -> Result<Response, WebError> {
             .map_err(|why| Trouble::Misuse(why.into()))
     };
     let (opened, held) = (balances(|one| one.opening)?, balances(|one| one.balance)?);
+    let mut rows = Vec::with_capacity(accounts.len());
+    for (holder, account) in &accounts {
+        let locked = match holder {
+            Holder::Payer(token) if bank.is_locked(token).await? => Some(token.to_string()),
+            _ => None,
+        };
+        rows.push(AccountRow {
+            name: account.name.clone(),
+            holder: holder.to_string(),
+            opening: account.opening.to_major(),
+            balance: account.balance.to_major(),
+            locked,
+        });
+    }
     let owed = bank.owed_entries(LINES).await?;
     let trail = bank.trail().check(LINES).await?;
     page(&BankPage {
-        accounts: accounts
-            .iter()
-            .map(|(holder, account)| AccountRow {
-                name: account.name.clone(),
-                holder: holder.to_string(),
-                opening: account.opening.to_major(),
-                balance: account.balance.to_major(),
-            })
-            .collect(),
+        csrf: session.token().into(),
+        accounts: rows,
         currency: held.currency().to_string(),
         total: held.to_major(),
         balanced: opened == held,
@@ -47,9 +60,26 @@ pub(crate) async fn show(State(app): State<App>) -> Result<Response, WebError> {
     })
 }
 
+/// Unlocks an account.
+pub(crate) async fn unlock(
+    State(app): State<App>,
+    Trusted(form): Trusted<UnlockForm>,
+) -> Result<Response, WebError> {
+    let token = u128::from_str_radix(&form.account, 16).map_err(|_| WebError::NotFound)?;
+    app.bank.unlock(AccountRef::from_bytes(token.to_be_bytes())).await?;
+    Ok(Redirect::to("/bank").into_response())
+}
+
+/// The form that unlocks an account.
+#[derive(Deserialize)]
+pub(crate) struct UnlockForm {
+    account: String,
+}
+
 #[derive(Template)]
 #[template(path = "bank.html")]
 struct BankPage {
+    csrf: String,
     accounts: Vec<AccountRow>,
     currency: String,
     total: String,
@@ -68,6 +98,8 @@ struct AccountRow {
     holder: String,
     opening: String,
     balance: String,
+    /// The account's token, if wrong replies locked it.
+    locked: Option<String>,
 }
 
 struct PostingRow {

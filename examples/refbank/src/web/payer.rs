@@ -133,6 +133,12 @@ pub(crate) async fn outcome(
             "Not settled",
             "Your bank did not answer in time. A late debit goes back.".to_owned(),
         ),
+        "unreversed" => (
+            "warn",
+            "Being looked at",
+            "The debit came too late and could not be given back by itself. Your bank sees to it."
+                .to_owned(),
+        ),
         _ => ("quiet", "Given back", "The debit came too late and goes back to you.".to_owned()),
     };
     page(&OutcomePage {
