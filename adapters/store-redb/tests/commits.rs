@@ -76,7 +76,7 @@ fn a_counter_raised_through_conflicts_ends_at_the_number_of_successes() {
                         u64::from_be_bytes(row.value.as_ref().try_into().unwrap())
                     });
                     let mut batch = Batch::new();
-                    let expect = Row::expect(row.as_ref());
+                    let expect = Row::unchanged(row.as_ref());
                     batch.put(key(1, 0), expect, (count + 1).to_be_bytes().to_vec());
                     match store.commit(&batch) {
                         Ok(Commit::Applied(_)) => _ = successes.fetch_add(1, Ordering::SeqCst),
