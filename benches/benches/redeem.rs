@@ -74,8 +74,7 @@ impl Shop {
             let token = shop.tokens.token(&account);
             let enrolled = Enrolled::Hmac { use_key, typed_digits: 0 };
             let entropy = shop.entropy();
-            let mut bind =
-                shop.server.bind(NOW, &entropy, token, device, 1, enrolled).unwrap();
+            let mut bind = shop.server.bind(NOW, &entropy, token, device, 1, enrolled).unwrap();
             let bound = decide(&shop.store, &shop.keys, &mut bind).unwrap().verdict;
             assert!(bound.granted().is_some());
             let client = PaymentClient::new(account, TrustList::new()).with_unsigned();
@@ -232,8 +231,10 @@ fn memory(_: &mut Criterion) {
     let each = (LIVE.load(Ordering::Relaxed) - before) / ORDERS;
     println!("memory/open_order: {each} bytes at {ORDERS} open orders");
     if let Ok(folder) = std::env::var("INTERBANK_BENCH_FIGURES") {
-        let figure = format!("{{\"id\": \"memory/open_order\", \"value\": {each}, \"unit\": \"B\"}}");
-        std::fs::write(std::path::Path::new(&folder).join("memory_open_order.json"), figure).unwrap();
+        let figure =
+            format!("{{\"id\": \"memory/open_order\", \"value\": {each}, \"unit\": \"B\"}}");
+        std::fs::write(std::path::Path::new(&folder).join("memory_open_order.json"), figure)
+            .unwrap();
     }
 }
 

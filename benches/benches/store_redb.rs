@@ -82,7 +82,9 @@ impl Ours {
                         start.wait();
                         let mut at = 0;
                         while left
-                            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1))
+                            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| {
+                                n.checked_sub(1)
+                            })
                             .is_ok()
                         {
                             let n = self.next.fetch_add(1, Ordering::Relaxed);
@@ -158,7 +160,11 @@ impl Sqlite {
             let n = self.next.fetch_add(1, Ordering::Relaxed);
             begin.execute(()).unwrap();
             let updated = update
-                .execute((order(n % ORDERS).as_bytes(), value(n), i64::try_from(n / ORDERS).unwrap()))
+                .execute((
+                    order(n % ORDERS).as_bytes(),
+                    value(n),
+                    i64::try_from(n / ORDERS).unwrap(),
+                ))
                 .unwrap();
             assert_eq!(updated, 1);
             insert.execute((outcome(n).as_bytes(), 0, value(n))).unwrap();

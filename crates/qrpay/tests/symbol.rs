@@ -351,7 +351,9 @@ fn q05_svg_sizes_colours_and_title() {
         ..SvgStyle::default()
     };
     let svg = symbol.to_svg(&style).unwrap();
-    assert!(svg.contains(" width=\"87\" height=\"87\""));
+    assert!(svg.contains(" viewBox=\"0 0 87 87\" width=\"87\" height=\"87\""));
+    // The top left finder begins with its seven dark modules, after four light ones, three pixels each.
+    assert!(svg.contains("d=\"M12 12h21v3h-21z"), "drawn in pixels");
     assert!(svg.contains("fill=\"#0a2060\" shape-rendering=\"crispEdges\""));
     let escaped = "&quot;Fish &amp; &lt;chips&gt;&quot; &#39;n&#39; \u{fffd}\u{fffd} é";
     assert!(svg.contains(&format!(" aria-label=\"{escaped}\"><title>{escaped}</title>")));

@@ -18,22 +18,10 @@ pub(crate) fn svg(code: &str, title: &str) -> Result<String, Trouble> {
     symbol(code)?.to_svg(&style).map_err(|why| Trouble::Inside(Box::new(why)))
 }
 
-/// A code as SVG for a file of its own, drawn in pixels: some readers do not scale a view box.
+/// A code as an SVG file, in pixels: what independent readers take.
 pub(crate) fn svg_file(code: &str) -> Result<String, Trouble> {
-    let symbol = symbol(code)?;
-    let side = PIXELS * (symbol.size() + 2 * QUIET);
-    let mut path = String::new();
-    for (y, x) in (0..symbol.size()).flat_map(|y| (0..symbol.size()).map(move |x| (y, x))) {
-        if symbol.is_dark(x, y) {
-            let (left, top) = (PIXELS * (x + QUIET), PIXELS * (y + QUIET));
-            path.push_str(&format!("M{left} {top}h{PIXELS}v{PIXELS}H{left}z"));
-        }
-    }
-    Ok(format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{side}\" height=\"{side}\" \
-         viewBox=\"0 0 {side} {side}\"><path fill=\"#fff\" d=\"M0 0h{side}v{side}H0z\"/>\
-         <path shape-rendering=\"crispEdges\" d=\"{path}\"/></svg>\n"
-    ))
+    let style = SvgStyle { module_px: Some(8), ..SvgStyle::default() };
+    symbol(code)?.to_svg(&style).map_err(|why| Trouble::Inside(Box::new(why)))
 }
 
 /// A code as PNG.
@@ -129,10 +117,6 @@ impl fmt::Display for Unreadable {
     }
 }
 
-/// Pixels a module.
-const PIXELS: usize = 8;
-/// Light modules on each side.
-const QUIET: usize = 4;
 const SIDE_MAX: u32 = 5_000;
 const ALLOC_MAX: u64 = 104 * 1024 * 1024;
 

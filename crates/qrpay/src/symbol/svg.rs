@@ -9,7 +9,8 @@ use super::{Clearing, Logo, LogoError, Symbol};
 
 impl Symbol {
     /// The symbol with its quiet zone as an SVG document: a ground, and all dark modules as one
-    /// path of horizontal runs, in units of one module.
+    /// path of horizontal runs, in pixels where [`SvgStyle::module_px`] is set (some readers of SVG take no other unit), in
+    /// modules otherwise.
     ///
     /// # Errors
     /// [`SvgError::LowContrast`] when readers would not tell the colours apart,
@@ -25,7 +26,9 @@ impl Symbol {
             None => None,
         };
         let quiet = usize::from(style.quiet_zone_modules);
-        let side = self.size() + 2 * quiet;
+        let modules = self.size() + 2 * quiet;
+        let unit = usize::from(style.module_px.unwrap_or(1).max(1));
+        let side = modules * unit;
         // a run and the move to it take about 12 bytes, and one module in four begins a run
         let mut out = String::with_capacity(1024 + 3 * self.size() * self.size());
         out.push_str("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 ");
@@ -33,11 +36,10 @@ impl Symbol {
         out.push(' ');
         push_number(&mut out, side);
         out.push('"');
-        if let Some(module_px) = style.module_px {
-            let side_px = side * usize::from(module_px);
+        if style.module_px.is_some() {
             for name in [" width=\"", " height=\""] {
                 out.push_str(name);
-                push_number(&mut out, side_px);
+                push_number(&mut out, side);
                 out.push('"');
             }
         }
@@ -63,12 +65,14 @@ impl Symbol {
         style.dark.push_to(&mut out);
         out.push_str("\" shape-rendering=\"crispEdges\" d=\"");
         match &placed {
-            None => push_runs(&mut out, &self.grid, quiet),
-            Some((_, clearing)) => push_runs(&mut out, &cleared(&self.grid, clearing), quiet),
+            None => push_runs(&mut out, &self.grid, quiet, unit),
+            Some((_, clearing)) => {
+                push_runs(&mut out, &cleared(&self.grid, clearing), quiet, unit);
+            }
         }
         out.push_str("\"/>");
         if let Some((logo, _)) = placed {
-            push_logo(&mut out, logo, side)?;
+            push_logo(&mut out, logo, modules, unit)?;
         }
         out.push_str("</svg>");
         Ok(out)
@@ -233,7 +237,7 @@ fn cleared(grid: &Grid, clearing: &Clearing) -> Grid {
 
 /// Each run of dark modules as a closed box. After `z` the pen is back at the box's first corner,
 /// so the boxes of one row follow each other by relative moves.
-fn push_runs(out: &mut String, grid: &Grid, quiet: usize) {
+fn push_runs(out: &mut String, grid: &Grid, quiet: usize, unit: usize) {
     for y in 0..grid.size() {
         let row = grid.row(y);
         let mut pen = None;
@@ -243,26 +247,28 @@ fn push_runs(out: &mut String, grid: &Grid, quiet: usize) {
             match pen {
                 None => {
                     out.push('M');
-                    push_number(out, start + quiet);
+                    push_number(out, (start + quiet) * unit);
                     out.push(' ');
-                    push_number(out, y + quiet);
+                    push_number(out, (y + quiet) * unit);
                 }
                 Some(pen) => match MOVES.get(start - pen) {
-                    Some(&text) => out.push_str(text),
-                    None => {
+                    Some(&text) if unit == 1 => out.push_str(text),
+                    _ => {
                         out.push('m');
-                        push_number(out, start - pen);
+                        push_number(out, (start - pen) * unit);
                         out.push_str(" 0");
                     }
                 },
             }
             match RUNS.get(end - start) {
-                Some(&text) => out.push_str(text),
-                None => {
+                Some(&text) if unit == 1 => out.push_str(text),
+                _ => {
                     out.push('h');
-                    push_number(out, end - start);
-                    out.push_str("v1h-");
-                    push_number(out, end - start);
+                    push_number(out, (end - start) * unit);
+                    out.push('v');
+                    push_number(out, unit);
+                    out.push_str("h-");
+                    push_number(out, (end - start) * unit);
                     out.push('z');
                 }
             }
@@ -285,7 +291,12 @@ fn next_change(row: &[u64], from: usize, colour: u64) -> Option<usize> {
     None
 }
 
-fn push_logo(out: &mut String, logo: &SvgLogo<'_>, side: usize) -> Result<(), SvgError> {
+fn push_logo(
+    out: &mut String,
+    logo: &SvgLogo<'_>,
+    side: usize,
+    unit: usize,
+) -> Result<(), SvgError> {
     let width = usize::from(logo.logo.width_modules);
     let height = usize::from(logo.logo.height_modules);
     let place = |out: &mut String| {
@@ -296,8 +307,8 @@ fn push_logo(out: &mut String, logo: &SvgLogo<'_>, side: usize) -> Result<(), Sv
             (" height=\"", 2 * height),
         ] {
             out.push_str(name);
-            push_number(out, doubled / 2);
-            out.push_str(if doubled % 2 == 1 { ".5\"" } else { "\"" });
+            push_number(out, doubled * unit / 2);
+            out.push_str(if doubled * unit % 2 == 1 { ".5\"" } else { "\"" });
         }
     };
     match logo.art {

@@ -71,9 +71,9 @@ fn ocra_pays_in_every_hash() {
         let suite = Suite::parse(suite).unwrap();
         let device = DeviceId::new(format!("token-{n}")).unwrap();
         let key = use_key(&wallet.secret, None, &wallet.account, &device, 1).unwrap();
-        let enrolled = Enrolled::Ocra { use_key: key.clone(), suite: suite.clone() };
+        let enrolled = Enrolled::Ocra { use_key: key.clone(), suite };
         assert!(bank.bind(&wallet.account, &device, 1, enrolled).granted().is_some());
-        let right = ReplyKey::ocra(suite.clone(), &key).unwrap();
+        let right = ReplyKey::ocra(suite, &key).unwrap();
         assert!(pays_with(&bank, &wallet, &right).granted().is_some());
         let other = ReplyKey::ocra(suite, &Secret::new([9; 32])).unwrap();
         assert_eq!(pays_with(&bank, &wallet, &other).declined(), Some(Refusal::Refused));

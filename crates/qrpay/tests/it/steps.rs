@@ -24,6 +24,7 @@ fn q01_server_and_client_talk_only_through_bytes() {
     let (bank, wallet) = Bank::with_payer();
     let (to_client, from_server) = mpsc::channel::<String>();
     let (to_server, from_client) = mpsc::channel::<Vec<u8>>();
+    #[expect(clippy::disallowed_methods, reason = "two parties, two threads")]
     let client = thread::spawn(move || {
         let text = from_server.recv().unwrap();
         let scanned = wallet.client.read(START, &text).unwrap();
