@@ -2,7 +2,7 @@
 //!
 //! One commit is what a redeem writes: one row required at its version and updated, two rows inserted, about 200 bytes each.
 //! Every engine makes each commit (or group) durable with a sync before it counts. The files are under `target/`, so that it is
-//! a disk and not a memory file system.
+//! a disk and not a memory file system; `INTERBANK_BENCH_DIR` names another disk.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use port::blocking::Store;
@@ -224,9 +224,10 @@ impl Plain {
 }
 
 fn dir() -> TempDir {
-    let target = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target");
-    std::fs::create_dir_all(&target).unwrap();
-    tempfile::tempdir_in(target).unwrap()
+    let target = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target");
+    let place = std::env::var_os("INTERBANK_BENCH_DIR").map_or_else(target, PathBuf::from);
+    std::fs::create_dir_all(&place).unwrap();
+    tempfile::tempdir_in(place).unwrap()
 }
 
 fn order(n: u64) -> Key {
