@@ -74,7 +74,8 @@ pub struct Payment {
     pub settle_by: Time,
     /// Minor units refunded or owed as refunds.
     pub refunded_minor: i64,
-    /// The accounting system's code where it declined, 0 otherwise.
+    /// The accounting system's code where it declined, 0 otherwise. With [`PaymentState::Reversing`]: it declined the
+    /// reversal, nothing is owed any more, and an operator has to give the money back.
     pub cause: u32,
 }
 
@@ -161,7 +162,7 @@ stored! {
         Declined = 3,
         /// No answer came in time; the debit may still come.
         Lapsed = 4,
-        /// The debit came after all, and its reversal is owed.
+        /// The debit came after all, and its reversal is owed; or it was declined, and [`Payment::cause`] says why.
         Reversing = 5,
         /// The reversal was confirmed.
         Reversed = 6,

@@ -202,8 +202,14 @@ impl Decision for Settle {
         match self.instruction.kind {
             InstructionKind::Debit => self.debit(&mut payment, item.as_mut(), &mut batch)?,
             InstructionKind::Reversal => {
-                if payment.state == PaymentState::Reversing && self.settlement == Settlement::Done {
-                    payment.state = PaymentState::Reversed;
+                match (payment.state, self.settlement) {
+                    (PaymentState::Reversing, Settlement::Done) => {
+                        payment.state = PaymentState::Reversed;
+                    }
+                    // The payer's money is still out, and asking again would not bring it back: an operator finds the
+                    // payment by its state and this cause.
+                    (PaymentState::Reversing, Settlement::Declined(cause)) => payment.cause = cause,
+                    _ => {}
                 }
             }
             InstructionKind::Refund => {
