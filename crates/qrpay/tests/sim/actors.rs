@@ -4,7 +4,9 @@ use crate::bank::{cny, order};
 use crate::world::World;
 use interbank_qrpay::*;
 use port::outbox::{Config, Event, Outbox};
-use port::{Bytes, DecideError, Decision, Fault, Input, Key, Machine, Peer, StoreError as _, Version};
+use port::{
+    Bytes, DecideError, Decision, Fault, Input, Key, Machine, Peer, StoreError as _, Version,
+};
 use simkit::Gate;
 
 /// A payer scans what is displayed and answers it, rightly or not.

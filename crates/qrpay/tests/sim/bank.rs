@@ -2,9 +2,7 @@
 
 use interbank_qrpay::*;
 use port::blocking::decide;
-use port::{
-    Amount, Currency, KeyId, MacAlgorithm, MemoryStore, Peer, Snapshot, Tenant, Time,
-};
+use port::{Amount, Currency, KeyId, MacAlgorithm, MemoryStore, Peer, Snapshot, Tenant, Time};
 use seal::{Account, AccountRef, AccountTokens, Secret, SoftKeys};
 use sha2::{Digest as _, Sha256};
 use simkit::Rng;

@@ -285,8 +285,10 @@ fn qd08_a_reply_and_its_revocation_in_every_order() {
             let [payer, operator] = [0, 1].map(|at| &ending.operations[at]);
             if operator.verdict().is_some_and(|told| told.0) {
                 ensure(revoked.is_some(), "told of a revocation that is not there")?;
-                let after = operator.returned.zip(payer.called).is_some_and(|(end, call)| end < call);
-                let refused = payer.verdict().is_none_or(|told| told.1 == Some(Refusal::Refused) || !told.0);
+                let after =
+                    operator.returned.zip(payer.called).is_some_and(|(end, call)| end < call);
+                let refused =
+                    payer.verdict().is_none_or(|told| told.1 == Some(Refusal::Refused) || !told.0);
                 ensure(!after || refused, "a later request of a revoked device was taken")?;
             }
             Ok(())

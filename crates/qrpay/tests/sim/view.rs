@@ -90,7 +90,11 @@ impl View {
                 uid(&mut parts)?;
                 let payment = PaymentId(parts.array().ok()?);
                 let id = parts.lp8().ok()?.to_vec();
-                self.refunds.push(RefundRow { payment, id, refund: Refund::parse(&row.value).ok()? });
+                self.refunds.push(RefundRow {
+                    payment,
+                    id,
+                    refund: Refund::parse(&row.value).ok()?,
+                });
             }
             0xFE => {
                 let entry = Entry::parse(&row.value).ok()?;

@@ -18,8 +18,8 @@ pub(super) fn holds(world: &World<'_>, view: &View, log: &Log) -> Result<(), Str
         let there = own.any(|row| row.refund.amount == *amount);
         // A refund is granted after its payment was accepted.
         let oldest = log.accepted.iter().find(|(_, accepted)| accepted.payment == *payment);
-        let purgeable = oldest
-            .is_none_or(|(_, accepted)| world.latest() >= accepted.at.plus_ms(kept));
+        let purgeable =
+            oldest.is_none_or(|(_, accepted)| world.latest() >= accepted.at.plus_ms(kept));
         if !there && !purgeable {
             return Err(format!("a refund of {} was granted and is gone", amount.minor()));
         }

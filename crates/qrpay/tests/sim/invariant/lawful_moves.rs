@@ -47,8 +47,10 @@ pub(super) fn holds(world: &World<'_>, view: &View, past: &mut Past) -> Result<(
         }
     }
     let lost = past.payments.iter().find(|(id, (state, accepted))| {
-        let waits =
-            matches!(state, PaymentState::Accepted | PaymentState::Lapsed | PaymentState::Reversing);
+        let waits = matches!(
+            state,
+            PaymentState::Accepted | PaymentState::Lapsed | PaymentState::Reversing
+        );
         let over = world.latest() >= accepted.plus_ms(world.policy().record_kept_ms);
         view.payment(**id).is_none() && (waits || !over)
     });

@@ -5,9 +5,9 @@ use interbank_qrpay::{InstructionKind, PaymentState, RefundState};
 
 pub(super) fn holds(view: &View) -> Result<(), String> {
     let queued = |payment, kind, refund: &[u8]| {
-        view.owed.iter().any(|(_, owed)| {
-            owed.payment == payment && owed.kind == kind && owed.refund == refund
-        })
+        view.owed
+            .iter()
+            .any(|(_, owed)| owed.payment == payment && owed.kind == kind && owed.refund == refund)
     };
     for row in &view.payments {
         let fits = match row.payment.state {

@@ -18,7 +18,8 @@ pub(super) fn holds(world: &World<'_>, log: &Log) -> Result<(), String> {
     let mut orders = BTreeMap::new();
     for (key, uid) in &log.issued {
         let known = orders.entry(key).or_insert(uid);
-        let forgotten = world.latest() >= crate::bank::START.plus_ms(world.policy().outcome_kept_ms);
+        let forgotten =
+            world.latest() >= crate::bank::START.plus_ms(world.policy().outcome_kept_ms);
         if *known != uid && !forgotten {
             return Err(format!("key {key} names {known} and {uid}"));
         }
