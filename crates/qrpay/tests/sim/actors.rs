@@ -13,12 +13,7 @@ use simkit::Gate;
 pub(crate) async fn pay(world: &World<'_>, gate: Gate<()>, device: usize) {
     let Some(code) = displayed(world, &gate).await else { return };
     let request = world.answer(device, &code);
-    if world.log.borrow_mut().rng.chance(1, 5) {
-        let mut log = world.log.borrow_mut();
-        let by = log.rng.next_u64();
-        let wrong = spoiled(&log.sent[request], by);
-        let wrong = log.send(wrong);
-        drop(log);
+    if let Some(wrong) = mistaken(world, request) {
         redeem(world, &gate, wrong).await;
     }
     redeem(world, &gate, request).await;
@@ -317,6 +312,17 @@ async fn pauses(gate: &Gate<()>, count: usize) {
     for _ in 0..count {
         gate.pause().await;
     }
+}
+
+/// Sometimes a wrong request comes before the right one.
+fn mistaken(world: &World<'_>, request: usize) -> Option<usize> {
+    let mut log = world.log.borrow_mut();
+    if !log.rng.chance(1, 5) {
+        return None;
+    }
+    let by = log.rng.next_u64();
+    let wrong = spoiled(&log.sent[request], by);
+    Some(log.send(wrong))
 }
 
 /// The same request with another reply of its kind.
