@@ -53,7 +53,8 @@ impl Item {
 
     /// Opens a challenge; those that it replaces stay valid for the policy's grace.
     ///
-    /// `replaces` names one challenge of a commodity's display; an order's new challenge replaces all.
+    /// `replaces` names one challenge of a commodity's display; an order's new challenge replaces all. A challenge that is
+    /// open already is not opened again.
     pub(crate) fn open(
         &mut self,
         now: Time,
@@ -63,6 +64,11 @@ impl Item {
     ) -> Result<Displayed, Refusal> {
         if self.state != State::Open || now >= self.valid_until {
             return Err(Refusal::OrderNotPayable);
+        }
+        // The same request again, after a commit of unknown fate: one challenge is displayed once, or it could be answered
+        // once for each time it stands here.
+        if let Some(known) = self.challenges.iter().find(|known| known.challenge == challenge) {
+            return Ok(*known);
         }
         let grace_until = now.plus_ms(policy.grace_ms);
         for old in &mut self.challenges {

@@ -74,7 +74,8 @@ pub struct Payment {
     pub settle_by: Time,
     /// Minor units refunded or owed as refunds.
     pub refunded_minor: i64,
-    /// The accounting system's code where it declined, 0 otherwise.
+    /// The accounting system's code where it declined, 0 otherwise. With [`PaymentState::Reversing`]: it declined the
+    /// reversal, nothing is owed any more, and an operator has to give the money back.
     pub cause: u32,
 }
 

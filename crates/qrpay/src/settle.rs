@@ -135,6 +135,46 @@ impl Settle {
         Ok(())
     }
 
+    /// The refund of a payment that was purged while it was owed: only the refund is left to be settled. A debit is never
+    /// purged before its answer, so that one without a payment stays owed, and shows.
+    fn outlived(&self, answers: &Answers) -> Result<Step<Audited<Verdict<Settled>>>, Error> {
+        let mut batch = Batch::with_capacity(3);
+        let entry = point(answers, 0)?.map(|row| row.version);
+        if self.instruction.kind == InstructionKind::Refund && entry == Some(self.entry_version) {
+            let keys = self.keys();
+            batch.delete(self.entry_key.clone(), Expect::At(self.entry_version));
+            if let (Some(row), Some(key)) = (point(answers, 3)?, keys.get(3)) {
+                let mut refund = Refund::parse(&row.value)?;
+                if refund.state == RefundState::Owed {
+                    refund.state = self.refund_state();
+                    batch.put(key.clone(), Row::unchanged(Some(row)), refund.encode());
+                }
+            }
+            if let Some(key) = keys.get(1) {
+                batch.require(key.clone(), Expect::Absent);
+            }
+        }
+        let audit = if batch.is_empty() {
+            let trail = Trail {
+                subject: self.instruction.uid.as_bytes().clone(),
+                refusal: Some(Refusal::UnknownPayment),
+                correlation: self.instruction.payment.0,
+                ..Trail::default()
+            };
+            self.setup.audit(self.now, "qrpay.settle.unknown", trail)
+        } else {
+            self.verdict(PaymentState::Declined).audit
+        };
+        Ok(done(Verdict::Declined(Refusal::UnknownPayment), audit, batch))
+    }
+
+    const fn refund_state(&self) -> RefundState {
+        match self.settlement {
+            Settlement::Done => RefundState::Done,
+            Settlement::Declined(_) => RefundState::Declined,
+        }
+    }
+
     fn owe_reversal(&self, batch: &mut Batch) -> Result<(), Error> {
         let reversal = Instruction { kind: InstructionKind::Reversal, ..self.instruction.clone() };
         let mut content = Vec::with_capacity(reversal.encoded_bytes());
@@ -188,17 +228,7 @@ impl Decision for Settle {
         let entry = point(&answers, 0)?;
         let payment_row = point(&answers, 1)?;
         let item_row = point(&answers, 2)?;
-        let Some(payment_row) = payment_row else {
-            // Nothing of ours loses a payment that waits: the entry stays, for a person to look at.
-            let trail = Trail {
-                subject: self.instruction.uid.as_bytes().clone(),
-                refusal: Some(Refusal::UnknownPayment),
-                correlation: self.instruction.payment.0,
-                ..Trail::default()
-            };
-            let audit = self.setup.audit(self.now, "qrpay.settle.unknown", trail);
-            return Ok(done(Verdict::Declined(Refusal::UnknownPayment), audit, Batch::new()));
-        };
+        let Some(payment_row) = payment_row else { return self.outlived(&answers) };
         let mut payment = Payment::parse(&payment_row.value)?;
         let before = payment.clone();
         if entry.map(|row| row.version) != Some(self.entry_version) {
@@ -227,13 +257,10 @@ impl Decision for Settle {
                 if let Some(row) = row {
                     let mut refund = Refund::parse(&row.value)?;
                     if refund.state == RefundState::Owed {
-                        refund.state = match self.settlement {
-                            Settlement::Done => RefundState::Done,
-                            Settlement::Declined(_) => {
-                                payment.refunded_minor -= refund.amount.minor();
-                                RefundState::Declined
-                            }
-                        };
+                        refund.state = self.refund_state();
+                        if refund.state == RefundState::Declined {
+                            payment.refunded_minor -= refund.amount.minor();
+                        }
                         let keys = self.keys();
                         if let Some(key) = keys.get(3) {
                             batch.put(key.clone(), Row::unchanged(Some(row)), refund.encode());

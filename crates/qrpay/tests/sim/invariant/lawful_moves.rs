@@ -1,0 +1,82 @@
+//! Items, challenges, payments and refunds move only along their arrows, and go only when policy says so (spec: server check
+//! order 6, `docs/spec/qrpay.md`).
+
+use crate::view::View;
+use crate::world::World;
+use interbank_qrpay::*;
+use port::Time;
+use std::collections::BTreeMap;
+
+/// Where everything stood at the last look.
+#[derive(Default)]
+pub(crate) struct Past {
+    items: BTreeMap<Uid, State>,
+    challenges: BTreeMap<(Uid, Challenge), ChallengeState>,
+    payments: BTreeMap<PaymentId, (PaymentState, Time)>,
+    refunds: BTreeMap<(PaymentId, Vec<u8>), RefundState>,
+}
+
+pub(super) fn holds(world: &World<'_>, view: &View, past: &mut Past) -> Result<(), String> {
+    for (uid, item) in &view.items {
+        let before = past.items.insert(uid.clone(), item.state).unwrap_or(item.state);
+        let lawful = match (before, item.state) {
+            (a, b) if a == b => true,
+            (State::Open, State::Accepted | State::Cancelled)
+            | (State::Accepted, State::Paid | State::Open | State::Lapsed)
+            | (State::Lapsed, State::Cancelled | State::Paid) => true,
+            _ => false,
+        };
+        if !lawful {
+            return Err(format!("{uid} went from {before:?} to {:?}", item.state));
+        }
+        challenges(uid, item, past)?;
+    }
+    for row in &view.payments {
+        let now = (row.payment.state, row.payment.accepted);
+        let (before, accepted) = past.payments.insert(row.id, now).unwrap_or(now);
+        use PaymentState::{Accepted, Declined, Lapsed, Paid, Reversed, Reversing, Unreversed};
+        let lawful = match (before, now.0) {
+            (a, b) if a == b => true,
+            (Accepted, Paid | Declined | Lapsed)
+            | (Lapsed, Paid | Declined | Reversing)
+            | (Reversing, Reversed | Unreversed) => true,
+            _ => false,
+        };
+        if !lawful || accepted != now.1 {
+            return Err(format!("payment {} went from {before:?} to {:?}", row.id, now.0));
+        }
+    }
+    let lost = past.payments.iter().find(|(id, (state, accepted))| {
+        let waits = matches!(
+            state,
+            PaymentState::Accepted | PaymentState::Lapsed | PaymentState::Reversing
+        );
+        let over = world.latest() >= accepted.plus_ms(world.policy().record_kept_ms);
+        view.payment(**id).is_none() && (waits || !over)
+    });
+    if let Some((id, (state, _))) = lost {
+        return Err(format!("payment {id} was {state:?} and is gone"));
+    }
+    for row in &view.refunds {
+        let key = (row.payment, row.id.clone());
+        let before = past.refunds.insert(key, row.refund.state).unwrap_or(row.refund.state);
+        if before != row.refund.state && before != RefundState::Owed {
+            return Err(format!("a refund went from {before:?} to {:?}", row.refund.state));
+        }
+    }
+    Ok(())
+}
+
+fn challenges(uid: &Uid, item: &Item, past: &mut Past) -> Result<(), String> {
+    for (at, one) in item.challenges.iter().enumerate() {
+        if item.challenges[..at].iter().any(|other| other.challenge == one.challenge) {
+            return Err(format!("{uid} displays one challenge twice"));
+        }
+        let key = (uid.clone(), one.challenge);
+        let before = past.challenges.insert(key, one.state).unwrap_or(one.state);
+        if before != one.state && before != ChallengeState::Open {
+            return Err(format!("a challenge of {uid} went from {before:?} to {:?}", one.state));
+        }
+    }
+    Ok(())
+}
