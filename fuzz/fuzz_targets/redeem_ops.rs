@@ -359,7 +359,10 @@ impl<'b> Play<'b> {
             let waits = |found: FoundPayment| match found.payment.state {
                 PaymentState::Accepted | PaymentState::Lapsed => true,
                 PaymentState::Reversing => true,
-                PaymentState::Paid | PaymentState::Declined | PaymentState::Reversed => false,
+                PaymentState::Paid
+                | PaymentState::Declined
+                | PaymentState::Reversed
+                | PaymentState::Unreversed => false,
             };
             assert!(!found.is_some_and(waits), "a payment waits for ever");
         }
