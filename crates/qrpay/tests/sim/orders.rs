@@ -454,6 +454,42 @@ fn an_answer_and_its_lapse_in_every_order() {
 }
 
 #[test]
+fn a_late_answer_and_a_cancellation_in_every_order() {
+    let mut policy = Policy::default();
+    policy.late = Late::Accept;
+    let mut race = Race::with(policy);
+    let (uid, payment, key, row) = race.accepted();
+    race.now = START.plus_ms(policy.settle_ms);
+    let lapse = race.server.lapse(race.now, uid.clone(), payment);
+    assert!(race.decide(lapse).verdict.granted().is_some());
+    let settle = race.settle(&key, &row, Settlement::Done);
+    let cancel = race.server.cancel(race.now, uid.clone());
+    play(
+        &race.store.snapshot(),
+        |stage| {
+            race.add(stage, "answer", &settle, |told| granted(&told));
+            race.add(stage, "merchant", &cancel, |told| granted(&told));
+        },
+        |ending, calm| {
+            let view = race.view(ending);
+            let state = view.payment(payment).unwrap().state;
+            let order = view.item(&uid).unwrap().state;
+            let fits = match (state, order) {
+                (PaymentState::Paid, State::Paid) => view.owed.is_empty(),
+                (PaymentState::Reversing, State::Cancelled) => {
+                    view.owed[0].1.kind == InstructionKind::Reversal
+                }
+                (PaymentState::Lapsed, State::Lapsed | State::Cancelled) => !calm,
+                _ => false,
+            };
+            ensure(fits, &format!("{state:?} and {order:?}"))?;
+            let cancelled = ending.operations[1].verdict() == Some(&true);
+            ensure(!cancelled || order == State::Cancelled, "told of a cancellation that is not")
+        },
+    );
+}
+
+#[test]
 fn one_merchant_key_issues_one_order_in_every_order() {
     let race = Race::new();
     let issue = |entropy: u8| race.server.issue(race.now, &[entropy; 32], order("till-1")).unwrap();
