@@ -231,6 +231,37 @@ fn qd01_an_identical_request_in_every_order_with_itself() {
 }
 
 #[test]
+fn qd06_two_wrong_replies_are_both_counted_in_every_order() {
+    let race = Race::new();
+    let issued = race.issued(Kind::Order);
+    let holder = &race.bank.devices[0];
+    let guess = |byte: u8| {
+        let right = holder.answer(&issued.code);
+        let wrong = PaymentRequest { reply: Reply::Mac([byte; 32]), ..right };
+        race.server.redeem(race.now, wrong, holder.token)
+    };
+    let (one, two) = (guess(1), guess(2));
+    play(
+        &race.store.snapshot(),
+        |stage| {
+            race.add(stage, "one", &one, |told| told);
+            race.add(stage, "two", &two, |told| told);
+        },
+        |ending, calm| {
+            let view = race.view(ending);
+            let tries = usize::from(view.item(&issued.uid).unwrap().challenges[0].tries);
+            let told = ending.told().filter_map(declined);
+            let told = told.filter(|why| *why == Refusal::Refused).count();
+            ensure(view.payments.is_empty(), "a guess paid")?;
+            ensure(tries >= told, "somebody learnt more than was counted")?;
+            // After a commit of unknown fate with another guess in between, one may count once more, never once less.
+            ensure(tries <= if calm { 2 } else { 3 }, "a guess was counted twice")?;
+            ensure(!calm || (told, tries) == (2, 2), "not both were answered and counted")
+        },
+    );
+}
+
+#[test]
 fn qd02_a_payer_and_a_cancelling_merchant_in_every_order() {
     let race = Race::new();
     let issued = race.issued(Kind::Order);
