@@ -99,12 +99,16 @@ pub(crate) async fn refund(world: &World<'_>, gate: Gate<()>) {
     }
 }
 
-/// The bank gives up waiting for the accounting system.
+/// The bank gives up waiting for the accounting system; some merchants withdraw the order then.
 pub(crate) async fn lapse(world: &World<'_>, gate: Gate<()>) {
     let Some((uid, payment)) = accepted(world, &gate).await else { return };
     for _ in 0..3 {
         let make = || world.server.lapse(world.now(), uid.clone(), payment);
-        let _ = persist(world, &gate, make).await;
+        let lapsed = persist(world, &gate, make).await;
+        let lapsed = lapsed.is_some_and(|found| found.verdict.granted().is_some());
+        if lapsed && world.log.borrow_mut().rng.chance(1, 2) {
+            let _ = persist(world, &gate, || world.server.cancel(world.now(), uid.clone())).await;
+        }
         gate.pause().await;
     }
 }

@@ -231,6 +231,37 @@ fn qd01_an_identical_request_in_every_order_with_itself() {
 }
 
 #[test]
+fn qd06_two_wrong_replies_are_both_counted_in_every_order() {
+    let race = Race::new();
+    let issued = race.issued(Kind::Order);
+    let holder = &race.bank.devices[0];
+    let guess = |byte: u8| {
+        let right = holder.answer(&issued.code);
+        let wrong = PaymentRequest { reply: Reply::Mac([byte; 32]), ..right };
+        race.server.redeem(race.now, wrong, holder.token)
+    };
+    let (one, two) = (guess(1), guess(2));
+    play(
+        &race.store.snapshot(),
+        |stage| {
+            race.add(stage, "one", &one, |told| told);
+            race.add(stage, "two", &two, |told| told);
+        },
+        |ending, calm| {
+            let view = race.view(ending);
+            let tries = usize::from(view.item(&issued.uid).unwrap().challenges[0].tries);
+            let told = ending.told().filter_map(declined);
+            let told = told.filter(|why| *why == Refusal::Refused).count();
+            ensure(view.payments.is_empty(), "a guess paid")?;
+            ensure(tries >= told, "somebody learnt more than was counted")?;
+            // After a commit of unknown fate with another guess in between, one may count once more, never once less.
+            ensure(tries <= if calm { 2 } else { 3 }, "a guess was counted twice")?;
+            ensure(!calm || (told, tries) == (2, 2), "not both were answered and counted")
+        },
+    );
+}
+
+#[test]
 fn qd02_a_payer_and_a_cancelling_merchant_in_every_order() {
     let race = Race::new();
     let issued = race.issued(Kind::Order);
@@ -451,6 +482,42 @@ fn an_answer_and_its_lapse_in_every_order() {
             );
         }
     }
+}
+
+#[test]
+fn a_late_answer_and_a_cancellation_in_every_order() {
+    let mut policy = Policy::default();
+    policy.late = Late::Accept;
+    let mut race = Race::with(policy);
+    let (uid, payment, key, row) = race.accepted();
+    race.now = START.plus_ms(policy.settle_ms);
+    let lapse = race.server.lapse(race.now, uid.clone(), payment);
+    assert!(race.decide(lapse).verdict.granted().is_some());
+    let settle = race.settle(&key, &row, Settlement::Done);
+    let cancel = race.server.cancel(race.now, uid.clone());
+    play(
+        &race.store.snapshot(),
+        |stage| {
+            race.add(stage, "answer", &settle, |told| granted(&told));
+            race.add(stage, "merchant", &cancel, |told| granted(&told));
+        },
+        |ending, calm| {
+            let view = race.view(ending);
+            let state = view.payment(payment).unwrap().state;
+            let order = view.item(&uid).unwrap().state;
+            let fits = match (state, order) {
+                (PaymentState::Paid, State::Paid) => view.owed.is_empty(),
+                (PaymentState::Reversing, State::Cancelled) => {
+                    view.owed[0].1.kind == InstructionKind::Reversal
+                }
+                (PaymentState::Lapsed, State::Lapsed | State::Cancelled) => !calm,
+                _ => false,
+            };
+            ensure(fits, &format!("{state:?} and {order:?}"))?;
+            let cancelled = ending.operations[1].verdict() == Some(&true);
+            ensure(!cancelled || order == State::Cancelled, "told of a cancellation that is not")
+        },
+    );
 }
 
 #[test]

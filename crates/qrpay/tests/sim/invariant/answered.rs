@@ -17,6 +17,12 @@ pub(super) fn holds(view: &View, log: &Log) -> Result<(), String> {
             return Err(format!("{} was paid late or by another account", outcome.uid));
         }
     }
+    for (request, accepted) in &log.accepted {
+        let reply = crate::world::reply_bytes(&log.sent[*request].reply);
+        if log.computed.get(&reply).map(|right| right.payment) != Some(accepted.payment) {
+            return Err(format!("a wrong request was told of payment {}", accepted.payment));
+        }
+    }
     let answered = |id| log.computed.values().any(|computed| computed.payment == id);
     match view.payments.iter().find(|row| !answered(row.id)) {
         Some(row) => Err(format!("payment {} has no reply", row.id)),
