@@ -154,7 +154,11 @@ impl Bind {
             return Err(Refusal::NotNow);
         }
         if last.is_none() && binding.devices() >= usize::from(policy.devices_max) {
-            return Err(Refusal::TooMany);
+            // Revoked devices keep their number sequence as long as there is room for them.
+            binding.keys.retain(|key| !key.revoked);
+            if binding.devices() >= usize::from(policy.devices_max) {
+                return Err(Refusal::TooMany);
+            }
         }
         let overlap_ends = self.now.plus_ms(policy.key_overlap_ms);
         for old in binding.keys.iter_mut().filter(|key| same(key)) {

@@ -30,7 +30,7 @@ impl PaymentServer {
     /// is consumed, the payment recorded, the debit owed, the outcome kept.
     ///
     /// A wrong reply is counted on every challenge that it was tried against and on the account; the same wrong request
-    /// once more is no further guess and is not counted again.
+    /// once more is no further guess and is not counted again, unless another guess came between.
     pub fn redeem(&self, now: Time, request: PaymentRequest, account: AccountRef) -> Redeem {
         let tenant = self.setup.tenant();
         let keys = Keys {

@@ -59,6 +59,10 @@ fn devices_of_an_account_are_bounded() {
     let enrolled = Enrolled::Hmac { use_key: Secret::new([1; 32]), typed_digits: 0 };
     let ninth = bank.bind(&account, &DeviceId::new("device-8").unwrap(), 1, enrolled);
     assert_eq!(ninth.declined(), Some(Refusal::TooMany));
+    // A revoked one makes room.
+    let revoke = Rebinding::Revoke(DeviceId::new("device-3").unwrap());
+    assert!(bank.rebind(&account, revoke).granted().is_some());
+    bank.enroll(ACCOUNT, "device-8");
 }
 
 #[test]
