@@ -124,7 +124,7 @@ impl SoftKeys {
         let mac = PreparedMac::new(algorithm, secret.expose());
         let tag = mac.tag(message);
         if let Some(set) = &mut set {
-            set.keep(Prepared { id, bound: [context, blob].map(|part| part[..].into()), mac });
+            set.keep(Prepared::new(id, context, blob, mac));
         }
         Ok(KeyAnswer::Mac(tag))
     }
@@ -209,16 +209,21 @@ impl Set {
 
 struct Prepared {
     id: KeyId,
-    /// Context and wrapped key: copies, so that the rows they were read from can go.
-    bound: [Box<[u8]>; 2],
+    context_bytes: usize,
+    /// Context and wrapped key: a copy, so that the rows they were read from can go.
+    bound: Box<[u8]>,
     mac: PreparedMac,
 }
 
 impl Prepared {
+    fn new(id: KeyId, context: &[u8], blob: &[u8], mac: PreparedMac) -> Self {
+        let bound = [context, blob].concat().into_boxed_slice();
+        Self { id, context_bytes: context.len(), bound, mac }
+    }
+
     fn is_for(&self, id: KeyId, context: &[u8], blob: &[u8], algorithm: MacAlgorithm) -> bool {
         self.id == id
-            && *self.bound[0] == *context
-            && *self.bound[1] == *blob
+            && self.bound.split_at_checked(self.context_bytes) == Some((context, blob))
             && self.mac.algorithm() == algorithm
     }
 }
