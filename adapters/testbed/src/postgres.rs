@@ -445,6 +445,7 @@ impl Postgres {
     fn client(&self, program: &str) -> Command {
         let mut command = self.installation.command(program, &self.folder);
         command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", SUPERUSER]);
+        command.env("PGCONNECT_TIMEOUT", "10");
         if let Some(password) = &self.password {
             command.env("PGPASSWORD", password);
         }
