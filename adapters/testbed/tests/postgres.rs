@@ -3,7 +3,7 @@
 
 use interbank_testbed::{Fate, Installation, Postgres, Proxy};
 use std::fs::Permissions;
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -57,6 +57,21 @@ fn killed_it_loses_its_sessions_and_keeps_what_was_committed() {
     server.restart().unwrap();
     server.restart().unwrap();
     assert_eq!(server.sql("SELECT count(*) FROM kept").unwrap(), "3");
+}
+
+#[test]
+fn a_port_that_somebody_took_meanwhile_is_waited_for() {
+    let server = Postgres::options().fast().start().unwrap();
+    server.kill();
+    let taken = TcpListener::bind(server.addr()).unwrap();
+    let thief = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(400));
+        drop(taken);
+    });
+    server.restart().unwrap();
+    thief.join().unwrap();
+    assert!(server.log().contains("could not bind"), "{}", server.log());
+    assert_eq!(server.sql("SELECT 1").unwrap(), "1");
 }
 
 #[test]
