@@ -50,7 +50,8 @@ impl Session {
         }
         let answers = answers.map_err(|why| Cause::of(&why))?;
         let writable = answers.iter().any(|answer| match answer {
-            SimpleQueryMessage::Row(row) => row.get("writable") == Some("t"),
+            // not every row is the answer: a setting that had to be changed gives one too
+            SimpleQueryMessage::Row(row) => matches!(row.try_get("writable"), Ok(Some("t"))),
             _ => false,
         });
         if !writable {
