@@ -588,11 +588,13 @@ fn last_lines(log: &str) -> String {
     lines[lines.len().saturating_sub(20)..].join("\n")
 }
 
-/// What differs from a server as it comes: only the loopback, no socket file, and room for many clients.
+/// What differs from a server as it comes: only the loopback, no socket file, room for many clients, and a start after a
+/// crash that syncs the file system once and not each of a thousand files: as durable, and ten times as fast.
 const SETTINGS: &[(&str, &str)] = &[
     ("listen_addresses", "127.0.0.1"),
     ("unix_socket_directories", ""),
     ("max_connections", "200"),
+    ("recovery_init_sync_method", "syncfs"),
     ("timezone", "UTC"),
     ("log_timezone", "UTC"),
 ];
