@@ -6,13 +6,13 @@ use interbank_qrpay::{InstructionKind, Settlement};
 /// What all schedules of a run did, so that a run that does nothing does not pass.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    accepted: u64,
-    repeated: u64,
-    paid: u64,
-    declined: u64,
-    reversed: u64,
-    refunds: u64,
-    doubled: u64,
+    pub(crate) accepted: u64,
+    pub(crate) repeated: u64,
+    pub(crate) paid: u64,
+    pub(crate) declined: u64,
+    pub(crate) reversed: u64,
+    pub(crate) refunds: u64,
+    pub(crate) doubled: u64,
 }
 
 impl Tally {
