@@ -26,7 +26,7 @@ use std::sync::{Mutex, PoisonError};
 /// ```
 pub struct SoftKeys {
     held: BTreeMap<KeyId, Held>,
-    prepared: Box<[Mutex<Option<Box<Prepared>>>]>,
+    prepared: Box<[Mutex<Set>]>,
 }
 
 impl SoftKeys {
@@ -38,9 +38,10 @@ impl SoftKeys {
         Self::with_prepared(Self::PREPARED_DEFAULT)
     }
 
-    /// With room for this many prepared wrapped keys, about 400 bytes each; 0 prepares none.
+    /// With room for this many prepared wrapped keys (rounded up to a multiple of four), about 600 bytes each; 0 prepares
+    /// none.
     pub fn with_prepared(slots: usize) -> Self {
-        let prepared = (0..slots).map(|_| Mutex::new(None)).collect();
+        let prepared = (0..slots.div_ceil(WAYS)).map(|_| Mutex::default()).collect();
         Self { held: BTreeMap::new(), prepared }
     }
 
@@ -64,8 +65,8 @@ impl SoftKeys {
 
     /// Forgets a key, and everything prepared from it.
     pub fn remove(&mut self, id: KeyId) -> bool {
-        for slot in &mut self.prepared {
-            *slot.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
+        for set in &mut self.prepared {
+            *set.get_mut().unwrap_or_else(PoisonError::into_inner) = Set::default();
         }
         self.held.remove(&id).is_some()
     }
@@ -114,28 +115,25 @@ impl SoftKeys {
         message: &[u8],
     ) -> Result<KeyAnswer, KeyRefusal> {
         let Held::Wrapping(wrap) = self.held(id)? else { return Err(KeyRefusal::NotAllowed) };
-        let slot = self.slot(blob);
-        let mut guard = slot.map(|slot| slot.lock().unwrap_or_else(PoisonError::into_inner));
-        if let Some(Some(ready)) = guard.as_deref()
-            && ready.is_for(id, context, blob, algorithm)
-        {
-            return Ok(KeyAnswer::Mac(ready.mac.tag(message)));
+        let set = self.set(blob);
+        let mut set = set.map(|set| set.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(ready) = set.as_mut().and_then(|set| set.find(id, context, blob, algorithm)) {
+            return Ok(KeyAnswer::Mac(ready.tag(message)));
         }
         let secret = wrap.unwrap(context, blob)?;
         let mac = PreparedMac::new(algorithm, secret.expose());
         let tag = mac.tag(message);
-        if let Some(guard) = guard.as_deref_mut() {
-            let (context, blob) = (context.clone(), blob.clone());
-            *guard = Some(Box::new(Prepared { id, context, blob, mac }));
+        if let Some(set) = &mut set {
+            set.keep(Prepared::new(id, context, blob, mac));
         }
         Ok(KeyAnswer::Mac(tag))
     }
 
-    /// Wrapped keys begin with a version byte and a random nonce, which spreads them over the slots.
-    fn slot(&self, blob: &[u8]) -> Option<&Mutex<Option<Box<Prepared>>>> {
+    /// Wrapped keys begin with a version byte and a random nonce, which spreads them over the sets.
+    fn set(&self, blob: &[u8]) -> Option<&Mutex<Set>> {
         let spread = blob.get(1..9)?.try_into().map(u64::from_be_bytes).ok()?;
-        let slots = u64::try_from(self.prepared.len()).ok()?;
-        let at = usize::try_from(spread.checked_rem(slots)?).ok()?;
+        let sets = u64::try_from(self.prepared.len()).ok()?;
+        let at = usize::try_from(spread.checked_rem(sets)?).ok()?;
         self.prepared.get(at)
     }
 
@@ -179,18 +177,53 @@ enum Held {
     Wrapping(WrapKey),
 }
 
+/// The keys used lately of those that share a place, the latest first.
+#[derive(Default)]
+struct Set([Option<Box<Prepared>>; WAYS]);
+
+/// With four to a set, few keys displace each other before the room is full.
+const WAYS: usize = 4;
+
+impl Set {
+    fn find(
+        &mut self,
+        id: KeyId,
+        context: &[u8],
+        blob: &[u8],
+        algorithm: MacAlgorithm,
+    ) -> Option<&PreparedMac> {
+        let is_for = |one: &Option<Box<Prepared>>| {
+            one.as_ref().is_some_and(|one| one.is_for(id, context, blob, algorithm))
+        };
+        let at = self.0.iter().position(is_for)?;
+        self.0[..=at].rotate_right(1);
+        self.0[0].as_ref().map(|one| &one.mac)
+    }
+
+    /// In place of the one that was not used for longest.
+    fn keep(&mut self, prepared: Prepared) {
+        self.0.rotate_right(1);
+        self.0[0] = Some(Box::new(prepared));
+    }
+}
+
 struct Prepared {
     id: KeyId,
-    context: Bytes,
-    blob: Bytes,
+    context_bytes: usize,
+    /// Context and wrapped key: a copy, so that the rows they were read from can go.
+    bound: Box<[u8]>,
     mac: PreparedMac,
 }
 
 impl Prepared {
+    fn new(id: KeyId, context: &[u8], blob: &[u8], mac: PreparedMac) -> Self {
+        let bound = [context, blob].concat().into_boxed_slice();
+        Self { id, context_bytes: context.len(), bound, mac }
+    }
+
     fn is_for(&self, id: KeyId, context: &[u8], blob: &[u8], algorithm: MacAlgorithm) -> bool {
         self.id == id
-            && self.blob == blob
-            && self.context == context
+            && self.bound.split_at_checked(self.context_bytes) == Some((context, blob))
             && self.mac.algorithm() == algorithm
     }
 }
@@ -248,9 +281,14 @@ mod tests {
             let clear = PreparedMac::new(MacAlgorithm::HmacSha256, &[secret; 32]);
             KeyAnswer::Mac(clear.tag(b"m"))
         };
-        // One slot: the two keys displace each other, and the repeats hit.
         for (blob, secret) in [(&a, 10), (&a, 10), (&b, 11), (&a, 10), (&b, 11), (&b, 11)] {
             assert_eq!(mac(&keys, "ctx", blob), expected(secret));
+        }
+        // One set of four: five keys displace each other, and none gets another's place.
+        let all: Vec<(Bytes, u8)> =
+            (20..25).map(|secret| (wrap(&keys, "ctx", secret), secret)).collect();
+        for (blob, secret) in all.iter().chain(all.iter().rev()).chain(&all) {
+            assert_eq!(mac(&keys, "ctx", blob), expected(*secret));
         }
         assert_eq!(mac(&keys, "other", &b), KeyAnswer::Refused(KeyRefusal::BadWrap));
     }

@@ -7,6 +7,8 @@ mod frames;
 #[cfg(test)]
 mod ledger;
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
 mod outbox;
 #[cfg(test)]
 mod send;
