@@ -16,6 +16,7 @@ mod package;
 mod purity;
 mod results;
 mod sbom;
+mod services;
 mod shell;
 mod sim;
 mod size;
@@ -48,6 +49,7 @@ enum Command {
     Sim(sim::Sim),
     Fuzz(fuzz::Fuzz),
     Package(package::Pack),
+    Services(services::Services),
 }
 
 fn main() -> ExitCode {
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
         Command::Sim(sim) => sim.run(),
         Command::Fuzz(fuzz) => fuzz.run(),
         Command::Package(pack) => pack.run(),
+        Command::Services(services) => services.run(),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -80,6 +83,8 @@ mod tests {
         super::Cli::command().debug_assert();
         let names: Vec<_> =
             super::Cli::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
-        assert_eq!(names, ["test", "check", "fix", "tidy", "bench", "sim", "fuzz", "package"]);
+        let expected =
+            ["test", "check", "fix", "tidy", "bench", "sim", "fuzz", "package", "services"];
+        assert_eq!(names, expected);
     }
 }

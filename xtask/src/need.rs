@@ -1,6 +1,8 @@
 //! What a test run needs beside Rust: found on the machine, installed when we may, otherwise named
 //! exactly.
 
+use std::fs::File;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -8,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use crate::shell::{Program, find_program, is_executable};
 
 /// A program that tests start.
+#[derive(Clone, Copy)]
 pub(crate) struct Need {
     /// Why it is needed, for the one who is asked to install it.
     purpose: &'static str,
@@ -15,8 +18,13 @@ pub(crate) struct Need {
     variable: &'static str,
     /// The names under which distributions install it.
     programs: &'static [&'static str],
+    /// Where distributions put it outside of the `PATH`.
+    folders: fn() -> Vec<PathBuf>,
     /// The Debian package that brings it.
     debian: &'static str,
+    /// A file that lies there while the package is installed, to keep it from more than bringing
+    /// programs: its path and text.
+    meanwhile: Option<(&'static str, &'static str)>,
     /// The packages whose tests start it.
     packages: &'static [&'static str],
 }
@@ -27,22 +35,42 @@ const NEEDS: &[Need] = &[
         purpose: "the browser test of refbank",
         variable: "INTERBANK_CHROMIUM",
         programs: &["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"],
+        folders: Vec::new,
         debian: "chromium",
+        meanwhile: None,
         packages: &["refbank"],
     },
     Need {
         purpose: "the browser test of refbank",
         variable: "INTERBANK_CHROMEDRIVER",
         programs: &["chromedriver"],
+        folders: Vec::new,
         debian: "chromium-driver",
+        meanwhile: None,
         packages: &["refbank"],
     },
     Need {
         purpose: "reading QR codes back with an independent decoder",
         variable: "INTERBANK_ZBARIMG",
         programs: &["zbarimg"],
+        folders: Vec::new,
         debian: "zbar-tools",
+        meanwhile: None,
         packages: &["interbank-qrpay", "refbank"],
+    },
+    Need {
+        purpose: "tests against a private PostgreSQL",
+        variable: testbed::Installation::VARIABLE,
+        programs: &["postgres"],
+        // Debian: /usr/lib/postgresql/15/bin
+        folders: testbed::Installation::program_folders,
+        debian: "postgresql",
+        // otherwise Debian makes a cluster, and starts it on the standard port
+        meanwhile: Some((
+            "/etc/postgresql-common/createcluster.d/interbank.conf",
+            "create_main_cluster = false\n",
+        )),
+        packages: &["interbank-testbed", "interbank-store-postgres", "refbank", "xtask"],
     },
 ];
 
@@ -56,19 +84,13 @@ pub(crate) fn satisfy(packages: &[&str], may_install: bool) -> Result<Found> {
         Machine { is_root: is_root(), has_apt_get: find_program("apt-get").is_some(), may_install };
     let needs = needed_by(packages);
     match plan(&needs, locate, &machine)? {
-        Plan::Ready(found) => {
-            report(&found);
-            Ok(found)
-        }
+        Plan::Ready(found) => Ok(found),
         Plan::Tell(advice) => bail!("{advice}"),
         Plan::Install(debian) => {
-            install(&debian).with_context(|| advice(&needs, &debian))?;
+            install(&needs, &debian).with_context(|| advice(&needs, &debian))?;
             // a second look: a package may have installed something else than we expect
             match plan(&needs, locate, &Machine { may_install: false, ..machine })? {
-                Plan::Ready(found) => {
-                    report(&found);
-                    Ok(found)
-                }
+                Plan::Ready(found) => Ok(found),
                 Plan::Tell(advice) => {
                     bail!("{} was installed, but still: {advice}", debian.join(" "))
                 }
@@ -140,21 +162,64 @@ fn locate(need: &Need) -> Result<Option<PathBuf>> {
     match std::env::var_os(need.variable) {
         Some(path) if is_executable(Path::new(&path)) => Ok(Some(path.into())),
         Some(path) => bail!("{}={} is no program", need.variable, path.to_string_lossy()),
-        None => Ok(need.programs.iter().find_map(|name| find_program(name))),
+        None => {
+            Ok(need.programs.iter().find_map(|name| find_program(name)).or_else(|| beside(need)))
+        }
     }
 }
 
-fn install(debian: &[&str]) -> Result<()> {
+/// A program that is not on the `PATH`.
+fn beside(need: &Need) -> Option<PathBuf> {
+    let folders = (need.folders)();
+    let mut files = folders.iter().flat_map(|dir| need.programs.iter().map(|name| dir.join(name)));
+    files.find(|file| is_executable(file))
+}
+
+fn install(needs: &[&Need], debian: &[&str]) -> Result<()> {
     let apt = || Program::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive");
     // stale lists are the usual reason for a failing install, and lists we have may do when the
     // update fails
     if let Err(error) = apt().args(["update", "--quiet"]).run() {
         println!("    {error:#}; going on with the package lists at hand");
     }
+    let missing = needs.iter().filter(|need| debian.contains(&need.debian));
+    let meanwhile = missing
+        .filter_map(|need| need.meanwhile)
+        .map(|(path, text)| Meanwhile::put(Path::new(path), text).with_context(|| path.to_owned()));
+    let _meanwhile: Vec<_> = meanwhile.collect::<Result<_>>()?;
     apt().args(["install", "--yes", "--quiet", "--no-install-recommends"]).args(debian).run()
 }
 
-fn report(found: &Found) {
+/// A file that goes with this value. What was there before stays.
+struct Meanwhile(Option<PathBuf>);
+
+impl Meanwhile {
+    fn put(path: &Path, text: &str) -> Result<Self> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        match File::create_new(path) {
+            Ok(mut file) => {
+                file.write_all(text.as_bytes())?;
+                Ok(Self(Some(path.to_owned())))
+            }
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(Self(None)),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Drop for Meanwhile {
+    fn drop(&mut self) {
+        if let Some(path) = &self.0 {
+            // a file that stays does no harm: it only says again what is wanted
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Says what was found.
+pub(crate) fn report(found: &Found) {
     for (variable, path) in found {
         println!("    {variable}={}", path.display());
     }
@@ -183,7 +248,8 @@ mod tests {
         };
         assert_eq!(variables(&["interbank-port"]), [""; 0]);
         assert_eq!(variables(&["interbank-qrpay"]), ["INTERBANK_ZBARIMG"]);
-        assert_eq!(variables(&["refbank", "interbank-port"]).len(), 3);
+        assert_eq!(variables(&["interbank-store-postgres"]), ["INTERBANK_POSTGRES"]);
+        assert_eq!(variables(&["refbank", "interbank-port"]).len(), 4);
     }
 
     #[test]
@@ -195,7 +261,7 @@ mod tests {
     #[test]
     fn root_on_debian_installs_what_is_missing_and_only_that() {
         let plan = plan(&needed_by(&["refbank"]), only_chromium, &ROOT_ON_DEBIAN).unwrap();
-        assert_eq!(plan, Plan::Install(vec!["chromium-driver", "zbar-tools"]));
+        assert_eq!(plan, Plan::Install(vec!["chromium-driver", "zbar-tools", "postgresql"]));
     }
 
     #[test]
@@ -210,9 +276,31 @@ mod tests {
             else {
                 panic!("installed without being allowed");
             };
-            let line = "\n  sudo apt-get install -y chromium-driver zbar-tools\n";
+            let line = "\n  sudo apt-get install -y chromium-driver zbar-tools postgresql\n";
             assert!(advice.contains(line), "{advice}");
             assert!(!advice.contains("INTERBANK_CHROMIUM,"), "{advice}");
         }
+    }
+
+    #[test]
+    fn a_program_is_found_in_the_folders_of_its_distribution() {
+        let need = Need {
+            programs: &["sh-that-is-not-there", "sh"],
+            folders: || vec!["/nowhere".into(), "/bin".into()],
+            ..*needed_by(&["xtask"])[0]
+        };
+        assert_eq!(beside(&need), Some("/bin/sh".into()));
+        assert_eq!(beside(&Need { folders: Vec::new, ..need }), None);
+    }
+
+    #[test]
+    fn what_keeps_a_package_from_more_is_there_only_meanwhile() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("conf.d/ours.conf");
+        let first = Meanwhile::put(&path, "ours").unwrap();
+        drop(Meanwhile::put(&path, "second").unwrap());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "ours", "what was there stays");
+        drop(first);
+        assert!(!path.exists());
     }
 }

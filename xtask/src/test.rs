@@ -17,10 +17,11 @@ use crate::{sim, tidy};
 /// Runs every test of the workspace: unit, integration and doc tests, examples, demos, a short
 /// simulation, tidy.
 ///
-/// First it finds the programs that tests start (a browser and its driver, a QR reader). Missing
-/// ones are installed with apt-get when this runs as root; otherwise it says exactly what to
-/// install and fails before any test runs. The tests learn the paths from INTERBANK_CHROMIUM,
-/// INTERBANK_CHROMEDRIVER and INTERBANK_ZBARIMG; set beforehand, these decide.
+/// First it finds the programs that tests start (a browser and its driver, a QR reader,
+/// PostgreSQL). Missing ones are installed with apt-get when this runs as root; otherwise it says
+/// exactly what to install and fails before any test runs. The tests learn the paths from
+/// INTERBANK_CHROMIUM, INTERBANK_CHROMEDRIVER, INTERBANK_ZBARIMG and INTERBANK_POSTGRES; set
+/// beforehand, these decide.
 #[derive(Args)]
 pub(crate) struct Test {
     /// Test only this package (its name or its folder's name); may be given several times. Leaves
@@ -44,6 +45,7 @@ impl Test {
 
         println!("==> needs");
         let found = need::satisfy(&names, !self.no_install)?;
+        need::report(&found);
 
         let everything = self.package.is_empty();
         let mut run = Run { workspace: &workspace, packages, found, tally: Tally::default() };

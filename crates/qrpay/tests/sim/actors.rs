@@ -1,29 +1,87 @@
 //! Who does what in a schedule. Each runs the loops that integrators run, and asks again where they would.
 
 use crate::bank::{cny, order};
+use crate::place::Place;
 use crate::world::World;
 use interbank_qrpay::*;
 use port::outbox::{Config, Event, Outbox};
-use port::{
-    Bytes, DecideError, Decision, Fault, Input, Key, Machine, Peer, StoreError as _, Version,
-};
-use simkit::Gate;
+use port::{Bytes, DecideError, Decision, Fault, Input, Key, Machine, Peer, StoreError, Version};
+use simkit::Rng;
+
+/// Who takes part in a schedule.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Part {
+    Pay { device: usize },
+    Replay,
+    Issue,
+    Refresh,
+    Cancel,
+    Refund,
+    Lapse,
+    Revoke { device: usize },
+    Lock { device: usize },
+    Purge,
+    Time,
+    Deliver { turns: u32 },
+}
+
+impl Part {
+    /// Every payer, the clock, two lives of a delivery, and some others.
+    pub(crate) fn cast(world: &World<'_>, rng: &mut Rng) -> Vec<Self> {
+        let devices = world.bank.devices.len();
+        let mut cast: Vec<_> = (0..devices).map(|device| Self::Pay { device }).collect();
+        cast.extend([Self::Deliver { turns: 12 }, Self::Deliver { turns: 8 }, Self::Time]);
+        for _ in 0..2 + rng.index(7) {
+            let device = rng.index(devices);
+            cast.push(match rng.below(14) {
+                0 | 1 => Self::Pay { device },
+                2 | 3 => Self::Replay,
+                4 => Self::Issue,
+                5 | 6 => Self::Refresh,
+                7 => Self::Cancel,
+                8 | 9 => Self::Refund,
+                10 => Self::Lapse,
+                11 => Self::Revoke { device },
+                12 => Self::Lock { device },
+                _ => Self::Purge,
+            });
+        }
+        cast
+    }
+
+    pub(crate) async fn play(self, world: &World<'_>, place: impl Place) {
+        match self {
+            Self::Pay { device } => pay(world, place, device).await,
+            Self::Replay => replay(world, place).await,
+            Self::Issue => issue(world, place).await,
+            Self::Refresh => refresh(world, place).await,
+            Self::Cancel => cancel(world, place).await,
+            Self::Refund => refund(world, place).await,
+            Self::Lapse => lapse(world, place).await,
+            Self::Revoke { device } => revoke(world, place, device).await,
+            Self::Lock { device } => lock(world, place, device).await,
+            Self::Purge => purge(world, place).await,
+            Self::Time => time(world, place).await,
+            Self::Deliver { turns } => deliver(world, place, turns).await,
+        }
+    }
+}
 
 /// A payer scans what is displayed and answers it, rightly or not.
-pub(crate) async fn pay(world: &World<'_>, gate: Gate<()>, device: usize) {
-    let Some(code) = displayed(world, &gate).await else { return };
+async fn pay(world: &World<'_>, place: impl Place, device: usize) {
+    let Some(code) = displayed(world, &place).await else { return };
     let request = world.answer(device, &code);
     if let Some(wrong) = mistaken(world, request) {
-        redeem(world, &gate, wrong).await;
+        redeem(world, &place, wrong).await;
     }
-    redeem(world, &gate, request).await;
+    redeem(world, &place, request).await;
     if world.log.borrow_mut().rng.chance(1, 4) {
-        redeem(world, &gate, request).await;
+        redeem(world, &place, request).await;
     }
 }
 
 /// Somebody sends a request that was captured on its way.
-pub(crate) async fn replay(world: &World<'_>, gate: Gate<()>) {
+async fn replay(world: &World<'_>, place: impl Place) {
     for _ in 0..6 {
         let captured = {
             let mut log = world.log.borrow_mut();
@@ -31,19 +89,19 @@ pub(crate) async fn replay(world: &World<'_>, gate: Gate<()>) {
             log.rng.index(count)
         };
         if captured < world.log.borrow().sent.len() {
-            return redeem(world, &gate, captured).await;
+            return redeem(world, &place, captured).await;
         }
-        gate.pause().await;
+        place.pause().await;
     }
 }
 
 /// A merchant asks for an order, and asks again under the same key.
-pub(crate) async fn issue(world: &World<'_>, gate: Gate<()>) {
+async fn issue(world: &World<'_>, place: impl Place) {
     let key = format!("key-{}", world.log.borrow_mut().rng.below(2));
     for _ in 0..2 {
         let entropy = world.log.borrow_mut().rng.bytes();
         let make = || world.server.issue(world.now(), &entropy, order(&key)).unwrap();
-        let Some(found) = persist(world, &gate, make).await else { continue };
+        let Some(found) = persist(world, &place, make).await else { continue };
         if let Some(issued) = found.verdict.granted() {
             let mut log = world.log.borrow_mut();
             log.issued.push((key.clone(), issued.uid));
@@ -53,29 +111,29 @@ pub(crate) async fn issue(world: &World<'_>, gate: Gate<()>) {
 }
 
 /// A display is refreshed.
-pub(crate) async fn refresh(world: &World<'_>, gate: Gate<()>) {
-    let Some(code) = displayed(world, &gate).await else { return };
+async fn refresh(world: &World<'_>, place: impl Place) {
+    let Some(code) = displayed(world, &place).await else { return };
     let (entropy, replaces) = {
         let mut log = world.log.borrow_mut();
         (log.rng.bytes(), code.challenge_ref.filter(|_| log.rng.chance(1, 2)))
     };
     let make = || world.server.refresh(world.now(), &entropy, code.uid.clone(), replaces);
-    let Some(found) = persist(world, &gate, make).await else { return };
+    let Some(found) = persist(world, &place, make).await else { return };
     if let Some(issued) = found.verdict.granted() {
         world.log.borrow_mut().board.push(issued.code);
     }
 }
 
 /// A merchant withdraws an item.
-pub(crate) async fn cancel(world: &World<'_>, gate: Gate<()>) {
-    let Some(code) = displayed(world, &gate).await else { return };
+async fn cancel(world: &World<'_>, place: impl Place) {
+    let Some(code) = displayed(world, &place).await else { return };
     let make = || world.server.cancel(world.now(), code.uid.clone());
-    let _ = persist(world, &gate, make).await;
+    let _ = persist(world, &place, make).await;
 }
 
 /// A merchant gives money back: all, some, too much, and the same once more.
-pub(crate) async fn refund(world: &World<'_>, gate: Gate<()>) {
-    let Some((uid, payment)) = accepted(world, &gate).await else { return };
+async fn refund(world: &World<'_>, place: impl Place) {
+    let Some((uid, payment)) = accepted(world, &place).await else { return };
     for _ in 0..4 {
         let (id, minor) = {
             let mut log = world.log.borrow_mut();
@@ -86,70 +144,70 @@ pub(crate) async fn refund(world: &World<'_>, gate: Gate<()>) {
             let (uid, id) = (uid.clone(), id.clone());
             world.server.refund(world.now(), uid, payment, id, cny(minor)).unwrap()
         };
-        let Some(found) = persist(world, &gate, make).await else { continue };
+        let Some(found) = persist(world, &place, make).await else { continue };
         match found.verdict {
             Verdict::Granted(refunded) => {
                 let told = (payment, Bytes::from(id), refunded.refund.amount);
                 world.log.borrow_mut().refunded.push(told);
             }
             // Not settled yet: the merchant tries again later.
-            Verdict::Declined(Refusal::NotNow) => pauses(&gate, 3).await,
+            Verdict::Declined(Refusal::NotNow) => pauses(&place, 3).await,
             Verdict::Declined(_) => {}
         }
     }
 }
 
 /// The bank gives up waiting for the accounting system; some merchants withdraw the order then.
-pub(crate) async fn lapse(world: &World<'_>, gate: Gate<()>) {
-    let Some((uid, payment)) = accepted(world, &gate).await else { return };
+async fn lapse(world: &World<'_>, place: impl Place) {
+    let Some((uid, payment)) = accepted(world, &place).await else { return };
     for _ in 0..3 {
         let make = || world.server.lapse(world.now(), uid.clone(), payment);
-        let lapsed = persist(world, &gate, make).await;
+        let lapsed = persist(world, &place, make).await;
         let lapsed = lapsed.is_some_and(|found| found.verdict.granted().is_some());
         if lapsed && world.log.borrow_mut().rng.chance(1, 2) {
-            let _ = persist(world, &gate, || world.server.cancel(world.now(), uid.clone())).await;
+            let _ = persist(world, &place, || world.server.cancel(world.now(), uid.clone())).await;
         }
-        gate.pause().await;
+        place.pause().await;
     }
 }
 
 /// A device is reported as lost.
-pub(crate) async fn revoke(world: &World<'_>, gate: Gate<()>, device: usize) {
+async fn revoke(world: &World<'_>, place: impl Place, device: usize) {
     let holder = &world.bank.devices[device];
     let change = Rebinding::Revoke(holder.name.clone());
     let make = || world.server.rebind(world.now(), holder.token, change.clone());
-    let Some(found) = persist(world, &gate, make).await else { return };
+    let Some(found) = persist(world, &place, make).await else { return };
     if found.verdict.granted().is_some() {
-        let last: Version = gate.store().snapshot().last;
+        let last = place.last().await;
         world.log.borrow_mut().revoked.entry(device).or_insert(last);
     }
 }
 
 /// An account is locked and unlocked again.
-pub(crate) async fn lock(world: &World<'_>, gate: Gate<()>, device: usize) {
+async fn lock(world: &World<'_>, place: impl Place, device: usize) {
     let token = world.bank.devices[device].token;
     for change in [Rebinding::Lock, Rebinding::Unlock] {
         let make = || world.server.rebind(world.now(), token, change.clone());
-        let _ = persist(world, &gate, make).await;
-        gate.pause().await;
+        let _ = persist(world, &place, make).await;
+        place.pause().await;
     }
 }
 
 /// What policy says is over is deleted.
-pub(crate) async fn purge(world: &World<'_>, gate: Gate<()>) {
+async fn purge(world: &World<'_>, place: impl Place) {
     use PurgeTable::{Items, MerchantKeys, Outcomes, Payments, Refunds};
     let mut tables = [Items, MerchantKeys, Outcomes, Payments, Refunds];
     world.log.borrow_mut().rng.shuffle(&mut tables);
     for table in tables {
         let make = || world.server.purge(world.now(), table, None);
-        let _ = persist(world, &gate, make).await;
+        let _ = persist(world, &place, make).await;
     }
 }
 
 /// Time passes, and sometimes a clock is set back.
-pub(crate) async fn time(world: &World<'_>, gate: Gate<()>) {
+async fn time(world: &World<'_>, place: impl Place) {
     for _ in 0..6 {
-        gate.pause().await;
+        place.pause().await;
         let mut log = world.log.borrow_mut();
         match log.rng.below(12) {
             0 => world.tick(100_000),
@@ -162,21 +220,21 @@ pub(crate) async fn time(world: &World<'_>, gate: Gate<()>) {
 }
 
 /// One life of the process that delivers what is owed.
-pub(crate) async fn deliver(world: &World<'_>, gate: Gate<()>, turns: u32) {
+async fn deliver(world: &World<'_>, place: impl Place, turns: u32) {
     let mut outbox = Outbox::new(world.server.outbox(), PACE);
     for _ in 0..turns {
-        gate.pause().await;
-        turn(world, &gate, &mut outbox).await;
+        place.pause().await;
+        turn(world, &place, &mut outbox).await;
         world.tick(300);
     }
 }
 
-async fn turn(world: &World<'_>, gate: &Gate<()>, outbox: &mut Outbox) {
+async fn turn(world: &World<'_>, place: &impl Place, outbox: &mut Outbox) {
     let now = world.now();
     if outbox.handle(now, Input::Tick).is_err() {
         world.fault("the outbox refuses a tick");
     }
-    drain(world, gate, outbox).await;
+    drain(world, place, outbox).await;
     for parcel in world.to_core.deliver(now) {
         let answer = world.log.borrow_mut().accounting.on_frame(&parcel.frame);
         match answer {
@@ -193,19 +251,19 @@ async fn turn(world: &World<'_>, gate: &Gate<()>, outbox: &mut Outbox) {
         if outbox.handle(world.now(), input).is_err() {
             world.fault("the outbox refuses an answer");
         }
-        drain(world, gate, outbox).await;
+        drain(world, place, outbox).await;
     }
 }
 
-async fn drain(world: &World<'_>, gate: &Gate<()>, outbox: &mut Outbox) {
-    let keys = gate.keys(&world.bank.keys);
-    let Ok(drained) = port::drain(outbox, world.now(), gate, &&world.to_core, &keys).await else {
+async fn drain(world: &World<'_>, place: &impl Place, outbox: &mut Outbox) {
+    let keys = place.keys(&world.bank.keys);
+    let Ok(drained) = port::drain(outbox, world.now(), place, &&world.to_core, &keys).await else {
         return world.fault("the outbox refuses its own effects");
     };
     for event in drained.events {
         match event {
             Event::Answered { key, version, entry, content } => {
-                let settled = settle(world, gate, &key, version, &entry, &content).await;
+                let settled = settle(world, place, &key, version, &entry, &content).await;
                 if settled {
                     outbox.settled(&entry.idempotency);
                 }
@@ -218,7 +276,7 @@ async fn drain(world: &World<'_>, gate: &Gate<()>, outbox: &mut Outbox) {
 
 async fn settle(
     world: &World<'_>,
-    gate: &Gate<()>,
+    place: &impl Place,
     key: &Key,
     version: Version,
     entry: &port::outbox::Entry,
@@ -229,7 +287,7 @@ async fn settle(
         world.fault("an answer cannot be read");
         return false;
     };
-    match port::decide(gate, &gate.keys(&world.bank.keys), &mut settle).await {
+    match port::decide(place, &place.keys(&world.bank.keys), &mut settle).await {
         Ok(_) => true,
         Err(why) => {
             blame(world, &why);
@@ -238,12 +296,12 @@ async fn settle(
     }
 }
 
-async fn redeem(world: &World<'_>, gate: &Gate<()>, number: usize) {
+async fn redeem(world: &World<'_>, place: &impl Place, number: usize) {
     let request = world.log.borrow().sent[number].clone();
     let holder = world.bank.devices.iter().find(|device| device.account == request.account);
     let token = holder.map(|device| device.token).unwrap();
     let make = || world.server.redeem(world.now(), request.clone(), token);
-    let Some(found) = persist(world, gate, make).await else { return };
+    let Some(found) = persist(world, place, make).await else { return };
     if let Some(accepted) = found.verdict.granted() {
         world.log.borrow_mut().accepted.push((number, accepted));
     }
@@ -252,22 +310,22 @@ async fn redeem(world: &World<'_>, gate: &Gate<()>, number: usize) {
 /// Decides, and asks again as long as the store keeps failing; `None` where that did not help.
 async fn persist<D: Decision<Error = Error>>(
     world: &World<'_>,
-    gate: &Gate<()>,
+    place: &impl Place,
     mut make: impl FnMut() -> D,
 ) -> Option<D::Verdict> {
     for _ in 0..4 {
         let mut decision = make();
-        match port::decide(gate, &gate.keys(&world.bank.keys), &mut decision).await {
+        match port::decide(place, &place.keys(&world.bank.keys), &mut decision).await {
             Ok(verdict) => return Some(verdict),
             Err(why) => blame(world, &why),
         }
-        gate.pause().await;
+        place.pause().await;
     }
     None
 }
 
 /// A store may fail and a clock may be behind; anything else is a finding.
-fn blame<K>(world: &World<'_>, why: &DecideError<Error, simkit::SimError, K>) {
+fn blame<S: StoreError, K>(world: &World<'_>, why: &DecideError<Error, S, K>) {
     match why {
         DecideError::Store(store) if store.fault() == Fault::NotApplied => {}
         DecideError::Unknown(store) if store.fault() == Fault::Unknown => {}
@@ -279,7 +337,7 @@ fn blame<K>(world: &World<'_>, why: &DecideError<Error, simkit::SimError, K>) {
 }
 
 /// One of the codes that were ever displayed, the newest as likely as all others together.
-async fn displayed(world: &World<'_>, gate: &Gate<()>) -> Option<Code> {
+async fn displayed(world: &World<'_>, place: &impl Place) -> Option<Code> {
     for _ in 0..6 {
         let found = {
             let mut log = world.log.borrow_mut();
@@ -291,12 +349,12 @@ async fn displayed(world: &World<'_>, gate: &Gate<()>) -> Option<Code> {
         if found.is_some() {
             return found;
         }
-        gate.pause().await;
+        place.pause().await;
     }
     None
 }
 
-async fn accepted(world: &World<'_>, gate: &Gate<()>) -> Option<(Uid, PaymentId)> {
+async fn accepted(world: &World<'_>, place: &impl Place) -> Option<(Uid, PaymentId)> {
     for _ in 0..12 {
         let found = {
             let mut log = world.log.borrow_mut();
@@ -307,14 +365,14 @@ async fn accepted(world: &World<'_>, gate: &Gate<()>) -> Option<(Uid, PaymentId)
         if found.is_some() {
             return found;
         }
-        gate.pause().await;
+        place.pause().await;
     }
     None
 }
 
-async fn pauses(gate: &Gate<()>, count: usize) {
+async fn pauses(place: &impl Place, count: usize) {
     for _ in 0..count {
-        gate.pause().await;
+        place.pause().await;
     }
 }
 

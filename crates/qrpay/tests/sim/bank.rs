@@ -97,6 +97,23 @@ pub(crate) fn server(policy: Policy) -> PaymentServer {
     PaymentServer::new(config).unwrap()
 }
 
+/// Short lives, so that everything runs out within a schedule.
+pub(crate) fn brief(rng: &mut Rng) -> Policy {
+    let mut policy = Policy::default();
+    policy.challenge_ttl_ms = 20_000;
+    policy.grace_ms = if rng.chance(1, 2) { 0 } else { 3_000 };
+    policy.tries_per_challenge = 3;
+    policy.failures_per_window = 4;
+    policy.failure_window_ms = 60_000;
+    policy.open_challenges_max = 4;
+    policy.order_valid_ms = 60_000;
+    policy.settle_ms = 2_000;
+    policy.late = if rng.chance(1, 2) { Late::Accept } else { Late::Reverse };
+    policy.outcome_kept_ms = 40_000;
+    policy.record_kept_ms = 80_000;
+    policy
+}
+
 pub(crate) fn order(key: &str) -> IssueRequest {
     let payee = Payee::new("Tea House").unwrap();
     IssueRequest::order(Uid::new("M0001").unwrap(), key.to_owned(), cny(12_345), payee)

@@ -14,6 +14,8 @@ mod bank;
 mod crash;
 mod invariant;
 mod orders;
+mod place;
 mod schedules;
+mod tally;
 mod view;
 mod world;

@@ -5,7 +5,7 @@ use crate::bank::{Bank, payment_id};
 use crate::invariant::Past;
 use crate::view::View;
 use interbank_qrpay::*;
-use port::{Amount, Bytes, Peer, Snapshot, Time, Version};
+use port::{Amount, Bytes, MemoryStore, Peer, Snapshot, Time, Version};
 use seal::AccountRef;
 use simkit::{LossyLink, Rng, SimClock, Weather};
 use std::cell::{Cell, RefCell};
@@ -19,7 +19,7 @@ pub(crate) struct World<'b> {
     pub(crate) log: RefCell<Log>,
     clock: SimClock,
     latest: Cell<Time>,
-    past: RefCell<Past>,
+    pub(crate) past: RefCell<Past>,
 }
 
 /// What happened outside of the store.
@@ -79,6 +79,16 @@ impl<'b> World<'b> {
                 faults: Vec::new(),
             }),
         }
+    }
+
+    /// The rows of a bank that displays two orders and a commodity.
+    pub(crate) fn opened(&self) -> MemoryStore {
+        let store = MemoryStore::restore(&self.bank.start);
+        for kind in [Kind::Order, Kind::Order, Kind::Commodity] {
+            let issued = self.bank.issued(&self.server, &store, kind);
+            self.log.borrow_mut().board.push(issued.code);
+        }
+        store
     }
 
     pub(crate) fn now(&self) -> Time {

@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 /// Where everything stood at the last look.
 #[derive(Default)]
 pub(crate) struct Past {
+    /// Not every change was looked at: several moves may lie between two looks.
+    pub(crate) with_gaps: bool,
     items: BTreeMap<Uid, State>,
     challenges: BTreeMap<(Uid, Challenge), ChallengeState>,
     payments: BTreeMap<PaymentId, (PaymentState, Time)>,
@@ -19,13 +21,7 @@ pub(crate) struct Past {
 pub(super) fn holds(world: &World<'_>, view: &View, past: &mut Past) -> Result<(), String> {
     for (uid, item) in &view.items {
         let before = past.items.insert(uid.clone(), item.state).unwrap_or(item.state);
-        let lawful = match (before, item.state) {
-            (a, b) if a == b => true,
-            (State::Open, State::Accepted | State::Cancelled)
-            | (State::Accepted, State::Paid | State::Open | State::Lapsed)
-            | (State::Lapsed, State::Cancelled | State::Paid) => true,
-            _ => false,
-        };
+        let lawful = may_move(before, item.state, past.with_gaps, item_moves);
         if !lawful {
             return Err(format!("{uid} went from {before:?} to {:?}", item.state));
         }
@@ -34,14 +30,7 @@ pub(super) fn holds(world: &World<'_>, view: &View, past: &mut Past) -> Result<(
     for row in &view.payments {
         let now = (row.payment.state, row.payment.accepted);
         let (before, accepted) = past.payments.insert(row.id, now).unwrap_or(now);
-        use PaymentState::{Accepted, Declined, Lapsed, Paid, Reversed, Reversing, Unreversed};
-        let lawful = match (before, now.0) {
-            (a, b) if a == b => true,
-            (Accepted, Paid | Declined | Lapsed)
-            | (Lapsed, Paid | Declined | Reversing)
-            | (Reversing, Reversed | Unreversed) => true,
-            _ => false,
-        };
+        let lawful = may_move(before, now.0, past.with_gaps, payment_moves);
         if !lawful || accepted != now.1 {
             return Err(format!("payment {} went from {before:?} to {:?}", row.id, now.0));
         }
@@ -65,6 +54,45 @@ pub(super) fn holds(world: &World<'_>, view: &View, past: &mut Past) -> Result<(
         }
     }
     Ok(())
+}
+
+/// Whether an arrow, or with gaps a chain of them, leads from one state to another.
+fn may_move<S: Copy + PartialEq + 'static>(
+    from: S,
+    to: S,
+    with_gaps: bool,
+    moves: fn(S) -> &'static [S],
+) -> bool {
+    let mut reached = vec![from];
+    let mut at = 0;
+    while let Some(state) = reached.get(at).copied() {
+        if at == 0 || with_gaps {
+            let new: Vec<S> =
+                moves(state).iter().filter(|next| !reached.contains(next)).copied().collect();
+            reached.extend(new);
+        }
+        at += 1;
+    }
+    reached.contains(&to)
+}
+
+fn item_moves(from: State) -> &'static [State] {
+    match from {
+        State::Open => &[State::Accepted, State::Cancelled],
+        State::Accepted => &[State::Paid, State::Open, State::Lapsed],
+        State::Lapsed => &[State::Cancelled, State::Paid],
+        State::Cancelled | State::Paid => &[],
+    }
+}
+
+fn payment_moves(from: PaymentState) -> &'static [PaymentState] {
+    use PaymentState::{Accepted, Declined, Lapsed, Paid, Reversed, Reversing, Unreversed};
+    match from {
+        Accepted => &[Paid, Declined, Lapsed],
+        Lapsed => &[Paid, Declined, Reversing],
+        Reversing => &[Reversed, Unreversed],
+        Declined | Paid | Reversed | Unreversed => &[],
+    }
 }
 
 fn challenges(uid: &Uid, item: &Item, past: &mut Past) -> Result<(), String> {
