@@ -6,8 +6,9 @@ use port::{
     Amount, Batch, Commit, CrateTag, Currency, Expect, Key, KeyAnswer, KeyId, KeyQuestion,
     MacAlgorithm, MemoryStore, Peer, ReadSet, Scan, Tenant, Time,
 };
-use seal::{Account, AccountTokens, Secret, SoftKeys, TrustList};
+use seal::{Account, AccountRef, AccountTokens, Secret, SoftKeys, TrustList};
 use std::convert::Infallible;
+use std::sync::Arc;
 
 /// Outcomes, payments, and what is owed.
 const FINISHED: [u8; 3] = [3, 4, 0xFE];
@@ -19,13 +20,19 @@ pub const NOW: Time = Time::from_s(1_700_000_000);
 pub struct Shop {
     /// Its rows.
     pub store: MemoryStore,
-    keys: SoftKeys,
+    keys: Arc<SoftKeys>,
     /// Its decisions.
     pub server: PaymentServer,
     /// Its account tokens.
     pub tokens: AccountTokens,
-    payers: Vec<(PaymentClient, ReplyKey)>,
+    payers: Vec<Payer>,
     drawn: u64,
+}
+
+struct Payer {
+    client: PaymentClient,
+    key: ReplyKey,
+    token: AccountRef,
 }
 
 /// Issuing is not measured here: a key holder that signs nothing keeps the preparation short.
@@ -57,7 +64,7 @@ impl Shop {
         };
         let mut shop = Self {
             store: MemoryStore::new(),
-            keys,
+            keys: Arc::new(keys),
             server: PaymentServer::new(config).unwrap(),
             tokens: AccountTokens::new(&Secret::new([4; 32])),
             payers: Vec::new(),
@@ -73,10 +80,10 @@ impl Shop {
             let enrolled = Enrolled::Hmac { use_key, typed_digits: 0 };
             let entropy = shop.entropy();
             let mut bind = shop.server.bind(NOW, &entropy, token, device, 1, enrolled).unwrap();
-            let bound = decide(&shop.store, &shop.keys, &mut bind).unwrap().verdict;
+            let bound = decide(&shop.store, &*shop.keys, &mut bind).unwrap().verdict;
             assert!(bound.granted().is_some());
             let client = PaymentClient::new(account, TrustList::new()).with_unsigned();
-            shop.payers.push((client, key));
+            shop.payers.push(Payer { client, key, token });
         }
         shop
     }
@@ -99,9 +106,19 @@ impl Shop {
         let issued = decide(&self.store, &NoSignatures, &mut issue).unwrap().verdict;
         let code = Code { signature: None, ..issued.granted().unwrap().code };
         let at = usize::try_from(self.drawn).unwrap() % self.payers.len();
-        let (client, key) = &self.payers[at];
+        let Payer { client, key, .. } = &self.payers[at];
         let scanned = client.read(NOW, &code.to_text()).unwrap();
         (client.answer(&scanned, key).unwrap(), code)
+    }
+
+    /// The keys that its key holder has.
+    pub const fn keys(&self) -> &Arc<SoftKeys> {
+        &self.keys
+    }
+
+    /// The tokens of its payers.
+    pub fn payers(&self) -> impl Iterator<Item = AccountRef> {
+        self.payers.iter().map(|payer| payer.token)
     }
 
     /// What is paid goes, as settlement and purge would do it, so that the store keeps its size.
@@ -127,6 +144,6 @@ impl Shop {
     pub fn redeem(&self, request: PaymentRequest) -> Verdict<Accepted> {
         let token = self.tokens.token(&request.account);
         let mut redeem = self.server.redeem(NOW, request, token);
-        decide(&self.store, &self.keys, &mut redeem).unwrap().verdict
+        decide(&self.store, &*self.keys, &mut redeem).unwrap().verdict
     }
 }

@@ -233,7 +233,8 @@ impl Decision for Settle {
         let before = payment.clone();
         if entry.map(|row| row.version) != Some(self.entry_version) {
             // Somebody settled it already.
-            let verdict = self.verdict(payment.state);
+            let mut verdict = self.verdict(payment.state);
+            verdict.audit.action = "qrpay.settle.repeated".into();
             return Ok(Step::Done(Conclusion { verdict, batch: Batch::new() }));
         }
         let mut item = item_row.map(|row| Item::parse(&row.value)).transpose()?;

@@ -4,15 +4,17 @@ use crate::book::{Book, Holder};
 use crate::clock;
 use crate::failure::Failure;
 use crate::keyring::{DECOY, Keyring, SIGNING, WRAPPING};
+use crate::options::Place;
 use crate::recorded::{Recorded, nothing};
 use crate::rows;
+use crate::secrets;
 use crate::trail::Trail;
 use crate::trouble::Trouble;
-use crate::vault::{self, Vault};
+use crate::vault::Vault;
 use interbank::port::outbox::Entry;
 use interbank::port::{
-    Amount, Batch, Currency, Decision, Expect, Key, KeyError, Peer, ReadSet, Scan, Store as _,
-    Time, Version, decide,
+    Amount, Batch, Commit, Currency, Decision, Expect, Key, KeyError, Peer, ReadSet, Row, Scan,
+    Store as _, Time, Version, decide,
 };
 use interbank::qrpay::{
     Accepted, Binding, DeviceId, Enrolled, Error, Instruction, InstructionKind, Payment, PaymentId,
@@ -24,6 +26,7 @@ use interbank::seal::{
 };
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{Notify, broadcast};
 
 /// Everything of the bank that requests share.
@@ -43,11 +46,16 @@ pub(crate) struct Bank {
 
 impl Bank {
     /// Opens the bank in a data folder; makes folder, keys and store where there are none.
-    pub(crate) fn open(folder: &Path) -> Result<Self, Failure> {
+    pub(crate) async fn open(folder: &Path, place: &Place) -> Result<Self, Failure> {
         make_folder(folder)?;
         let store = folder.join("store");
-        let keyring = Keyring::open(&folder.join("keys.json"), store.exists())?;
-        let vault = Arc::new(vault::open(&store)?);
+        let had_store = store.exists();
+        let vault = Arc::new(Vault::open(&store, place).await?);
+        let owner = owner(&vault).await?;
+        let had_rows = if vault.is_shared() { owner.is_some() } else { had_store };
+        let path = folder.join("keys.json");
+        let keyring = Keyring::open(&path, had_rows)?;
+        claim(&vault, owner, &keyring, &path).await?;
         let server = PaymentServer::new(ServerConfig {
             tenant: rows::TENANT,
             issuer: ISSUER.into(),
@@ -244,7 +252,7 @@ impl Bank {
     }
 
     /// One row.
-    pub(crate) async fn point(&self, key: Key) -> Result<Option<interbank::port::Row>, Trouble> {
+    pub(crate) async fn point(&self, key: Key) -> Result<Option<Row>, Trouble> {
         let found = self.vault.read(&ReadSet::points([key])).await.map_err(Trouble::store)?;
         Ok(found.points.into_iter().next().flatten())
     }
@@ -268,6 +276,11 @@ impl Bank {
     /// Something is owed to the accounting system.
     pub(crate) fn owe(&self) {
         self.owed.notify_one();
+    }
+
+    /// How often to look at rows that other processes may change; `None` if there are none such.
+    pub(crate) fn look_again(&self) -> Option<Duration> {
+        self.vault.is_shared().then_some(LOOK_AGAIN)
     }
 
     pub(crate) fn vault(&self) -> &Vault {
@@ -330,6 +343,39 @@ impl Bank {
     }
 }
 
+/// Other processes tell this one nothing; people should not wait for more than half a second.
+const LOOK_AGAIN: Duration = Duration::from_millis(400);
+
+/// Whose keys the rows of a store were made with: the key that checks that bank's signatures.
+async fn owner(vault: &Vault) -> Result<Option<Row>, Failure> {
+    let found = vault.read(&ReadSet::points([rows::owner()])).await.map_err(Trouble::store)?;
+    Ok(found.points.into_iter().next().flatten())
+}
+
+/// Makes sure that the keys are those that the store's rows were made with. With others, every reply would be refused as
+/// wrong, and accounts would lock.
+async fn claim(
+    vault: &Vault,
+    mut owner: Option<Row>,
+    keyring: &Keyring,
+    path: &Path,
+) -> Result<(), Failure> {
+    let ours = keyring.issuer.to_bytes();
+    if owner.is_none() {
+        let mut batch = Batch::new();
+        batch.put(rows::owner(), Expect::Absent, ours.to_vec());
+        if let Commit::Conflict = vault.commit(&batch).await.map_err(Trouble::store)? {
+            // Another process was first.
+            owner = self::owner(vault).await?;
+        }
+    }
+    if owner.is_some_and(|row| row.value[..] != ours) {
+        let why = "the store belongs to a bank with other keys; name its folder with --data, or another store";
+        return Err(secrets::refuse(path, why.into()));
+    }
+    Ok(())
+}
+
 /// The bank's name in signed codes.
 pub(crate) const ISSUER: &str = "refbank.example";
 /// The number of the key that signs codes.
@@ -375,7 +421,7 @@ mod tests {
 
     /// A bank whose accounting system does not answer: nothing runs beside requests.
     async fn bank(folder: &tempfile::TempDir) -> (Arc<Bank>, Wallet) {
-        let bank = Arc::new(Bank::open(folder.path()).unwrap());
+        let bank = Arc::new(Bank::open(folder.path(), &Place::Folder).await.unwrap());
         bank.open_books().await.unwrap();
         let issuer = (ISSUER, ISSUER_KEY, bank.issuer());
         let phones = WalletFile::open(&folder.path().join("wallet.json"), issuer).unwrap();

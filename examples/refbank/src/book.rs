@@ -331,9 +331,9 @@ const MERCHANT: u8 = 2;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::Place;
     use interbank::port::{Peer, Tenant};
     use interbank::qrpay::PaymentId;
-    use store_redb::{Options, RedbStore};
 
     fn eur(minor: i64) -> Amount {
         Amount::new(minor, Currency::parse("EUR").unwrap())
@@ -344,7 +344,7 @@ mod tests {
     }
 
     async fn book(folder: &tempfile::TempDir) -> Book {
-        let store = RedbStore::open(folder.path().join("store"), Options::new().create(true));
+        let store = Vault::open(&folder.path().join("store"), &Place::Folder).await;
         let book = Book::new(Arc::new(store.unwrap()));
         book.open(Holder::Payer(payer()), "Payer", eur(1_000)).await.unwrap();
         let shop = Uid::new("M1").unwrap();

@@ -3,7 +3,7 @@
 use crate::bank::{PAYEE, currency};
 use crate::failure::Failure;
 use crate::office::Office;
-use crate::options::Demo;
+use crate::options::{Demo, Place};
 use crate::picture;
 use crate::shop::{Order, Standing};
 use crate::trouble::Trouble;
@@ -39,7 +39,7 @@ impl<'a> Story<'a> {
 
     async fn tell(&mut self, folder: &Path) -> Result<(), Failure> {
         self.say("A payment by QR code, from the shop's screen to the bank's books.\n");
-        let office = Office::open(folder).await?;
+        let office = Office::open(folder, &Place::Folder).await?;
         self.opening(&office, folder).await?;
         let uid = self.shop_shows_a_code(&office).await?;
         let scanned = self.phone_reads_it(&office, &uid).await?;
@@ -222,7 +222,7 @@ impl<'a> Story<'a> {
             "The bank closes. Its store knows payers by tokens: no account number is in its files.",
             !clear && holds_bytes(&folder.join("store"), PAYERS[0].name),
         )?;
-        let office = Office::open(folder).await?;
+        let office = Office::open(folder, &Place::Folder).await?;
         let order = order(&office, uid).await?;
         let payment = order.payment.as_ref().map(|(id, _)| id.to_string());
         self.holds(

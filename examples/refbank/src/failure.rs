@@ -16,7 +16,7 @@ pub(crate) enum Failure {
     /// The address cannot be listened on.
     Listen { address: SocketAddr, why: String },
     /// The store cannot be opened.
-    Store { path: PathBuf, why: String },
+    Store { place: String, why: String },
     /// Something failed while running.
     Run(String),
 }
@@ -45,9 +45,7 @@ impl fmt::Display for Failure {
             Self::Listen { address, why } => write!(f, "cannot listen on {address}: {why}"),
             Self::Run(why) => f.write_str(why),
             Self::Secrets { path, why } => write!(f, "cannot use {}: {why}", path.display()),
-            Self::Store { path, why } => {
-                write!(f, "cannot open the store in {}: {why}", path.display())
-            }
+            Self::Store { place, why } => write!(f, "cannot open the store in {place}: {why}"),
         }
     }
 }

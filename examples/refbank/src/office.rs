@@ -4,6 +4,7 @@ use crate::bank::{Bank, ISSUER, ISSUER_KEY, currency};
 use crate::clearing;
 use crate::failure::Failure;
 use crate::line::Line;
+use crate::options::Place;
 use crate::trouble::Trouble;
 use crate::wallet::{PAYERS, Wallet, WalletFile};
 use crate::web::public;
@@ -24,12 +25,8 @@ pub(crate) struct Office {
 
 impl Office {
     /// Opens everything in a data folder and starts the tasks.
-    pub(crate) async fn open(folder: &Path) -> Result<Self, Failure> {
-        let path = folder.to_path_buf();
-        // Opening checks the store, which takes a while after a crash.
-        let bank = tokio::task::spawn_blocking(move || Bank::open(&path));
-        let bank = bank.await.map_err(|why| Failure::Run(why.to_string()))??;
-        let bank = Arc::new(bank);
+    pub(crate) async fn open(folder: &Path, place: &Place) -> Result<Self, Failure> {
+        let bank = Arc::new(Bank::open(folder, place).await?);
         bank.open_books().await?;
         let issuer = (ISSUER, ISSUER_KEY, bank.issuer());
         let phones = WalletFile::open(&folder.join("wallet.json"), issuer)?;

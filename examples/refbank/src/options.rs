@@ -1,6 +1,7 @@
 //! What the command line says.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -45,6 +46,81 @@ pub(crate) struct Serve {
     /// The folder for keys, wallets and the store; made if missing
     #[arg(long, value_name = "FOLDER", default_value = "./refbank-data")]
     pub(crate) data: PathBuf,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+}
+
+/// Which store.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct StoreArgs {
+    /// Where orders, bindings, payments, accounts and the audit log are kept: `folder` is a file in the data folder, for one
+    /// process; `postgres:URL` is a PostgreSQL database, for any number of processes. A URL with a password is better set in
+    /// the environment, where other users of this machine do not see it
+    #[arg(
+        long,
+        value_name = "STORE",
+        default_value = "folder",
+        env = "REFBANK_STORE",
+        hide_env_values = true,
+        value_parser = parse_store
+    )]
+    store: StoreUrl,
+    /// The certificate authority that vouches for the database server, as a PEM file; needed if that is another machine
+    #[arg(long, value_name = "FILE")]
+    store_ca: Option<PathBuf>,
+}
+
+impl StoreArgs {
+    /// What they name.
+    pub(crate) fn place(&self) -> Place {
+        match &self.store {
+            StoreUrl::Folder => Place::Folder,
+            StoreUrl::Postgres(url) => {
+                Place::Postgres { url: url.clone(), authority: self.store_ca.clone() }
+            }
+        }
+    }
+}
+
+/// Which store to open.
+pub(crate) enum Place {
+    /// The embedded one in the data folder.
+    Folder,
+    /// A PostgreSQL database.
+    Postgres {
+        /// May hold a password.
+        url: String,
+        /// Who vouches for the server.
+        authority: Option<PathBuf>,
+    },
+}
+
+/// The value of `--store`; not printed, since it may hold a password.
+#[derive(Clone)]
+enum StoreUrl {
+    Folder,
+    Postgres(String),
+}
+
+impl fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Folder => "folder",
+            Self::Postgres(_) => "postgres",
+        })
+    }
+}
+
+fn parse_store(text: &str) -> Result<StoreUrl, String> {
+    if text == "folder" {
+        return Ok(StoreUrl::Folder);
+    }
+    let whole = ["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme));
+    let url = if whole { Some(text) } else { text.strip_prefix("postgres:") };
+    // The text is not repeated: it may hold a password.
+    url.filter(|url| !url.is_empty())
+        .map(|url| StoreUrl::Postgres(url.into()))
+        .ok_or_else(|| "a store is `folder` or `postgres:URL`".into())
 }
 
 /// How to tell the story.
@@ -85,7 +161,7 @@ The reference bank: QR payments with challenge and reply, end to end.
 It serves three parties from one program. The merchant's page shows an order with its signed QR code. The payer's wallet \
 reads the code from a picture, checks the bank's signature, shows payee and amount, asks for the PIN and answers with one \
 message. The bank checks the reply, owes the debit in the same stroke, has its accounting system make it exactly once, \
-and the merchant's page turns to paid. Everything rests in one embedded store and survives a restart.
+and the merchant's page turns to paid. Everything rests in one store, embedded or PostgreSQL, and survives a restart.
 
 The money is made up and so are the payers; their PINs stand on the pages.";
 
@@ -93,6 +169,9 @@ const AFTER: &str = "\
 Examples:
   refbank                                  serve on http://127.0.0.1:8080, data in ./refbank-data
   refbank --listen 127.0.0.1:9000 --data /var/lib/refbank
+  refbank --store postgres:postgresql://bank@127.0.0.1/bank
+                                           the same rows in PostgreSQL; start more processes with the same --data
+                                           folder and other --listen addresses, and they are one bank
   refbank demo                             the whole story in the terminal
   refbank demo --json                      the same, as a summary for programs
   refbank demo --svg order.svg             also keep the QR code as a file
@@ -100,7 +179,7 @@ Examples:
 Files in the data folder:
   keys.json     the bank's secrets, mode 0600: back it up, show it to nobody
   wallet.json   the demo payers' phones, mode 0600: not the bank's
-  store/        orders, bindings, payments, accounts, audit log
+  store/        orders, bindings, payments, accounts, audit log; not with --store postgres:URL
 
 Exit codes:
   0  all went well          4  the data folder cannot be used

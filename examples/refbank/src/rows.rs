@@ -84,6 +84,11 @@ pub(crate) fn chain_head() -> Key {
     Key::new(TRAIL, TENANT, HEAD)
 }
 
+/// Whose keys the rows were made with.
+pub(crate) fn owner() -> Key {
+    Key::new(TRAIL, TENANT, OWNER)
+}
+
 const SHOP: CrateTag = foreign(0x80);
 const BOOK: CrateTag = foreign(0x81);
 const TRAIL: CrateTag = foreign(0x82);
@@ -99,6 +104,7 @@ const JOURNAL: u8 = 3;
 const WAITING: u8 = 1;
 const CHAIN: u8 = 2;
 const HEAD: u8 = 3;
+const OWNER: u8 = 4;
 
 const fn foreign(tag: u8) -> CrateTag {
     match CrateTag::foreign(tag) {

@@ -33,7 +33,7 @@ pub(crate) async fn serve(options: &Serve) -> Result<(), Failure> {
             _ => why.to_string(),
         },
     })?;
-    let office = Office::open(&options.data).await?;
+    let office = Office::open(&options.data, &options.store.place()).await?;
     let bound = listener.local_addr().map_err(|why| Failure::Run(why.to_string()))?;
     if !bound.ip().is_loopback() {
         tracing::warn!(event = "serve.open", "no TLS and no login: whoever reaches it may use it");

@@ -11,7 +11,8 @@ use tokio::sync::{Notify, watch};
 
 /// Takes waiting records into the chain, and checks it.
 ///
-/// Only one may write at a time; the store's lock sees to it that there is one process, and the batch requires the head.
+/// Several may write, in this process and in others that share the store: the batch requires the head, and who comes second
+/// looks again.
 #[derive(Clone)]
 pub(crate) struct Trail {
     vault: Arc<Vault>,
@@ -152,11 +153,11 @@ const CHECKED_MAX: u64 = 10_000;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::Place;
     use interbank::port::Time;
-    use store_redb::{Options, RedbStore};
 
     async fn trail(folder: &tempfile::TempDir, records: u8) -> Trail {
-        let store = RedbStore::open(folder.path().join("store"), Options::new().create(true));
+        let store = Vault::open(&folder.path().join("store"), &Place::Folder).await;
         let trail = Trail::new(Arc::new(store.unwrap()));
         for n in 0..records {
             let record = Audit {

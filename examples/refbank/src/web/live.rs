@@ -98,7 +98,8 @@ impl Follower {
     /// Waits until something may have changed.
     async fn wait(&mut self) -> Option<()> {
         loop {
-            let recheck = self.recheck;
+            let again = self.app.bank.look_again().map(|after| Instant::now() + after);
+            let recheck = [self.recheck, again].into_iter().flatten().min();
             let timer = async {
                 match recheck {
                     Some(at) => sleep_until(at).await,

@@ -17,9 +17,15 @@ pub(crate) struct Bank {
 impl Bank {
     /// Starts the bank on a free port.
     pub(crate) fn start(data: &Path) -> Self {
+        Self::start_with(data, &[])
+    }
+
+    /// Starts the bank on a free port, with further arguments.
+    pub(crate) fn start_with(data: &Path, arguments: &[&str]) -> Self {
         let mut child = command()
             .args(["--listen", "127.0.0.1:0", "--log", "debug", "--data"])
             .arg(data)
+            .args(arguments)
             .stdout(Stdio::piped())
             .stderr(log(data))
             .spawn()
