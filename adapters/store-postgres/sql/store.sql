@@ -49,7 +49,6 @@ DECLARE
     updates boolean;
     deletes boolean;
     inserted bigint;
-    highest bigint;
 BEGIN
     -- A group that meets a row held for long is split by its sender; it should not wait as a whole.
     IF group_size > 1 THEN
@@ -107,8 +106,7 @@ BEGIN
         END IF;
         -- While this waited for a key, another may have drawn a greater version, inserted and deleted that key. Versions
         -- follow the order of commits: draw again, now that everything is held.
-        SELECT max(v) INTO highest FROM unnest(versions) v;
-        IF highest <> (SELECT s.last_value FROM @.versions s) THEN
+        IF currval('@.versions') <> (SELECT s.last_value FROM @.versions s) THEN
             versions := ARRAY(
                 SELECT CASE WHEN v.version > 0 THEN nextval('@.versions') ELSE 0 END
                 FROM unnest(versions) WITH ORDINALITY AS v (version, at) ORDER BY v.at
