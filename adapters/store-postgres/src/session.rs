@@ -50,7 +50,7 @@ impl Session {
         }
         let answers = answers.map_err(|why| Cause::of(&why))?;
         let writable = answers.iter().any(|answer| match answer {
-            SimpleQueryMessage::Row(row) => row.get("writable") == Some("t"),
+            SimpleQueryMessage::Row(row) => matches!(row.try_get("writable"), Ok(Some("t"))),
             _ => false,
         });
         if !writable {

@@ -11,22 +11,23 @@ use port::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 use support::Server;
-use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 
-/// One server for all tests of this program, a database for each.
-async fn stores(count: usize, change: impl Fn(Options) -> Options) -> Vec<Arc<PostgresStore>> {
-    static SERVER: OnceCell<Server> = OnceCell::const_new();
-    let server = SERVER.get_or_init(async || Server::start("deadlock_timeout = '2s'")).await;
-    let url = server.database().await;
+/// A server, and several pools on one database: what several processes are.
+async fn stores(
+    count: usize,
+    change: impl Fn(Options) -> Options,
+) -> (Server, Vec<Arc<PostgresStore>>) {
+    let server = Server::start("deadlock_timeout = '2s'");
     let mut stores = Vec::new();
     for _ in 0..count {
-        let options = change(Options::from_url(&url).unwrap().create(true));
+        let options = change(Options::from_url(&server.url()).unwrap().create(true));
         stores.push(Arc::new(PostgresStore::open(options).await.unwrap()));
     }
-    stores
+    (server, stores)
 }
 
 fn key(table: u8, n: u64) -> Key {
@@ -62,7 +63,10 @@ async fn replay(store: &PostgresStore, mut applied: Vec<(Version, Batch)>, table
     for (version, batch) in &applied {
         for op in batch.ops() {
             let found = model.get(&op.key).map(|row| row.version);
-            assert!(op.expect.holds(found), "{version:?} rests on what was not there: {op:?} {found:?}");
+            assert!(
+                op.expect.holds(found),
+                "{version:?} rests on what was not there: {op:?} {found:?}"
+            );
         }
         for op in batch.ops() {
             match &op.change {
@@ -83,7 +87,7 @@ async fn replay(store: &PostgresStore, mut applied: Vec<(Version, Batch)>, table
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn random_batches_of_many_writers_equal_some_order_of_them() {
     const KEYS: u64 = 12;
-    let stores = stores(3, |options| options.flights_max(3)).await;
+    let (_server, stores) = stores(3, |options| options.flights_max(3)).await;
     let mut writers = JoinSet::new();
     for writer in 0..24_u64 {
         let store = Arc::clone(&stores[usize::try_from(writer % 3).unwrap()]);
@@ -106,7 +110,9 @@ async fn random_batches_of_many_writers_equal_some_order_of_them() {
                     match draw(&mut seed, 4) {
                         0 => batch.delete(key, expect),
                         1 => batch.require(key, expect),
-                        _ => batch.put(key, expect, draw(&mut seed, 1 << 40).to_be_bytes().to_vec()),
+                        _ => {
+                            batch.put(key, expect, draw(&mut seed, 1 << 40).to_be_bytes().to_vec())
+                        }
                     };
                 }
                 match store.commit(&batch).await.unwrap() {
@@ -127,4 +133,225 @@ async fn random_batches_of_many_writers_equal_some_order_of_them() {
     }
     assert!(conflicts > 50 && applied.len() > 100, "{conflicts} conflicts, {}", applied.len());
     replay(&stores[0], applied, 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn transfers_keep_the_sum_and_counters_count_successes() {
+    const ACCOUNTS: u64 = 6;
+    let (_server, stores) = stores(2, |options| options.flights_max(2)).await;
+    for n in 0..ACCOUNTS {
+        let batch = put(key(1, n), &1_000_u64.to_be_bytes());
+        assert!(matches!(stores[0].commit(&batch).await, Ok(Commit::Applied(_))));
+    }
+    let done = Arc::new(AtomicBool::new(false));
+    let watcher = {
+        let (store, done) = (Arc::clone(&stores[1]), Arc::clone(&done));
+        tokio::spawn(async move {
+            let mut views = 0;
+            while !done.load(Ordering::SeqCst) {
+                let want = ReadSet {
+                    points: (0..ACCOUNTS).map(|n| key(1, n)).collect(),
+                    scans: vec![Scan::first(Key::new(CrateTag::PORT, Tenant::new(1), 1), 9)],
+                };
+                let rows = store.read(&want).await.unwrap();
+                let sum: u64 = rows.points.iter().map(|row| number(row.as_ref())).sum();
+                assert_eq!(sum, 1_000 * ACCOUNTS, "half a transfer was visible");
+                let scanned: Vec<Row> = rows.scans[0].iter().map(|(_, row)| row.clone()).collect();
+                let points: Vec<Row> = rows.points.into_iter().flatten().collect();
+                assert_eq!(scanned, points, "two views in one answer");
+                views += 1;
+            }
+            views
+        })
+    };
+    let mut writers = JoinSet::new();
+    for writer in 0..12_u64 {
+        let store = Arc::clone(&stores[usize::try_from(writer % 2).unwrap()]);
+        writers.spawn(async move {
+            let mut seed = writer;
+            let mut applied = 0_u64;
+            for _ in 0..50 {
+                let from = draw(&mut seed, ACCOUNTS);
+                let to = (from + 1 + draw(&mut seed, ACCOUNTS - 1)) % ACCOUNTS;
+                let keys = vec![key(1, from), key(1, to), key(2, 0)];
+                let rows = store.read(&ReadSet::points(keys.clone())).await.unwrap().points;
+                let amount = draw(&mut seed, 10).min(number(rows[0].as_ref()));
+                let values = [
+                    number(rows[0].as_ref()) - amount,
+                    number(rows[1].as_ref()) + amount,
+                    number(rows[2].as_ref()) + 1,
+                ];
+                let mut batch = Batch::new();
+                for ((key, row), value) in keys.into_iter().zip(&rows).zip(values) {
+                    batch.put(key, Row::unchanged(row.as_ref()), value.to_be_bytes().to_vec());
+                }
+                applied +=
+                    u64::from(matches!(store.commit(&batch).await.unwrap(), Commit::Applied(_)));
+            }
+            applied
+        });
+    }
+    let applied: u64 = writers.join_all().await.into_iter().sum();
+    done.store(true, Ordering::SeqCst);
+    assert!(watcher.await.unwrap() > 1);
+    let counter = stores[0].read(&ReadSet::points(vec![key(2, 0)])).await.unwrap();
+    assert_eq!(number(counter.points[0].as_ref()), applied);
+    let stats = [stores[0].stats(), stores[1].stats()];
+    assert!(stats[0].conflicts + stats[1].conflicts > 0, "nothing ever raced: {stats:?}");
+}
+
+/// Each relies on the absence, or on the state, of what the other writes: only one may apply.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_batches_that_rely_on_each_others_rows_do_not_both_apply() {
+    let (_server, stores) = stores(2, |options| options).await;
+    for round in 0..150_u64 {
+        let (a, b) = (key(1, 2 * round), key(1, 2 * round + 1));
+        let mut expect = Expect::Absent;
+        if round % 2 == 1 {
+            let mut both = put(a.clone(), b"old");
+            both.put(b.clone(), Expect::Absent, &b"old"[..]);
+            let Ok(Commit::Applied(version)) = stores[0].commit(&both).await else { panic!() };
+            expect = Expect::At(version);
+        }
+        let skewed = |write: &Key, rely: &Key| {
+            let mut batch = Batch::new();
+            batch.require(rely.clone(), expect).put(write.clone(), expect, &b"new"[..]);
+            batch
+        };
+        let (one, two) = (skewed(&a, &b), skewed(&b, &a));
+        let answers = tokio::join!(stores[0].commit(&one), stores[1].commit(&two));
+        let applied = [answers.0.unwrap(), answers.1.unwrap()]
+            .iter()
+            .filter(|answer| matches!(answer, Commit::Applied(_)))
+            .count();
+        assert_eq!(applied, 1, "round {round}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commits_that_meet_share_transactions_and_a_lone_one_has_its_own() {
+    let (_server, stores) = stores(1, |options| options).await;
+    let store = &stores[0];
+    for n in 0..10 {
+        assert!(matches!(store.commit(&put(key(1, n), b"lone")).await, Ok(Commit::Applied(_))));
+    }
+    assert_eq!((store.stats().applied, store.stats().transactions), (10, 10));
+    let mut writers = JoinSet::new();
+    for writer in 0..64_u64 {
+        let store = Arc::clone(store);
+        writers.spawn(async move {
+            for n in 0..10 {
+                let batch = put(key(2, writer * 10 + n), b"value");
+                assert!(matches!(store.commit(&batch).await, Ok(Commit::Applied(_))));
+            }
+        });
+    }
+    writers.join_all().await;
+    let stats = store.stats();
+    assert_eq!((stats.applied, stats.unknown), (650, 0));
+    assert!((stats.transactions - 10) * 4 < 640, "hardly any transaction was shared: {stats:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_line_answers_busy_and_nothing_of_it_is_written() {
+    let (_server, stores) = stores(1, |options| options.waiting_max(5)).await;
+    let batches: Vec<Batch> = (0..40).map(|n| put(key(1, n), b"x")).collect();
+    let answers =
+        futures_util::future::join_all(batches.iter().map(|batch| stores[0].commit(batch))).await;
+    let want = ReadSet::points((0..40).map(|n| key(1, n)).collect::<Vec<_>>());
+    let rows = stores[0].read(&want).await.unwrap();
+    let mut refused = 0;
+    for (answer, row) in answers.iter().zip(&rows.points) {
+        match answer {
+            Ok(Commit::Applied(_)) => assert!(row.is_some()),
+            Err(why) => {
+                assert_eq!((*why, why.fault()), (Error::Busy, Fault::NotApplied));
+                assert!(row.is_none());
+                refused += 1;
+            }
+            Ok(Commit::Conflict) => panic!("nothing is expected to be there"),
+        }
+    }
+    assert_eq!(refused, 34, "one flies, five wait");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn futures_that_are_dropped_disturb_nobody() {
+    let (_server, stores) = stores(1, |options| options).await;
+    let store = &stores[0];
+    let mut dropped = 0;
+    for n in 0..60_u64 {
+        let batch = put(key(1, n), b"dropped");
+        let soon = tokio::time::timeout(Duration::from_micros(n * 20), store.commit(&batch));
+        let _ = soon.await;
+        // One that flies is dropped while others wait for it to land
+        let batches: Vec<Batch> = (0..4).map(|m| put(key(2, n * 4 + m), b"kept")).collect();
+        let mut first = Box::pin(store.commit(&batches[0]));
+        let polled = first.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        dropped += u64::from(polled.is_pending());
+        let others = tokio::spawn({
+            let (store, rest) = (Arc::clone(store), batches[1..].to_vec());
+            async move { futures_util::future::join_all(rest.iter().map(|b| store.commit(b))).await }
+        });
+        tokio::task::yield_now().await;
+        drop(first);
+        for answer in others.await.unwrap() {
+            assert!(matches!(answer, Ok(Commit::Applied(_))), "{answer:?}");
+        }
+    }
+    assert!(dropped > 20, "{dropped} were under way");
+    let batch = put(key(3, 0), b"end");
+    let last = tokio::time::timeout(Duration::from_secs(5), store.commit(&batch));
+    assert!(matches!(last.await, Ok(Ok(Commit::Applied(_)))));
+}
+
+/// Somebody holds one row for long: those who do not touch it go on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_batch_that_waits_for_a_lock_does_not_hold_up_the_others() {
+    let (server, stores) =
+        stores(1, |options| options.lock_timeout(Duration::from_millis(1_500))).await;
+    let store = &stores[0];
+    assert!(matches!(store.commit(&put(key(1, 0), b"held")).await, Ok(Commit::Applied(_))));
+    let mut holder = support::client(&server.url()).await;
+    let transaction = holder.transaction().await.unwrap();
+    let held = key(1, 0);
+    let select = "SELECT 1 FROM interbank.rows WHERE key = $1 FOR UPDATE";
+    transaction.query(select, &[&held.as_bytes()]).await.unwrap();
+    let mut blocked = Batch::new();
+    blocked.put(held, Expect::Any, &b"blocked"[..]);
+    let others: Vec<Batch> = (0..20).map(|n| put(key(2, n), b"free")).collect();
+    let start = Instant::now();
+    let (first, stuck, rest) =
+        tokio::join!(store.commit(&others[0]), store.commit(&blocked), async {
+            let rest = others[1..].iter().map(|batch| store.commit(batch));
+            let rest = futures_util::future::join_all(rest).await;
+            (rest, start.elapsed())
+        });
+    assert!(matches!(first, Ok(Commit::Applied(_))));
+    assert!(rest.0.iter().all(|answer| matches!(answer, Ok(Commit::Applied(_)))), "{:?}", rest.0);
+    assert!(rest.1 < Duration::from_millis(1_200), "{:?}", rest.1);
+    let cause = interbank_store_postgres::Cause::LockTimeout;
+    assert_eq!(stuck, Err(Error::NotApplied(cause)));
+    transaction.rollback().await.unwrap();
+    assert!(matches!(store.commit(&blocked).await, Ok(Commit::Applied(_))));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn limits_are_refused_before_anything_is_sent() {
+    let (_server, stores) = stores(1, |options| options).await;
+    let store = &stores[0];
+    let mut twice = put(key(1, 0), b"one");
+    twice.put(key(1, 0), Expect::Any, &b"two"[..]);
+    assert_eq!(store.commit(&twice).await.unwrap_err().fault(), Fault::NotApplied);
+    let mut many = Batch::new();
+    for n in 0..101 {
+        many.put(key(1, n), Expect::Any, &b"x"[..]);
+    }
+    assert_eq!(store.commit(&many).await.unwrap_err().fault(), Fault::TooLarge);
+    let large = put(key(1, 0), &vec![0; Row::VALUE_BYTES_MAX + 1]);
+    assert_eq!(store.commit(&large).await.unwrap_err().fault(), Fault::TooLarge);
+    let page = Scan::first(key(1, 0), Scan::ROWS_MAX + 1);
+    assert_eq!(store.read(&ReadSet::scan(page)).await, Err(Error::ScanTooLong));
+    assert_eq!(store.read(&ReadSet::new()).await, Ok(Rows::default()));
+    assert_eq!(store.stats().transactions, 0);
 }
