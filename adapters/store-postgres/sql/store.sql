@@ -36,6 +36,9 @@ CREATE SEQUENCE @.versions AS bigint MINVALUE 1 NO CYCLE CACHE 1;
 -- So at the end of step 3 every key that the group names is held until the transaction ends, and each judgement of step 2 is
 -- true at that moment. That moment is the group's place in the one order of all commits.
 --
+-- `= ANY (ARRAY[...])` is `=` for which the planner has only one way: an index lookup for each operation. Plans are kept, and
+-- one that was made while the table had few rows might read all of it.
+--
 -- No deadlock among these functions. In step 1 everybody waits in the order of keys. In step 3 one waits only for
 -- transactions that have come to step 3 themselves (nobody inserts or deletes before), again in the order of keys.
 CREATE FUNCTION @.apply(
@@ -113,7 +116,7 @@ BEGIN
             );
             UPDATE @.rows r SET version = versions[op.batch]
             FROM unnest(keys, batches, changes, found) AS op (key, batch, change, found)
-            WHERE r.key = op.key AND op.found = 0 AND op.change = 1 AND versions[op.batch] > 0;
+            WHERE r.key = ANY (ARRAY[op.key]) AND op.found = 0 AND op.change = 1 AND versions[op.batch] > 0;
         END IF;
     END IF;
 
@@ -121,12 +124,12 @@ BEGIN
     IF updates THEN
         UPDATE @.rows r SET version = versions[op.batch], value = op.val
         FROM unnest(keys, batches, changes, vals, found) AS op (key, batch, change, val, found)
-        WHERE r.key = op.key AND op.change = 1 AND op.found > 0 AND versions[op.batch] > 0;
+        WHERE r.key = ANY (ARRAY[op.key]) AND op.change = 1 AND op.found > 0 AND versions[op.batch] > 0;
     END IF;
     IF deletes THEN
         DELETE FROM @.rows r
         USING unnest(keys, batches, changes, found) AS op (key, batch, change, found)
-        WHERE r.key = op.key AND (op.change = 2 OR (op.change = 0 AND op.found = 0)) AND versions[op.batch] > 0;
+        WHERE r.key = ANY (ARRAY[op.key]) AND (op.change = 2 OR (op.change = 0 AND op.found = 0)) AND versions[op.batch] > 0;
     END IF;
     RETURN versions;
 END

@@ -21,7 +21,7 @@ async fn stores(
     count: usize,
     change: impl Fn(Options) -> Options,
 ) -> (Server, Vec<Arc<PostgresStore>>) {
-    let server = Server::start("deadlock_timeout = '2s'");
+    let server = Server::start("deadlock_timeout = '2s'\nautovacuum = off");
     let mut stores = Vec::new();
     for _ in 0..count {
         let options = change(Options::from_url(&server.url()).unwrap().create(true));
@@ -354,4 +354,87 @@ async fn limits_are_refused_before_anything_is_sent() {
     assert_eq!(store.read(&ReadSet::scan(page)).await, Err(Error::ScanTooLong));
     assert_eq!(store.read(&ReadSet::new()).await, Ok(Rows::default()));
     assert_eq!(store.stats().transactions, 0);
+}
+
+/// Plans are kept: those that were made while the table had one row must not read all of it later.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn plans_made_for_a_small_table_serve_a_large_one() {
+    let (server, stores) = stores(1, |options| options.connections_max(1)).await;
+    let store = &stores[0];
+    let touch = async |n: u64| {
+        let rows = store.read(&ReadSet::points(vec![key(1, n)])).await.unwrap();
+        let mut batch = Batch::new();
+        batch.put(key(1, n), Row::unchanged(rows.points[0].as_ref()), vec![1]);
+        batch.delete(key(2, n), Expect::Any).require(key(3, 0), Expect::Any);
+        assert!(matches!(store.commit(&batch).await, Ok(Commit::Applied(_))));
+        let mut requires = Batch::new();
+        requires.require(key(2, n), Expect::Absent);
+        assert!(matches!(store.commit(&requires).await, Ok(Commit::Applied(_))));
+        let page = Scan { prefix: key(1, n), after: None, limit: 5 };
+        assert_eq!(store.read(&ReadSet::scan(page)).await.unwrap().scans[0].len(), 1);
+    };
+    touch(0).await;
+    server.sql("postgres", "ANALYZE interbank.rows").await;
+    for _ in 0..3 {
+        touch(0).await;
+    }
+    let grow =
+        "INSERT INTO interbank.rows SELECT decode('ff' || lpad(to_hex(n), 8, '0'), 'hex'), 1, 'x'
+        FROM generate_series(1, 5000) n";
+    server.sql("postgres", grow).await;
+    let client = support::client(&server.url()).await;
+    let read = async || {
+        // A session tells its numbers about once in a second
+        tokio::time::sleep(Duration::from_millis(1_200)).await;
+        touch(0).await;
+        let sql = "SELECT sum(idx_tup_read)::bigint, sum(seq_tup_read)::bigint FROM pg_stat_user_indexes \
+                   JOIN pg_stat_user_tables USING (relid) \
+                   WHERE pg_stat_user_tables.schemaname = 'interbank' AND pg_stat_user_tables.relname = 'rows'";
+        let row = client.query_one(sql, &[]).await.unwrap();
+        (row.get::<_, i64>(0), row.get::<_, i64>(1))
+    };
+    let before = read().await;
+    for _ in 0..20 {
+        touch(0).await;
+    }
+    let after = read().await;
+    assert!(after.0 > before.0, "the numbers stand still");
+    let read = (after.0 - before.0, after.1 - before.1);
+    assert!(read.0 < 1_000 && read.1 == 0, "{read:?} rows were read");
+}
+
+/// A commit that waits for a key while others draw versions takes its place behind them; one that finds the key taken is
+/// judged again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_waited_for_a_key_is_numbered_when_it_has_it() {
+    let (server, stores) = stores(2, |options| options).await;
+    let mut holder = support::client(&server.url()).await;
+    let insert = "INSERT INTO interbank.rows VALUES ($1, nextval('interbank.versions'), 'held')";
+    for (n, taken) in [(0, false), (1, true)] {
+        let held = key(1, n);
+        let transaction = holder.transaction().await.unwrap();
+        transaction.execute(insert, &[&held.as_bytes()]).await.unwrap();
+        let (batch, other) = (put(held.clone(), b"late"), put(key(2, n), b"other"));
+        let (late, early) = tokio::join!(stores[0].commit(&batch), async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let early = stores[1].commit(&other).await;
+            if taken {
+                transaction.commit().await.unwrap();
+            } else {
+                transaction.rollback().await.unwrap();
+            }
+            early
+        });
+        let Ok(Commit::Applied(early)) = early else { panic!("{early:?}") };
+        let rows = stores[1].read(&ReadSet::points(vec![held])).await.unwrap();
+        let row = rows.points[0].as_ref().unwrap();
+        if taken {
+            assert_eq!((late, row.value.as_ref()), (Ok(Commit::Conflict), &b"held"[..]));
+            assert_eq!(stores[0].stats().repeated, 1);
+        } else {
+            assert_eq!(late, Ok(Commit::Applied(row.version)));
+            assert!(row.version > early, "{row:?} came after {early:?}");
+            assert_eq!(stores[0].stats().repeated, 0);
+        }
+    }
 }
