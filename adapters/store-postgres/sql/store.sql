@@ -36,6 +36,9 @@ CREATE SEQUENCE @.versions AS bigint MINVALUE 1 NO CYCLE CACHE 1;
 -- So at the end of step 3 every key that the group names is held until the transaction ends, and each judgement of step 2 is
 -- true at that moment. That moment is the group's place in the one order of all commits.
 --
+-- `= ANY (ARRAY[...])` is `=` for which the planner has only one way: an index lookup for each operation. Plans are kept, and
+-- one that was made while the table had few rows might read all of it.
+--
 -- No deadlock among these functions. In step 1 everybody waits in the order of keys. In step 3 one waits only for
 -- transactions that have come to step 3 themselves (nobody inserts or deletes before), again in the order of keys.
 CREATE FUNCTION @.apply(
@@ -49,7 +52,6 @@ DECLARE
     updates boolean;
     deletes boolean;
     inserted bigint;
-    highest bigint;
 BEGIN
     -- A group that meets a row held for long is split by its sender; it should not wait as a whole.
     IF group_size > 1 THEN
@@ -107,15 +109,14 @@ BEGIN
         END IF;
         -- While this waited for a key, another may have drawn a greater version, inserted and deleted that key. Versions
         -- follow the order of commits: draw again, now that everything is held.
-        SELECT max(v) INTO highest FROM unnest(versions) v;
-        IF highest <> (SELECT s.last_value FROM @.versions s) THEN
+        IF currval('@.versions') <> (SELECT s.last_value FROM @.versions s) THEN
             versions := ARRAY(
                 SELECT CASE WHEN v.version > 0 THEN nextval('@.versions') ELSE 0 END
                 FROM unnest(versions) WITH ORDINALITY AS v (version, at) ORDER BY v.at
             );
             UPDATE @.rows r SET version = versions[op.batch]
             FROM unnest(keys, batches, changes, found) AS op (key, batch, change, found)
-            WHERE r.key = op.key AND op.found = 0 AND op.change = 1 AND versions[op.batch] > 0;
+            WHERE r.key = ANY (ARRAY[op.key]) AND op.found = 0 AND op.change = 1 AND versions[op.batch] > 0;
         END IF;
     END IF;
 
@@ -123,12 +124,12 @@ BEGIN
     IF updates THEN
         UPDATE @.rows r SET version = versions[op.batch], value = op.val
         FROM unnest(keys, batches, changes, vals, found) AS op (key, batch, change, val, found)
-        WHERE r.key = op.key AND op.change = 1 AND op.found > 0 AND versions[op.batch] > 0;
+        WHERE r.key = ANY (ARRAY[op.key]) AND op.change = 1 AND op.found > 0 AND versions[op.batch] > 0;
     END IF;
     IF deletes THEN
         DELETE FROM @.rows r
         USING unnest(keys, batches, changes, found) AS op (key, batch, change, found)
-        WHERE r.key = op.key AND (op.change = 2 OR (op.change = 0 AND op.found = 0)) AND versions[op.batch] > 0;
+        WHERE r.key = ANY (ARRAY[op.key]) AND (op.change = 2 OR (op.change = 0 AND op.found = 0)) AND versions[op.batch] > 0;
     END IF;
     RETURN versions;
 END

@@ -226,21 +226,15 @@ impl Cause {
         if why.is_closed() {
             return Self::Lost;
         }
-        match why.source() {
-            Some(source) if source.is::<rustls::Error>() || source.is::<crate::tls::TlsError>() => {
-                Self::Tls
-            }
-            Some(source) => match source.downcast_ref::<io::Error>() {
-                Some(io) if io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
-                    Self::Tls
-                }
-                Some(io) => Self::of_io(io.kind()),
-                // SCRAM with a server that does not know the password's verifier, and the like
-                None if format!("{why}").starts_with("authentication") => Self::Password,
-                None => Self::Lost,
-            },
-            None => Self::Lost,
+        // The driver keeps its kinds to itself; these two have no other mark
+        match why.to_string().as_str() {
+            "error performing TLS handshake" => return Self::Tls,
+            // A password is wanted and none was given
+            "authentication error" | "invalid configuration" => return Self::Password,
+            _ => {}
         }
+        let source = why.source().and_then(|source| source.downcast_ref::<io::Error>());
+        source.map_or(Self::Lost, |io| Self::of_io(io.kind()))
     }
 
     fn of_io(kind: io::ErrorKind) -> Self {

@@ -25,6 +25,8 @@ pub(crate) struct Line {
 struct State {
     waiting: VecDeque<Waiting>,
     flights: usize,
+    /// Batches of a group that was split, each on its own way; they do not serve the line.
+    strays: usize,
     closed: bool,
 }
 
@@ -79,25 +81,21 @@ impl Line {
         let group = take(&mut state.waiting, self.group_max);
         if group.is_empty() {
             state.flights -= 1;
-            if state.flights == 0 {
-                self.landed.notify_waiters();
-            }
+            self.tell_if_quiet(&state);
         }
         group
     }
 
-    /// One more flight, over the bound: a part of a group that was split.
-    pub(crate) fn take_off(&self) {
-        self.lock().flights += 1;
+    /// A batch of a group that was split goes on by itself, over the bound.
+    pub(crate) fn stray(&self) {
+        self.lock().strays += 1;
     }
 
-    /// Ends such a flight.
-    pub(crate) fn retire(&self) {
+    /// Such a batch has its answer.
+    pub(crate) fn stray_ends(&self) {
         let mut state = self.lock();
-        state.flights -= 1;
-        if state.flights == 0 {
-            self.landed.notify_waiters();
-        }
+        state.strays -= 1;
+        self.tell_if_quiet(&state);
     }
 
     /// Refuses new batches, and waits until those in line are answered.
@@ -107,7 +105,7 @@ impl Line {
             {
                 let mut state = self.lock();
                 state.closed = true;
-                if state.flights == 0 {
+                if state.flights + state.strays == 0 {
                     return;
                 }
             }
@@ -128,6 +126,12 @@ impl Line {
             let _ = one.answer.send(Err(Error::Closed));
         }
         self.landed.notify_waiters();
+    }
+
+    fn tell_if_quiet(&self, state: &State) {
+        if state.flights + state.strays == 0 {
+            self.landed.notify_waiters();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

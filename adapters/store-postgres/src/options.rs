@@ -42,7 +42,7 @@ impl Options {
             lock_timeout: Duration::from_secs(5),
             waiting_max: 4_096,
             group_max: 128,
-            flights_max: 2,
+            flights_max: 1,
         }
     }
 
@@ -120,7 +120,8 @@ impl Options {
         self
     }
 
-    /// How many groups may be on their way at a time, 2 unless set; at least 1.
+    /// How many groups may be on their way at a time, 1 unless set; at least 1. More make smaller groups, which costs the server
+    /// time, and gain where the way to it is long: try it.
     #[must_use]
     pub const fn flights_max(mut self, flights_max: usize) -> Self {
         self.flights_max = if flights_max == 0 { 1 } else { flights_max };

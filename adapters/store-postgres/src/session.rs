@@ -50,7 +50,6 @@ impl Session {
         }
         let answers = answers.map_err(|why| Cause::of(&why))?;
         let writable = answers.iter().any(|answer| match answer {
-            // not every row is the answer: a setting that had to be changed gives one too
             SimpleQueryMessage::Row(row) => matches!(row.try_get("writable"), Ok(Some("t"))),
             _ => false,
         });
@@ -158,7 +157,7 @@ const APPLY_TYPES: &[Type] = &[
 /// among the rows.
 pub(crate) const JUDGE: &str = "\
 SELECT bool_and(op.expect = -2 OR op.expect = coalesce(r.version, 0)), coalesce(max(r.version), 0)
-FROM unnest($1, $2) AS op (key, expect) LEFT JOIN @.rows r ON r.key = op.key";
+FROM unnest($1, $2) AS op (key, expect) LEFT JOIN @.rows r ON r.key = ANY (ARRAY[op.key])";
 
 pub(crate) const POINTS: &str = "SELECT key, version, value FROM @.rows WHERE key = ANY ($1)";
 

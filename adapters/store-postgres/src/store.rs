@@ -202,12 +202,11 @@ impl Core {
             }
             Err(Error::NotApplied(cause)) if cause.may_be_of_one_batch() => {
                 for one in group {
-                    self.line.take_off();
-                    let flight = Flight::new(self);
+                    self.line.stray();
+                    let stray = Stray(Arc::clone(self));
                     self.runtime.spawn(async move {
-                        let answer = flight.core.fly_alone(&one.batch).await;
+                        let answer = stray.0.fly_alone(&one.batch).await;
                         one.tell(answer);
-                        flight.retire();
                     });
                 }
             }
@@ -322,12 +321,6 @@ impl Flight {
         Self { core: Arc::clone(core), over: false }
     }
 
-    /// It ends without a successor.
-    fn retire(self) {
-        self.core.line.retire();
-        self.landed();
-    }
-
     /// The line knows that it is over.
     fn landed(mut self) {
         self.over = true;
@@ -339,6 +332,15 @@ impl Drop for Flight {
         if !self.over {
             self.core.line.abandon();
         }
+    }
+}
+
+/// A batch that flies apart from the line.
+struct Stray(Arc<Core>);
+
+impl Drop for Stray {
+    fn drop(&mut self) {
+        self.0.line.stray_ends();
     }
 }
 

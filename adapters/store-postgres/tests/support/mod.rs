@@ -6,7 +6,6 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A running server; it is stopped and its data are removed at the end.
 pub(crate) struct Server {
@@ -42,6 +41,22 @@ impl Server {
         server
     }
 
+    /// Starts a standby from a base backup in a folder of the primary's.
+    pub(crate) fn follow(primary: &Self, backup: &Path) -> Self {
+        let dir = tempfile::Builder::new().prefix("store-postgres-").tempdir().unwrap();
+        own(dir.path());
+        let data = dir.path().join("data");
+        std::fs::rename(backup, &data).unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let config = data.join("postgresql.conf");
+        let text = std::fs::read_to_string(&config).unwrap();
+        let text = text.replace(&format!("port = {}", primary.port), &format!("port = {port}"));
+        std::fs::write(&config, text).unwrap();
+        let server = Self { dir, port };
+        server.up();
+        server
+    }
+
     pub(crate) fn data(&self) -> PathBuf {
         self.dir.path().join("data")
     }
@@ -65,14 +80,6 @@ impl Server {
 
     pub(crate) fn url_of(&self, user: &str, database: &str) -> String {
         format!("postgresql://{user}@127.0.0.1:{}/{database}", self.port)
-    }
-
-    /// A database of its own for one test.
-    pub(crate) async fn database(&self) -> String {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        self.sql("postgres", &format!("CREATE DATABASE {name}")).await;
-        self.url_of("app", &name)
     }
 
     /// Runs statements as the owner of everything.
