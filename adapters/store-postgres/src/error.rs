@@ -27,7 +27,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Stable number, 9100 to 9106; of [`Error::NotApplied`] the cause's, 9110 to 9139.
+    /// Stable number, 9100 to 9105; of [`Error::NotApplied`] the cause's, 9110 to 9139.
     pub const fn code(self) -> u32 {
         match self {
             Self::Batch(_) => 9100,

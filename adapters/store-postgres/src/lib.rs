@@ -18,3 +18,8 @@ pub use error::{Cause, Error, OpenError, Sqlstate};
 pub use options::{Options, Tls};
 pub use store::{PostgresStore, Stats};
 pub use tokio_postgres;
+
+/// The examples of the guide are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide/postgresql.md")]
+struct Guide;

@@ -187,16 +187,6 @@ impl Settle {
     }
 
     fn verdict(&self, state: PaymentState) -> Audited<Verdict<Settled>> {
-        let Instruction { payment, uid, account, .. } = &self.instruction;
-        let trail = Trail {
-            actor: Bytes::copy_from_slice(account.as_bytes()),
-            subject: uid.as_bytes().clone(),
-            refusal: match self.settlement {
-                Settlement::Done => None,
-                Settlement::Declined(cause) => Some(Refusal::Debit(cause)),
-            },
-            correlation: payment.0,
-        };
         let action = match (self.instruction.kind, self.settlement) {
             (InstructionKind::Debit, Settlement::Done) => match state {
                 PaymentState::Reversing | PaymentState::Reversed | PaymentState::Unreversed => {
@@ -209,6 +199,20 @@ impl Settle {
             (InstructionKind::Debit, Settlement::Declined(_)) => "qrpay.settle.declined",
             (InstructionKind::Refund, Settlement::Declined(_)) => "qrpay.settle.unrefunded",
             (InstructionKind::Reversal, Settlement::Declined(_)) => "qrpay.settle.unreversed",
+        };
+        self.audited(action, state)
+    }
+
+    fn audited(&self, action: &'static str, state: PaymentState) -> Audited<Verdict<Settled>> {
+        let Instruction { payment, uid, account, .. } = &self.instruction;
+        let trail = Trail {
+            actor: Bytes::copy_from_slice(account.as_bytes()),
+            subject: uid.as_bytes().clone(),
+            refusal: match self.settlement {
+                Settlement::Done => None,
+                Settlement::Declined(cause) => Some(Refusal::Debit(cause)),
+            },
+            correlation: payment.0,
         };
         let audit = self.setup.audit(self.now, action, trail);
         let settled = Settled { payment: *payment, state, settlement: self.settlement };
@@ -233,8 +237,7 @@ impl Decision for Settle {
         let before = payment.clone();
         if entry.map(|row| row.version) != Some(self.entry_version) {
             // Somebody settled it already.
-            let mut verdict = self.verdict(payment.state);
-            verdict.audit.action = "qrpay.settle.repeated".into();
+            let verdict = self.audited("qrpay.settle.repeated", payment.state);
             return Ok(Step::Done(Conclusion { verdict, batch: Batch::new() }));
         }
         let mut item = item_row.map(|row| Item::parse(&row.value)).transpose()?;

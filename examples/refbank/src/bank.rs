@@ -5,16 +5,16 @@ use crate::clock;
 use crate::failure::Failure;
 use crate::keyring::{DECOY, Keyring, SIGNING, WRAPPING};
 use crate::options::Place;
+use crate::owner::Owner;
 use crate::recorded::{Recorded, nothing};
 use crate::rows;
-use crate::secrets;
 use crate::trail::Trail;
 use crate::trouble::Trouble;
 use crate::vault::Vault;
 use interbank::port::outbox::Entry;
 use interbank::port::{
-    Amount, Batch, Commit, Currency, Decision, Expect, Key, KeyError, Peer, ReadSet, Row, Scan,
-    Store as _, Time, Version, decide,
+    Amount, Batch, Currency, Decision, Expect, Key, KeyError, Peer, ReadSet, Row, Scan, Store as _,
+    Time, Version, decide,
 };
 use interbank::qrpay::{
     Accepted, Binding, DeviceId, Enrolled, Error, Instruction, InstructionKind, Payment, PaymentId,
@@ -51,11 +51,11 @@ impl Bank {
         let store = folder.join("store");
         let had_store = store.exists();
         let vault = Arc::new(Vault::open(&store, place).await?);
-        let owner = owner(&vault).await?;
-        let had_rows = if vault.is_shared() { owner.is_some() } else { had_store };
+        let owner = Owner::of(&vault).await?;
+        let had_rows = if vault.is_shared() { owner.is_known() } else { had_store };
         let path = folder.join("keys.json");
         let keyring = Keyring::open(&path, had_rows)?;
-        claim(&vault, owner, &keyring, &path).await?;
+        owner.must_be(&keyring.issuer, &vault, &path).await?;
         let server = PaymentServer::new(ServerConfig {
             tenant: rows::TENANT,
             issuer: ISSUER.into(),
@@ -345,36 +345,6 @@ impl Bank {
 
 /// Other processes tell this one nothing; people should not wait for more than half a second.
 const LOOK_AGAIN: Duration = Duration::from_millis(400);
-
-/// Whose keys the rows of a store were made with: the key that checks that bank's signatures.
-async fn owner(vault: &Vault) -> Result<Option<Row>, Failure> {
-    let found = vault.read(&ReadSet::points([rows::owner()])).await.map_err(Trouble::store)?;
-    Ok(found.points.into_iter().next().flatten())
-}
-
-/// Makes sure that the keys are those that the store's rows were made with. With others, every reply would be refused as
-/// wrong, and accounts would lock.
-async fn claim(
-    vault: &Vault,
-    mut owner: Option<Row>,
-    keyring: &Keyring,
-    path: &Path,
-) -> Result<(), Failure> {
-    let ours = keyring.issuer.to_bytes();
-    if owner.is_none() {
-        let mut batch = Batch::new();
-        batch.put(rows::owner(), Expect::Absent, ours.to_vec());
-        if let Commit::Conflict = vault.commit(&batch).await.map_err(Trouble::store)? {
-            // Another process was first.
-            owner = self::owner(vault).await?;
-        }
-    }
-    if owner.is_some_and(|row| row.value[..] != ours) {
-        let why = "the store belongs to a bank with other keys; name its folder with --data, or another store";
-        return Err(secrets::refuse(path, why.into()));
-    }
-    Ok(())
-}
 
 /// The bank's name in signed codes.
 pub(crate) const ISSUER: &str = "refbank.example";

@@ -13,6 +13,7 @@ mod line;
 mod log;
 mod office;
 mod options;
+mod owner;
 mod picture;
 mod recorded;
 mod rows;

@@ -86,12 +86,13 @@ pub(crate) fn chain_head() -> Key {
 
 /// Whose keys the rows were made with.
 pub(crate) fn owner() -> Key {
-    Key::new(TRAIL, TENANT, OWNER)
+    Key::new(BANK, TENANT, OWNER)
 }
 
 const SHOP: CrateTag = foreign(0x80);
 const BOOK: CrateTag = foreign(0x81);
 const TRAIL: CrateTag = foreign(0x82);
+const BANK: CrateTag = foreign(0x83);
 
 const LISTED: u8 = 1;
 const NOTE: u8 = 2;
@@ -104,7 +105,8 @@ const JOURNAL: u8 = 3;
 const WAITING: u8 = 1;
 const CHAIN: u8 = 2;
 const HEAD: u8 = 3;
-const OWNER: u8 = 4;
+
+const OWNER: u8 = 1;
 
 const fn foreign(tag: u8) -> CrateTag {
     match CrateTag::foreign(tag) {

@@ -13,13 +13,14 @@ fn a_confirmed_debit_makes_the_order_paid_once() {
     let (key, row, entry, instruction) = owed[0].clone();
     assert_eq!(instruction.payment, accepted.payment);
     assert_eq!(instruction.amount, accepted.price.amount);
-    for expected_left in [0, 0] {
-        // The second answer to the same entry changes nothing.
+    // The second answer to the same entry changes nothing, and its record does not say that it did.
+    for action in ["qrpay.settle.paid", "qrpay.settle.repeated"] {
         let answer = Settlement::Done.to_bytes();
         let settle = bank.server.settle(bank.now, key.clone(), row.version, &entry, &answer);
-        let settled = bank.decide(settle.unwrap()).verdict.granted().unwrap();
-        assert_eq!(settled.state, PaymentState::Paid);
-        assert_eq!(bank.owed().len(), expected_left);
+        let settled = bank.decide(settle.unwrap());
+        assert_eq!(settled.audit.action, action);
+        assert_eq!(settled.verdict.granted().unwrap().state, PaymentState::Paid);
+        assert_eq!(bank.owed(), []);
     }
     assert_eq!(bank.item(&issued.uid).state, State::Paid);
 }
