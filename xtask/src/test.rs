@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::Deserialize;
+use testbed::{Installation, Postgres};
 
 use crate::need::{self, Found};
 use crate::shell::Program;
@@ -82,6 +83,9 @@ const STEPS: &[Step] = &[
     Step { name: "simulation", slow: true, run: simulation },
 ];
 
+/// Where examples find the database that they may use as they like.
+const DATABASE_URL: &str = "DATABASE_URL";
+
 /// Programs that show a story and verify each step of it; each prints a summary in JSON.
 const DEMOS: &[(&str, &[&str])] = &[("refbank", &["demo", "--json"])];
 
@@ -132,15 +136,28 @@ fn examples(run: &mut Run<'_>) -> Result<()> {
             built.len()
         );
     }
+    let server = database(run)?;
+    let url = server.iter().map(|server| (DATABASE_URL, server.url().into()));
+    let found: Found = run.found.iter().cloned().chain(url).collect();
     for (name, program) in built {
         println!("  -> example {name}");
         Program::new(program)
-            .envs(&run.found)
+            .envs(&found)
             .limit(PATIENCE)
             .run()
             .with_context(|| format!("example `{name}`"))?;
     }
     Ok(())
+}
+
+/// A database for examples that want one; it ends with the step.
+fn database(run: &Run<'_>) -> Result<Option<Postgres>> {
+    let has_found = run.found.iter().any(|(variable, _)| *variable == Installation::VARIABLE);
+    if !has_found {
+        return Ok(None);
+    }
+    println!("  -> a private PostgreSQL");
+    Ok(Some(Postgres::options().fast().start()?))
 }
 
 fn demos(run: &mut Run<'_>) -> Result<()> {
