@@ -206,7 +206,8 @@ impl Postgres {
     /// No file of the server grows beyond this, as if its disk were full: `None` takes the limit away.
     ///
     /// Choose a size that is no multiple of a page, and greater than a segment of the log (16 MiB): a server that cannot
-    /// write its log gives up.
+    /// write its log gives up. Up to version 15 the error is that of a full disk, `53100`; later ones report an internal
+    /// error. [`fill_disk`](Self::fill_disk) is `53100` in all.
     ///
     /// # Errors
     /// The operating system does not let us.

@@ -18,7 +18,8 @@ fn a_server_has_its_own_port_data_and_settings_and_leaves_nothing() {
         assert!((20_000..30_000).contains(&server.port()));
         assert_eq!(server.sql("SHOW max_connections").unwrap(), "200");
         assert_eq!(server.sql("SHOW server_encoding").unwrap(), "UTF8");
-        assert_eq!(server.sql("SHOW lc_collate").unwrap(), "C");
+        let order = "SELECT datcollate FROM pg_database WHERE datname = 'postgres'";
+        assert_eq!(server.sql(order).unwrap(), "C");
     }
     let shown = |server: &Postgres, name| server.sql(&format!("SHOW {name}")).unwrap();
     assert_eq!([shown(&one, "fsync"), shown(&two, "fsync")], ["off", "on"]);
