@@ -1,7 +1,7 @@
 //! Many writers in several pools: no update lost, no half batch, versions in the order of commits.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod support;
+mod bed;
 
 use interbank_store_postgres::{Error, Options, PostgresStore};
 use port::{
@@ -9,25 +9,32 @@ use port::{
     StoreError, Tenant, Version,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
-use support::Server;
+use testbed::Postgres;
 use tokio::task::JoinSet;
 
-/// A server, and several pools on one database: what several processes are.
+/// All of these tests share it, each with a database of its own.
+static SERVER: LazyLock<Postgres> = LazyLock::new(|| {
+    let options = Postgres::options().fast();
+    options.set("deadlock_timeout", "2s").set("autovacuum", "off").start().unwrap()
+});
+
+/// A database, and several pools on it: what several processes are.
 async fn stores(
+    database: &str,
     count: usize,
     change: impl Fn(Options) -> Options,
-) -> (Server, Vec<Arc<PostgresStore>>) {
-    let server = Server::start("deadlock_timeout = '2s'\nautovacuum = off");
+) -> (String, Vec<Arc<PostgresStore>>) {
+    let url = SERVER.database(database).unwrap();
     let mut stores = Vec::new();
     for _ in 0..count {
-        let options = change(Options::from_url(&server.url()).unwrap().create(true));
+        let options = change(Options::from_url(&url).unwrap().create(true));
         stores.push(Arc::new(PostgresStore::open(options).await.unwrap()));
     }
-    (server, stores)
+    (url, stores)
 }
 
 fn key(table: u8, n: u64) -> Key {
@@ -87,7 +94,7 @@ async fn replay(store: &PostgresStore, mut applied: Vec<(Version, Batch)>, table
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn random_batches_of_many_writers_equal_some_order_of_them() {
     const KEYS: u64 = 12;
-    let (_server, stores) = stores(3, |options| options.flights_max(3)).await;
+    let (_, stores) = stores("random_batches", 3, |options| options.flights_max(3)).await;
     let mut writers = JoinSet::new();
     for writer in 0..24_u64 {
         let store = Arc::clone(&stores[usize::try_from(writer % 3).unwrap()]);
@@ -138,7 +145,7 @@ async fn random_batches_of_many_writers_equal_some_order_of_them() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn transfers_keep_the_sum_and_counters_count_successes() {
     const ACCOUNTS: u64 = 6;
-    let (_server, stores) = stores(2, |options| options.flights_max(2)).await;
+    let (_, stores) = stores("transfers", 2, |options| options.flights_max(2)).await;
     for n in 0..ACCOUNTS {
         let batch = put(key(1, n), &1_000_u64.to_be_bytes());
         assert!(matches!(stores[0].commit(&batch).await, Ok(Commit::Applied(_))));
@@ -203,7 +210,7 @@ async fn transfers_keep_the_sum_and_counters_count_successes() {
 /// Each relies on the absence, or on the state, of what the other writes: only one may apply.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_batches_that_rely_on_each_others_rows_do_not_both_apply() {
-    let (_server, stores) = stores(2, |options| options).await;
+    let (_, stores) = stores("write_skew", 2, |options| options).await;
     for round in 0..150_u64 {
         let (a, b) = (key(1, 2 * round), key(1, 2 * round + 1));
         let mut expect = Expect::Absent;
@@ -230,7 +237,7 @@ async fn two_batches_that_rely_on_each_others_rows_do_not_both_apply() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commits_that_meet_share_transactions_and_a_lone_one_has_its_own() {
-    let (_server, stores) = stores(1, |options| options).await;
+    let (_, stores) = stores("shared_transactions", 1, |options| options).await;
     let store = &stores[0];
     for n in 0..10 {
         assert!(matches!(store.commit(&put(key(1, n), b"lone")).await, Ok(Commit::Applied(_))));
@@ -254,7 +261,7 @@ async fn commits_that_meet_share_transactions_and_a_lone_one_has_its_own() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_line_answers_busy_and_nothing_of_it_is_written() {
-    let (_server, stores) = stores(1, |options| options.waiting_max(5)).await;
+    let (_, stores) = stores("full_line", 1, |options| options.waiting_max(5)).await;
     let batches: Vec<Batch> = (0..40).map(|n| put(key(1, n), b"x")).collect();
     let answers =
         futures_util::future::join_all(batches.iter().map(|batch| stores[0].commit(batch))).await;
@@ -277,7 +284,7 @@ async fn a_full_line_answers_busy_and_nothing_of_it_is_written() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn futures_that_are_dropped_disturb_nobody() {
-    let (_server, stores) = stores(1, |options| options).await;
+    let (_, stores) = stores("dropped_futures", 1, |options| options).await;
     let store = &stores[0];
     let mut dropped = 0;
     for n in 0..60_u64 {
@@ -308,11 +315,11 @@ async fn futures_that_are_dropped_disturb_nobody() {
 /// Somebody holds one row for long: those who do not touch it go on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_batch_that_waits_for_a_lock_does_not_hold_up_the_others() {
-    let (server, stores) =
-        stores(1, |options| options.lock_timeout(Duration::from_millis(1_500))).await;
+    let (url, stores) =
+        stores("held_row", 1, |options| options.lock_timeout(Duration::from_millis(1_500))).await;
     let store = &stores[0];
     assert!(matches!(store.commit(&put(key(1, 0), b"held")).await, Ok(Commit::Applied(_))));
-    let mut holder = support::client(&server.url()).await;
+    let mut holder = bed::client(&url).await;
     let transaction = holder.transaction().await.unwrap();
     let held = key(1, 0);
     let select = "SELECT 1 FROM interbank.rows WHERE key = $1 FOR UPDATE";
@@ -338,7 +345,7 @@ async fn one_batch_that_waits_for_a_lock_does_not_hold_up_the_others() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn limits_are_refused_before_anything_is_sent() {
-    let (_server, stores) = stores(1, |options| options).await;
+    let (_, stores) = stores("limits", 1, |options| options).await;
     let store = &stores[0];
     let mut twice = put(key(1, 0), b"one");
     twice.put(key(1, 0), Expect::Any, &b"two"[..]);
@@ -359,8 +366,10 @@ async fn limits_are_refused_before_anything_is_sent() {
 /// Plans are kept: those that were made while the table had one row must not read all of it later.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn plans_made_for_a_small_table_serve_a_large_one() {
-    let (server, stores) = stores(1, |options| options.connections_max(1)).await;
-    let store = &stores[0];
+    // Old versions of rows are read too while any transaction of the server may need them: this one is alone
+    let server = Postgres::options().fast().set("autovacuum", "off").start().unwrap();
+    let options = Options::from_url(&server.url()).unwrap().create(true).connections_max(1);
+    let store = PostgresStore::open(options).await.unwrap();
     let touch = async |n: u64| {
         let rows = store.read(&ReadSet::points(vec![key(1, n)])).await.unwrap();
         let mut batch = Batch::new();
@@ -374,15 +383,15 @@ async fn plans_made_for_a_small_table_serve_a_large_one() {
         assert_eq!(store.read(&ReadSet::scan(page)).await.unwrap().scans[0].len(), 1);
     };
     touch(0).await;
-    server.sql("postgres", "ANALYZE interbank.rows").await;
+    server.sql("ANALYZE interbank.rows").unwrap();
     for _ in 0..3 {
         touch(0).await;
     }
     let grow =
         "INSERT INTO interbank.rows SELECT decode('ff' || lpad(to_hex(n), 8, '0'), 'hex'), 1, 'x'
         FROM generate_series(1, 5000) n";
-    server.sql("postgres", grow).await;
-    let client = support::client(&server.url()).await;
+    server.sql(grow).unwrap();
+    let client = bed::client(&server.url()).await;
     let read = async || {
         // A session tells its numbers about once in a second
         tokio::time::sleep(Duration::from_millis(1_200)).await;
@@ -407,8 +416,8 @@ async fn plans_made_for_a_small_table_serve_a_large_one() {
 /// judged again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_that_waited_for_a_key_is_numbered_when_it_has_it() {
-    let (server, stores) = stores(2, |options| options).await;
-    let mut holder = support::client(&server.url()).await;
+    let (url, stores) = stores("late_key", 2, |options| options).await;
+    let mut holder = bed::client(&url).await;
     let insert = "INSERT INTO interbank.rows VALUES ($1, nextval('interbank.versions'), 'held')";
     for (n, taken) in [(0, false), (1, true)] {
         let held = key(1, n);

@@ -1,19 +1,17 @@
 //! The script that every store has to pass, on a real server, through both faces.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod support;
-
 use futures_util::future::join_all;
 use interbank_store_postgres::{Options, PostgresStore, blocking};
 use port::conformance::{Answer, Ask, Script};
 use port::{Batch, Store, StoreError};
 use std::sync::Barrier;
 use std::thread;
-use support::Server;
+use testbed::Postgres;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_asynchronous_face_passes_the_conformance_script() {
-    let server = Server::start("");
+    let server = Postgres::start().unwrap();
     let options = || Options::from_url(&server.url()).unwrap().create(true);
     let mut store = PostgresStore::open(options()).await.unwrap();
     let mut crashes = 0;
@@ -36,8 +34,8 @@ async fn the_asynchronous_face_passes_the_conformance_script() {
                 // As after a crash, but not every time: it takes half a second
                 crashes += 1;
                 if crashes <= 4 {
-                    server.down();
-                    server.up();
+                    server.kill();
+                    server.restart().unwrap();
                 }
                 store = PostgresStore::open(options()).await.unwrap();
                 Answer::Reopened
@@ -51,7 +49,7 @@ async fn the_asynchronous_face_passes_the_conformance_script() {
 #[test]
 fn the_blocking_face_passes_the_conformance_script() {
     use port::blocking::Store;
-    let server = Server::start("");
+    let server = Postgres::options().fast().start().unwrap();
     let open =
         || blocking::PostgresStore::open(Options::from_url(&server.url()).unwrap().create(true));
     let mut store = open().unwrap();

@@ -1,12 +1,9 @@
 //! TLS: the right authority connects, everything else is refused.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod support;
-
 use interbank_store_postgres::{Cause, OpenError, Options, PostgresStore, Tls};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use std::os::unix::fs::PermissionsExt;
-use support::{Server, client, own};
+use testbed::Postgres;
 
 struct Authority {
     pem: String,
@@ -30,14 +27,7 @@ async fn only_a_server_that_is_vouched_for_and_named_is_connected_to() {
     let params =
         CertificateParams::new(vec!["db.bank.example".into(), "127.0.0.1".into()]).unwrap();
     let certificate = params.signed_by(&key, &right.issuer).unwrap().pem();
-    let server = Server::start_with("ssl = on", |data| {
-        for (name, text) in [("server.crt", &certificate), ("server.key", &key.serialize_pem())] {
-            let path = data.join(name);
-            std::fs::write(&path, text).unwrap();
-            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-            own(&path);
-        }
-    });
+    let server = Postgres::options().fast().tls(certificate, key.serialize_pem()).start().unwrap();
     let options = |pem: &str| {
         let options = Options::from_url(&server.url()).unwrap().create(true);
         options.tls(Tls::Verify(pem.as_bytes().to_vec()))
@@ -45,19 +35,19 @@ async fn only_a_server_that_is_vouched_for_and_named_is_connected_to() {
     let refusal = async |options| PostgresStore::open(options).await.map(drop);
 
     let store = PostgresStore::open(options(&right.pem)).await.unwrap();
-    let look = client(&server.url()).await;
     let sql = "SELECT bool_and(ssl), min(version) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
                WHERE application_name = 'interbank-store-postgres'";
-    let row = look.query_one(sql, &[]).await.unwrap();
-    assert_eq!((row.get::<_, bool>(0), row.get::<_, &str>(1)), (true, "TLSv1.3"));
+    assert_eq!(server.sql(sql).unwrap(), "t|TLSv1.3");
     store.close().await;
     let tls = Err(OpenError::Cause(Cause::Tls));
     assert_eq!(refusal(options(&wrong.pem)).await, tls);
 
     // The name counts, not only the authority
     let named = |host: &str| {
-        let url =
-            format!("host={host} hostaddr=127.0.0.1 port={} user=app dbname=postgres", server.port);
+        let url = format!(
+            "host={host} hostaddr=127.0.0.1 port={} user=interbank dbname=postgres",
+            server.port()
+        );
         let options = Options::from_url(&url).unwrap();
         options.tls(Tls::Verify(right.pem.clone().into_bytes()))
     };
@@ -65,7 +55,7 @@ async fn only_a_server_that_is_vouched_for_and_named_is_connected_to() {
     assert_eq!(refusal(named("db.other.example")).await, tls);
 
     // A server without TLS is not talked to in clear
-    let plain = Server::start("");
+    let plain = Postgres::options().fast().start().unwrap();
     let url = Options::from_url(&plain.url()).unwrap().create(true);
     assert_eq!(refusal(url.tls(Tls::Verify(right.pem.into_bytes()))).await, tls);
 }

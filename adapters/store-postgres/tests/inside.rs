@@ -1,15 +1,20 @@
 //! Batches in somebody else's transaction.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod bed;
 #[path = "../examples/loyalty_points.rs"]
 mod example;
-mod support;
 
+use bed::client;
 use interbank_store_postgres::{Cause, Error, Options, PostgresStore};
 use port::{Batch, BatchError, Commit, CrateTag, Expect, Key, ReadSet, Row, Scan, Store, Tenant};
+use std::sync::LazyLock;
 use std::time::Duration;
-use support::{Server, client};
+use testbed::Postgres;
 use tokio_postgres::IsolationLevel;
+
+/// All of these tests share it, each with a database of its own.
+static SERVER: LazyLock<Postgres> = LazyLock::new(|| Postgres::options().fast().start().unwrap());
 
 fn key(n: u64) -> Key {
     Key::new(CrateTag::PORT, Tenant::new(1), 1).number(n).unwrap()
@@ -25,21 +30,21 @@ async fn row(store: &PostgresStore, n: u64) -> Option<Row> {
     store.read(&ReadSet::points([key(n)])).await.unwrap().points.remove(0)
 }
 
-async fn store(server: &Server) -> PostgresStore {
-    PostgresStore::open(Options::from_url(&server.url()).unwrap().create(true)).await.unwrap()
+async fn store(url: &str) -> PostgresStore {
+    PostgresStore::open(Options::from_url(url).unwrap().create(true)).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_example_keeps_what_it_claims() {
-    let server = Server::start("");
-    example::run(&server.url()).await.unwrap();
+    let url = SERVER.database("the_example").unwrap();
+    example::run(&url).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transaction_sees_its_own_rows_and_durability_is_turned_on() {
-    let server = Server::start("synchronous_commit = off");
-    let store = store(&server).await;
-    let mut client = client(&server.url()).await;
+    let url = SERVER.database("own_rows").unwrap();
+    let store = store(&url).await;
+    let mut client = client(&url).await;
     let transaction = client.transaction().await.unwrap();
     let mut batch = put(1, Expect::Absent, b"one");
     batch.put(key(2), Expect::Any, &b"two"[..]).require(key(3), Expect::Absent);
@@ -70,10 +75,10 @@ async fn a_transaction_sees_its_own_rows_and_durability_is_turned_on() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_insert_that_loses_a_race_is_a_conflict_and_the_transaction_goes_on() {
-    let server = Server::start("");
-    let store = store(&server).await;
-    let mut one = client(&server.url()).await;
-    let mut two = client(&server.url()).await;
+    let url = SERVER.database("lost_race").unwrap();
+    let store = store(&url).await;
+    let mut one = client(&url).await;
+    let mut two = client(&url).await;
     let first = one.transaction().await.unwrap();
     let batch = put(1, Expect::Absent, b"first");
     assert!(matches!(store.commit_in(&first, &batch).await, Ok(Commit::Applied(_))));
@@ -94,8 +99,8 @@ async fn an_insert_that_loses_a_race_is_a_conflict_and_the_transaction_goes_on()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn other_isolation_levels_refuse_what_changed_since_they_began() {
-    let server = Server::start("");
-    let store = store(&server).await;
+    let url = SERVER.database("isolation").unwrap();
+    let store = store(&url).await;
     for (round, level) in (0..).zip([IsolationLevel::RepeatableRead, IsolationLevel::Serializable])
     {
         let (there, fresh) = (10 * round, 10 * round + 1);
@@ -104,7 +109,7 @@ async fn other_isolation_levels_refuse_what_changed_since_they_began() {
             panic!()
         };
         for (n, expect) in [(there, Expect::At(old)), (fresh, Expect::Absent)] {
-            let mut client = client(&server.url()).await;
+            let mut client = client(&url).await;
             let transaction =
                 client.build_transaction().isolation_level(level).start().await.unwrap();
             // Takes its view
@@ -115,7 +120,7 @@ async fn other_isolation_levels_refuse_what_changed_since_they_began() {
             drop(transaction);
             assert_eq!(row(&store, n).await.unwrap().value.as_ref(), b"new");
         }
-        let mut client = client(&server.url()).await;
+        let mut client = client(&url).await;
         let transaction = client.build_transaction().isolation_level(level).start().await.unwrap();
         let batch = put(10 * round + 2, Expect::Absent, b"alone");
         assert!(matches!(store.commit_in(&transaction, &batch).await, Ok(Commit::Applied(_))));
@@ -126,9 +131,9 @@ async fn other_isolation_levels_refuse_what_changed_since_they_began() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn misuse_is_found_before_anything_is_sent() {
-    let server = Server::start("");
-    let store = store(&server).await;
-    let mut client = client(&server.url()).await;
+    let url = SERVER.database("misuse").unwrap();
+    let store = store(&url).await;
+    let mut client = client(&url).await;
     let transaction = client.transaction().await.unwrap();
     let mut twice = put(1, Expect::Any, b"one");
     twice.put(key(1), Expect::Any, &b"two"[..]);

@@ -10,19 +10,10 @@
 
 extern crate qrpay as interbank_qrpay;
 
-#[path = "../../../crates/qrpay/tests/sim/accounting.rs"]
-mod accounting;
-#[path = "../../../crates/qrpay/tests/sim/bank.rs"]
-mod bank;
 mod bed;
-#[path = "../../../crates/qrpay/tests/sim/invariant/mod.rs"]
-mod invariant;
 mod job;
 mod rows;
-#[path = "../../../crates/qrpay/tests/sim/view.rs"]
-mod view;
-#[path = "../../../crates/qrpay/tests/sim/world.rs"]
-mod world;
+mod sim;
 
 use bank::{Bank, START};
 use interbank_qrpay::{Code, InstructionKind, PaymentId, PaymentState, Uid};
@@ -30,6 +21,7 @@ use interbank_store_postgres::PostgresStore;
 use job::{Job, Told, payment_server};
 use port::outbox::Answer;
 use port::{Batch, Bytes, Commit, Key, MemoryStore, ReadSet, Rows, Snapshot, Store, Time};
+use sim::*;
 use simkit::{Ended, Operation, Rng, linearize};
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::os::unix::process::ExitStatusExt;

@@ -10,24 +10,9 @@
 
 extern crate qrpay as interbank_qrpay;
 
-#[path = "../../../crates/qrpay/tests/sim/accounting.rs"]
-mod accounting;
-#[path = "../../../crates/qrpay/tests/sim/actors.rs"]
-mod actors;
-#[path = "../../../crates/qrpay/tests/sim/bank.rs"]
-mod bank;
 mod bed;
-#[path = "../../../crates/qrpay/tests/sim/invariant/mod.rs"]
-mod invariant;
-#[path = "../../../crates/qrpay/tests/sim/place.rs"]
-mod place;
 mod rows;
-#[path = "../../../crates/qrpay/tests/sim/tally.rs"]
-mod tally;
-#[path = "../../../crates/qrpay/tests/sim/view.rs"]
-mod view;
-#[path = "../../../crates/qrpay/tests/sim/world.rs"]
-mod world;
+mod sim;
 
 use actors::Part;
 use bank::{Bank, START, brief, server};
@@ -37,6 +22,7 @@ use place::Place;
 use port::blocking::Immediate;
 use port::{Batch, Commit, ReadSet, Rows, Store, Version};
 use seal::SoftKeys;
+use sim::*;
 use simkit::{Rng, Weather};
 use std::pin::pin;
 use std::time::Duration;

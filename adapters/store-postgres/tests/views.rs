@@ -1,8 +1,9 @@
 //! What the views show is what the codecs read.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod support;
+mod bed;
 
+use bed::client;
 use interbank_store_postgres::{Options, PostgresStore};
 use port::outbox::Entry;
 use port::{
@@ -14,7 +15,7 @@ use qrpay::{
     PaymentClient, PaymentServer, Policy, Refund, ReplyKey, ServerConfig, Settlement, Uid, use_key,
 };
 use seal::{Account, AccountTokens, Secret, SoftKeys, TrustList, TrustedKey, Validity};
-use support::{Server, client};
+use testbed::Postgres;
 
 struct Bank {
     store: PostgresStore,
@@ -41,7 +42,7 @@ impl Bank {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn views_show_what_the_codecs_read_and_an_analyst_sees_nothing_else() {
-    let machine = Server::start("");
+    let machine = Postgres::options().fast().start().unwrap();
     let options = Options::from_url(&machine.url()).unwrap().create(true);
     let mut keys = SoftKeys::new();
     keys.add_signing(KeyId(1), &Secret::new([1; 32]))
@@ -102,10 +103,10 @@ async fn views_show_what_the_codecs_read_and_an_analyst_sees_nothing_else() {
         }
     }
 
-    machine.sql("postgres", "CREATE ROLE analyst LOGIN").await;
+    machine.sql("CREATE ROLE analyst LOGIN").unwrap();
     let grant = PostgresStore::grant_views_sql("interbank", "analyst").unwrap();
-    machine.sql("postgres", &grant).await;
-    let analyst = client(&machine.url_of("analyst", "postgres")).await;
+    machine.sql(&grant).unwrap();
+    let analyst = client(&bed::url_as("analyst", &machine, "postgres")).await;
     let denied = analyst.query("SELECT value FROM interbank.rows", &[]).await.unwrap_err();
     assert_eq!(denied.code().unwrap().code(), "42501");
     let lines = async |sql: String| -> Vec<String> {

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 pub struct Options {
     pub(crate) installation: Option<Installation>,
     pub(crate) settings: BTreeMap<String, String>,
+    pub(crate) gate: String,
     pub(crate) has_password: bool,
     pub(crate) tls: Option<(String, String)>,
     pub(crate) folder: Option<PathBuf>,
@@ -31,6 +32,14 @@ impl Options {
     /// A setting of `postgresql.conf`.
     pub fn set(mut self, name: &str, value: impl ToString) -> Self {
         self.settings.insert(name.to_owned(), value.to_string());
+        self
+    }
+
+    /// A line of `pg_hba.conf`, such as `host all guest all reject`: the first that fits a client decides, and after these
+    /// comes the one that lets everybody in.
+    pub fn gate(mut self, line: &str) -> Self {
+        self.gate.push_str(line);
+        self.gate.push('\n');
         self
     }
 

@@ -118,10 +118,10 @@ impl Postgres {
             server: Mutex::new(Server::Stopped),
             outlives_us,
         };
-        server.prepare(options.tls)?;
+        server.prepare(options.tls, &options.gate)?;
         server.start_on_a_free_port()?;
         if options.has_password {
-            server.demand_password()?;
+            server.demand_password(&options.gate)?;
         }
         Ok(server)
     }
@@ -206,7 +206,8 @@ impl Postgres {
     /// No file of the server grows beyond this, as if its disk were full: `None` takes the limit away.
     ///
     /// Choose a size that is no multiple of a page, and greater than a segment of the log (16 MiB): a server that cannot
-    /// write its log gives up.
+    /// write its log gives up. Up to version 15 the error is that of a full disk, `53100`; later ones report an internal
+    /// error. [`fill_disk`](Self::fill_disk) is `53100` in all.
     ///
     /// # Errors
     /// The operating system does not let us.
@@ -224,6 +225,42 @@ impl Postgres {
             }
         }
         Ok(())
+    }
+
+    /// A table of the database `postgres` has room for so many more pages, perhaps one more, and then its disk is full: what
+    /// would come after them goes to `/dev/full`. No other file is concerned.
+    ///
+    /// Nobody may write to the table meanwhile. Its file becomes as long as a segment, which takes no space.
+    ///
+    /// # Errors
+    /// There is no such table, or it is too long already.
+    pub fn fill_disk(&self, table: &str, pages: u64) -> Result<(), Error> {
+        let (file, beyond) = self.segments(table)?;
+        let of = |name| {
+            let text =
+                self.sql(&format!("SELECT setting FROM pg_settings WHERE name = '{name}'"))?;
+            text.parse::<u64>().map_err(|why| Error::while_doing(name, why))
+        };
+        let bytes = of("segment_size")?.saturating_sub(pages) * of("block_size")?;
+        let failed = |why| Error::while_doing(file.display(), why);
+        let opened = File::options().write(true).open(&file).map_err(failed)?;
+        if opened.metadata().map_err(failed)?.len() > bytes {
+            return Err(Error::while_doing(table, "too long"));
+        }
+        std::os::unix::fs::symlink("/dev/full", beyond).map_err(failed)?;
+        opened.set_len(bytes).map_err(failed)
+    }
+
+    /// After [`fill_disk`](Self::fill_disk), there is room again. All sessions end: some keep the full disk open.
+    ///
+    /// # Errors
+    /// The disk was not full.
+    pub fn make_room(&self, table: &str) -> Result<(), Error> {
+        let (_, beyond) = self.segments(table)?;
+        std::fs::remove_file(&beyond).map_err(|why| Error::while_doing(beyond.display(), why))?;
+        let end = "SELECT count(pg_terminate_backend(pid, 60000)) FROM pg_stat_activity \
+                   WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
+        self.sql(end).map(drop)
     }
 
     /// Runs SQL as the superuser in the database `postgres` and returns what comes of it: a line for each row, `|` between
@@ -316,7 +353,7 @@ impl Postgres {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    fn prepare(&self, tls: Option<(String, String)>) -> Result<(), Error> {
+    fn prepare(&self, tls: Option<(String, String)>, first: &str) -> Result<(), Error> {
         let data = self.data_dir();
         let config = data.join("postgresql.conf");
         let text = std::fs::read_to_string(&config)
@@ -327,14 +364,14 @@ impl Postgres {
             self.write("data/server.key", &key)?;
             self.lock_settings().insert("ssl".into(), "on".into());
         }
-        self.write("data/pg_hba.conf", &gate("trust"))?;
+        self.write("data/pg_hba.conf", &gate(first, "trust"))?;
         self.write("log", "")
     }
 
-    fn demand_password(&mut self) -> Result<(), Error> {
+    fn demand_password(&mut self, first: &str) -> Result<(), Error> {
         let word = drawn_word()?;
         self.sql(&format!("ALTER ROLE {SUPERUSER} PASSWORD '{word}'"))?;
-        self.write("data/pg_hba.conf", &gate("scram-sha-256"))?;
+        self.write("data/pg_hba.conf", &gate(first, "scram-sha-256"))?;
         self.write("password", &word)?;
         self.password = Some(word);
         self.sql("SELECT pg_reload_conf()")?;
@@ -349,6 +386,14 @@ impl Postgres {
             std::thread::sleep(Duration::from_millis(10));
         }
         Ok(())
+    }
+
+    /// The first segment of a table, and where its second would be.
+    fn segments(&self, table: &str) -> Result<(PathBuf, PathBuf), Error> {
+        let file = self.sql(&format!("SELECT pg_relation_filepath('{table}')"))?;
+        let file = self.data_dir().join(file);
+        let beyond = file.with_extension("1");
+        Ok((file, beyond))
     }
 
     fn start_on_a_free_port(&mut self) -> Result<(), Error> {
@@ -578,9 +623,11 @@ fn draw(bytes: &mut [u8]) -> Result<(), Error> {
         .map_err(|why| Error::while_doing("/dev/urandom", why))
 }
 
-/// Who is let in, and how.
-fn gate(method: &str) -> String {
-    format!("host all all 127.0.0.1/32 {method}\nhost replication all 127.0.0.1/32 {method}\n")
+/// Who is let in, and how; these lines go first.
+fn gate(first: &str, method: &str) -> String {
+    format!(
+        "{first}host all all 127.0.0.1/32 {method}\nhost replication all 127.0.0.1/32 {method}\n"
+    )
 }
 
 fn last_lines(log: &str) -> String {

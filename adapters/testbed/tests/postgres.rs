@@ -18,7 +18,8 @@ fn a_server_has_its_own_port_data_and_settings_and_leaves_nothing() {
         assert!((20_000..30_000).contains(&server.port()));
         assert_eq!(server.sql("SHOW max_connections").unwrap(), "200");
         assert_eq!(server.sql("SHOW server_encoding").unwrap(), "UTF8");
-        assert_eq!(server.sql("SHOW lc_collate").unwrap(), "C");
+        let order = "SELECT datcollate FROM pg_database WHERE datname = 'postgres'";
+        assert_eq!(server.sql(order).unwrap(), "C");
     }
     let shown = |server: &Postgres, name| server.sql(&format!("SHOW {name}")).unwrap();
     assert_eq!([shown(&one, "fsync"), shown(&two, "fsync")], ["off", "on"]);
@@ -110,6 +111,24 @@ fn with_a_password_nobody_gets_in_without_it() {
 }
 
 #[test]
+fn lines_of_the_gate_go_before_the_one_that_lets_everybody_in() {
+    let options = Postgres::options()
+        .fast()
+        .gate("host all guest all scram-sha-256")
+        .gate("host all stranger all reject");
+    for server in [options.clone().start().unwrap(), options.password().start().unwrap()] {
+        let roles = "CREATE ROLE guest LOGIN PASSWORD 'word'; \
+                     CREATE ROLE stranger LOGIN PASSWORD 'word'";
+        server.sql(roles).unwrap();
+        let lets_in =
+            |role: &str| psql(&format!("postgresql://{role}@{}/postgres", server.addr())).success();
+        assert!(psql(&server.url()).success());
+        assert!(lets_in("guest:word") && !lets_in("guest:guess"));
+        assert!(!lets_in("stranger:word"));
+    }
+}
+
+#[test]
 fn databases_are_apart() {
     let server = Postgres::options().fast().start().unwrap();
     let url = server.database("one_1").unwrap();
@@ -147,6 +166,34 @@ fn limited_files_are_a_full_disk_and_room_again_heals_it() {
     server.limit_files(None).unwrap();
     server.sql(grow).unwrap();
     assert_eq!(server.sql("SELECT count(*) FROM big").unwrap(), "30000");
+}
+
+#[test]
+fn a_table_on_a_full_disk_takes_what_there_is_room_for() {
+    let server = Postgres::options().fast().start().unwrap();
+    let tables = "CREATE TABLE other (id int); CREATE TABLE t (text text); \
+                  ALTER TABLE t ALTER text SET STORAGE plain; INSERT INTO t VALUES ('first')";
+    server.sql(tables).unwrap();
+    assert!(server.make_room("t").is_err() && server.fill_disk("t", u64::MAX).is_err());
+    server.fill_disk("t", 3).unwrap();
+    // a page for each row
+    let insert = || server.sql("INSERT INTO t SELECT repeat('x', 5000)");
+    let mut taken = 0;
+    let refused = loop {
+        match insert() {
+            Ok(_) => taken += 1,
+            Err(why) => break why.to_string(),
+        }
+        assert!(taken < 100);
+    };
+    assert!(refused.contains("No space left on device"), "{refused}");
+    assert!((3..=4).contains(&taken), "{taken}");
+    assert!(insert().is_err());
+    server.sql("INSERT INTO other VALUES (1)").unwrap();
+    server.make_room("t").unwrap();
+    insert().unwrap();
+    let rows = server.sql("SELECT count(*) FROM t").unwrap();
+    assert_eq!(rows, (taken + 2).to_string());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! How these tests open the store.
+//! How these tests open the store, and how they go past it.
 #![allow(dead_code, reason = "each test uses its own part of it")]
 
 use interbank_store_postgres::{Options, PostgresStore};
@@ -6,6 +6,7 @@ use port::{Fault, StoreError};
 use std::time::{Duration, Instant};
 use testbed::Postgres;
 use tokio::runtime::{Builder, Runtime};
+use tokio_postgres::{Client, NoTls};
 
 /// A store that gives a server little time, so that a dead connection is noticed within a test.
 pub(crate) async fn open(url: &str) -> PostgresStore {
@@ -16,6 +17,23 @@ pub(crate) async fn open(url: &str) -> PostgresStore {
         .lock_timeout(Duration::from_millis(400))
         .statement_timeout(Duration::from_millis(500));
     PostgresStore::open(options).await.unwrap()
+}
+
+/// A plain connection of the driver's.
+pub(crate) async fn client(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+/// Runs statements in a database that is not the server's first.
+pub(crate) async fn sql(url: &str, statements: &str) {
+    client(url).await.batch_execute(statements).await.unwrap();
+}
+
+/// The URL of a database for a role, or for a role and its password: `role:password`.
+pub(crate) fn url_as(role: &str, server: &Postgres, database: &str) -> String {
+    format!("postgresql://{role}@{}/{database}", server.addr())
 }
 
 /// After this long every operation must have ended, whatever the network does.
