@@ -207,7 +207,6 @@ async fn a_server_that_comes_back_is_found_again() {
     store.close().await;
 }
 
-/// Needs a file system of a few megabytes, which only root can make.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_writes_nothing_and_keeps_what_was_acknowledged() {
     let server = Postgres::options().fast().start().unwrap();

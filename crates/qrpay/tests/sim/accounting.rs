@@ -71,6 +71,12 @@ impl Accounting {
         moves.fold((0, 0), |(sum, times), one| (sum + one.amount.minor(), times + 1))
     }
 
+    /// Whether it has decided about a payment in one direction.
+    pub(crate) fn has_answered(&self, payment: PaymentId, kind: InstructionKind) -> bool {
+        let about = |act: &Act| act.instruction.payment == payment && act.instruction.kind == kind;
+        self.acts.values().any(about)
+    }
+
     /// Everything that was done in one direction.
     pub(crate) fn done(&self, kind: InstructionKind) -> impl Iterator<Item = &Instruction> {
         let done = self.acts.values().filter(|act| act.settlement == Settlement::Done);
