@@ -30,7 +30,19 @@ pub struct Person {
     carried: Vec<Carried>,
 }
 
+impl Person {
+    /// Whether they carry a hotspot that travels with them.
+    pub fn carries_hotspot(&self) -> bool {
+        self.carried.iter().any(|carried| carried.device.kind == DeviceKind::Wifi)
+    }
+}
+
 impl City {
+    /// How many of the city's people live there.
+    pub fn residents(&self, home: PlaceId) -> usize {
+        self.people().iter().filter(|person| person.home == home).count()
+    }
+
     /// Everything that a person's phone reported, in order of time: background scans and payments, from the first
     /// learning week to the last judged one. The same person has the same life whenever it is asked for.
     pub fn events(&self, person: &Person) -> Vec<Event> {

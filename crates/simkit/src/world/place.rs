@@ -25,6 +25,12 @@ impl Place {
     pub const fn is_open(&self) -> bool {
         self.chain.is_some()
     }
+
+    /// Whether its own router is replaced at some time.
+    pub fn replaces_router(&self) -> bool {
+        let mut own = self.fixtures.iter().filter(|fixture| fixture.role == Role::Network);
+        own.any(|fixture| fixture.from > Time::EPOCH)
+    }
 }
 
 /// Number of a place.
