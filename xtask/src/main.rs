@@ -14,6 +14,7 @@ mod link;
 mod need;
 mod package;
 mod purity;
+mod quality;
 mod results;
 mod sbom;
 mod shell;
@@ -45,6 +46,7 @@ enum Command {
     Fix(fix::Fix),
     Tidy(tidy::Tidy),
     Bench(bench::Bench),
+    Quality(quality::Quality),
     Sim(sim::Sim),
     Fuzz(fuzz::Fuzz),
     Package(package::Pack),
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         Command::Fix(fix) => fix.run(),
         Command::Tidy(tidy) => tidy.run(),
         Command::Bench(bench) => bench.run(),
+        Command::Quality(quality) => quality.run(),
         Command::Sim(sim) => sim.run(),
         Command::Fuzz(fuzz) => fuzz.run(),
         Command::Package(pack) => pack.run(),
@@ -80,6 +83,9 @@ mod tests {
         super::Cli::command().debug_assert();
         let names: Vec<_> =
             super::Cli::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
-        assert_eq!(names, ["test", "check", "fix", "tidy", "bench", "sim", "fuzz", "package"]);
+        assert_eq!(
+            names,
+            ["test", "check", "fix", "tidy", "bench", "quality", "sim", "fuzz", "package"]
+        );
     }
 }
