@@ -101,10 +101,8 @@ fn each<T: Send>(seeds: &[u64], draw: impl Fn(u64, u32) -> Result<T> + Sync) -> 
     let mut results = Vec::new();
     for batch in numbered.chunks(threads) {
         let batch: Vec<Result<T>> = std::thread::scope(|scope| {
-            let running: Vec<_> = batch
-                .iter()
-                .map(|(seed, number)| scope.spawn(|| draw(*seed, *number)))
-                .collect();
+            let running: Vec<_> =
+                batch.iter().map(|(seed, number)| scope.spawn(|| draw(*seed, *number))).collect();
             let joined = running.into_iter().map(|one| one.join());
             joined.map(|end| end.unwrap_or_else(|_| bail!("a seed came to no end"))).collect()
         });
@@ -128,7 +126,11 @@ fn floors(figures: &Figures) -> Result<()> {
     for scenario in figures.surroundings.scenarios.iter().filter(|s| s.usual_place) {
         let rate = scenario.comparison.evidence.equal_error;
         if rate > 3 * page::EER_MAX {
-            faults.push(format!("{}: equal error rate {}", scenario.name, page::percent(rate.into())));
+            faults.push(format!(
+                "{}: equal error rate {}",
+                scenario.name,
+                page::percent(rate.into())
+            ));
         }
     }
     for attack in &figures.surroundings.attacks {
@@ -152,5 +154,9 @@ fn floors(figures: &Figures) -> Result<()> {
     if figures.surroundings.scenarios.len() < 8 || figures.driving.windows.len() < 3 {
         faults.push("scenarios are missing".to_owned());
     }
-    if faults.is_empty() { Ok(()) } else { bail!("worse than any small world: {}", faults.join("; ")) }
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        bail!("worse than any small world: {}", faults.join("; "))
+    }
 }

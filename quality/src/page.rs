@@ -90,7 +90,8 @@ pub fn page(figures: &Figures) -> String {
          | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
     for scenario in &surroundings.scenarios {
-        let name = if scenario.chain { format!("{} (c)", scenario.name) } else { scenario.name.clone() };
+        let name =
+            if scenario.chain { format!("{} (c)", scenario.name) } else { scenario.name.clone() };
         let _ = writeln!(page, "| {name} {}", comparison(&scenario.comparison));
     }
     page.push_str(COVERAGE);

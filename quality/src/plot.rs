@@ -80,7 +80,9 @@ fn driving(figures: &Figures) -> Result<String> {
                 .draw_series(LineSeries::new(points.clone(), colour.stroke_width(2)))
                 .map_err(fault)?
                 .label(name)
-                .legend(move |(x, y)| Rectangle::new([(x, y - 4), (x + 12, y + 4)], colour.filled()));
+                .legend(move |(x, y)| {
+                    Rectangle::new([(x, y - 4), (x + 12, y + 4)], colour.filled())
+                });
             let dots = points.into_iter().map(|point| Circle::new(point, 4, colour.filled()));
             chart.draw_series(dots).map_err(fault)?;
         }
@@ -120,12 +122,14 @@ fn bars(title: &str, rows: &[Row<'_>], end: f64, has_legend: bool) -> Result<Str
         root.fill(&WHITE).map_err(fault)?;
         root.draw(&Text::new(title.to_owned(), (12, 10), (FONT, 16))).map_err(fault)?;
         if has_legend {
-            for (at, (name, colour)) in [("baseline", BASELINE), ("evidence", EVIDENCE)].iter().enumerate()
+            for (at, (name, colour)) in
+                [("baseline", BASELINE), ("evidence", EVIDENCE)].iter().enumerate()
             {
                 let x = 560 + 110 * i32::try_from(at)?;
                 let key = Rectangle::new([(x, 12), (x + 12, 24)], colour.filled());
                 root.draw(&key).map_err(fault)?;
-                root.draw(&Text::new((*name).to_owned(), (x + 18, 11), (FONT, 13))).map_err(fault)?;
+                root.draw(&Text::new((*name).to_owned(), (x + 18, 11), (FONT, 13)))
+                    .map_err(fault)?;
             }
         }
         let x_of = |value: f64| -> i32 {
@@ -141,7 +145,8 @@ fn bars(title: &str, rows: &[Row<'_>], end: f64, has_legend: bool) -> Result<Str
             let each = 22 / i32::try_from(row.bars.len().max(1))?;
             for (number, (value, colour)) in row.bars.iter().enumerate() {
                 let y = top + each * i32::try_from(number)?;
-                let bar = Rectangle::new([(LEFT, y), (x_of(*value), y + each - 1)], colour.filled());
+                let bar =
+                    Rectangle::new([(LEFT, y), (x_of(*value), y + each - 1)], colour.filled());
                 root.draw(&bar).map_err(fault)?;
                 let text = format!("{value:.2}");
                 let at = (x_of(*value) + 4, y + each / 2);
@@ -151,7 +156,8 @@ fn bars(title: &str, rows: &[Row<'_>], end: f64, has_legend: bool) -> Result<Str
             }
             if let Some(target) = row.target {
                 let x = x_of(target);
-                let line = PathElement::new(vec![(x, top - 3), (x, top + 25)], TARGET.stroke_width(2));
+                let line =
+                    PathElement::new(vec![(x, top - 3), (x, top + 25)], TARGET.stroke_width(2));
                 root.draw(&line).map_err(fault)?;
             }
         }

@@ -336,11 +336,8 @@ impl<'a> Terminal<'a> {
             let next_door = self.assess(&next_door, &next_door.scan, Answer::Right);
             cases.attack(Forgery::Neighbour, &next_door);
         }
-        let relay = world::relayed(
-            &city.scan_nearby(self.person, paid),
-            stolen.scan.at,
-            stolen.scan.nonce,
-        );
+        let relay =
+            world::relayed(&city.scan_nearby(self.person, paid), stolen.scan.at, stolen.scan.nonce);
         cases.attack(Forgery::Relay, &self.assess(&stolen, &relay, Answer::Right));
         // whoever forges a scan takes one from the same place, with Wi-Fi
         let of_place = |e: &&Event| e.stay.place == paid.stay.place && e.scan.wifi;
