@@ -86,7 +86,8 @@ impl Policy {
     }
 
     /// Whether neighbours are together that nobody ever saw together: pairs of one that the profile knows and one that it does
-    /// not know but the institution's other terminals do. `None` where there are too few pairs to tell.
+    /// not know but the institution's other terminals do. `None` where there are too few pairs to tell; zero where only one
+    /// stranger is apart from more than a tenth of what is familiar, since a hotspot that passes is no second place.
     ///
     /// The scan has to be [taken](Scan::take) with the population. The answer goes into [`Facts::strange_pairs`].
     pub fn strange_pairs(
@@ -109,12 +110,16 @@ impl Policy {
                 strangers.push(name);
             }
         }
-        let (mut pairs, mut strange) = (0_u64, 0_u64);
-        for one in &familiar {
-            for other in &strangers {
-                pairs += 1;
-                strange += u64::from(!population.were_together(*one, *other));
-            }
+        let (mut pairs, mut strange, mut foreign) = (0_u64, 0_u64, 0_u64);
+        for other in &strangers {
+            let apart =
+                familiar.iter().filter(|one| !population.were_together(**one, *other)).count();
+            pairs += familiar.len() as u64;
+            strange += apart as u64;
+            foreign += u64::from(10 * apart > familiar.len());
+        }
+        if foreign < 2 {
+            strange = 0;
         }
         let enough = pairs >= u64::from(self.tables().strange_pairs_min);
         enough.then(|| BasisPoints::of(strange, pairs))
@@ -820,7 +825,7 @@ fn weigh(
     let all = ln(u32::from(occurrences) + 2 * u32::from(ONE));
     let (mut sizes, mut hits) = (0_u64, 0_u64);
     let (mut references, mut present, mut fixed_present, mut companions) = (0_u8, 0_u8, 0_u8, 0_u8);
-    let (mut total, mut group, mut group_sum) = (0_i32, u32::MAX, 0_i32);
+    let (mut total, mut missing, mut group, mut group_sum) = (0_i32, 0_i32, u32::MAX, 0_i32);
     for neighbour in profile.neighbours() {
         let tag = neighbour.key;
         let (kind, is_here) = (tag.0 >> 3 & 7, contains(needles, tag.needle()));
@@ -851,7 +856,8 @@ fn weigh(
         let says = ln(u32::from(counted) + u32::from(ONE)) - all + surprise;
         let says = (says * tables.kind_weights[kind as usize]) >> 7;
         if tag.group() != group {
-            total += group_sum.clamp(tables.absent_min, tables.present_max);
+            total += group_sum.clamp(0, tables.present_max);
+            missing += group_sum.clamp(tables.absent_min, 0);
             (group, group_sum) = (tag.group(), 0);
         }
         group_sum += says;
@@ -863,7 +869,10 @@ fn weigh(
             evidence: LogRatio::from_units(says),
         });
     }
-    total += group_sum.clamp(tables.absent_min, tables.present_max);
+    total += group_sum.clamp(0, tables.present_max);
+    missing += group_sum.clamp(tables.absent_min, 0);
+    // One period can hold several places, and whoever is at one of them misses all of the others.
+    total += missing.max(tables.all_absent_min);
     let abstention = if profile.is_empty() {
         Some(Abstention::NoProfile)
     } else if u32::from(occurrences) < tables.occurrences_min {

@@ -364,6 +364,8 @@ drafts! {
         group_present_max_milli: i64 = 7_000,
         /// What one device can take away at most: 0 to 20,000.
         group_absent_max_milli: i64 = 3_000,
+        /// What all missing devices together can take away at most: 0 to 100,000.
+        absent_max_milli: i64 = 7_000,
         /// By how much the sum is tempered, since neighbours depend on each other: 1 to 1,000 thousandths.
         temper_permille: i64 = 250,
         /// Log-odds before anything is seen: -10,000 to 10,000.
@@ -401,9 +403,9 @@ drafts! {
         /// So many basis points of unfamiliar fixed neighbours, beside familiar ones, are one place too many: 1 to 10,000.
         unfamiliar_max: i64 = 4_500,
         /// The same for pairs of neighbours that nobody ever saw together: 1 to 10,000.
-        strange_pairs_max: i64 = 5_000,
+        strange_pairs_max: i64 = 1_000,
         /// So many pairs, at least, make that share: 1 to 1,000.
-        strange_pairs_min: i64 = 12,
+        strange_pairs_min: i64 = 3,
     }
 }
 
@@ -541,6 +543,7 @@ pub(super) struct Tables {
     pub(super) kind_weights: [i32; 8],
     pub(super) present_max: i32,
     pub(super) absent_min: i32,
+    pub(super) all_absent_min: i32,
     pub(super) temper: i64,
     pub(super) prior: LogRatio,
     pub(super) occurrences_min: u32,
@@ -610,6 +613,7 @@ impl Tables {
             kind_weights,
             present_max: milli(evidence.group_present_max_milli),
             absent_min: -milli(evidence.group_absent_max_milli),
+            all_absent_min: -milli(evidence.absent_max_milli),
             temper: evidence.temper_permille,
             prior: LogRatio::from_units(milli(evidence.prior_milli)),
             occurrences_min: u32::from(small(learning.occurrences_min_hundredths)) * 128 / 100,
@@ -674,6 +678,7 @@ fn check(draft: &PolicyDraft) -> Result<(Grid, Learning), PolicyFault> {
     for (path, number, min, max) in [
         ("evidence.group_present_max_milli", evidence.group_present_max_milli, 0, 20_000),
         ("evidence.group_absent_max_milli", evidence.group_absent_max_milli, 0, 20_000),
+        ("evidence.absent_max_milli", evidence.absent_max_milli, 0, 100_000),
         ("evidence.temper_permille", evidence.temper_permille, 1, 1_000),
         ("evidence.prior_milli", evidence.prior_milli, -10_000, 10_000),
         ("evidence.wifi_percent", evidence.wifi_percent, 0, 100),
@@ -828,6 +833,7 @@ macro_rules! numbers {
             &mut $draft.learning.coverage_min,
             &mut $draft.evidence.group_present_max_milli,
             &mut $draft.evidence.group_absent_max_milli,
+            &mut $draft.evidence.absent_max_milli,
             &mut $draft.evidence.temper_permille,
             &mut $draft.evidence.prior_milli,
             &mut $draft.evidence.wifi_percent,
