@@ -365,7 +365,7 @@ drafts! {
         /// What one device can take away at most: 0 to 20,000.
         group_absent_max_milli: i64 = 3_000,
         /// What all missing devices together can take away at most: 0 to 100,000.
-        absent_max_milli: i64 = 7_000,
+        absent_max_milli: i64 = 8_000,
         /// By how much the sum is tempered, since neighbours depend on each other: 1 to 1,000 thousandths.
         temper_permille: i64 = 250,
         /// Log-odds before anything is seen: -10,000 to 10,000.
