@@ -29,12 +29,12 @@ pub fn relayed(nearby: &Scan, at: Time, nonce: [u8; 16]) -> Scan {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{City, Event, parameters::QUICK_CITY};
+    use super::super::{City, Event, parameters::SMALL_CITY};
     use super::*;
 
     #[test]
     fn forgeries_are_what_they_say() {
-        let city = City::draw(&QUICK_CITY, 12);
+        let city = City::draw(&SMALL_CITY, 12);
         let person = &city.people()[0];
         let events = city.events(person);
         let full = |event: &&Event| event.scan.sightings.len() >= 10;

@@ -13,11 +13,11 @@ use port::Time;
 ///
 /// ```
 /// use interbank_simkit::world::{City, Truth, parameters};
-/// let city = City::draw(&parameters::QUICK_CITY, 11);
+/// let city = City::draw(&parameters::SMALL_CITY, 11);
 /// let person = &city.people()[0];
 /// let events = city.events(person);
 /// assert!(events.iter().any(|event| event.payment_minor.is_some()));
-/// assert_eq!(events, City::draw(&parameters::QUICK_CITY, 11).events(person));
+/// assert_eq!(events, City::draw(&parameters::SMALL_CITY, 11).events(person));
 /// let paid = events.iter().rfind(|event| event.payment_minor.is_some()).unwrap();
 /// let stolen = city.stolen(person, paid, false);
 /// assert_eq!((paid.truth, stolen.truth), (Truth::Usual, Truth::Stolen));

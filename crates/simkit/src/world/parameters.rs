@@ -193,17 +193,25 @@ pub const CITY: CityParameters = CityParameters {
     thief_in_chain: 600,
 };
 
-/// The same life in a smaller city, for tests: figures from it are not published.
-pub const QUICK_CITY: CityParameters =
-    CityParameters {
-    people: 32,
+/// The same life in a smaller city, for the quick form of the report: figures from it are not published.
+pub const QUICK_CITY: CityParameters = CityParameters {
+    people: 200,
     learning_weeks: 4,
     judged_weeks: 1,
+    sites: 16,
+    transport: (8, 12),
+    travelling_hotspots: 30,
+    ..CITY
+};
+
+/// A hamlet, for the tests of the generator.
+pub const SMALL_CITY: CityParameters = CityParameters {
+    people: 32,
     districts: 10,
     sites: 6,
     transport: (8, 12),
     travelling_hotspots: 25,
-    ..CITY
+    ..QUICK_CITY
 };
 
 /// Cars and how they are driven.

@@ -431,16 +431,16 @@ const MINUTE_MS: u64 = 60_000;
 
 #[cfg(test)]
 mod tests {
-    use super::super::parameters::QUICK_CITY;
+    use super::super::parameters::SMALL_CITY;
     use super::*;
     use std::collections::BTreeSet;
 
     fn city() -> City {
-        City::draw(&QUICK_CITY, 11)
+        City::draw(&SMALL_CITY, 11)
     }
 
     fn fingerprint(seed: u64) -> u64 {
-        let city = City::draw(&QUICK_CITY, seed);
+        let city = City::draw(&SMALL_CITY, seed);
         let mut hash = 0xCBF2_9CE4_8422_2325_u64;
         for person in &city.people()[..4] {
             for event in city.events(person) {
