@@ -31,7 +31,9 @@ use port::{Time, WireError};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suppressions {
-    windows: BTreeMap<(Bytes, u32), Window>,
+    /// By subject and reason; no subject without a reason.
+    windows: BTreeMap<Bytes, BTreeMap<u32, Window>>,
+    count: usize,
     max: usize,
     longest_ms: u64,
 }
@@ -39,7 +41,7 @@ pub struct Suppressions {
 impl Suppressions {
     /// None yet; at most `max` of them, each at most `longest_ms` long.
     pub const fn new(max: usize, longest_ms: u64) -> Self {
-        Self { windows: BTreeMap::new(), max, longest_ms }
+        Self { windows: BTreeMap::new(), count: 0, max, longest_ms }
     }
 
     /// Reads the stored form. Bounds are configuration and are not stored.
@@ -54,16 +56,15 @@ impl Suppressions {
             return Err(WireError::TooLong);
         }
         let mut all = Self::new(max, longest_ms);
+        let mut last: Option<(&[u8], u32)> = None;
         for _ in 0..count {
-            let key = (Bytes::copy_from_slice(reader.lp8()?), reader.u32()?);
-            let window =
-                Window { from: Time::from_ms(reader.u64()?), until: Time::from_ms(reader.u64()?) };
-            let in_order = all.windows.last_key_value().is_none_or(|(last, _)| *last < key);
-            let known = key.0.len() <= SUBJECT_MAX && all.check(window).is_ok();
-            if !in_order || !known {
+            let key = (reader.lp8()?, reader.u32()?);
+            let (from, until) = (Time::from_ms(reader.u64()?), Time::from_ms(reader.u64()?));
+            if last.is_some_and(|last| last >= key) {
                 return Err(WireError::Invalid);
             }
-            all.windows.insert(key, window);
+            all.suppress(key.0, key.1, from, until).map_err(|_| WireError::Invalid)?;
+            last = Some(key);
         }
         reader.finish()?;
         Ok(all)
@@ -86,32 +87,42 @@ impl Suppressions {
         }
         let window = Window { from, until };
         self.check(window)?;
-        let key = (Bytes::copy_from_slice(subject), reason);
-        if self.windows.len() >= self.max && !self.windows.contains_key(&key) {
-            return Err(SuppressionError::Full);
+        let known = self.windows.get(subject).is_some_and(|reasons| reasons.contains_key(&reason));
+        if !known {
+            if self.count >= self.max {
+                return Err(SuppressionError::Full);
+            }
+            self.count += 1;
         }
-        self.windows.insert(key, window);
+        self.windows.entry(Bytes::copy_from_slice(subject)).or_default().insert(reason, window);
         Ok(())
     }
 
     /// Ends a suppression at once; whether there was one.
     pub fn lift(&mut self, subject: &[u8], reason: u32) -> bool {
-        self.windows.remove(&(Bytes::copy_from_slice(subject), reason)).is_some()
+        let Some(reasons) = self.windows.get_mut(subject) else { return false };
+        let was_there = reasons.remove(&reason).is_some();
+        if reasons.is_empty() {
+            self.windows.remove(subject);
+        }
+        self.count -= usize::from(was_there);
+        was_there
     }
 
     /// Forgets what is over; how many there were.
     pub fn purge(&mut self, now: Time) -> usize {
-        let before = self.windows.len();
-        self.windows.retain(|_, window| now < window.until);
-        before - self.windows.len()
+        let before = self.count;
+        self.windows.retain(|_, reasons| {
+            reasons.retain(|_, window| now < window.until);
+            !reasons.is_empty()
+        });
+        self.count = self.windows.values().map(BTreeMap::len).sum();
+        before - self.count
     }
 
-    /// Until when a reason is suppressed for a subject; `None` if it counts.
+    /// Until when a reason is suppressed for a subject; `None` if it counts. Allocates nothing.
     pub fn until(&self, now: Time, subject: &[u8], reason: u32) -> Option<Time> {
-        if self.windows.is_empty() {
-            return None;
-        }
-        let window = self.windows.get(&(Bytes::copy_from_slice(subject), reason))?;
+        let window = self.windows.get(subject)?.get(&reason)?;
         (window.from <= now && now < window.until).then_some(window.until)
     }
 
@@ -140,23 +151,26 @@ impl Suppressions {
     /// # Errors
     /// [`WireError::TooLong`] beyond 2³² − 1 suppressions.
     pub fn encode(&self, to: &mut Vec<u8>) -> Result<(), WireError> {
-        let count = u32::try_from(self.windows.len()).map_err(|_| WireError::TooLong)?;
+        let count = u32::try_from(self.count).map_err(|_| WireError::TooLong)?;
         let mut writer = Writer::new(to, VERSION);
         writer.u32(count);
-        for ((subject, reason), window) in &self.windows {
-            writer.lp8(subject)?.u32(*reason).u64(window.from.as_ms()).u64(window.until.as_ms());
+        for (subject, reasons) in &self.windows {
+            for (reason, window) in reasons {
+                writer.lp8(subject)?.u32(*reason);
+                writer.u64(window.from.as_ms()).u64(window.until.as_ms());
+            }
         }
         Ok(())
     }
 
     /// How many there are, over or not.
-    pub fn len(&self) -> usize {
-        self.windows.len()
+    pub const fn len(&self) -> usize {
+        self.count
     }
 
     /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.windows.is_empty()
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
     }
 
     fn check(&self, window: Window) -> Result<(), SuppressionError> {

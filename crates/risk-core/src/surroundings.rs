@@ -10,6 +10,7 @@ mod policy;
 mod population;
 mod profile;
 mod reason;
+mod recorded;
 mod scan;
 mod service;
 mod token;
@@ -31,6 +32,7 @@ pub use policy::{
 pub use population::{BadWidth, Population, Share};
 pub use profile::{Fading, Learning, Neighbour, NotSamePeriod, Profile};
 pub use reason::Reason;
+pub use recorded::Recorded;
 pub use scan::{Kind, Scan};
 pub use service::{
     Challenge, Check, CheckRequest, Checked, Error, Forget, Forgotten, Learn, Learned, Misuse,
