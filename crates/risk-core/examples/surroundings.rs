@@ -3,15 +3,15 @@
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
 use interbank_risk_core::surroundings::*;
-use port::blocking::{NoKeys, decide};
+use port::blocking::decide;
 use port::{MemoryStore, Tenant, Time, Zone};
-use seal::Secret;
+use seal::{Secret, SoftKeys};
 use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let policies = PolicyBook::new(vec![Policy::new(PolicyDraft::default())?])?;
     let server = SurroundingsServer::new(SurroundingsConfig::new(Tenant::new(1), policies))?;
-    let (store, zone) = (MemoryStore::new(), Zone::utc());
+    let (store, no_keys, zone) = (MemoryStore::new(), SoftKeys::new(), Zone::utc());
     let terminal = TerminalId::new("phone-1")?;
     let keys = TerminalKeys::new(TokenKey::derive(&Secret::new([7; 32]), 1, &terminal));
     let (home, street) = ([0x10, 0x20, 0x30], [0x80, 0x90, 0xa0, 0xb0]);
@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut pay = |at: Time, routers: &[u8], pin: bool| -> Result<Plan, Box<dyn Error>> {
         id += 1;
         let mut ask = server.challenge(at, terminal.clone(), [id; 32]);
-        let nonce = decide(&store, &NoKeys, &mut ask)?.verdict.nonce;
+        let nonce = decide(&store, &no_keys, &mut ask)?.verdict.nonce;
         let router = |n: &u8| Address::octets(Protocol::Wifi, [0, 0, 0x5e, 0, 0x53, *n]);
         // The dwell differs from scan to scan, as it does in life.
         let dwell_s = 1_800 + u32::from(id) * 60;
@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             account_limit_minor: None,
             population: None,
         };
-        let audited = decide(&store, &NoKeys, &mut server.check(at, request))?;
+        let audited = decide(&store, &no_keys, &mut server.check(at, request))?;
         let checked = audited.verdict.granted().ok_or("declined")?;
         println!("{at}: {:?}", checked.assessment.plan);
         for why in checked.assessment.reasons().as_slice() {
@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         if pin {
             let mut confirm = server.confirm(at, terminal.clone(), [id; 16]);
-            let _ = decide(&store, &NoKeys, &mut confirm)?;
+            let _ = decide(&store, &no_keys, &mut confirm)?;
         }
         Ok(checked.assessment.plan)
     };
