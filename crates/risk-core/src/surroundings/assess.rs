@@ -1,11 +1,11 @@
 //! From a scan and what is known to two scores and a plan.
 
-use super::odds::logistic;
+use super::odds::{logistic, share_of};
 use super::policy::{Plan, Policy, Tables};
 use super::population::{Population, SURPRISE};
 use super::profile::{Neighbour, ONE, Profile, scaled};
 use super::scan::Scan;
-use super::{Familiarity, Moment, Protocol, Reason, Relation};
+use super::{Familiarity, Kind, Moment, Protocol, Reason};
 use crate::{BasisPoints, Contribution, LogRatio, Reasons};
 use alloc::vec::Vec;
 use port::Time;
@@ -42,7 +42,13 @@ impl Policy {
             let profile =
                 profile.filter(|profile| (profile.grid(), profile.period()) == (when.grid, period));
             parts[at] = match profile {
-                Some(profile) if weight_bp > 0 => weigh(profile, scan, tables, at == 1, &mut line),
+                Some(profile) if weight_bp > 0 => {
+                    weigh(profile, scan, tables, |profile, here, usable, said| {
+                        let of =
+                            |place: usize| Line::of(profile, place, at == 1, here, usable, said);
+                        (0..profile.neighbours().len()).map(of).for_each(&mut line);
+                    })
+                }
                 _ => Part::NONE,
             };
             parts[at].weight_bp = weight_bp;
@@ -145,7 +151,7 @@ impl Policy {
         let [own, adjacent] = parts;
         let fixed = u32::from(scan.fixed());
         let familiar = u32::from(own.fixed_present.max(adjacent.fixed_present));
-        let unfamiliar = BasisPoints::of((fixed - familiar.min(fixed)).into(), fixed.into());
+        let unfamiliar = share_of((fixed - familiar.min(fixed)).into(), fixed.into());
         let usual = u32::from(own.novelty.max(adjacent.novelty)) * 10_000 / 255;
         let mixed = familiar >= 3
             && fixed >= 6
@@ -528,7 +534,7 @@ impl Coverage {
             coverage.references = coverage.references.saturating_add(part.references);
             coverage.present = coverage.present.saturating_add(part.present);
         }
-        coverage.weight = BasisPoints::of(weight.into(), 10_000);
+        coverage.weight = BasisPoints::new(weight).unwrap_or(BasisPoints::ONE);
         coverage
     }
 }
@@ -652,9 +658,30 @@ pub struct TypeScore {
 /// assert_eq!(recombined(types).map(|score| score.as_u16()), Some(8_583));
 /// ```
 pub fn recombined(types: impl IntoIterator<Item = TypeScore>) -> Option<BasisPoints> {
-    // A sum of fractions, kept as one fraction: 64⁸ × 8 × 65,535 × 20,000 stays below 2¹²⁸.
-    let (mut part, mut whole, mut weights) = (0_u128, 1_u128, 0_u128);
-    for one in types.into_iter().take(Policy::TYPES_MAX).filter(|one| one.size > 0) {
+    // A sum of fractions, kept as one fraction. Few types fit 64 bits; 64⁸ × 8 × 65,535 × 20,000 stays below 2¹²⁸.
+    let (mut part, mut whole, mut weights) = (0_u64, 1_u64, 0_u64);
+    let mut types = types.into_iter().take(Policy::TYPES_MAX).filter(|one| one.size > 0);
+    for one in types.by_ref() {
+        let (hits, size) = (u64::from(one.hits.min(one.size)), u64::from(one.size));
+        let weight = u64::from(one.weight);
+        if whole > 1 << 18 {
+            let before = (part.into(), whole.into(), weights.into());
+            return recombined_long(before, core::iter::once(one).chain(types));
+        }
+        part = part * size + hits * weight * whole;
+        whole *= size;
+        weights += weight;
+    }
+    let whole = whole * weights;
+    if whole == 0 { None } else { share((part * 20_000 + whole) / (2 * whole)) }
+}
+
+#[cold]
+fn recombined_long(
+    (mut part, mut whole, mut weights): (u128, u128, u128),
+    types: impl Iterator<Item = TypeScore>,
+) -> Option<BasisPoints> {
+    for one in types {
         let (size, weight) = (u128::from(one.size), u128::from(one.weight));
         part = part * size + u128::from(one.hits.min(one.size)) * weight * whole;
         whole *= size;
@@ -664,10 +691,7 @@ pub fn recombined(types: impl IntoIterator<Item = TypeScore>) -> Option<BasisPoi
     if whole == 0 {
         return None;
     }
-    match (u64::try_from(part * 20_000 + whole), u64::try_from(2 * whole)) {
-        (Ok(part), Ok(whole)) => share(part / whole),
-        _ => share(u64::try_from((part * 20_000 + whole) / (2 * whole)).unwrap_or(0)),
-    }
+    share(u64::try_from((part * 20_000 + whole) / (2 * whole)).unwrap_or(0))
 }
 
 /// What one neighbour says about the place, in the exact form of the spec: present in `present` of `observed` occurrences, and
@@ -808,71 +832,86 @@ pub struct Line {
     pub evidence: LogRatio,
 }
 
-/// Compares one profile with a scan, in one pass over the profile.
+impl Line {
+    fn of(
+        profile: &Profile,
+        at: usize,
+        is_adjacent: bool,
+        here: u64,
+        usable: u32,
+        said: &[i32; Profile::NEIGHBOURS_MAX],
+    ) -> Self {
+        let neighbour = profile.neighbours()[at];
+        let tag = neighbour.key.0;
+        Self {
+            is_adjacent,
+            neighbour,
+            is_here: here >> at & 1 == 1,
+            counts: usable >> (tag >> 3 & 0x1F) & !tag & 1 == 1,
+            evidence: LogRatio::from_units(said[at] >> 7),
+        }
+    }
+}
+
+/// Compares one profile with a scan. `line` gets the profile, who is here and which generations and kinds count as bits, and
+/// what each neighbour says, in 128ths of units.
 #[inline]
 fn weigh(
     profile: &Profile,
     scan: &Scan,
     tables: &Tables,
-    is_adjacent: bool,
-    line: &mut impl FnMut(Line),
+    mut line: impl FnMut(&Profile, u64, u32, &[i32; Profile::NEIGHBOURS_MAX]),
 ) -> Part {
     let days = scan.when().day.saturating_sub(profile.day());
     let factor = if days == 0 { 1 << 16 } else { tables.fading.factor(days) };
-    let occurrences = scaled(profile.occurrences(), factor);
+    let observed = u32::from(profile.occurrences());
+    // (k f + 1) / (n f + 2) is (k + 1/f) / (n + 2/f): so no count has to be scaled.
+    let one = (u32::from(ONE) << 16).checked_div(factor).map_or(ONE_MAX, |one| one.min(ONE_MAX));
+    let all = ln(observed + 2 * one);
     let usable = usable(profile, scan);
-    let needles = scan.needles();
-    let all = ln(u32::from(occurrences) + 2 * u32::from(ONE));
-    let (mut sizes, mut hits) = (0_u64, 0_u64);
-    let (mut references, mut present, mut fixed_present, mut companions) = (0_u8, 0_u8, 0_u8, 0_u8);
-    let (mut total, mut missing, mut group, mut group_sum) = (0_i32, 0_i32, u32::MAX, 0_i32);
-    for neighbour in profile.neighbours() {
-        let tag = neighbour.key;
-        let (kind, is_here) = (tag.0 >> 3 & 7, contains(needles, tag.needle()));
-        let here = u8::from(is_here);
-        if usable >> (tag.generation() << 3 | kind) & 1 == 0 || tag.travels() {
-            companions += here & u8::from(tag.travels());
-            line(Line {
-                is_adjacent,
-                neighbour: *neighbour,
-                is_here,
-                counts: false,
-                evidence: LogRatio::ZERO,
-            });
+    let neighbours = profile.neighbours();
+    // Who is here, what that says, and the sum: short loops keep their state in registers.
+    let mut here_bits = 0_u64;
+    for (at, neighbour) in neighbours.iter().enumerate() {
+        here_bits |= u64::from(scan.needles().contains(neighbour.key.needle())) << at;
+    }
+    let (mut sizes, mut hits, mut tally) = (0_u64, 0_u64, 0_u32);
+    let mut said = [0_i32; Profile::NEIGHBOURS_MAX];
+    let mut rest = here_bits;
+    for (neighbour, said) in neighbours.iter().zip(&mut said) {
+        let (tag, here) = (neighbour.key.0, u32::from(rest & 1 == 1));
+        rest >>= 1;
+        if usable >> (tag >> 3 & 0x1F) & !tag & 1 == 0 {
+            tally += if here & tag & 1 == 1 { COMPANION } else { 0 };
             continue;
         }
-        let is_fixed = u8::from(tag.kind().is_fixed());
-        let carried = here & !is_fixed & u8::from(tag.relation() == Relation::Connected);
-        companions += carried;
-        references += 1;
-        present += here & !carried;
-        fixed_present += here & is_fixed;
+        tally += TALLY[here as usize][(tag >> 1 & 0x1F) as usize];
         let unit = tables.type_unit[usize::from(neighbour.dwell.0)];
         sizes += unit;
         hits += unit & 0_u64.wrapping_sub(here.into());
-        let count = scaled(neighbour.count, factor);
-        let counted = if is_here { count } else { occurrences.saturating_sub(count) };
-        let surprise = SURPRISE[usize::from(here)][usize::from(neighbour.share.as_u8())];
-        let says = ln(u32::from(counted) + u32::from(ONE)) - all + surprise;
-        let says = (says * tables.kind_weights[kind as usize]) >> 7;
-        if tag.group() != group {
-            total += group_sum.clamp(0, tables.present_max);
-            missing += group_sum.clamp(tables.absent_min, 0);
-            (group, group_sum) = (tag.group(), 0);
-        }
-        group_sum += says;
-        line(Line {
-            is_adjacent,
-            neighbour: *neighbour,
-            is_here,
-            counts: true,
-            evidence: LogRatio::from_units(says),
-        });
+        // The count where it is here, the rest where it is not, without a branch that nobody can guess.
+        let (count, absent) = (u32::from(neighbour.count), here.wrapping_sub(1));
+        let counted = (observed & absent).wrapping_add(count ^ absent).wrapping_sub(absent);
+        let surprise = SURPRISE[here as usize][usize::from(neighbour.share.as_u8())];
+        let says = ln(counted.wrapping_add(one)) - all + surprise;
+        *said = says * tables.kind_weights[(tag >> 3 & 7) as usize];
     }
-    total += group_sum.clamp(0, tables.present_max);
-    missing += group_sum.clamp(tables.absent_min, 0);
+    let (mut total, mut missing, mut group, mut group_sum) = (0_i32, 0_i32, u32::MAX, 0_i32);
+    for (neighbour, said) in neighbours.iter().zip(&said) {
+        if neighbour.key.group() != group {
+            total += group_sum.max(0).min(tables.present_max);
+            missing += group_sum.min(0).max(tables.absent_min);
+            (group, group_sum) = (neighbour.key.group(), 0);
+        }
+        group_sum += said >> 7;
+    }
+    total += group_sum.max(0).min(tables.present_max);
+    missing += group_sum.min(0).max(tables.absent_min);
     // One period can hold several places, and whoever is at one of them misses all of the others.
     total += missing.max(tables.all_absent_min);
+    line(profile, here_bits, usable, &said);
+    let [references, present, fixed_present, companions] = tally.to_le_bytes();
+    let occurrences = scaled(profile.occurrences(), factor);
     let abstention = if profile.is_empty() {
         Some(Abstention::NoProfile)
     } else if u32::from(occurrences) < tables.occurrences_min {
@@ -925,19 +964,6 @@ fn usable(profile: &Profile, scan: &Scan) -> u32 {
     usable
 }
 
-/// Whether a sorted list whose length is a power of two has it; takes the same steps for all, so that the processor need not
-/// guess.
-#[inline]
-fn contains(needles: &[u32], needle: u32) -> bool {
-    let mut at = 0;
-    let mut step = needles.len() / 2;
-    while step > 0 {
-        at += if needles[at + step] <= needle { step } else { 0 };
-        step /= 2;
-    }
-    needles.get(at) == Some(&needle)
-}
-
 fn blend(parts: &[Part; 2], of: fn(&Part) -> Option<BasisPoints>) -> Score {
     let (mut sum, mut weight) = (0, 0);
     for part in parts.iter().filter(|part| part.has_evidence()) {
@@ -949,43 +975,61 @@ fn blend(parts: &[Part; 2], of: fn(&Part) -> Option<BasisPoints>) -> Score {
     if weight == 0 {
         return Score::NoEvidence(Abstention::TooFewReferences);
     }
-    Score::Familiar(Familiarity::new(BasisPoints::of(sum, weight * 10_000)))
+    Score::Familiar(Familiarity::new(share_of(sum, weight * 10_000)))
 }
 
 fn share(basis_points: u64) -> Option<BasisPoints> {
     BasisPoints::new(u16::try_from(basis_points).ok()?).ok()
 }
 
-/// `ln(x)` in units of 2⁻¹⁶ from the highest nine bits of `x`: exact to a unit or two below 2⁹ and for their multiples by
-/// powers of two, at most 2⁻⁸ too low elsewhere.
+/// `ln(x)` in units of 2⁻¹⁶, for `x` from 128 to 2²² − 1, from its highest nine bits: exact to a unit or two below 2⁹ and for
+/// their multiples by powers of two, at most 2⁻⁸ too low elsewhere.
+///
+/// The conversion to floating point is exact for such numbers on every platform, and no more than a way to shift the highest
+/// bit into its place: nothing is computed with it.
 #[inline]
 fn ln(x: u32) -> i32 {
-    let x = x | 1;
-    let zeros = x.leading_zeros();
-    let exponent = 31 - zeros;
-    let mantissa = (x << zeros) >> 23 & 0xFF;
-    MANTISSA[mantissa as usize] + POWERS[(exponent & 31) as usize]
+    LN[((x as f32).to_bits() >> 15) as usize & (LN.len() - 1)]
 }
 
-const MANTISSA: [i32; 256] = {
-    let mut table = [0; 256];
+/// By the lowest four bits of a float's exponent and the highest eight of its mantissa: powers from 2⁷ to 2²².
+const LN: [i32; 16 * 256] = {
+    let mut table = [0; 16 * 256];
     let mut at = 0;
-    while at < 256 {
-        table[at] = LogRatio::of(256 + at as u64, 256).as_units();
+    while at < table.len() {
+        // 2⁷ has the exponent 134, whose lowest four bits are 6
+        let exponent = 7 + (at / 256 + 10) % 16;
+        table[at] = LogRatio::of((256 + at as u64 % 256) << exponent, 256).as_units();
         at += 1;
     }
     table
 };
 
-const POWERS: [i32; 32] = {
-    let mut table = [0; 32];
-    let mut at = 0;
+/// A profile that has faded to a 512th says nothing more.
+const ONE_MAX: u32 = 1 << 16;
+
+/// What a neighbour adds to the four counts of a part, one in each byte: references, those here, the fixed ones of them, and
+/// what is carried along. By whether it is here, then by kind and relation as they stand in its tag.
+const TALLY: [[u32; 32]; 2] = {
+    let mut table = [[1; 32]; 2];
+    let mut at = 0_u32;
     while at < 32 {
-        table[at] = LogRatio::of(1 << at, 1).as_units();
+        let (kind, connected) = (at >> 2, at >> 1 & 1 == 1);
+        let is_fixed = FIXED >> kind & 1 == 1;
+        table[1][at as usize] = match (is_fixed, connected) {
+            (true, _) => 1 | 1 << 8 | 1 << 16,
+            (false, true) => 1 | COMPANION,
+            (false, false) => 1 | 1 << 8,
+        };
         at += 1;
     }
     table
 };
+
+const COMPANION: u32 = 1 << 24;
+
+/// The kinds that mostly stay where they are ([`Kind::is_fixed`]), a bit for each.
+const FIXED: u32 = 1 << Kind::Wifi as u32 | 1 << Kind::Lan as u32 | 1 << Kind::Cell as u32;
 
 #[cfg(test)]
 mod tests {
@@ -995,14 +1039,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn fast_logarithms_are_near_the_exact_ones(x in 1_u32..200_000) {
-            let off = ln(x) - LogRatio::of(x.into(), 1).as_units();
+        fn fast_logarithms_are_near_the_exact_ones(x in 128_u32..1 << 22) {
+            let off = ln(x) - LogRatio::of(u64::from(x), 1).as_units();
             prop_assert!((-258..=3).contains(&off), "{off} for {x}");
         }
 
         #[test]
         fn fast_evidence_is_near_the_exact_one(
-            present in 0_u16..400,
+            present in 0_u16..390,
             more in 0_u16..100,
             seen in 1_u64..900,
             is_here: bool,
@@ -1010,21 +1054,13 @@ mod tests {
             let observed = present + more;
             let share = Share::of(seen, 1_000);
             let counted = if is_here { present } else { more };
-            let unit = u32::from(ONE);
-            let fast = ln(u32::from(counted) * unit + unit) - ln(u32::from(observed) * unit + 2 * unit)
+            let one = u32::from(ONE);
+            let fast = ln(u32::from(counted) * one + one) - ln(u32::from(observed) * one + 2 * one)
                 + SURPRISE[usize::from(is_here)][usize::from(share.as_u8())];
             let exact = evidence(is_here, present.into(), observed.into(), (seen, 1_000)).as_units();
             // shares are kept in steps of 2.2 % either way, which matters more for 1 - q where q is large
             let slack = if is_here { 0.03 } else { 0.03 + 0.022 * seen as f64 / (1_000 - seen) as f64 };
             prop_assert!((f64::from(fast - exact) / 65_536.0).abs() < slack, "{fast} for {exact}");
-        }
-
-        #[test]
-        fn finds_what_is_there(mut needles in prop::collection::vec(0_u32..500, 0..70), needle in 0_u32..500) {
-            let expected = needles.contains(&needle);
-            needles.sort_unstable();
-            needles.resize(needles.len().next_power_of_two(), u32::MAX);
-            prop_assert_eq!(contains(&needles, needle), expected);
         }
     }
 }

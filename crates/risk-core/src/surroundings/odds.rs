@@ -6,11 +6,21 @@ use crate::{BasisPoints, LogRatio};
 pub(super) fn logistic(x: LogRatio) -> BasisPoints {
     let units = u64::from(x.as_units().unsigned_abs());
     // x / ln 2 in units of 2⁻³²
-    let halvings = units.min(40 << 16) * PER_LN_2 >> 16;
+    let halvings = (units.min(40 << 16) * PER_LN_2) >> 16;
     let small = exp2_neg(halvings);
     let whole = (1 << 32) + small;
     let part = if x.as_units() < 0 { small } else { 1 << 32 };
-    BasisPoints::of(part, whole)
+    share_of(part, whole)
+}
+
+/// [`BasisPoints::of`] without 128-bit division, for parts below 2⁴⁸.
+pub(super) fn share_of(part: u64, whole: u64) -> BasisPoints {
+    debug_assert!(part < 1 << 48);
+    if whole == 0 {
+        return BasisPoints::ZERO;
+    }
+    let rounded = (part.min(whole) * 20_000 + whole) / (2 * whole);
+    u16::try_from(rounded).ok().and_then(|share| BasisPoints::new(share).ok()).unwrap_or_default()
 }
 
 /// `2⁻ʸ` in units of 2⁻³², for `y` in units of 2⁻³².
@@ -74,6 +84,11 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn short_shares_are_shares(part in 0_u64..1 << 48, whole in 0_u64..1 << 48) {
+            prop_assert_eq!(share_of(part, whole), BasisPoints::of(part, whole));
+        }
+
         #[test]
         fn never_falls_and_is_near_floating_point(x in -1_000_000_i32..1_000_000, by in 0_i32..1_000) {
             let at = |units| logistic(LogRatio::from_units(units)).as_u16();

@@ -83,53 +83,109 @@ impl Profile {
         if is_new {
             self.occurrences = self.occurrences.saturating_add(ONE);
         }
-        let mut room = [Neighbour::NONE; ROOM];
-        let mut known = usize::from(self.count);
-        room[..known].copy_from_slice(&self.neighbours[..known]);
-        let (old, fresh) = room.split_at_mut(known);
+        let known = usize::from(self.count);
         // As they were: a neighbour that moves to a new key leaves its place in the order.
         let mut needles = [u32::MAX; Self::NEIGHBOURS_MAX];
-        for (needle, neighbour) in needles.iter_mut().zip(old.iter()) {
+        for (needle, neighbour) in needles.iter_mut().zip(self.neighbours()) {
             *needle = neighbour.key.needle();
         }
-        let mut places = [None; super::Report::NEIGHBOURS_MAX];
+        let mut places = [NOWHERE; super::Report::NEIGHBOURS_MAX];
+        let seen = &seen[..seen.len().min(places.len())];
         let (mut fixed, mut familiar, mut hits) = (0_u32, 0_u32, 0_u64);
-        let mut moved = false;
+        let (mut added, mut moved) = (seen.len(), false);
         for (place, seen) in places.iter_mut().zip(seen) {
-            *place = find(&needles, seen.key.needle());
-            if place.is_none() && seen.previous != 0 {
-                *place = find(&needles, seen.previous);
-                moved |= place.is_some();
+            let mut found = find(&needles, seen.key.needle());
+            if found.is_none() && seen.previous != 0 {
+                found = find(&needles, seen.previous);
+                moved |= found.is_some();
             }
             let fixed_one = u32::from(seen.key.kind().is_fixed());
             fixed += fixed_one;
-            if let Some(at) = *place {
+            if let Some(at) = found {
                 familiar += fixed_one;
                 hits |= 1 << at;
+                added -= 1;
+                // below 64
+                *place = u8::try_from(at).unwrap_or(NOWHERE);
             }
         }
-        let elsewhere = is_new && fixed - familiar >= 4 && is_elsewhere(old, hits);
-        let mut added = 0;
+        let elsewhere =
+            is_new && fixed - familiar >= 4 && is_elsewhere(&self.neighbours[..known], hits);
         for (place, seen) in places.iter().zip(seen) {
-            if let Some(neighbour) = place.and_then(|at| old.get_mut(at)) {
+            if let Some(neighbour) = self.neighbours.get_mut(usize::from(*place)) {
                 neighbour.see_again(seen, elsewhere);
-            } else if let Some(slot) = fresh.get_mut(added) {
-                *slot = Neighbour::first(seen);
-                added += 1;
             }
         }
         if is_new && !is_first && fixed > 0 {
             let unfamiliar = (fixed - familiar) * 255 / fixed;
-            self.novelty =
-                u8::try_from((u32::from(self.novelty) * 7 + unfamiliar) / 8).unwrap_or(255);
+            let novelty = (u32::from(self.novelty) * 7 + unfamiliar) / 8;
+            self.novelty = u8::try_from(novelty).unwrap_or(u8::MAX);
         }
-        known += added;
-        if added > 0 || moved {
-            // Two sorted runs, or nearly sorted.
-            room[..known].sort_by_key(|neighbour| neighbour.key);
+        let strangers = seen.iter().zip(&places).filter(|(_, place)| **place == NOWHERE);
+        let strangers = strangers.map(|(seen, _)| Neighbour::first(seen));
+        self.make_room(strangers, added, learning);
+        if moved {
+            self.neighbours[..usize::from(self.count)].sort_by_key(|neighbour| neighbour.key);
         }
-        self.keep(&room[..known], learning);
         true
+    }
+
+    /// Forgets what has faded, and puts newcomers (in the order of their keys) among the others as far as there is room.
+    fn make_room(
+        &mut self,
+        newcomers: impl Iterator<Item = Neighbour> + Clone,
+        added: usize,
+        learning: &Learning,
+    ) {
+        let max = usize::from(learning.neighbours_max).min(Self::NEIGHBOURS_MAX);
+        let known = usize::from(self.count);
+        let faded = |neighbour: &Neighbour| neighbour.count < FORGOTTEN_BELOW;
+        let alive = self.neighbours().iter().filter(|one| !faded(one)).count();
+        let mut lowest_kept = 0;
+        if alive + added > max {
+            let mut ranks = [0; ROOM];
+            let living = self.neighbours().iter().filter(|one| !faded(one)).copied();
+            let all = living.chain(newcomers.clone());
+            for (rank, neighbour) in ranks.iter_mut().zip(all) {
+                *rank = neighbour.rank();
+            }
+            let over = alive + added - max;
+            let (_, lowest, _) = ranks[..alive + added].select_nth_unstable(over);
+            lowest_kept = *lowest;
+        }
+        let mut kept = 0;
+        for at in 0..known {
+            let neighbour = self.neighbours[at];
+            if !faded(&neighbour) && neighbour.rank() >= lowest_kept {
+                self.neighbours[kept] = neighbour;
+                kept += 1;
+            }
+        }
+        let mut fresh = [Neighbour::NONE; Self::NEIGHBOURS_MAX];
+        let welcome = newcomers.filter(|neighbour| neighbour.rank() >= lowest_kept);
+        let mut coming = 0;
+        for (place, neighbour) in fresh.iter_mut().zip(welcome) {
+            *place = neighbour;
+            coming += 1;
+        }
+        // Two sorted runs into one, from behind, so that nothing is overwritten.
+        let count = kept + coming;
+        let mut at = count;
+        while coming > 0 {
+            at -= 1;
+            let from_old = kept > 0 && self.neighbours[kept - 1].key > fresh[coming - 1].key;
+            let next = if from_old {
+                kept -= 1;
+                self.neighbours[kept]
+            } else {
+                coming -= 1;
+                fresh[coming]
+            };
+            self.neighbours[at] = next;
+        }
+        self.neighbours[count..].fill(Neighbour::NONE);
+        // at most 64
+        self.count = u8::try_from(count).unwrap_or(0);
     }
 
     /// Joins what was learned of the same terminal and period elsewhere, from other occurrences: counts add up. The order of
@@ -260,7 +316,8 @@ impl Profile {
         }
         let mut last = 0;
         let mut orderly = true;
-        for neighbour in &mut profile.neighbours[..usize::from(profile.count)] {
+        for at in 0..usize::from(profile.count) {
+            let neighbour = &mut profile.neighbours[at];
             let [a, b, c, d, high, low, dwell, last_dwell, share, age] = reader.array()?;
             let key =
                 TokenTag::from_u32(u32::from_be_bytes([a, b, c, d])).ok_or(WireError::Invalid)?;
@@ -275,6 +332,7 @@ impl Profile {
             let ids_back = u32::from(key_id).wrapping_sub(key.generation()) & 3;
             orderly &= key.needle() > last && ids_back <= 1;
             orderly &= neighbour.dwell.is_known() == neighbour.last_dwell.is_known();
+            orderly &= neighbour.count <= profile.occurrences;
             last = key.needle();
         }
         if orderly { Ok(profile) } else { Err(WireError::Invalid) }
@@ -302,7 +360,7 @@ impl Profile {
         let factor = fading.factor(days);
         self.occurrences = scaled(self.occurrences, factor);
         for neighbour in &mut self.neighbours[..usize::from(self.count)] {
-            neighbour.count = scaled(neighbour.count, factor);
+            neighbour.count = scaled(neighbour.count, factor).min(self.occurrences);
             neighbour.age = neighbour.age.saturating_add(u8::try_from(days).unwrap_or(u8::MAX));
         }
         self.day = day;
@@ -545,5 +603,7 @@ impl core::error::Error for NotSamePeriod {}
 pub(super) const ONE: u16 = 128;
 /// A sixteenth of an occurrence: four half-lives after a single one.
 const FORGOTTEN_BELOW: u16 = 8;
+/// The place of a neighbour that a profile does not have.
+const NOWHERE: u8 = u8::MAX;
 /// Room for a full profile and a full scan.
 const ROOM: usize = Profile::NEIGHBOURS_MAX + super::Report::NEIGHBOURS_MAX;

@@ -1,5 +1,6 @@
 //! A report without its addresses: what is compared, learned and stored.
 
+use super::needles::Needles;
 use super::population::{Population, Share};
 use super::{
     Address, Class, Moment, Nonce, Observation, PopulationKey, Protocol, Relation, Report, Scanned,
@@ -27,8 +28,8 @@ pub struct Scan {
     reported: u16,
     unresolvable: u16,
     seen: Vec<Seen>,
-    /// What profiles are searched for: sorted, filled up with `u32::MAX` to a power of two.
-    needles: Vec<u32>,
+    /// What profiles are searched for, under both keys.
+    needles: Needles,
     fixed: u16,
     /// Aligned with `seen` if the scan was taken with a population; never stored.
     names: Vec<u64>,
@@ -99,7 +100,7 @@ impl Scan {
             reported,
             unresolvable,
             seen,
-            needles: Vec::new(),
+            needles: Needles::new(core::iter::empty()),
             fixed: 0,
             names,
         };
@@ -173,7 +174,7 @@ impl Scan {
         &self.seen
     }
 
-    pub(super) fn needles(&self) -> &[u32] {
+    pub(super) const fn needles(&self) -> &Needles {
         &self.needles
     }
 
@@ -259,7 +260,7 @@ impl Scan {
             reported,
             unresolvable,
             seen,
-            needles: Vec::new(),
+            needles: Needles::new(core::iter::empty()),
             fixed: 0,
             names: Vec::new(),
         };
@@ -270,13 +271,15 @@ impl Scan {
     fn index(&mut self) {
         let fixed = self.seen.iter().filter(|seen| seen.key.kind().is_fixed()).count();
         self.fixed = u16::try_from(fixed).unwrap_or(u16::MAX);
-        let current = self.seen.iter().map(|seen| seen.key.needle());
-        let previous = self.seen.iter().map(|seen| seen.previous).filter(|needle| *needle != 0);
-        let mut needles = Vec::with_capacity(2 * self.seen.len());
-        needles.extend(current.chain(previous));
-        needles.sort_unstable();
-        needles.resize(needles.len().next_power_of_two(), u32::MAX);
-        self.needles = needles;
+        let both = |at: usize| {
+            let seen = &self.seen[at / 2];
+            if at.is_multiple_of(2) { seen.key.needle() } else { seen.previous }
+        };
+        self.needles = if self.rotating {
+            Needles::new((0..2 * self.seen.len()).map(both))
+        } else {
+            Needles::new(self.seen.iter().map(|seen| seen.key.needle()))
+        };
     }
 }
 
@@ -314,15 +317,15 @@ impl Seen {
     }
 }
 
-/// Names a neighbour within a terminal: low two bits of the token key's number, token (24 bits), kind (3), relation (2),
-/// whether it was found to travel (1). All but the last three bits say who it is.
+/// Names a neighbour within a terminal: token (24 bits), low two bits of the token key's number, kind (3), relation (2), whether
+/// it was found to travel (1). All but the last three bits say who it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct TokenTag(pub(super) u32);
 
 impl TokenTag {
     pub(super) fn new(key_id: u8, token: Token, kind: Kind, relation: Relation) -> Self {
-        let generation = u32::from(key_id & 3) << 30;
-        Self(generation | token.as_u32() << 6 | (kind as u32) << 3 | (relation as u32) << 1)
+        let generation = u32::from(key_id & 3) << 6;
+        Self(token.as_u32() << 8 | generation | (kind as u32) << 3 | (relation as u32) << 1)
     }
 
     pub(super) fn from_u32(bits: u32) -> Option<Self> {
@@ -336,17 +339,17 @@ impl TokenTag {
         self.0 >> 3
     }
 
-    /// The device, together with the generation of the key.
+    /// The device.
     pub(super) const fn group(self) -> u32 {
-        self.0 >> 14
+        self.0 >> 16
     }
 
     pub(super) const fn generation(self) -> u32 {
-        self.0 >> 30
+        self.0 >> 6 & 3
     }
 
     pub(super) const fn token(self) -> Token {
-        Token::new(self.0 >> 6)
+        Token::new(self.0 >> 8)
     }
 
     pub(super) const fn kind(self) -> Kind {

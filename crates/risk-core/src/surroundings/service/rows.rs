@@ -161,7 +161,6 @@ pub(super) struct RequestRow {
 
 /// Where a request stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "one is read at a time; none is stored in bulk")]
 pub(super) enum RequestState {
     /// Judged; its scan waits for the confirmation.
     Open(Scan),
