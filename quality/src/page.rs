@@ -54,6 +54,9 @@ pub fn promises(figures: &Figures) -> Vec<(String, bool)> {
         all.push((text, area >= target));
     }
     let driving = &figures.driving;
+    if driving.windows.is_empty() {
+        return all;
+    }
     let text = format!(
         "driving: {} results from {} windows below the minimum",
         driving.too_short_judged, driving.too_short
@@ -102,6 +105,16 @@ pub fn page(figures: &Figures) -> String {
     for tried in &surroundings.attacks {
         let _ = writeln!(page, "{}", attack(tried));
     }
+    if figures.driving.windows.is_empty() {
+        page.push_str("\n## Driving\n\nNot measured yet.\n");
+    } else {
+        drive(&mut page, figures);
+    }
+    page.push_str(LIMITS);
+    page
+}
+
+fn drive(page: &mut String, figures: &Figures) {
     page.push_str(DRIVING);
     for window in &figures.driving.windows {
         let _ = writeln!(page, "{}", driving(window));
@@ -115,8 +128,6 @@ pub fn page(figures: &Figures) -> String {
     for tried in &figures.driving.generated {
         let _ = writeln!(page, "{}", attack(tried));
     }
-    page.push_str(LIMITS);
-    page
 }
 
 fn comparison(c: &Comparison) -> String {
@@ -211,7 +222,7 @@ const HEAD: &str = "<!-- written by `cargo xtask quality risk-core`; do not edit
 # How well risk-core tells owners from thieves
 
 A generated world, not a field study: the generator is [`simkit::world`](../../crates/simkit/src/world.rs), every number of it \
-stands in [`parameters.rs`](../../crates/simkit/src/world/parameters.rs) and was frozen before scores were tuned. It shows how \
+stands in [`parameters.rs`](../../crates/simkit/src/world/parameters.rs) and was fixed before scores were tuned (the one later change is named there). It shows how \
 the two scores compare, what they miss, and that nothing got worse; it does not show the rates of a bank's own customers. \
 Those come from a [backtest](../../crates/risk-core/src/backtest.rs) over recorded history.
 

@@ -1,6 +1,6 @@
 //! The plots of the report, as SVG.
 
-use crate::figures::{Attack, Figures, Scenario};
+use crate::figures::{Attack, Figures, Scenario, Window};
 use crate::page::{AREA_MIN, EER_MAX};
 use anyhow::{Result, anyhow};
 use plotters::prelude::*;
@@ -8,11 +8,14 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 /// File names with their contents.
 pub fn plots(figures: &Figures) -> Result<Vec<(&'static str, String)>> {
-    Ok(vec![
+    let mut plots = vec![
         ("surroundings.svg", surroundings(&figures.surroundings.scenarios)?),
         ("attacks.svg", attacks(&figures.surroundings.attacks)?),
-        ("driving.svg", driving(figures)?),
-    ])
+    ];
+    if !figures.driving.windows.is_empty() {
+        plots.push(("driving.svg", driving(figures)?));
+    }
+    Ok(plots)
 }
 
 /// Horizontal bars, two for each scenario, and the target as a line.
@@ -67,7 +70,8 @@ fn driving(figures: &Figures) -> Result<String> {
             .y_label_formatter(&|y| format!("{y:.2}"))
             .draw()
             .map_err(fault)?;
-        let areas: [(&str, RGBColor, fn(&crate::figures::Window) -> u16); 2] = [
+        type Area = fn(&Window) -> u16;
+        let areas: [(&str, RGBColor, Area); 2] = [
             ("baseline", BASELINE, |w| w.comparison.baseline.area),
             ("evidence", EVIDENCE, |w| w.comparison.evidence.area),
         ];

@@ -1,4 +1,5 @@
-//! Every number of the generated world, and the seeds. Frozen: reviewed as one file, before any score was tuned on it.
+//! Every number of the generated world, and the seeds. Frozen: reviewed as one file, before any score was tuned on it. The one
+//! later change is named at [`CITY`].
 //!
 //! Two kinds of seeds, with no seed in both: scores and thresholds are tuned on [`TUNING_SEEDS`] alone, and what is
 //! published comes from [`REPORTING_SEEDS`] alone. Whoever changes a number here changes the world, has to say why in
