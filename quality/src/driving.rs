@@ -1,9 +1,10 @@
-//! The driving engine on a generated fleet.
+//! The driving engine on a generated fleet. The engine is not there yet, so nothing is measured, and the page says so.
 
 use crate::figures::Driving;
 use anyhow::Result;
 use simkit::world::FleetParameters;
 
+/// What the fleets of some seeds say.
 #[derive(Default)]
 pub struct Cases {}
 
