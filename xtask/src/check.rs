@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use clap::Args;
 
+use crate::quality;
 use crate::shell::Program;
 use crate::steps::Steps;
 use crate::tidy;
@@ -12,7 +13,7 @@ use crate::workspace::Workspace;
 
 /// Checks format, lints, docs, licences and tidiness. Changes nothing.
 ///
-/// - rustfmt, on the workspace and on the workspaces benches/ and fuzz/;
+/// - rustfmt, on the workspace and on the workspaces benches/, fuzz/ and quality/;
 /// - clippy with `-D warnings` on all targets and features, and on the pure crates without their
 ///   default features;
 /// - rustdoc with `-D warnings`;
@@ -69,7 +70,9 @@ impl Check {
 
 /// The manifests of the workspaces beside the main one, as far as they are there.
 pub(crate) fn satellites() -> impl Iterator<Item = &'static str> {
-    ["benches/Cargo.toml", "fuzz/Cargo.toml"].into_iter().filter(|path| Path::new(path).is_file())
+    ["benches/Cargo.toml", "fuzz/Cargo.toml", quality::MANIFEST]
+        .into_iter()
+        .filter(|path| Path::new(path).is_file())
 }
 
 fn clippy(selection: &[&str]) -> Result<()> {

@@ -14,6 +14,7 @@ mod link;
 mod need;
 mod package;
 mod purity;
+mod quality;
 mod results;
 mod sbom;
 mod services;
@@ -46,6 +47,7 @@ enum Command {
     Fix(fix::Fix),
     Tidy(tidy::Tidy),
     Bench(bench::Bench),
+    Quality(quality::Quality),
     Sim(sim::Sim),
     Fuzz(fuzz::Fuzz),
     Package(package::Pack),
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         Command::Fix(fix) => fix.run(),
         Command::Tidy(tidy) => tidy.run(),
         Command::Bench(bench) => bench.run(),
+        Command::Quality(quality) => quality.run(),
         Command::Sim(sim) => sim.run(),
         Command::Fuzz(fuzz) => fuzz.run(),
         Command::Package(pack) => pack.run(),
@@ -84,7 +87,7 @@ mod tests {
         let names: Vec<_> =
             super::Cli::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
         let expected =
-            ["test", "check", "fix", "tidy", "bench", "sim", "fuzz", "package", "services"];
+            ["test", "check", "fix", "tidy", "bench", "quality", "sim", "fuzz", "package", "services"];
         assert_eq!(names, expected);
     }
 }

@@ -65,6 +65,13 @@ impl Program {
         self
     }
 
+    /// Runs it with its output on ours, and shows the line itself among the errors: what it prints is for a program.
+    pub(crate) fn run_quietly(mut self) -> Result<()> {
+        eprintln!("    $ {}", self.line);
+        let status = self.spawn_and_wait(None)?;
+        self.judge(status)
+    }
+
     /// Runs it with its output on ours.
     pub(crate) fn run(mut self) -> Result<()> {
         println!("    $ {}", self.line);

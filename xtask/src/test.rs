@@ -13,10 +13,10 @@ use crate::need::{self, Found};
 use crate::shell::Program;
 use crate::steps::Steps;
 use crate::workspace::{Package, Workspace, repository_files};
-use crate::{sim, tidy};
+use crate::{quality, sim, tidy};
 
 /// Runs every test of the workspace: unit, integration and doc tests, examples, demos, a short
-/// simulation, tidy.
+/// simulation, the quality of the risk engines on a small world, tidy.
 ///
 /// First it finds the programs that tests start (a browser and its driver, a QR reader,
 /// PostgreSQL). Missing ones are installed with apt-get when this runs as root; otherwise it says
@@ -33,7 +33,7 @@ pub(crate) struct Test {
     #[arg(long)]
     no_install: bool,
     /// Only tidy and the tests of the default members: no adapters, applications, examples, demos,
-    /// simulation
+    /// simulation, quality
     #[arg(long)]
     fast: bool,
 }
@@ -81,6 +81,7 @@ const STEPS: &[Step] = &[
     Step { name: "examples", slow: true, run: examples },
     Step { name: "demos", slow: true, run: demos },
     Step { name: "simulation", slow: true, run: simulation },
+    Step { name: "quality", slow: true, run: quality },
 ];
 
 /// Where examples find the database that they may use as they like.
@@ -187,6 +188,15 @@ fn simulation(run: &mut Run<'_>) -> Result<()> {
     sim::run_short(&run.selection())
 }
 
+fn quality(run: &mut Run<'_>) -> Result<()> {
+    if run.packages.iter().any(|package| package.name == MEASURED) {
+        quality::run_short()
+    } else {
+        println!("    none in these packages");
+        Ok(())
+    }
+}
+
 /// Builds the programs of one kind as `cargo test` just did, so that nothing is built twice, and
 /// says where they are.
 fn build(run: &Run<'_>, which: &str, kind: &str) -> Result<BTreeMap<String, PathBuf>> {
@@ -271,6 +281,9 @@ impl std::fmt::Display for Tally {
         write!(f, "{passed} tests passed, {failed} failed, {ignored} ignored")
     }
 }
+
+/// The package whose quality is measured.
+const MEASURED: &str = "interbank-risk-core";
 
 /// No example and no demo takes longer, unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -14,6 +14,7 @@ mod rng;
 mod run;
 mod stage;
 mod store;
+pub mod world;
 
 pub use account::Account;
 pub use clock::SimClock;

@@ -1,0 +1,1 @@
+//! Driving risk: does the car that pays drive like its owner?

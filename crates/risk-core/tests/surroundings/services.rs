@@ -1,0 +1,340 @@
+//! The decisions over a store, alone and among each other.
+
+use crate::place::*;
+use interbank_risk_core::surroundings::*;
+use port::blocking::{Store as _, decide};
+use port::{Answers, Change, Commit, Decision, MemoryStore, Step, Tenant, Time, Zone};
+use seal::{Audited, SoftKeys};
+
+struct Bank {
+    store: MemoryStore,
+    server: SurroundingsServer,
+}
+
+impl Bank {
+    fn new() -> Self {
+        let book = PolicyBook::new(vec![policy()]).unwrap();
+        let config = SurroundingsConfig::new(Tenant::new(1), book);
+        Self { store: MemoryStore::new(), server: SurroundingsServer::new(config).unwrap() }
+    }
+
+    fn decide<D: Decision>(&self, mut decision: D) -> D::Verdict {
+        decide(&self.store, &SoftKeys::new(), &mut decision).unwrap()
+    }
+
+    fn nonce(&self, at: Time) -> Nonce {
+        let mut entropy = [0; 32];
+        entropy[..8].copy_from_slice(&at.as_ms().to_be_bytes());
+        self.decide(self.server.challenge(at, terminal(), entropy)).verdict.nonce
+    }
+
+    fn request(
+        &self,
+        at: Time,
+        id: u8,
+        nonce: Option<Nonce>,
+        found: Vec<Observation>,
+    ) -> CheckRequest {
+        let report = Report { nonce, ..report(at, found) };
+        let when = Grid::HOUR_OF_WEEK.moment(&Zone::utc(), at);
+        CheckRequest {
+            id: [id; 16],
+            terminal: terminal(),
+            scan: Scan::take(&report, &keys(), when, None),
+            amount_minor: 1_000,
+            account_limit_minor: None,
+            population: None,
+        }
+    }
+
+    fn check(&self, at: Time, id: u8, found: Vec<Observation>) -> Audited<Verdict<Checked>> {
+        let request = self.request(at, id, Some(self.nonce(at)), found);
+        self.decide(self.server.check(at, request))
+    }
+
+    fn plan(&self, at: Time, id: u8, found: Vec<Observation>) -> Plan {
+        self.check(at, id, found).verdict.granted().unwrap().assessment.plan
+    }
+
+    fn confirm(&self, at: Time, id: u8) -> Verdict<Learned> {
+        self.decide(self.server.confirm(at, terminal(), [id; 16])).verdict
+    }
+
+    /// Four confirmed weeks at home.
+    fn at_home() -> Self {
+        let bank = Self::new();
+        for n in 0..4 {
+            // The fourth time there is enough to tell.
+            let asks = bank.plan(week(n), n as u8, dwelling(n)) == Plan::AskPin;
+            assert_eq!(asks, n < 3);
+            let learned = Learned { learned: true, repeated: false };
+            assert_eq!(bank.confirm(week(n), n as u8), Verdict::Granted(learned));
+        }
+        bank
+    }
+}
+
+/// Home with dwells that differ a little, as they do in life.
+fn dwelling(n: u64) -> Vec<Observation> {
+    let mut home = home();
+    home[12] = near(22, 2_400 + 30 * n as u32);
+    home
+}
+
+#[test]
+fn r17_four_confirmed_weeks_make_a_place() {
+    let bank = Bank::at_home();
+    let home = bank.check(week(4), 10, dwelling(4));
+    assert_eq!(home.audit.action, "risk.surroundings.check.judged");
+    assert_eq!(home.audit.policy, policy().digest());
+    assert_eq!((home.audit.correlation, &home.audit.actor[..]), ([10; 16], &b"phone-1"[..]));
+    let checked = home.verdict.granted().unwrap();
+    assert_eq!(checked.assessment.plan, Plan::Allow { limit_minor: 20_000 });
+    let away = (700..709).map(|n| near(n, 600)).collect();
+    assert_eq!(bank.plan(week(4).plus_ms(1_000), 11, away), Plan::Refuse);
+}
+
+#[test]
+fn nothing_is_learned_without_a_confirmation() {
+    let bank = Bank::new();
+    for n in 0..20 {
+        assert_eq!(bank.plan(week(n), n as u8, dwelling(n)), Plan::AskPin);
+    }
+    let last = bank.check(week(20), 100, home()).verdict.granted().unwrap();
+    assert_eq!(last.assessment.baseline, Score::NoEvidence(Abstention::NoProfile));
+    assert_eq!(bank.confirm(week(20), 99), Verdict::Declined(Refusal::UnknownRequest));
+}
+
+#[test]
+fn the_same_request_gets_the_same_answer() {
+    let bank = Bank::at_home();
+    let request = bank.request(week(4), 10, Some(bank.nonce(week(4))), dwelling(4));
+    let ask = |request| bank.decide(bank.server.check(week(4), request)).verdict;
+    let first = ask(request.clone()).granted().unwrap();
+    assert!(!bank.confirm(week(4), 10).granted().unwrap().repeated);
+    let again = ask(request.clone()).granted().unwrap();
+    assert_eq!((again.assessment, again.repeated), (first.assessment, true));
+    let other = CheckRequest { amount_minor: 9_999, ..request };
+    assert_eq!(ask(other).declined(), Some(Refusal::IdReused));
+    let once_more = Learned { learned: true, repeated: true };
+    assert_eq!(bank.confirm(week(4), 10), Verdict::Granted(once_more));
+}
+
+#[test]
+fn a_challenge_is_answered_once_and_in_time() {
+    let bank = Bank::at_home();
+    let nonce = bank.nonce(week(4));
+    let findings = |at, id, nonce, found| {
+        let request = bank.request(at, id, nonce, found);
+        bank.decide(bank.server.check(at, request)).verdict.granted().unwrap().assessment.findings
+    };
+    assert!(findings(week(4), 10, None, dwelling(4)).has(Finding::NotAnswered));
+    assert!(findings(week(4), 11, Some(Nonce([1; 16])), dwelling(5)).has(Finding::WrongNonce));
+    assert!(findings(week(4), 12, Some(nonce), dwelling(6)).is_empty());
+    // Answered: a copy of the whole report comes too late.
+    assert!(findings(week(4), 13, Some(nonce), dwelling(7)).has(Finding::WrongNonce));
+    let nonce = bank.nonce(week(5));
+    let late = week(5).plus_ms(120_000);
+    assert!(findings(late, 14, Some(nonce), dwelling(8)).has(Finding::NotAnswered));
+}
+
+#[test]
+fn a_copied_scan_is_known_again() {
+    let bank = Bank::at_home();
+    assert_eq!(bank.plan(week(4), 10, dwelling(4)), Plan::Allow { limit_minor: 20_000 });
+    let copied = bank.check(week(4).plus_ms(30_000), 11, dwelling(4));
+    assert_eq!(copied.audit.action, "risk.surroundings.check.suspicious");
+    assert_eq!(copied.audit.reasons.first(), Some(&Reason::Copied.code()));
+    let copied = copied.verdict.granted().unwrap().assessment;
+    assert_eq!(copied.plan, Plan::Refuse);
+    assert_eq!(bank.confirm(week(4).plus_ms(40_000), 11), Verdict::Declined(Refusal::NotBelieved));
+}
+
+#[test]
+fn confirmations_come_in_time_or_not_at_all() {
+    let bank = Bank::at_home();
+    let _ = bank.check(week(4), 10, dwelling(4));
+    let late = week(4).plus_ms(policy().confirm_within_ms() + 1);
+    assert_eq!(bank.confirm(late, 10), Verdict::Declined(Refusal::TooLate));
+}
+
+#[test]
+fn a_lost_terminal_unlearns_and_is_refused_until_it_is_found() {
+    let bank = Bank::at_home();
+    let before = bank.store.snapshot().rows;
+    // A thief who knows the PIN.
+    let lair: Vec<Observation> = (900..908).map(|n| near(n, 3_000)).collect();
+    let _ = bank.check(week(4).plus_ms(1_000), 20, lair.clone());
+    assert!(bank.confirm(week(4).plus_ms(1_000), 20).granted().is_some_and(|one| one.learned));
+    let _ = bank.check(week(4).plus_ms(2_000), 21, lair.into_iter().take(7).collect());
+    let revoke = bank.server.revoke(week(4).plus_ms(5_000), terminal(), week(4), None);
+    let page = bank.decide(revoke).verdict;
+    assert_eq!(page, RevokedPage { recent: 1, all: 0, next: None });
+    // Profiles are as if the thief had never been.
+    let profiles = |rows: &[(port::Key, port::Row)]| -> Vec<Vec<u8>> {
+        let is_profile = |key: &port::Key| key.as_bytes()[9] == 0x22;
+        rows.iter().filter(|(key, _)| is_profile(key)).map(|(_, row)| row.value.to_vec()).collect()
+    };
+    assert_eq!(profiles(&bank.store.snapshot().rows), profiles(&before));
+    let later = week(4).plus_ms(6_000);
+    assert_eq!(bank.confirm(later, 21), Verdict::Declined(Refusal::TerminalLost));
+    assert_eq!(bank.plan(later, 22, dwelling(9)), Plan::Refuse);
+    assert!(bank.decide(bank.server.reinstate(later.plus_ms(1_000), terminal())).verdict);
+    assert!(!bank.decide(bank.server.reinstate(later.plus_ms(1_000), terminal())).verdict);
+    assert_eq!(
+        bank.plan(later.plus_ms(2_000), 23, dwelling(10)),
+        Plan::Allow { limit_minor: 20_000 }
+    );
+    assert_eq!(bank.confirm(later.plus_ms(3_000), 21), Verdict::Declined(Refusal::TerminalLost));
+}
+
+#[test]
+fn a_forgotten_terminal_leaves_nothing() {
+    let bank = Bank::at_home();
+    let scan = |at: Time| bank.request(at, 0, None, home()).scan;
+    for hour in 0..100_u64 {
+        let at = week(5).plus_ms(hour * HOUR_MS);
+        let learn = bank.server.learn(at, terminal(), [hour as u8 | 128; 16], scan(at));
+        let _ = bank.decide(learn);
+    }
+    let mut pages = 0;
+    while !bank.decide(bank.server.forget(week(6), terminal())).verdict.is_done {
+        pages += 1;
+        assert!(pages < 20);
+    }
+    assert!(pages >= 2 && bank.store.is_empty(), "{pages} pages, {} rows", bank.store.len());
+}
+
+#[test]
+fn what_is_over_is_purged() {
+    let bank = Bank::at_home();
+    let _ = bank.nonce(week(4));
+    let purge = |at, table| bank.decide(bank.server.purge(at, table, None));
+    assert_eq!(purge(week(4), PurgeTable::Challenges).rows, 0);
+    assert_eq!(purge(week(5), PurgeTable::Challenges).rows, 1);
+    assert_eq!(purge(week(3).plus_ms(1), PurgeTable::Requests).rows, 3);
+    assert_eq!(purge(week(50), PurgeTable::Periods).rows, 0);
+    assert_eq!(purge(week(61), PurgeTable::Periods), Purged { rows: 2, next: None });
+}
+
+#[test]
+fn learning_without_a_check_is_how_a_terminal_becomes_known() {
+    let bank = Bank::new();
+    for n in 0..4 {
+        let scan = bank.request(week(n), 0, None, dwelling(n)).scan;
+        let learn = || bank.server.learn(week(n), terminal(), [n as u8; 16], scan.clone());
+        assert_eq!(bank.decide(learn()).verdict.granted().map(|one| one.learned), Some(true));
+        assert_eq!(bank.decide(learn()).verdict.granted().map(|one| one.repeated), Some(true));
+    }
+    assert_eq!(bank.plan(week(4), 100, dwelling(4)), Plan::Allow { limit_minor: 20_000 });
+}
+
+/// Runs two decisions one step at a time, in the given order; a conflict begins again. Returns what each granted.
+fn interleave<A: Decision, B: Decision>(
+    store: &MemoryStore,
+    (mut a, mut b): (A, B),
+    mut order: u32,
+) -> (Option<A::Verdict>, Option<B::Verdict>) {
+    struct Run<D: Decision>(
+        Option<port::Ask>,
+        Option<port::Conclusion<D::Verdict>>,
+        Option<D::Verdict>,
+    );
+    fn turn<D: Decision>(store: &MemoryStore, decision: &mut D, run: &mut Run<D>) {
+        if run.2.is_some() {
+            return;
+        }
+        if let Some(done) = run.1.take() {
+            let applied = done.batch.is_empty()
+                || matches!(store.commit(&done.batch), Ok(Commit::Applied(_)));
+            if applied {
+                run.2 = Some(done.verdict)
+            } else {
+                run.0 = Some(decision.begin())
+            }
+            return;
+        }
+        let ask = run.0.take().unwrap_or_else(|| decision.begin());
+        let rows = store.read(&ask.rows).unwrap();
+        match decision.step(Answers { rows, keys: vec![] }).unwrap() {
+            Step::Ask(next) => run.0 = Some(next),
+            Step::Done(done) => {
+                assert!(done.batch.check().is_ok());
+                run.1 = Some(done);
+            }
+        }
+    }
+    let (mut run_a, mut run_b) = (Run::<A>(None, None, None), Run::<B>(None, None, None));
+    for _ in 0..32 {
+        if order & 1 == 0 {
+            turn(store, &mut a, &mut run_a)
+        } else {
+            turn(store, &mut b, &mut run_b)
+        }
+        order = order >> 1 | (order & 1) << 31;
+    }
+    for _ in 0..12 {
+        turn(store, &mut a, &mut run_a);
+        turn(store, &mut b, &mut run_b);
+    }
+    (run_a.2, run_b.2)
+}
+
+#[test]
+fn instances_may_interleave_in_any_order() {
+    for order in 0..64_u32 {
+        // The same confirmation twice: learned once.
+        let bank = Bank::at_home();
+        let _ = bank.check(week(4), 10, dwelling(4));
+        let confirm = || bank.server.confirm(week(4), terminal(), [10; 16]);
+        let (one, two) = interleave(&bank.store, (confirm(), confirm()), order);
+        let repeated = [one, two].map(|one| one.unwrap().verdict.granted().unwrap().repeated);
+        assert_eq!(repeated.iter().filter(|repeated| **repeated).count(), 1, "order {order}");
+
+        // A confirmation against a report of loss: never both learned and kept.
+        let bank = Bank::at_home();
+        let _ = bank.check(week(4).plus_ms(1_000), 10, dwelling(4));
+        let now = week(4).plus_ms(2_000);
+        let confirm = bank.server.confirm(now, terminal(), [10; 16]);
+        let revoke = bank.server.revoke(now, terminal(), week(4), None);
+        let (confirmed, revoked) = interleave(&bank.store, (confirm, revoke), order);
+        let learned = confirmed.unwrap().verdict.granted().is_some();
+        assert_eq!(revoked.unwrap().verdict.recent, usize::from(learned), "order {order}");
+
+        // One challenge, two scans: one of them answers it.
+        let bank = Bank::at_home();
+        let nonce = Some(bank.nonce(week(4)));
+        let check = |id| {
+            let request = bank.request(week(4), id, nonce, dwelling(id.into()));
+            bank.server.check(week(4), request)
+        };
+        let (one, two) = interleave(&bank.store, (check(10), check(11)), order);
+        let right =
+            [one, two].map(|one| one.unwrap().verdict.granted().unwrap().assessment.findings);
+        assert_eq!(right.iter().filter(|found| found.is_empty()).count(), 1, "order {order}");
+    }
+}
+
+#[test]
+fn batches_require_what_they_rest_on() {
+    let bank = Bank::at_home();
+    let mut check = bank
+        .server
+        .check(week(4), bank.request(week(4), 10, Some(bank.nonce(week(4))), dwelling(4)));
+    let ask = check.begin();
+    let rows = bank.store.read(&ask.rows).unwrap();
+    let Step::Done(done) = check.step(Answers { rows, keys: vec![] }).unwrap() else {
+        panic!("one round")
+    };
+    for key in &ask.rows.points {
+        let op = done.batch.ops().iter().find(|op| op.key == *key);
+        assert!(op.is_some_and(|op| op.expect != port::Expect::Any), "{key:?}");
+    }
+    // No address is in what is written.
+    let clear = [0_u8, 0, 0, 22, 0x5a, 0x10];
+    for op in done.batch.ops() {
+        if let Change::Put(value) = &op.change {
+            assert!(!value.windows(6).any(|part| part == clear));
+        }
+    }
+}
