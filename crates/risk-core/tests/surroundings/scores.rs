@@ -112,7 +112,8 @@ fn a_coffee_chain_is_no_second_home() {
 
 #[test]
 fn one_router_with_many_addresses_counts_as_one_device() {
-    let octets = |last: u8| Address::octets(Protocol::Wifi, [0, 0x11, 0x22, 0x33, 0x44, 0x50 | last]);
+    let octets =
+        |last: u8| Address::octets(Protocol::Wifi, [0, 0x11, 0x22, 0x33, 0x44, 0x50 | last]);
     let of_one: Vec<Observation> =
         (0..8).map(|n| Observation::new(octets(n), Relation::InRange).dwelling_s(3_000)).collect();
     let assessed = assess(&profile_of(&of_one, 8), &scan(week(8), of_one));
