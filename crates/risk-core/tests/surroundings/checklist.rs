@@ -142,7 +142,7 @@ fn r08_any_number_of_types_but_none() {
         let known = Known { own: Some(&profile), adjacent: None };
         let all = policy.assess(week(4), &scan(week(4), home()), known, Facts::of(1));
         assert_eq!(basis_points(all.baseline), 10_000);
-        assert_eq!(all.types(&all.parts[0]).count(), usize::try_from(count).unwrap());
+        assert_eq!(i64::try_from(all.types(&all.parts[0]).count()), Ok(count));
     }
     let none = PolicyDraft { types: vec![], ..PolicyDraft::default() };
     assert_eq!(Policy::new(none).unwrap_err().to_string(), "types: has nothing in it");
