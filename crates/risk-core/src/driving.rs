@@ -1,1 +1,31 @@
 //! Driving risk: does the car that pays drive like its owner?
+
+mod attribute;
+mod band;
+mod calibration;
+mod categorical;
+mod circular;
+mod evaluate;
+mod histogram;
+mod model;
+mod reason;
+mod rules;
+mod strategy;
+mod trace;
+mod vehicle;
+mod window;
+
+pub use attribute::{Attribute, ModelKind, Unit};
+pub use band::{Band, Moments};
+pub use calibration::{Calibration, Windows};
+pub use categorical::Categorical;
+pub use circular::{CircularBand, Directions};
+pub use evaluate::{Evaluation, Line, Outcome, Rejection, RiskLevel, Standing};
+pub use histogram::Histogram;
+pub use model::{Deviation, Fit, Model};
+pub use reason::Reason;
+pub use rules::{Rules, RulesDraft, RulesFault};
+pub use strategy::{BadStrategy, DrivingStrategy, StrategySet};
+pub use trace::Trace;
+pub use vehicle::{BadVehicle, Driver, VehicleId};
+pub use window::{Piece, Reading, Recording, SensorFault, Stretch};

@@ -1,0 +1,6 @@
+//! Driving risk: the checklist of the spec (V1 to V17), the worked example, properties and misuse.
+
+mod evaluation;
+mod models;
+mod setting;
+mod window;
