@@ -110,6 +110,16 @@ impl Attribute {
         self.row().5
     }
 
+    /// How much of a stretch a piece has to cover to be learned or, unless its strategy says otherwise, compared; in
+    /// milliseconds.
+    pub const fn min_len_ms(self) -> u32 {
+        match self {
+            Self::CruiseSpeed => 600_000,
+            _ if self.hold_ms() == TRIP_MS => 60_000,
+            _ => 300_000,
+        }
+    }
+
     /// Whether a value can be true.
     pub const fn contains(self, value: i32) -> bool {
         let (low, high) = self.range();

@@ -138,8 +138,9 @@ impl Moments {
         Self { count: 0, sum: 0, squares: 0 }
     }
 
-    /// One value more. After 2³² − 1 values nothing is taken any more.
+    /// One value more, between −2²⁴ and 2²⁴. After 2³² − 1 values nothing is taken any more.
     pub fn update(&mut self, value: i32) {
+        let value = value.clamp(-VALUE_MAX, VALUE_MAX);
         let square = u128::from(value.unsigned_abs()).pow(2);
         self.merge(&Self { count: 1, sum: i64::from(value), squares: square });
     }
@@ -158,7 +159,9 @@ impl Moments {
         if count < 2 {
             return None;
         }
-        let centre = (2 * self.sum * ONE + count).div_euclid(2 * count);
+        let (count, sum) = (i128::from(count), i128::from(self.sum));
+        let centre = (2 * sum * i128::from(ONE) + count).div_euclid(2 * count);
+        let centre = i64::try_from(centre).ok()?;
         let n = u128::from(self.count);
         let scattered = n * self.squares - u128::from(self.sum.unsigned_abs()).pow(2);
         let variance = scattered * (ONE * ONE).unsigned_abs() as u128 / (n * (n - 1));
@@ -178,10 +181,10 @@ impl Moments {
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
         let (count, sum) = (reader.u32()?, reader.i64()?);
         let squares = u128::from_be_bytes(reader.array()?);
-        // What no values can add up to; the first two keep the products below from overflowing.
+        // What no values can add up to.
         let n = u128::from(count);
         let size = u128::from(sum.unsigned_abs());
-        let fits = squares <= n << 62 && size <= n << 31 && size * size <= n * squares;
+        let fits = squares <= n << 48 && size <= n << 24 && size * size <= n * squares;
         if fits { Ok(Self { count, sum, squares }) } else { Err(WireError::Invalid) }
     }
 }
@@ -197,6 +200,8 @@ fn twice_median(rising: &[i32]) -> Option<i64> {
 }
 
 const ONE: i64 = 256;
+/// No attribute has larger values; so no product overflows.
+const VALUE_MAX: i32 = 1 << 24;
 
 #[cfg(test)]
 mod tests {

@@ -114,7 +114,8 @@ impl Windows {
         let as_strange = match attribute.model_kind() {
             ModelKind::Band | ModelKind::RobustBand => {
                 // The score of x is |(n + 1) x − (sum with the new value)|.
-                let (scale, total) = (n as i64 + 1, self.sum + i64::from(value));
+                let scale = i64::try_from(n).unwrap_or(0) + 1;
+                let total = self.sum + i64::from(value);
                 let off = (scale * i64::from(value) - total).abs();
                 let below = self.rising.partition_point(|x| scale * i64::from(*x) <= total - off);
                 let inside = self.rising.partition_point(|x| scale * i64::from(*x) < total + off);

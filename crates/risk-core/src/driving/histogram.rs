@@ -26,7 +26,7 @@ pub struct Histogram {
 
 impl Histogram {
     /// So many parts are told apart.
-    pub const BINS: usize = 32;
+    pub const BINS: usize = PARTS.unsigned_abs() as usize;
 
     /// No value yet.
     pub const fn new(attribute: Attribute) -> Self {
@@ -67,8 +67,7 @@ impl Histogram {
     pub fn bin(&self, value: i32) -> usize {
         let (low, high) = (i64::from(self.low), i64::from(self.high));
         let off = i64::from(value).clamp(low, high) - low;
-        let parts = Self::BINS as i64;
-        usize::try_from(off * parts / (high - low + 1)).unwrap_or(0).min(Self::BINS - 1)
+        usize::try_from(off * PARTS / (high - low + 1)).unwrap_or(0).min(Self::BINS - 1)
     }
 
     /// The counts, from the lowest part up.
@@ -121,6 +120,8 @@ impl Histogram {
         }
     }
 }
+
+const PARTS: i64 = 32;
 
 #[cfg(test)]
 mod tests {

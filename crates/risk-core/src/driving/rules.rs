@@ -38,7 +38,7 @@ impl Rules {
     pub fn new(draft: &RulesDraft) -> Result<Self, RulesFault> {
         let within = |path, value: i64, min: i64, max: i64| {
             let fits = u16::try_from(value).ok().filter(|_| (min..=max).contains(&value));
-            fits.ok_or_else(|| RulesFault { path, min, max })
+            fits.ok_or(RulesFault { path, min, max })
         };
         let share = |value| BasisPoints::new(value).unwrap_or(BasisPoints::ONE);
         let low_from = within("low_from", draft.low_from, 2, 10_000)?;

@@ -2,5 +2,6 @@
 
 mod evaluation;
 mod models;
+mod registration;
 mod setting;
 mod window;
