@@ -1,5 +1,6 @@
 //! Driving risk: does the car that pays drive like its owner?
 
+mod alarm;
 mod attribute;
 mod band;
 mod calibration;
@@ -13,11 +14,13 @@ mod model;
 mod reason;
 mod registration;
 mod rules;
+mod sequential;
 mod strategy;
 mod trace;
 mod vehicle;
 mod window;
 
+pub use alarm::Alarm;
 pub use attribute::{Attribute, ModelKind, Unit};
 pub use band::{Band, Moments};
 pub use calibration::{Calibration, Windows};
@@ -31,6 +34,7 @@ pub use model::{Deviation, Fit, Model};
 pub use reason::Reason;
 pub use registration::{Before, Event, Illegal, Registration, State};
 pub use rules::{Rules, RulesDraft, RulesFault};
+pub use sequential::{Contrast, Finding, Sequential};
 pub use strategy::{BadStrategy, DrivingStrategy, StrategySet};
 pub use trace::Trace;
 pub use vehicle::{BadVehicle, Driver, VehicleId};

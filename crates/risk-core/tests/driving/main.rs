@@ -1,5 +1,6 @@
 //! Driving risk: the checklist of the spec (V1 to V17), the worked example, properties and misuse.
 
+mod drivers;
 mod evaluation;
 mod models;
 mod registration;
