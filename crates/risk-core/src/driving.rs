@@ -11,6 +11,8 @@ mod habits;
 mod histogram;
 mod learner;
 mod model;
+mod notice;
+mod platform;
 mod reason;
 mod registration;
 mod rules;
@@ -31,6 +33,11 @@ pub use habits::{Habits, Taken};
 pub use histogram::Histogram;
 pub use learner::Learner;
 pub use model::{Deviation, Fit, Model};
+pub use notice::{LevelNotice, RequestId};
+pub use platform::{
+    HighDraft, LowDraft, MediumDraft, PlatformBook, PlatformDraft, PlatformFault, PlatformFlaw,
+    PlatformPolicy, PlatformReason, Ruled, Ruling, VehiclePayment,
+};
 pub use reason::Reason;
 pub use registration::{Before, Event, Illegal, Registration, State};
 pub use rules::{Rules, RulesDraft, RulesFault};

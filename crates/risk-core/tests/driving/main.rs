@@ -3,6 +3,7 @@
 mod drivers;
 mod evaluation;
 mod models;
+mod platform;
 mod registration;
 mod setting;
 mod window;
