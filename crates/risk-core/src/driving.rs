@@ -12,10 +12,12 @@ mod histogram;
 mod learner;
 mod model;
 mod notice;
+mod obd;
 mod platform;
 mod reason;
 mod registration;
 mod rules;
+mod samples;
 mod sequential;
 mod strategy;
 mod trace;
@@ -34,6 +36,7 @@ pub use histogram::Histogram;
 pub use learner::Learner;
 pub use model::{Deviation, Fit, Model};
 pub use notice::{LevelNotice, RequestId};
+pub use obd::{BadObd, ObdValue};
 pub use platform::{
     HighDraft, LowDraft, MediumDraft, PlatformBook, PlatformDraft, PlatformFault, PlatformFlaw,
     PlatformPolicy, PlatformReason, Ruled, Ruling, VehiclePayment,
@@ -41,6 +44,7 @@ pub use platform::{
 pub use reason::Reason;
 pub use registration::{Before, Event, Illegal, Registration, State};
 pub use rules::{Rules, RulesDraft, RulesFault};
+pub use samples::{BadSamples, ReplayGuard, Replayed, Samples};
 pub use sequential::{Contrast, Finding, Sequential};
 pub use strategy::{BadStrategy, DrivingStrategy, StrategySet};
 pub use trace::Trace;

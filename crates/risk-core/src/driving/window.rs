@@ -82,6 +82,43 @@ impl Recording {
         Stretch::new(request, request.since_ms(start), pieces)
     }
 
+    pub(super) fn write(&self, writer: &mut Writer<'_>) {
+        writer.u64(self.gap_max_ms);
+        let Some((start, last)) = self.span else {
+            writer.u8(0);
+            return;
+        };
+        // at most 16
+        let tracks = u8::try_from(self.tracks.iter().flatten().count()).unwrap_or(u8::MAX);
+        writer.u8(1).u64(start.as_ms()).u64(last.as_ms()).u8(tracks);
+        self.tracks.iter().flatten().for_each(|track| track.write(writer));
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        let mut recording = Self::new(reader.u64()?);
+        match reader.u8()? {
+            0 => return Ok(recording),
+            1 => {}
+            _ => return Err(WireError::Invalid),
+        }
+        let span = (Time::from_ms(reader.u64()?), Time::from_ms(reader.u64()?));
+        let tracks = reader.u8()?;
+        let mut last = None;
+        for _ in 0..tracks {
+            let track = Track::read(reader)?;
+            let within = track.last_at <= span.1 && span.0 <= span.1;
+            if !within || last.is_some_and(|last| last >= track.attribute) {
+                return Err(WireError::Invalid);
+            }
+            last = Some(track.attribute);
+            if let Some(place) = recording.tracks.get_mut(track.attribute.at()) {
+                *place = Some(track);
+            }
+        }
+        recording.span = Some(span);
+        if last.is_some() { Ok(recording) } else { Err(WireError::Invalid) }
+    }
+
     /// When the last reading was made.
     pub fn last(&self) -> Option<Time> {
         self.span.map(|(_, last)| last)
@@ -297,6 +334,47 @@ impl Track {
             self.last = value;
             (self.low, self.high) = (self.low.min(value), self.high.max(value));
         }
+    }
+
+    fn write(&self, writer: &mut Writer<'_>) {
+        writer
+            .u8(self.attribute.number())
+            .u64(self.last_at.as_ms())
+            .u64(self.covered_ms)
+            .u32(self.good)
+            .u32(self.bad)
+            .i64(self.sum)
+            .fixed(&self.last.to_be_bytes())
+            .fixed(&self.low.to_be_bytes())
+            .fixed(&self.high.to_be_bytes())
+            .u8(u8::from(self.stepped_back));
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        let attribute = Attribute::from_number(reader.u8()?).ok_or(WireError::Invalid)?;
+        let (last_at, covered_ms) = (Time::from_ms(reader.u64()?), reader.u64()?);
+        let (good, bad, sum) = (reader.u32()?, reader.u32()?, reader.i64()?);
+        let last = i32::from_be_bytes(reader.array()?);
+        let (low, high) =
+            (i32::from_be_bytes(reader.array()?), i32::from_be_bytes(reader.array()?));
+        let stepped_back = match reader.u8()? {
+            0 => false,
+            1 => true,
+            _ => return Err(WireError::Invalid),
+        };
+        let count = i64::from(good);
+        let fits = if good == 0 {
+            (sum, low, high) == (0, i32::MAX, i32::MIN)
+        } else {
+            attribute.contains(low)
+                && attribute.contains(high)
+                && (low..=high).contains(&last)
+                && (i64::from(low) * count..=i64::from(high) * count).contains(&sum)
+        };
+        if !fits {
+            return Err(WireError::Invalid);
+        }
+        Ok(Self { attribute, last_at, covered_ms, good, bad, sum, last, low, high, stepped_back })
     }
 
     fn finish(&self, request: Time) -> Piece {

@@ -5,5 +5,6 @@ mod evaluation;
 mod models;
 mod platform;
 mod registration;
+mod samples;
 mod setting;
 mod window;
