@@ -19,6 +19,7 @@ mod registration;
 mod rules;
 mod samples;
 mod sequential;
+mod service;
 mod strategy;
 mod trace;
 mod vehicle;
@@ -46,6 +47,11 @@ pub use registration::{Before, Event, Illegal, Registration, State};
 pub use rules::{Rules, RulesDraft, RulesFault};
 pub use samples::{BadSamples, ReplayGuard, Replayed, Samples};
 pub use sequential::{Contrast, Finding, Sequential};
+pub use service::{
+    Change, Changed, Confirm, DrivingConfig, DrivingServer, Error, Evaluate, EvaluateRequest,
+    Evaluated, Learn, Misuse, Purge, PurgeTable, Purged, Record, Recorded, Refusal, Reply,
+    TakeBack, Verdict,
+};
 pub use strategy::{BadStrategy, DrivingStrategy, StrategySet};
 pub use trace::Trace;
 pub use vehicle::{BadVehicle, Driver, VehicleId};

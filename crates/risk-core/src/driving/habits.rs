@@ -251,6 +251,21 @@ pub enum Taken {
     OutsidePeriod,
 }
 
+impl Taken {
+    /// Stable number, 3610 to 3616.
+    pub const fn code(self) -> u32 {
+        match self {
+            Self::Learned => 3_610,
+            Self::AlreadyTaken => 3_611,
+            Self::EnoughOfThatDay => 3_612,
+            Self::NothingInIt => 3_613,
+            Self::NotLearned => 3_614,
+            Self::NotLearning => 3_615,
+            Self::OutsidePeriod => 3_616,
+        }
+    }
+}
+
 /// Makes everything before `first_open` settled.
 fn settle(settled: &mut StrategySet, open_from: &mut u32, recent: &mut Vec<Trip>, first_open: u32) {
     if first_open <= *open_from {

@@ -26,7 +26,7 @@ pub struct Histogram {
 
 impl Histogram {
     /// So many parts are told apart.
-    pub const BINS: usize = PARTS.unsigned_abs() as usize;
+    pub const BINS: usize = 32;
 
     /// No value yet.
     pub const fn new(attribute: Attribute) -> Self {
@@ -121,6 +121,7 @@ impl Histogram {
     }
 }
 
+/// [`Histogram::BINS`], to calculate with.
 const PARTS: i64 = 32;
 
 #[cfg(test)]

@@ -53,10 +53,13 @@ impl Recording {
         Self { gap_max_ms, span: None, tracks: [None; Attribute::COUNT] }
     }
 
-    /// One reading more. Sensors may be interleaved; each has to keep its own order, or its piece is not used.
+    /// One reading more. Sensors may be interleaved; each has to keep its own order, or its piece is not used. A clock that
+    /// jumps by more than a gap, in either direction, starts the stretch anew.
     pub fn update(&mut self, reading: Reading) {
         let (start, last) = match self.span {
-            Some((start, last)) if reading.at.since_ms(last) <= self.gap_max_ms => (start, last),
+            Some((start, last)) if reading.at.as_ms().abs_diff(last.as_ms()) <= self.gap_max_ms => {
+                (start, last)
+            }
             _ => {
                 self.tracks = [None; Attribute::COUNT];
                 (reading.at, reading.at)
@@ -117,6 +120,11 @@ impl Recording {
         }
         recording.span = Some(span);
         if last.is_some() { Ok(recording) } else { Err(WireError::Invalid) }
+    }
+
+    /// The longest time without any reading.
+    pub const fn gap_max_ms(&self) -> u64 {
+        self.gap_max_ms
     }
 
     /// When the last reading was made.

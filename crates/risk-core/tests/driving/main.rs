@@ -6,5 +6,6 @@ mod models;
 mod platform;
 mod registration;
 mod samples;
+mod service;
 mod setting;
 mod window;
