@@ -1,6 +1,7 @@
 //! A value that keeps near a centre: mean and standard deviation, or median and median absolute deviation.
 
 use super::Attribute;
+use super::model::quotient;
 use port::WireError;
 use port::wire::{Reader, Writer};
 
@@ -75,8 +76,8 @@ impl Band {
 
     /// How far a value is from the centre, in hundredths of a spread, rounded to the nearest.
     pub fn deviation_hundredths(&self, value: i32) -> u32 {
-        let hundredths = (self.off(value) * 200 + self.spread) / (2 * self.spread);
-        u32::try_from(hundredths).unwrap_or(u32::MAX)
+        let (off, spread) = (self.off(value).unsigned_abs(), self.spread.unsigned_abs());
+        u32::try_from(quotient(off * 200 + spread, 2 * spread)).unwrap_or(u32::MAX)
     }
 
     /// The centre, in 256ths of the attribute's unit.

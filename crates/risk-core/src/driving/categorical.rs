@@ -1,5 +1,6 @@
 //! One of a few values: how often each was seen.
 
+use super::model::share;
 use crate::BasisPoints;
 use alloc::vec::Vec;
 use port::WireError;
@@ -20,6 +21,8 @@ use port::wire::{Reader, Writer};
 pub struct Categorical {
     /// In the order of the values.
     counts: Vec<(i32, u32)>,
+    /// For each of them: how many of all values are no more frequent. Made from the counts.
+    tails: Vec<u32>,
     total: u32,
 }
 
@@ -29,7 +32,7 @@ impl Categorical {
 
     /// No value yet.
     pub const fn new() -> Self {
-        Self { counts: Vec::new(), total: 0 }
+        Self { counts: Vec::new(), tails: Vec::new(), total: 0 }
     }
 
     /// One value more. After 2³² − 1 values nothing is taken any more.
@@ -52,13 +55,13 @@ impl Categorical {
 
     /// Which share of what was seen is no more frequent than this value: zero for one that was never seen.
     pub fn tail(&self, value: i32) -> BasisPoints {
-        let count = self.count_of(value);
-        if count == 0 {
-            return BasisPoints::ZERO;
-        }
-        let rarer = self.counts.iter().filter(|(_, other)| *other <= count);
-        let tail = rarer.map(|(_, other)| u64::from(*other)).sum();
-        BasisPoints::of(tail, u64::from(self.total))
+        share(self.tail_count(value), self.total)
+    }
+
+    /// The same as a count.
+    pub(super) fn tail_count(&self, value: i32) -> u32 {
+        let at = self.counts.binary_search_by_key(&value, |(value, _)| *value);
+        at.ok().and_then(|at| self.tails.get(at)).copied().unwrap_or(0)
     }
 
     /// How often this value was seen, at least.
@@ -105,7 +108,9 @@ impl Categorical {
             }
             counts.push((value, count));
         }
-        Ok(Self { counts, total })
+        let mut all = Self { counts, tails: Vec::new(), total };
+        all.settle();
+        Ok(all)
     }
 
     fn add(&mut self, value: i32, by: u32) {
@@ -119,9 +124,19 @@ impl Categorical {
         }
     }
 
+    fn settle(&mut self) {
+        self.tails.clear();
+        for (_, count) in &self.counts {
+            let rarer =
+                self.counts.iter().map(|(_, other)| if other <= count { *other } else { 0 });
+            self.tails.push(rarer.sum());
+        }
+    }
+
     /// Takes from each count what the first that does not fit has.
     fn shrink(&mut self) {
         if self.counts.len() <= Self::VALUES_MAX {
+            self.settle();
             return;
         }
         let mut falling: Vec<u32> = self.counts.iter().map(|(_, count)| *count).collect();
@@ -131,6 +146,7 @@ impl Categorical {
             *count -= cut.min(*count);
             *count > 0
         });
+        self.settle();
     }
 }
 

@@ -1,5 +1,6 @@
 //! A time of day that keeps near a centre, on the face of a clock: 23:50 and 00:10 are near each other.
 
+use super::model::quotient;
 use crate::LogRatio;
 use port::WireError;
 use port::wire::{Reader, Writer};
@@ -38,7 +39,7 @@ impl CircularBand {
     /// How far a time is from the centre, in hundredths of a spread, rounded to the nearest.
     pub fn deviation_hundredths(&self, value: i32) -> u32 {
         let spread = u64::from(self.spread);
-        u32::try_from((self.off(value) * 200 + spread) / (2 * spread)).unwrap_or(u32::MAX)
+        u32::try_from(quotient(self.off(value) * 200 + spread, 2 * spread)).unwrap_or(u32::MAX)
     }
 
     /// The centre, a minute of the day.

@@ -1,5 +1,6 @@
 //! From pieces and strategies to a risk level.
 
+use super::model::share;
 use super::{
     Attribute, Deviation, Driver, DrivingStrategy, Piece, Reason, Rules, StrategySet, Stretch,
 };
@@ -62,7 +63,7 @@ impl Rules {
         let mut best: Option<(&StrategySet, Tally, BasisPoints)> = None;
         for set in sets {
             let tally = Tally::of(stretch, set);
-            let share = BasisPoints::of(tally.matched.into(), tally.weight.into());
+            let share = share(tally.matched, tally.weight);
             let better = best.is_none_or(|(_, _, highest)| share > highest);
             if tally.eligible >= PIECES_MIN && better {
                 best = Some((set, tally, share));
@@ -75,8 +76,10 @@ impl Rules {
         let conformity = matched.as_u16().saturating_sub(penalty.as_u16());
         let conformity = BasisPoints::new(conformity).unwrap_or_default();
         let mut lines = [None; Attribute::COUNT];
+        let mut strategies = set.as_slice().iter().peekable();
         for (line, attribute) in lines.iter_mut().zip(Attribute::ALL) {
-            *line = stretch.piece(attribute).map(|piece| Line::of(piece, set.of(attribute)));
+            let strategy = strategies.next_if(|strategy| strategy.attribute() == attribute);
+            *line = stretch.piece(attribute).map(|piece| Line::of(piece, strategy));
         }
         Outcome::Evaluated(Evaluation {
             level: self.level(conformity),

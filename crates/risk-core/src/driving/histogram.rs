@@ -1,6 +1,7 @@
 //! A value of any distribution: how often each part of its range was seen.
 
 use super::Attribute;
+use super::model::{quotient, share};
 use crate::BasisPoints;
 use port::WireError;
 use port::wire::{Reader, Writer};
@@ -59,15 +60,19 @@ impl Histogram {
     /// Which share of what was seen lies in parts that are no more frequent than this value's. Parts share with their
     /// neighbours (weights 1, 2, 1), so that no value falls into a hole between two.
     pub fn tail(&self, value: i32) -> BasisPoints {
-        let tail = self.tails.get(self.bin(value)).copied().unwrap_or(0);
-        BasisPoints::of(u64::from(tail), u64::from(self.total))
+        share(self.tail_count(value), self.count())
+    }
+
+    /// The same as a count.
+    pub(super) fn tail_count(&self, value: i32) -> u32 {
+        self.tails.get(self.bin(value)).copied().unwrap_or(0).into()
     }
 
     /// In which part a value lies.
     pub fn bin(&self, value: i32) -> usize {
-        let (low, high) = (i64::from(self.low), i64::from(self.high));
-        let off = i64::from(value).clamp(low, high) - low;
-        usize::try_from(off * PARTS / (high - low + 1)).unwrap_or(0).min(Self::BINS - 1)
+        let off = u64::from(value.clamp(self.low, self.high).abs_diff(self.low));
+        let width = u64::from(self.high.abs_diff(self.low)) + 1;
+        usize::try_from(quotient(off * PARTS, width)).unwrap_or(0).min(Self::BINS - 1)
     }
 
     /// The counts, from the lowest part up.
@@ -122,7 +127,7 @@ impl Histogram {
 }
 
 /// [`Histogram::BINS`], to calculate with.
-const PARTS: i64 = 32;
+const PARTS: u64 = 32;
 
 #[cfg(test)]
 mod tests {

@@ -22,6 +22,7 @@ pub enum Model {
 
 impl Model {
     /// Compares a value with it.
+    #[inline]
     pub fn compare(&self, value: i32) -> Fit {
         let of_tail = |tail: BasisPoints, min| Fit {
             matches: tail >= min,
@@ -42,12 +43,15 @@ impl Model {
     }
 
     /// Whether it accepts a value, without saying how far off it is.
+    #[inline]
     pub fn accepts(&self, value: i32) -> bool {
         match self {
             Self::Band(band) => band.accepts(value),
-            Self::Categorical(counts, min) => counts.tail(value) >= *min,
+            Self::Categorical(counts, min) => {
+                reaches(counts.tail_count(value), counts.count(), *min)
+            }
             Self::Circular(band) => band.accepts(value),
-            Self::Histogram(counts, min) => counts.tail(value) >= *min,
+            Self::Histogram(counts, min) => reaches(counts.tail_count(value), counts.count(), *min),
         }
     }
 
@@ -100,6 +104,30 @@ impl Model {
     }
 }
 
+/// [`BasisPoints::of`] for counts of this size, without a division of 128 bits.
+pub(super) fn share(part: u32, whole: u32) -> BasisPoints {
+    if part >= whole {
+        return if whole == 0 { BasisPoints::ZERO } else { BasisPoints::ONE };
+    }
+    let (part, whole) = (u64::from(part), u64::from(whole));
+    let points = u16::try_from(quotient(part * 20_000 + whole, 2 * whole));
+    points.ok().and_then(|points| BasisPoints::new(points).ok()).unwrap_or(BasisPoints::ONE)
+}
+
+/// A division that is quick where both numbers are small, as they nearly always are; `below` is not zero.
+pub(super) fn quotient(above: u64, below: u64) -> u64 {
+    match (u32::try_from(above), u32::try_from(below)) {
+        (Ok(above), Ok(below)) => u64::from(above / below),
+        _ => above / below,
+    }
+}
+
+/// Whether [`share`] is at least `min`, without any division.
+fn reaches(part: u32, whole: u32, min: BasisPoints) -> bool {
+    let (part, whole, min) = (u64::from(part), u64::from(whole), u64::from(min.as_u16()));
+    if whole == 0 { min == 0 } else { part * 20_000 + whole >= 2 * whole * min }
+}
+
 /// What comparing a value with a model gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fit {
@@ -124,6 +152,23 @@ impl fmt::Display for Deviation {
             Self::Rarity(share) => write!(f, "rarer than {share}"),
             Self::Spreads(hundredths) => {
                 write!(f, "{}.{:02} sd", hundredths / 100, hundredths % 100)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn shares_are_those_of_basis_points(part in any::<u32>(), whole in any::<u32>(), small in 0_u32..300, min in 0_u16..=10_000) {
+            let min = BasisPoints::new(min).unwrap();
+            for (part, whole) in [(part, whole), (small, whole % 300), (part.min(whole), whole), (part, 0)] {
+                prop_assert_eq!(share(part, whole), BasisPoints::of(part.into(), whole.into()));
+                prop_assert_eq!(reaches(part, whole, min), share(part, whole) >= min);
             }
         }
     }

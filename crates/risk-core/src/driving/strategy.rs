@@ -47,6 +47,7 @@ impl DrivingStrategy {
     }
 
     /// Compares the summary of a stretch with the model.
+    #[inline]
     pub fn compare(&self, value: i32) -> Fit {
         self.model.compare(value)
     }

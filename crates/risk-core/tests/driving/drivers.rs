@@ -158,21 +158,21 @@ fn alarms_keep_their_promise_while_the_owner_drives() {
     for _ in 0..1_000 {
         let person = Person::new(&mut rng);
         let other = Person::new(&mut rng);
-        let mut value = |person: &Person, at: usize| {
-            let (one, centre) = (&STYLES[at], person.centres[at]);
+        let mut value = |person: &Person, at: usize, one: &Style| {
+            let centre = person.centres[at];
             i32::try_from(centre + one.trips * normal(&mut rng) / 1_000).unwrap()
         };
         let mut strategies = vec![];
         let (mut own, mut strange) = (vec![], vec![]);
-        for at in 0..3 {
-            let attribute = STYLES[at].attribute;
-            let windows = Windows::new((0..59).map(|_| value(&person, at)).collect());
+        for (at, one) in STYLES.iter().enumerate().take(3) {
+            let attribute = one.attribute;
+            let windows = Windows::new((0..59).map(|_| value(&person, at, one)).collect());
             let band = interbank_risk_core::driving::Band::of(attribute, 0, 1, 200);
             let model = interbank_risk_core::driving::Model::Band(band);
             strategies.push(crate::setting::strategy(attribute, model, 60).with_windows(windows));
             let piece = |value| interbank_risk_core::driving::Piece::new(attribute, value, 600_000);
-            own.push(piece(value(&person, at)));
-            strange.push(piece(value(&other, at)));
+            own.push(piece(value(&person, at, one)));
+            strange.push(piece(value(&other, at, one)));
         }
         let set = StrategySet::new(Driver::FIRST, strategies).unwrap();
         let alarm = |pieces| Alarm::of(&Stretch::new(REQUEST, 600_000, pieces), &set).unwrap();
