@@ -12,6 +12,7 @@ mod drivers;
 mod evaluation;
 mod models;
 mod platform;
+mod races;
 mod registration;
 mod samples;
 mod service;

@@ -19,8 +19,8 @@ use std::cell::RefCell;
 use std::convert::Infallible;
 
 /// A store that notes which tables are read.
-struct Counting {
-    inner: MemoryStore,
+pub(crate) struct Counting {
+    pub(crate) inner: MemoryStore,
     tables: RefCell<Vec<u8>>,
 }
 
@@ -41,9 +41,9 @@ impl Store for Counting {
 const DATA: u8 = 0x31;
 const HABITS: u8 = 0x32;
 
-struct Device {
-    server: DrivingServer,
-    store: Counting,
+pub(crate) struct Device {
+    pub(crate) server: DrivingServer,
+    pub(crate) store: Counting,
     keys: SoftKeys,
     signer: SigningKey,
     rng: Rng,
@@ -67,7 +67,7 @@ impl Device {
         }
     }
 
-    fn run<D: port::Decision>(&self, mut decision: D) -> D::Verdict {
+    pub(crate) fn run<D: port::Decision>(&self, mut decision: D) -> D::Verdict {
         self.store.tables.borrow_mut().clear();
         decide(&self.store, &self.keys, &mut decision).unwrap()
     }
@@ -89,7 +89,7 @@ impl Device {
     }
 
     /// Drives for so long, up to now; sends samples for each quarter of an hour.
-    fn drive(&mut self, now: Time, length_s: u64, is_owner: bool) {
+    pub(crate) fn drive(&mut self, now: Time, length_s: u64, is_owner: bool) {
         let (speed, steering, seat) = if is_owner { (6_000, 300, 1) } else { (10_500, 700, 3) };
         let trip = i32::try_from(self.rng.below(600)).unwrap() - 300;
         let mut readings = vec![];
@@ -128,11 +128,11 @@ impl Device {
         self.run(self.server.learn(now, car(), Driver::FIRST, [self.id; 16])).verdict
     }
 
-    fn evaluate(&self, now: Time, id: u8) -> Audited<Verdict<Evaluated>> {
+    pub(crate) fn evaluate(&self, now: Time, id: u8) -> Audited<Verdict<Evaluated>> {
         self.run(self.server.evaluate(now, request(id)))
     }
 
-    fn outbox(&self) -> Vec<Entry> {
+    pub(crate) fn outbox(&self) -> Vec<Entry> {
         self.rows(self.server.outbox())
             .iter()
             .map(|row| Entry::parse(&row.value).unwrap())
@@ -150,7 +150,7 @@ impl Device {
     }
 
     /// An active vehicle: accepted at once, twenty trips in ten days.
-    fn active() -> Self {
+    pub(crate) fn active() -> Self {
         let mut device = Self::new();
         assert_eq!(device.apply(REQUEST), Some(State::Applied));
         assert_eq!(device.change(REQUEST, Event::Accept), Ok(State::Learning));
@@ -167,15 +167,15 @@ impl Device {
 
 const CLOSE: Event = Event::Close { ready: 0 };
 
-fn start() -> Time {
+pub(crate) fn start() -> Time {
     REQUEST.plus_ms(10 * DAY_MS)
 }
 
-fn car() -> VehicleId {
+pub(crate) fn car() -> VehicleId {
     VehicleId::vin("1M8GDM9AXKP042788").unwrap()
 }
 
-fn request(id: u8) -> EvaluateRequest {
+pub(crate) fn request(id: u8) -> EvaluateRequest {
     EvaluateRequest { id: [id; 16], vehicle: car(), amount: euros(4_500) }
 }
 
