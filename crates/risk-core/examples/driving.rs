@@ -60,7 +60,7 @@ fn main() -> Result<(), Box<dyn Failure>> {
 
     for (who, number, speed, steering, seat) in [
         ("the owner", 31_u8, 5_700, 225, 1),
-        ("the owner in a hurry", 32, 5_700, 420, 1),
+        ("the owner in a hurry", 32, 5_500, 420, 1),
         ("a thief", 33, 9_900, 520, 3),
     ] {
         let now = day(number.into());

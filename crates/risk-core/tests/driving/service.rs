@@ -6,7 +6,7 @@ use crate::setting::REQUEST;
 use interbank_risk_core::driving::{
     Attribute, Driver, DrivingConfig, DrivingServer, Evaluate, EvaluateRequest, Evaluated, Event,
     Habits, LevelNotice, Misuse, PurgeTable, Reading, Refusal, Rejection, Replayed, Reply,
-    RiskLevel, Rules, RulesDraft, Samples, State, Taken, VehicleId, Verdict,
+    RiskLevel, Rules, RulesDraft, Samples, State, Taken, Trace, VehicleId, Verdict,
 };
 use port::blocking::{Store, decide};
 use port::outbox::Entry;
@@ -205,6 +205,21 @@ fn v01_the_level_is_made_by_the_device_from_what_it_recorded() {
     assert!(entry.content.len() < 120, "{}", entry.content.len());
     assert_eq!(audited.audit.action, "risk.driving.evaluate.judged");
     assert_eq!(audited.audit.policy, device.server.config().rules.digest());
+}
+
+#[test]
+fn a_level_is_made_again_from_its_trace_alone() {
+    let mut device = Device::active();
+    let now = start().plus_ms(DAY_MS);
+    device.drive(now, 900, true);
+    let plain = device.evaluate(now, 1).verdict.granted().unwrap();
+    assert_eq!(plain.trace, None);
+    let traced =
+        device.run(device.server.evaluate(now, request(2)).traced()).verdict.granted().unwrap();
+    let bytes = traced.trace.unwrap();
+    let trace = Trace::parse(&bytes).unwrap();
+    assert_eq!((trace.recompute(), *trace.outcome()), (traced.outcome, traced.outcome));
+    assert_eq!((trace.outcome(), trace.rules()), (&plain.outcome, &device.server.config().rules));
 }
 
 #[test]

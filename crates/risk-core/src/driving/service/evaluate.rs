@@ -11,6 +11,7 @@ use super::{Error, Refusal, Setup, Verdict, done};
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
+use bytes::Bytes;
 use port::outbox::Entry;
 use port::{
     Amount, Answers, Ask, Batch, Conclusion, Decision, Expect, Key, ReadSet, Row, Step, Time,
@@ -51,6 +52,9 @@ pub struct Evaluated {
     pub notice: LevelNotice,
     /// Whether this answers a repeated request.
     pub repeated: bool,
+    /// What the level was made from ([`Trace::parse`](super::super::Trace::parse)), where [`Evaluate::traced`] asked for it and
+    /// the request is not a repeated one.
+    pub trace: Option<Bytes>,
 }
 
 /// The decision over a payment request.
@@ -64,11 +68,19 @@ pub struct Evaluate {
     now: Time,
     request: EvaluateRequest,
     active: Option<(Row, Vec<Driver>)>,
+    traced: bool,
 }
 
 impl Evaluate {
     pub(super) fn new(setup: Arc<Setup>, now: Time, request: EvaluateRequest) -> Self {
-        Self { setup, now, request, active: None }
+        Self { setup, now, request, active: None, traced: false }
+    }
+
+    /// With the trace.
+    #[must_use]
+    pub fn traced(mut self) -> Self {
+        self.traced = true;
+        self
     }
 
     fn registration_key(&self) -> Key {
@@ -96,7 +108,7 @@ impl Evaluate {
         if found.body != self.request.body() {
             return Ok(None);
         }
-        let (verdict, reasons) = verdict(outcome, notice, true);
+        let (verdict, reasons) = verdict(outcome, notice, true, None);
         Ok(Some(self.audited(verdict, "risk.driving.evaluate.repeated", reasons)))
     }
 
@@ -185,6 +197,11 @@ impl Decision for Evaluate {
         }
         let stretch: Stretch = self.setup.stretch(self.now, &DataRow::of(data_row, rules)?);
         let outcome = rules.evaluate(&stretch, &sets);
+        let trace = self.traced.then(|| {
+            let mut bytes = Vec::new();
+            rules.trace(&stretch, &sets).encode(&mut bytes);
+            bytes.into()
+        });
         let notice = self.notice(&outcome);
         if let Some(notice) = &notice {
             let entry = self.entry(notice);
@@ -196,7 +213,7 @@ impl Decision for Evaluate {
             RequestKind::Evaluated { outcome, stretch, notice: notice.clone(), confirmed: false };
         let row = RequestRow { body: self.request.body(), at: self.now, kind };
         batch.put(self.request_key(), Expect::Absent, row.encode());
-        let (verdict, reasons) = verdict(outcome, notice, false);
+        let (verdict, reasons) = verdict(outcome, notice, false, trace);
         let action = if verdict.declined().is_some() {
             "risk.driving.evaluate.rejected"
         } else {
@@ -220,12 +237,13 @@ fn verdict(
     outcome: Outcome,
     notice: Option<LevelNotice>,
     repeated: bool,
+    trace: Option<Bytes>,
 ) -> (Verdict<Evaluated>, Vec<u32>) {
     match (outcome, notice) {
         (Outcome::Evaluated(evaluation), Some(notice)) => {
             let reasons = evaluation.reasons();
             let codes = reasons.as_slice().iter().map(|one| one.reason.code()).collect();
-            (Verdict::Granted(Evaluated { outcome, notice, repeated }), codes)
+            (Verdict::Granted(Evaluated { outcome, notice, repeated, trace }), codes)
         }
         (outcome, _) => {
             let why = Refusal::Rejected(outcome.rejection().unwrap_or(Rejection::NotReady));
