@@ -322,3 +322,36 @@ proptest! {
         prop_assert!(Habits::parse(&bytes[..at]).is_err());
     }
 }
+
+#[test]
+fn habits_fit_a_row_however_much_was_learned() {
+    let learning = after(&[(Event::Apply, 0), (Event::Accept, 0)]);
+    let (rules, mut habits, mut rng) = (Rules::default(), Habits::new(Driver::FIRST), Rng::new(13));
+    let mut all = |ended| {
+        let piece = |attribute: Attribute| {
+            let (low, high) = attribute.range();
+            let within = rng.below(u64::try_from(high - low).unwrap());
+            Piece::new(attribute, low + i32::try_from(within).unwrap(), 1_200_000)
+        };
+        Stretch::new(ended, 1_200_000, Attribute::ALL.map(piece))
+    };
+    let size = |habits: &Habits| {
+        let mut bytes = vec![];
+        habits.encode(&mut bytes);
+        assert_eq!(Habits::parse(&bytes).as_ref(), Ok(habits));
+        bytes.len()
+    };
+    for tag in 0..300 {
+        let window = all(REQUEST.plus_ms(u64::from(tag) * 3_600_000 + 1_200_000));
+        assert_eq!(habits.learn(&learning, tag, &window), Taken::Learned);
+    }
+    let learned = size(&habits);
+    assert!(habits.finish(&rules));
+    let now = REQUEST.plus_ms(60 * DAY_MS);
+    for tag in 0..200 {
+        let _ = habits.confirm(now, &rules, tag, &all(now.minus_ms(u64::from(tag) * DAY_MS / 10)));
+    }
+    let confirmed = size(&habits);
+    println!("{learned} bytes while learning, {confirmed} afterwards");
+    assert!(learned.max(confirmed) < port::Row::VALUE_BYTES_MAX / 2);
+}
