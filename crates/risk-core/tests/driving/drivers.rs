@@ -1,0 +1,303 @@
+//! Drivers with styles, seeded: whether another driver shows, and what alarms promise.
+
+use crate::registration::{DAY_MS, after};
+use crate::setting::REQUEST;
+use interbank_risk_core::driving::{
+    Alarm, Attribute, Contrast, Driver, DrivingStrategy, Event, Finding, Habits, Reading,
+    Recording, Rejection, RiskLevel, Rules, RulesDraft, Sequential, StrategySet, Stretch, Taken,
+    Windows,
+};
+use interbank_risk_core::{BasisPoints, LogRatio};
+use port::Time;
+use simkit::Rng;
+
+/// What of each attribute differs between people, between trips of one of them, and between readings; in the attribute's unit.
+struct Style {
+    attribute: Attribute,
+    centre: i64,
+    between: i64,
+    trips: i64,
+    readings: i64,
+    every_s: u64,
+}
+
+const fn style(
+    attribute: Attribute,
+    centre: i64,
+    between: i64,
+    trips: i64,
+    readings: i64,
+    every_s: u64,
+) -> Style {
+    Style { attribute, centre, between, trips, readings, every_s }
+}
+
+/// People differ about as much from each other as their own trips do: less than in published data of driver identification,
+/// where a single trip on one road is compared.
+const STYLES: [Style; 8] = [
+    style(Attribute::CruiseSpeed, 6_500, 800, 700, 900, 2),
+    style(Attribute::Acceleration, 1_500, 350, 250, 500, 30),
+    style(Attribute::Deceleration, 1_900, 400, 300, 600, 30),
+    style(Attribute::SteeringRate, 300, 60, 50, 150, 2),
+    style(Attribute::UpshiftRpm, 2_300, 350, 200, 300, 25),
+    style(Attribute::FollowingDistance, 3_000, 700, 600, 900, 2),
+    style(Attribute::IndicatorLead, 3_000, 900, 500, 900, 60),
+    style(Attribute::EngineLoad, 3_500, 500, 500, 900, 2),
+];
+
+/// About normal: the sum of twelve uniform numbers, in thousandths of a standard deviation.
+fn normal(rng: &mut Rng) -> i64 {
+    (0..12).map(|_| i64::try_from(rng.below(1_001)).unwrap()).sum::<i64>() - 6_000
+}
+
+struct Person {
+    centres: [i64; STYLES.len()],
+}
+
+impl Person {
+    fn new(rng: &mut Rng) -> Self {
+        Self {
+            centres: STYLES.each_ref().map(|one| one.centre + one.between * normal(rng) / 1_000),
+        }
+    }
+
+    /// Drives for so long, up to a time.
+    fn drive(&self, rng: &mut Rng, until: Time, length_s: u64) -> Stretch {
+        let mut recording = Recording::new(5_000);
+        let trip = STYLES.each_ref().map(|one| one.trips * normal(rng) / 1_000);
+        for s in 0..=length_s {
+            let at = until.minus_ms((length_s - s) * 1_000);
+            for ((one, centre), trip) in STYLES.iter().zip(self.centres).zip(trip) {
+                if s % one.every_s == 0 {
+                    let value = centre + trip + one.readings * normal(rng) / 1_000;
+                    let (low, high) = one.attribute.range();
+                    let value = i32::try_from(value).unwrap().clamp(low, high);
+                    recording.update(Reading::new(at, one.attribute, value));
+                }
+            }
+        }
+        recording.finish(until)
+    }
+}
+
+fn learn(person: &Person, rng: &mut Rng, rules: &Rules, windows: u32) -> StrategySet {
+    let learning = after(&[(Event::Apply, 0), (Event::Accept, 0)]);
+    let mut habits = Habits::new(Driver::FIRST);
+    for tag in 0..windows {
+        let ended = REQUEST.plus_ms(u64::from(tag + 1) * 29 * DAY_MS / u64::from(windows));
+        let window = person.drive(rng, ended, 600);
+        assert_eq!(habits.learn(&learning, tag, &window), Taken::Learned);
+    }
+    assert!(habits.finish(rules));
+    habits.current().unwrap()
+}
+
+/// How often a score of a stranger is below one of the owner; equal ones count half. In basis points.
+fn auc(owner: &[i64], stranger: &[i64]) -> u64 {
+    let twice: u64 = owner
+        .iter()
+        .flat_map(|own| stranger.iter().map(move |other| own.cmp(other)))
+        .map(|order| match order {
+            core::cmp::Ordering::Greater => 2,
+            core::cmp::Ordering::Equal => 1,
+            core::cmp::Ordering::Less => 0,
+        })
+        .sum();
+    twice * 5_000 / (owner.len() * stranger.len()) as u64
+}
+
+#[test]
+fn v16_another_driver_shows_as_higher_risk() {
+    let mut rng = Rng::new(0x0016);
+    let rules = Rules::default();
+    let minute = Rules::new(&RulesDraft { preset_s: 60, ..RulesDraft::default() }).unwrap();
+    let (mut own, mut other, mut own_1, mut other_1) = (vec![], vec![], vec![], vec![]);
+    let mut levels = [[0; 3]; 2];
+    for _ in 0..16 {
+        let owner = Person::new(&mut rng);
+        let set = learn(&owner, &mut rng, &rules, 60);
+        // the same habits, compared after half a minute of each attribute
+        let quick = set.as_slice().iter().map(|one| {
+            DrivingStrategy::new(one.attribute(), one.model().clone(), 30_000, one.weight())
+                .unwrap()
+        });
+        let quick = StrategySet::new(Driver::FIRST, quick.collect()).unwrap();
+        for _ in 0..10 {
+            let stranger = Person::new(&mut rng);
+            for (at, person) in [&owner, &stranger].into_iter().enumerate() {
+                let drive = person.drive(&mut rng, REQUEST, 600);
+                let outcome = rules.evaluate(&drive, core::slice::from_ref(&set));
+                let evaluation = outcome.evaluation().unwrap();
+                let scores = if at == 0 { &mut own } else { &mut other };
+                scores.push(i64::from(evaluation.conformity.as_u16()));
+                levels[at][evaluation.level as usize] += 1;
+                let drive = person.drive(&mut rng, REQUEST, 60);
+                let outcome = minute.evaluate(&drive, core::slice::from_ref(&quick));
+                let scores = if at == 0 { &mut own_1 } else { &mut other_1 };
+                scores.push(i64::from(outcome.evaluation().unwrap().conformity.as_u16()));
+            }
+        }
+    }
+    let (ten, one) = (auc(&own, &other), auc(&own_1, &other_1));
+    println!(
+        "AUC at ten minutes {ten}, at one {one} basis points; levels of owner and stranger {levels:?}"
+    );
+    assert!(ten >= 8_500, "{ten}");
+    assert!(one >= 7_500, "{one}");
+    // and as levels: nobody is low more often than the owner, nor high less often
+    assert!(levels[0][0] > 2 * levels[1][0] && levels[1][2] > 4 * levels[0][2], "{levels:?}");
+}
+
+#[test]
+fn alarms_keep_their_promise_while_the_owner_drives() {
+    let alpha = BasisPoints::new(1_000).unwrap();
+    let (mut drives, mut bonferroni, mut average, mut found, mut found_average) =
+        (0_u32, 0_u32, 0_u32, 0_u32, 0_u32);
+    let mut rng = Rng::new(0x0a1a);
+    // One window each of many owners: windows of one owner would share the luck of what was learned.
+    for _ in 0..1_000 {
+        let person = Person::new(&mut rng);
+        let other = Person::new(&mut rng);
+        let mut value = |person: &Person, at: usize, one: &Style| {
+            let centre = person.centres[at];
+            i32::try_from(centre + one.trips * normal(&mut rng) / 1_000).unwrap()
+        };
+        let mut strategies = vec![];
+        let (mut own, mut strange) = (vec![], vec![]);
+        for (at, one) in STYLES.iter().enumerate().take(3) {
+            let attribute = one.attribute;
+            let windows = Windows::new((0..59).map(|_| value(&person, at, one)).collect());
+            let band = interbank_risk_core::driving::Band::of(attribute, 0, 1, 200);
+            let model = interbank_risk_core::driving::Model::Band(band);
+            strategies.push(crate::setting::strategy(attribute, model, 60).with_windows(windows));
+            let piece = |value| interbank_risk_core::driving::Piece::new(attribute, value, 600_000);
+            own.push(piece(value(&person, at, one)));
+            strange.push(piece(value(&other, at, one)));
+        }
+        let set = StrategySet::new(Driver::FIRST, strategies).unwrap();
+        let alarm = |pieces| Alarm::of(&Stretch::new(REQUEST, 600_000, pieces), &set).unwrap();
+        let (own, strange) = (alarm(own), alarm(strange));
+        drives += 1;
+        bonferroni += u32::from(own.by_bonferroni(alpha));
+        average += u32::from(own.by_average(alpha));
+        found += u32::from(strange.by_bonferroni(alpha));
+        found_average += u32::from(strange.by_average(alpha));
+        assert_eq!(own.by_bonferroni(alpha), own.p_value() <= alpha);
+    }
+    println!(
+        "of {drives}: false alarms {bonferroni} and {average}, found {found} and {found_average}"
+    );
+    // at most 10 %, with three standard deviations of 1,000 draws to spare
+    assert!(bonferroni <= 100 + 29, "{bonferroni}");
+    assert!(average <= 100 + 29, "{average}");
+    assert!(found > 3 * bonferroni && found > 250, "{found}");
+}
+
+#[test]
+fn an_alarm_for_several_drivers_sounds_only_if_it_sounds_for_each() {
+    let rules = Rules::default();
+    let mut rng = Rng::new(77);
+    let (one, two) = (Person::new(&mut rng), Person::new(&mut rng));
+    let sets = [learn(&one, &mut rng, &rules, 60), learn(&two, &mut rng, &rules, 60)];
+    let alpha = BasisPoints::new(2_000).unwrap();
+    let mut alarms = 0;
+    for _ in 0..20 {
+        let drive = two.drive(&mut rng, REQUEST, 600);
+        let sounds = |alarm: &Alarm| alarm.by_bonferroni(alpha);
+        let all = Alarm::for_all(&drive, &sets, sounds);
+        let each = sets.iter().all(|set| sounds(&Alarm::of(&drive, set).unwrap()));
+        assert_eq!(all, each);
+        alarms += u32::from(all);
+    }
+    assert!(alarms <= 8, "{alarms}");
+    assert!(!Alarm::for_all(&Stretch::new(REQUEST, 0, []), &sets, |_| true));
+    assert!(!Alarm::for_all(&Stretch::new(REQUEST, 0, []), &[], |_| true));
+}
+
+#[test]
+fn the_sequential_test_keeps_walds_error_rates() {
+    // two coins, one of which shows heads 60 of 100 times and the other 40
+    let (alpha, beta) = (BasisPoints::new(500).unwrap(), BasisPoints::new(500).unwrap());
+    let (heads, tails) = (LogRatio::of(60, 40), LogRatio::of(40, 60));
+    let mut wrong = [0; 2];
+    let mut rng = Rng::new(0x5eed);
+    for (at, odds) in [60, 40].into_iter().enumerate() {
+        for _ in 0..2_000 {
+            let mut test = Sequential::new(alpha, beta, BasisPoints::ONE);
+            let finding = loop {
+                test.update(if rng.chance(odds, 100) { heads } else { tails });
+                if test.finding() != Finding::Undecided {
+                    break test.finding();
+                }
+            };
+            let right = if at == 0 { Finding::Owner } else { Finding::Other };
+            wrong[at] += u32::from(finding != right);
+        }
+    }
+    // 5 %, with three standard deviations of 2,000 draws to spare
+    assert!(wrong.iter().all(|wrong| *wrong <= 100 + 29), "{wrong:?}");
+    assert!(
+        wrong.iter().all(|wrong| *wrong > 0),
+        "a test that never errs was not tested: {wrong:?}"
+    );
+}
+
+#[test]
+fn v09_stays_the_floor_of_the_sequential_test() {
+    let rules = Rules::default();
+    let share = |points| BasisPoints::new(points).unwrap();
+    let mut test = Sequential::new(share(100), share(100), BasisPoints::ONE);
+    test.update(LogRatio::of(1_000_000, 1));
+    assert_eq!(test.finding(), Finding::Owner);
+    assert_eq!(test.level(&rules, 599_999), Err(Rejection::TooShort));
+    assert_eq!(test.level(&rules, 600_000), Ok(RiskLevel::Low));
+    // no credit beyond the bound: as much against is enough to doubt, and twice as much to tell
+    let bound = test.sum();
+    test.update(-bound);
+    assert_eq!(test.level(&rules, 600_000), Ok(RiskLevel::Medium));
+    test.update(-bound);
+    assert_eq!(test.level(&rules, 600_000), Ok(RiskLevel::High));
+}
+
+#[test]
+fn the_sequential_test_tells_a_stranger_minute_by_minute() {
+    let rules = Rules::default();
+    let mut rng = Rng::new(0xc0de);
+    let others: Vec<Stretch> =
+        (0..120).map(|_| Person::new(&mut rng).drive(&mut rng, REQUEST, 300)).collect();
+    let values = Attribute::ALL.map(|attribute| {
+        let piece = |one: &Stretch| one.piece(attribute).map(|piece| piece.value);
+        others.iter().filter_map(piece).collect::<Vec<i32>>()
+    });
+    let at = |attribute: Attribute| usize::from(attribute.number()) - 1;
+    let share = |points| BasisPoints::new(points).unwrap();
+    let (mut owner_other, mut stranger_other, mut owner_low, mut stranger_low) = (0, 0, 0, 0);
+    for _ in 0..10 {
+        let owner = Person::new(&mut rng);
+        let set = learn(&owner, &mut rng, &rules, 60);
+        let contrasts: Vec<Contrast> =
+            Sequential::contrasts(&set, |attribute| &values[at(attribute)]);
+        for _ in 0..4 {
+            let stranger = Person::new(&mut rng);
+            for (who, person) in [&owner, &stranger].into_iter().enumerate() {
+                let mut test = Sequential::new(share(500), share(500), share(5_000));
+                for _ in 0..6 {
+                    test.update_from(&contrasts, &person.drive(&mut rng, REQUEST, 100));
+                }
+                let level = test.level(&rules, 600_000).unwrap();
+                let (low, other) = if who == 0 {
+                    (&mut owner_low, &mut owner_other)
+                } else {
+                    (&mut stranger_low, &mut stranger_other)
+                };
+                *low += u32::from(level == RiskLevel::Low);
+                *other += u32::from(level == RiskLevel::High);
+            }
+        }
+    }
+    println!(
+        "of 40 each: low {owner_low} and {stranger_low}, high {owner_other} and {stranger_other}"
+    );
+    assert!(owner_low >= 30 && owner_other <= 6, "{owner_low} {owner_other}");
+    assert!(stranger_other >= 26 && stranger_low <= 10, "{stranger_other} {stranger_low}");
+}
