@@ -86,8 +86,10 @@ mod tests {
         super::Cli::command().debug_assert();
         let names: Vec<_> =
             super::Cli::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
-        let expected =
-            ["test", "check", "fix", "tidy", "bench", "quality", "sim", "fuzz", "package", "services"];
+        let expected = [
+            "test", "check", "fix", "tidy", "bench", "quality", "sim", "fuzz", "package",
+            "services",
+        ];
         assert_eq!(names, expected);
     }
 }
