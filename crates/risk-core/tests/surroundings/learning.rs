@@ -188,7 +188,13 @@ proptest! {
         ba.merge(&a, &learning()).unwrap();
         prop_assert_eq!(encoded(&ab), encoded(&ba));
         prop_assert_eq!(Profile::parse(&encoded(&ab)), Ok(ab.clone()));
-        prop_assert!(ab.occurrences() >= a.occurrences().max(b.occurrences()) / 2);
+        // Each side faded to the later day, no more and no less.
+        let faded = |one: &Profile| {
+            let factor = Fading::new(56).unwrap().factor(ab.day() - one.day());
+            (u32::from(one.occurrences()) * factor + (1 << 15)) >> 16
+        };
+        let (known, expected) = (u32::from(ab.occurrences()), faded(&a) + faded(&b));
+        prop_assert!(a.is_empty() || b.is_empty() || known == expected, "{} for {}", known, expected);
     }
 }
 
@@ -237,4 +243,46 @@ fn sketches_merge_in_any_order() {
     let mut profile = Profile::new(when.grid, when.period);
     assert!(profile.update(&scan, &learning()));
     assert_eq!(profile.neighbours()[0].share(), Share::estimated(8, ab.terminals()));
+}
+
+#[test]
+fn a_crossing_of_the_date_line_leaves_a_history_that_can_be_read() {
+    // All days alike: the same hour of two local days may come in the wrong order.
+    let grid = Grid::new(60, Fold::Day).unwrap();
+    let when = |day, period| Moment { day, period, adjacent: period, adjacent_bp: 0, grid };
+    let take = |at: Time, day| Scan::take(&report(at, home()), &keys(), when(day, 3), None);
+    let mut history = History::new(grid, 3);
+    // Ten on Friday in the east, then ten on Thursday in the west; and then so many that the first ones settle.
+    for (n, day) in [(0, 101), (1, 100)] {
+        assert!(history.update(START, &take(START.plus_ms(n), day), 90 * DAY_MS, &learning()));
+    }
+    for n in 2..20 {
+        let scan = take(START.plus_ms(n), 101);
+        assert!(history.update(START, &scan, 90 * DAY_MS, &learning()));
+        assert!(history.recent() <= History::RECENT_MAX);
+        let mut bytes = vec![];
+        history.encode(&mut bytes);
+        assert_eq!(History::parse(&bytes).as_ref(), Ok(&history), "after {n}");
+    }
+}
+
+#[test]
+fn a_key_that_was_skipped_lets_a_period_start_anew() {
+    let scan_by = |id: u8, n: u64| {
+        let when = Grid::HOUR_OF_WEEK.moment(&Zone::utc(), week(n));
+        Scan::take(&report(week(n), home()), &TerminalKeys::new(key(id)), when, None)
+    };
+    let mut profile = profile_of(&home(), 8);
+    assert!(profile.update(&scan_by(3, 8), &learning()));
+    // Eight occurrences without anybody in them would make strangers of all neighbours for months.
+    assert_eq!((profile.occurrences(), profile.neighbours().len()), (128, home().len()));
+    assert_eq!(Profile::parse(&encoded(&profile)).as_ref(), Ok(&profile));
+    let mut old = profile_of(&home(), 8);
+    old.merge(&profile, &learning()).unwrap();
+    assert_eq!(
+        encoded(&old),
+        encoded(&profile),
+        "what was learned under a key long gone adds nothing"
+    );
+    assert!(!profile.update(&scan_by(2, 9), &learning()), "an older key");
 }

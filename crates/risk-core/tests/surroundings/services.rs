@@ -338,3 +338,136 @@ fn batches_require_what_they_rest_on() {
         }
     }
 }
+
+#[test]
+fn r05_one_terminal_learns_nothing_from_another() {
+    let bank = Bank::at_home();
+    let other = TerminalId::new("phone-2").unwrap();
+    let before = bank.store.snapshot().rows;
+    let keys = TerminalKeys::new(TokenKey::derive(&seal::Secret::new([7; 32]), 1, &other));
+    let take = |at| {
+        let when = Grid::HOUR_OF_WEEK.moment(&Zone::utc(), at);
+        Scan::take(&report(at, home()), &keys, when, None)
+    };
+    for n in 0..4 {
+        let learn = bank.server.learn(week(n), other.clone(), [n as u8; 16], take(week(n)));
+        assert!(bank.decide(learn).verdict.granted().is_some());
+    }
+    let after = bank.store.snapshot().rows;
+    assert!(before.iter().all(|row| after.contains(row)), "rows of the first one are as they were");
+    // The other way round: what the first one knows is no profile of a third one, whatever ids it uses.
+    let third = TerminalId::new("phone-10").unwrap();
+    let scan = take(week(5));
+    let request = CheckRequest { terminal: third, scan, ..bank.request(week(5), 3, None, vec![]) };
+    let checked = bank.decide(bank.server.check(week(5), request)).verdict.granted().unwrap();
+    assert_eq!(checked.assessment.parts[0].abstention, Some(Abstention::NoProfile));
+}
+
+#[test]
+fn r12_nothing_is_learned_from_a_scan_that_is_not_known_to_be_current() {
+    let bank = Bank::at_home();
+    let before = bank.store.snapshot().rows.len();
+    // Without an answer to a challenge, nobody knows when it was made; even the right PIN does not tell.
+    let request = bank.request(week(4), 30, None, dwelling(4));
+    let checked = bank.decide(bank.server.check(week(4), request)).verdict.granted().unwrap();
+    assert!(checked.assessment.findings.has(Finding::NotAnswered));
+    assert_eq!(bank.confirm(week(4), 30), Verdict::Declined(Refusal::NotBelieved));
+    // Neither from one that was stale.
+    let stale = bank.request(week(4).plus_ms(1), 31, Some(bank.nonce(week(4))), dwelling(5));
+    let late = week(4).plus_ms(119_000 + 2_000);
+    let nonce = bank.nonce(late);
+    let when = Grid::HOUR_OF_WEEK.moment(&Zone::utc(), week(4));
+    let report = Report { nonce: Some(nonce), ..report(week(4), dwelling(5)) };
+    let stale = CheckRequest { scan: Scan::take(&report, &keys(), when, None), ..stale };
+    let checked = bank.decide(bank.server.check(late, stale)).verdict.granted().unwrap();
+    assert!(checked.assessment.findings.has(Finding::Stale));
+    assert_eq!(bank.confirm(late, 31), Verdict::Declined(Refusal::NotBelieved));
+    assert_eq!(bank.store.snapshot().rows.len(), before + 2, "two requests, nothing learned");
+}
+
+#[test]
+fn r12_a_confirmation_that_waited_while_the_periods_changed_is_refused_not_an_error() {
+    let bank = Bank::at_home();
+    let _ = bank.check(week(4), 10, dwelling(4));
+    let folded = policy_with(|draft| draft.grid.fold = "weekend".into());
+    let book = PolicyBook::new(vec![folded]).unwrap();
+    let server = SurroundingsServer::new(SurroundingsConfig::new(Tenant::new(1), book)).unwrap();
+    let confirmed = bank.decide(server.confirm(week(4), terminal(), [10; 16])).verdict;
+    assert_eq!(confirmed, Verdict::Declined(Refusal::OtherGrid));
+    // A scan that the caller placed by the old periods is the caller's fault.
+    let scan = bank.request(week(4), 0, None, home()).scan;
+    let mut learn = server.learn(week(4), terminal(), [77; 16], scan);
+    let failed = decide(&bank.store, &SoftKeys::new(), &mut learn);
+    assert!(
+        matches!(failed, Err(port::DecideError::Decision(Error::Misuse(Misuse::Grid)))),
+        "{failed:?}"
+    );
+}
+
+#[test]
+fn a_terminal_lost_twice_learns_nothing_of_either_time() {
+    let bank = Bank::at_home();
+    let at = |s: u64| week(4).plus_ms(s * 1_000);
+    let lair: Vec<Observation> = (900..908).map(|n| near(n, 3_000)).collect();
+    // Made while it is lost for the first time, and not yet reported.
+    let _ = bank.check(at(10), 20, lair);
+    let revoke = |now, from| bank.decide(bank.server.revoke(now, terminal(), from, None)).verdict;
+    assert_eq!(revoke(at(20), at(5)).recent, 0);
+    let _ = bank.decide(bank.server.reinstate(at(30), terminal()));
+    assert_eq!(revoke(at(50), at(40)).recent, 0);
+    let _ = bank.decide(bank.server.reinstate(at(60), terminal()));
+    assert_eq!(bank.confirm(at(70), 20), Verdict::Declined(Refusal::TerminalLost));
+}
+
+#[test]
+fn a_full_page_of_full_histories_is_revoked_in_one_batch() {
+    const SLOT_MS: u64 = HOUR_MS / 2;
+    let short = |from_s, to_s| TypeDraft { from_s, to_s, weight: 1, unknown: Unknown::new() };
+    let policy = policy_with(|draft| {
+        (draft.grid.fold, draft.grid.slot_min) = ("day".into(), 30);
+        draft.types = vec![short(0, 900), short(900, 1_800)];
+        draft.learning.revocable_days = 90;
+    });
+    let grid = policy.grid();
+    let config = SurroundingsConfig::new(Tenant::new(1), PolicyBook::new(vec![policy]).unwrap());
+    let server = SurroundingsServer::new(config).unwrap();
+    let bank = Bank { store: MemoryStore::new(), server };
+    // Thirty periods of sixteen days, each with as many neighbours as a report has room for.
+    let at = |slot: u64, day: u64| START.plus_ms(day * 24 * HOUR_MS + slot * SLOT_MS);
+    for day in 0..16 {
+        let found: Vec<Observation> = (0..256).map(|n| near(1_000 + n, 600)).collect();
+        for slot in 0..30 {
+            let at = at(slot, day);
+            let id = [slot as u8, day as u8].repeat(8).try_into().unwrap();
+            let learn = bank.server.learn(at, terminal(), id, scan_in(grid, at, found.clone()));
+            assert!(bank.decide(learn).verdict.granted().is_some_and(|one| one.learned));
+        }
+    }
+    // Of each, one scan is taken back and the rest is written anew.
+    let mut after = None;
+    let mut periods = 0;
+    loop {
+        let (now, from) = (at(0, 20), at(0, 15));
+        let page = bank.decide(bank.server.revoke(now, terminal(), from, after)).verdict;
+        periods += page.recent;
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(periods, 30);
+}
+
+#[test]
+fn a_repeated_answer_is_recorded_under_the_policy_that_decided() {
+    let bank = Bank::at_home();
+    let request = bank.request(week(4), 10, Some(bank.nonce(week(4))), dwelling(4));
+    let _ = bank.decide(bank.server.check(week(4), request.clone()));
+    let next = policy_with(|draft| draft.version = 2);
+    let book = PolicyBook::new(vec![next.clone()]).unwrap();
+    let server = SurroundingsServer::new(SurroundingsConfig::new(Tenant::new(1), book)).unwrap();
+    let again = bank.decide(server.check(week(4), request));
+    assert_eq!(again.audit.action, "risk.surroundings.check.repeated");
+    assert_eq!(again.audit.policy, policy().digest());
+    assert_ne!(again.audit.policy, next.digest());
+}
