@@ -17,7 +17,8 @@ pub struct Contrast {
 }
 
 impl Contrast {
-    /// Of an owner's windows and values of many other vehicles in the same attribute.
+    /// Of an owner's windows and values of many other vehicles in the same attribute. Fewer than eight others are no
+    /// population to compare with: then no value says anything.
     pub fn new(attribute: Attribute, owner: &Windows, population: &[i32]) -> Self {
         let mut rising = population.to_vec();
         rising.sort_unstable();
@@ -37,6 +38,9 @@ impl Contrast {
         let (own, all) = (count(owner.as_slice()), count(&rising));
         let (own_sum, all_sum) = (own.iter().sum(), all.iter().sum());
         let mut says = [LogRatio::ZERO; PARTS];
+        if rising.len() < PARTS {
+            return Self { attribute, cuts, says };
+        }
         for ((one, own), all) in says.iter_mut().zip(own).zip(all) {
             *one = LogRatio::of(own, own_sum) - LogRatio::of(all, all_sum);
         }
@@ -115,13 +119,17 @@ impl Sequential {
         }
     }
 
-    /// The level at a request. The preset length stays as a floor (spec V9).
+    /// The level at a request, given the stretch that ends at it. Its preset length and two pieces of data stay the floor
+    /// (spec V9, V4), whatever was summed up before.
     ///
     /// # Errors
-    /// [`Rejection::TooShort`].
-    pub fn level(&self, rules: &Rules, stretch_ms: u64) -> Result<RiskLevel, Rejection> {
-        if stretch_ms < rules.preset_ms() {
+    /// [`Rejection::TooShort`], [`Rejection::TooFewPieces`].
+    pub fn level(&self, rules: &Rules, stretch: &Stretch) -> Result<RiskLevel, Rejection> {
+        if stretch.length_ms() < rules.preset_ms() {
             return Err(Rejection::TooShort);
+        }
+        if stretch.pieces().filter(|piece| piece.fault.is_none()).count() < PIECES_MIN {
+            return Err(Rejection::TooFewPieces);
         }
         Ok(match self.finding() {
             Finding::Owner => RiskLevel::Low,
@@ -155,3 +163,5 @@ pub enum Finding {
 }
 
 const PARTS: usize = 8;
+/// Fewer pieces than two never give a level.
+const PIECES_MIN: usize = 2;

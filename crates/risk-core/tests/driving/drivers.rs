@@ -1,7 +1,7 @@
 //! Drivers with styles, seeded: whether another driver shows, and what alarms promise.
 
 use crate::registration::{DAY_MS, after};
-use crate::setting::REQUEST;
+use crate::setting::{REQUEST, pieces, stretch};
 use interbank_risk_core::driving::{
     Alarm, Attribute, Contrast, Driver, DrivingStrategy, Event, Finding, Habits, Reading,
     Recording, Rejection, RiskLevel, Rules, RulesDraft, Sequential, StrategySet, Stretch, Taken,
@@ -249,14 +249,14 @@ fn v09_stays_the_floor_of_the_sequential_test() {
     let mut test = Sequential::new(share(100), share(100), BasisPoints::ONE);
     test.update(LogRatio::of(1_000_000, 1));
     assert_eq!(test.finding(), Finding::Owner);
-    assert_eq!(test.level(&rules, 599_999), Err(Rejection::TooShort));
-    assert_eq!(test.level(&rules, 600_000), Ok(RiskLevel::Low));
+    assert_eq!(test.level(&rules, &stretch(599_999)), Err(Rejection::TooShort));
+    assert_eq!(test.level(&rules, &stretch(600_000)), Ok(RiskLevel::Low));
     // no credit beyond the bound: as much against is enough to doubt, and twice as much to tell
     let bound = test.sum();
     test.update(-bound);
-    assert_eq!(test.level(&rules, 600_000), Ok(RiskLevel::Medium));
+    assert_eq!(test.level(&rules, &stretch(600_000)), Ok(RiskLevel::Medium));
     test.update(-bound);
-    assert_eq!(test.level(&rules, 600_000), Ok(RiskLevel::High));
+    assert_eq!(test.level(&rules, &stretch(600_000)), Ok(RiskLevel::High));
 }
 
 #[test]
@@ -284,7 +284,7 @@ fn the_sequential_test_tells_a_stranger_minute_by_minute() {
                 for _ in 0..6 {
                     test.update_from(&contrasts, &person.drive(&mut rng, REQUEST, 100));
                 }
-                let level = test.level(&rules, 600_000).unwrap();
+                let level = test.level(&rules, &stretch(600_000)).unwrap();
                 let (low, other) = if who == 0 {
                     (&mut owner_low, &mut owner_other)
                 } else {
@@ -300,4 +300,44 @@ fn the_sequential_test_tells_a_stranger_minute_by_minute() {
     );
     assert!(owner_low >= 30 && owner_other <= 6, "{owner_low} {owner_other}");
     assert!(stranger_other >= 26 && stranger_low <= 10, "{stranger_other} {stranger_low}");
+}
+
+#[test]
+fn v04_the_sequential_test_gives_no_level_to_one_piece_or_none() {
+    let rules = Rules::default();
+    let test = Sequential::new(BasisPoints::ONE, BasisPoints::ONE, BasisPoints::ONE);
+    for count in 0..2 {
+        let few = Stretch::new(REQUEST, 900_000, pieces().into_iter().take(count));
+        assert_eq!(test.level(&rules, &few), Err(Rejection::TooFewPieces), "{count}");
+    }
+    let mut broken = pieces();
+    broken.iter_mut().skip(1).for_each(|piece| {
+        piece.fault = Some(interbank_risk_core::driving::SensorFault::Stuck);
+    });
+    let broken = Stretch::new(REQUEST, 900_000, broken);
+    assert_eq!(test.level(&rules, &broken), Err(Rejection::TooFewPieces));
+    assert!(test.level(&rules, &stretch(900_000)).is_ok());
+}
+
+#[test]
+fn without_a_population_no_value_speaks_for_the_owner() {
+    let windows = Windows::new((0..100).map(|n| 6_000 + n).collect());
+    let says = |population: &[i32]| {
+        let contrast = Contrast::new(Attribute::CruiseSpeed, &windows, population);
+        [0, 6_050, 30_000].map(|value| contrast.of(value))
+    };
+    assert_eq!(says(&[]), [LogRatio::ZERO; 3]);
+    assert_eq!(says(&[5_000; 7]), [LogRatio::ZERO; 3]);
+    let many: Vec<i32> = (0..400).map(|n| 4_000 + 10 * n).collect();
+    let [slow, usual, fast] = says(&many);
+    assert!(usual > LogRatio::ZERO && slow < LogRatio::ZERO && fast < LogRatio::ZERO);
+}
+
+#[test]
+fn of_too_many_windows_those_stay_that_came_first_not_the_smallest() {
+    let values: Vec<i32> = (0..1_000).map(|n| (n * 7_919) % 1_000).collect();
+    let windows = Windows::new(values.clone());
+    let mut first = values[..128].to_vec();
+    first.sort_unstable();
+    assert_eq!(windows.as_slice(), first);
 }

@@ -4,8 +4,8 @@ use crate::platform::euros;
 use crate::registration::DAY_MS;
 use crate::setting::REQUEST;
 use interbank_risk_core::driving::{
-    Attribute, Driver, DrivingConfig, DrivingServer, Evaluate, EvaluateRequest, Evaluated, Event,
-    Habits, LevelNotice, Misuse, PurgeTable, Reading, Refusal, Rejection, Replayed, Reply,
+    Attribute, Before, Driver, DrivingConfig, DrivingServer, Evaluate, EvaluateRequest, Evaluated,
+    Event, Habits, LevelNotice, Misuse, PurgeTable, Reading, Refusal, Rejection, Replayed, Reply,
     RiskLevel, Rules, RulesDraft, Samples, State, Taken, Trace, VehicleId, Verdict,
 };
 use port::blocking::{Store, decide};
@@ -460,4 +460,129 @@ fn requests_are_kept_as_long_as_anything_needs_them() {
     assert_eq!(DrivingServer::new(config.clone()).err(), Some(Misuse::Retention));
     config.request_kept_ms = 14 * DAY_MS;
     assert!(DrivingServer::new(config).is_ok());
+}
+
+#[test]
+fn a_trip_that_waited_while_the_vehicle_was_held_is_never_learned() {
+    let mut device = Device::active();
+    let stolen = start().plus_ms(DAY_MS);
+    device.drive(stolen, 900, false);
+    let _ = device.evaluate(stolen, 1);
+    let before = device.habits();
+    let (reported, found) = (stolen.plus_ms(3_600_000), stolen.plus_ms(DAY_MS));
+    assert_eq!(device.change(reported, Event::Suspend), Ok(State::Suspended(Before::Active)));
+    assert_eq!(device.run(device.server.take_back(reported, car(), stolen)).verdict, 0);
+    assert_eq!(device.change(found, Event::Resume), Ok(State::Active));
+    let confirm = |now, id: u8| device.run(device.server.confirm(now, car(), [id; 16])).verdict;
+    let outside = Refusal::NotTaken(Taken::OutsidePeriod);
+    assert_eq!(confirm(found, 1), Verdict::Declined(outside));
+    assert_eq!(device.habits(), before);
+    // What comes afterwards is learned as ever.
+    let now = found.plus_ms(DAY_MS);
+    device.drive(now, 900, true);
+    let _ = device.evaluate(now, 2);
+    let confirmed = device.run(device.server.confirm(now, car(), [2; 16])).verdict;
+    assert_eq!(confirmed, Verdict::Granted(Taken::Learned));
+}
+
+#[test]
+fn v06_a_trip_of_an_earlier_registration_moves_nothing_of_the_next() {
+    let mut device = Device::active();
+    let sold = start().plus_ms(DAY_MS);
+    device.drive(sold, 900, true);
+    let _ = device.evaluate(sold, 1);
+    assert_eq!(device.change(sold, Event::Revoke), Ok(State::Revoked));
+    assert_eq!(device.apply(sold), Some(State::Applied));
+    assert_eq!(device.change(sold, Event::Accept), Ok(State::Learning));
+    for half_day in 1..20 {
+        let now = sold.plus_ms(half_day * DAY_MS / 2);
+        device.drive(now, 900, false);
+        assert_eq!(device.learn(now), Verdict::Granted(()));
+    }
+    let now = sold.plus_ms(10 * DAY_MS);
+    assert_eq!(device.change(now, CLOSE), Ok(State::Active));
+    let before = device.habits();
+    let confirmed = device.run(device.server.confirm(now, car(), [1; 16])).verdict;
+    assert_eq!(confirmed, Verdict::Declined(Refusal::NotTaken(Taken::OutsidePeriod)));
+    assert_eq!(device.habits(), before);
+}
+
+#[test]
+fn v05_a_vehicle_known_before_the_gap_was_changed_is_measured_by_the_new_one() {
+    let mut device = Device::active();
+    let now = start().plus_ms(DAY_MS);
+    device.drive(now, 900, true);
+    let mut config = device.server.config().clone();
+    let draft =
+        RulesDraft { gap_max_s: 3, learn_days: 10, learn_hours: 2, ..RulesDraft::default() };
+    config.rules = Rules::new(&draft).unwrap();
+    let server = DrivingServer::new(config).unwrap();
+    // Readings come every four seconds: with a gap of three, the stretch after the change has no length.
+    device.server = server;
+    let later = now.plus_ms(DAY_MS);
+    device.drive(later, 900, true);
+    let short = Refusal::Rejected(Rejection::TooShort);
+    assert_eq!(level(device.evaluate(later, 1)), Err(short));
+}
+
+#[test]
+fn a_repeated_level_is_recorded_under_the_rules_that_decided() {
+    let mut device = Device::active();
+    let now = start().plus_ms(DAY_MS);
+    device.drive(now, 900, true);
+    let first = device.evaluate(now, 1).audit.policy;
+    let mut config = device.server.config().clone();
+    config.rules = Rules::new(&RulesDraft { low_from: 9_000, ..RulesDraft::default() }).unwrap();
+    device.server = DrivingServer::new(config).unwrap();
+    let again = device.evaluate(now, 1).audit;
+    assert_eq!((&again.action[..], again.policy), ("risk.driving.evaluate.repeated", first));
+    assert_ne!(first, device.server.config().rules.digest());
+}
+
+/// Both halves of the crate lie under one tag and tenant: no table of one is a table of the other.
+#[test]
+fn surroundings_and_driving_share_a_store_without_meeting() {
+    use interbank_risk_core::surroundings as around;
+    let mut device = Device::active();
+    let tables = |device: &Device| -> std::collections::BTreeSet<u8> {
+        let rows = device.store.inner.snapshot().rows;
+        rows.iter().map(|(key, _)| key.as_bytes()[Key::HEAD_BYTES - 1]).collect()
+    };
+    let now = start().plus_ms(DAY_MS);
+    device.drive(now, 900, true);
+    let _ = device.evaluate(now, 1);
+    let driving = tables(&device);
+    let policy = around::Policy::new(around::PolicyDraft::default()).unwrap();
+    let book = around::PolicyBook::new(vec![policy.clone()]).unwrap();
+    let config = around::SurroundingsConfig::new(Tenant::new(4), book);
+    let server = around::SurroundingsServer::new(config).unwrap();
+    // A terminal with the very name of the vehicle, and a request with the very id.
+    let terminal = around::TerminalId::new("1M8GDM9AXKP042788").unwrap();
+    let keys =
+        around::TerminalKeys::new(around::TokenKey::derive(&Secret::new([7; 32]), 1, &terminal));
+    let report = around::Report {
+        taken: now,
+        zone: "UTC".into(),
+        nonce: None,
+        scanned: around::Scanned::ALL,
+        neighbours: vec![],
+    };
+    let when = policy.grid().moment(&port::Zone::utc(), now);
+    let scan = || around::Scan::take(&report, &keys, when, None);
+    let before = device.store.inner.snapshot().rows;
+    let challenge = server.challenge(now, terminal.clone(), [1; 32]);
+    let _ = device.run(challenge);
+    let _ = device.run(server.learn(now, terminal.clone(), [1; 16], scan()));
+    let all = tables(&device);
+    assert_eq!(driving, [0x30, 0x31, 0x32, 0x33, 0x3f].into());
+    assert_eq!(
+        all.difference(&driving).copied().collect::<Vec<_>>(),
+        [0x20, 0x21, 0x22, 0x23, 0x24]
+    );
+    while !device.run(server.forget(now, terminal.clone())).verdict.is_done {}
+    assert_eq!(
+        device.store.inner.snapshot().rows,
+        before,
+        "forgetting a terminal leaves the vehicle"
+    );
 }
