@@ -103,7 +103,8 @@ impl Policy {
         population: &Population,
     ) -> Option<BasisPoints> {
         let (mut familiar, mut strangers) = (Vec::new(), Vec::new());
-        for (seen, name) in scan.fixed_names() {
+        let below = Population::asked_below(scan.population_names());
+        for (seen, name) in scan.fixed_names().filter(|(_, name)| *name < below) {
             let knows = |profile: Option<&Profile>| {
                 profile.is_some_and(|profile| {
                     let keys = profile.neighbours().iter().map(|neighbour| neighbour.key.needle());

@@ -286,3 +286,32 @@ fn a_key_that_was_skipped_lets_a_period_start_anew() {
     );
     assert!(!profile.update(&scan_by(2, 9), &learning()), "an older key");
 }
+
+#[test]
+fn a_sketch_says_when_it_drops_counts() {
+    let key = PopulationKey::derive(&seal::Secret::new([9; 32]));
+    let mut population = Population::new(10).unwrap();
+    assert_eq!(population.saturation().as_u16(), 0);
+    let when = Grid::HOUR_OF_WEEK.moment(&Zone::utc(), START);
+    let mut feed = |population: &mut Population, from: u32, until: u32| {
+        for n in from..until {
+            let id = TerminalId::new(format!("t-{n}")).unwrap();
+            let found = (100 * n..100 * n + 100).map(|n| near(n, 60)).collect();
+            let scan = Scan::take(&report(START, found), &keys(), when, Some((population, &key)));
+            population.update(&id, &scan);
+        }
+    };
+    // 3.4 and 12 times 2¹⁰ pairs.
+    feed(&mut population, 0, 35);
+    assert!(
+        (70..=130).contains(&population.saturation().as_u16()),
+        "{:?}",
+        population.saturation()
+    );
+    feed(&mut population, 35, 123);
+    assert!(
+        (900..=1_100).contains(&population.saturation().as_u16()),
+        "{:?}",
+        population.saturation()
+    );
+}
