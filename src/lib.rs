@@ -5,4 +5,6 @@
 pub use port;
 #[cfg(feature = "qrpay")]
 pub use qrpay;
+#[cfg(feature = "risk-core")]
+pub use risk_core;
 pub use seal;
