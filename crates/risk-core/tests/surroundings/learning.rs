@@ -293,7 +293,7 @@ fn a_sketch_says_when_it_drops_counts() {
     let mut population = Population::new(10).unwrap();
     assert_eq!(population.saturation().as_u16(), 0);
     let when = Grid::HOUR_OF_WEEK.moment(&Zone::utc(), START);
-    let mut feed = |population: &mut Population, from: u32, until: u32| {
+    let feed = |population: &mut Population, from: u32, until: u32| {
         for n in from..until {
             let id = TerminalId::new(format!("t-{n}")).unwrap();
             let found = (100 * n..100 * n + 100).map(|n| near(n, 60)).collect();
