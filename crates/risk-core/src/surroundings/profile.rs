@@ -466,7 +466,8 @@ impl Neighbour {
     }
 
     /// Its usual dwell in seconds, given the slot's length: the middle of the usual so far, the last one and the new one, each
-    /// capped at the slot. `None` if no dwell was ever reported.
+    /// capped at the slot. `None` if no dwell was ever reported. Of several scans in one occurrence the first one's dwell is
+    /// the new one; a longer one of the others stands for that occurrence from the next on.
     pub fn dwell_s(&self, grid: Grid) -> Option<u32> {
         self.dwell.seconds(grid.slot_s())
     }
