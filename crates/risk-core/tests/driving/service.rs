@@ -5,8 +5,9 @@ use crate::registration::DAY_MS;
 use crate::setting::REQUEST;
 use interbank_risk_core::driving::{
     Attribute, Before, Driver, DrivingConfig, DrivingServer, Evaluate, EvaluateRequest, Evaluated,
-    Event, Habits, LevelNotice, Misuse, PurgeTable, Reading, Refusal, Rejection, Replayed, Reply,
-    RiskLevel, Rules, RulesDraft, Samples, State, Taken, Trace, VehicleId, Verdict,
+    Event, Habits, LevelNotice, Misuse, PurgeTable, Reading, Refusal, Registration, Rejection,
+    Replayed, Reply, RiskLevel, Rules, RulesDraft, Samples, State, Taken, Trace, VehicleId,
+    Verdict,
 };
 use port::blocking::{Store, decide};
 use port::outbox::Entry;
@@ -585,4 +586,126 @@ fn surroundings_and_driving_share_a_store_without_meeting() {
         before,
         "forgetting a terminal leaves the vehicle"
     );
+}
+
+/// Whatever comes in whatever order, with a clock that jumps: rows stay readable, nothing is known of a vehicle that is not
+/// registered, and each level has one notice.
+#[test]
+fn any_sequence_of_decisions_keeps_the_rows_whole() {
+    let (mut levels, mut windows, mut confirmed, mut actives) = (0, 0, 0, 0);
+    for seed in 1..=80_u64 {
+        let mut device = Device::new();
+        let draft =
+            RulesDraft { learn_days: 4, learn_hours: 0, preset_s: 60, ..RulesDraft::default() };
+        let mut config = device.server.config().clone();
+        config.rules = Rules::new(&draft).unwrap();
+        device.server = DrivingServer::new(config).unwrap();
+        let (mut rng, mut now) = (Rng::new(seed), REQUEST);
+        for step in 0..250_u64 {
+            now = match rng.below(12) {
+                0 if rng.below(3) == 0 => now.plus_ms(rng.below(30) * DAY_MS / 10),
+                1 => now.minus_ms(rng.below(4_000)),
+                _ => now.plus_ms(600_000 + rng.below(3_600_000)),
+            };
+            let id = [u8::try_from(step / 3).unwrap(); 16];
+            let event = match rng.below(30) {
+                0 => Some(Event::Suspend),
+                1 if rng.below(3) == 0 => Some(Event::Revoke),
+                2..=4 => Some(Event::Resume),
+                5..=7 => Some(Event::Accept),
+                8..=10 => Some(CLOSE),
+                _ => None,
+            };
+            let mut fates = vec![];
+            macro_rules! run {
+                ($decision:expr) => {{
+                    let mut decision = $decision;
+                    let told = decide(&device.store, &device.keys, &mut decision);
+                    fates.push(told.as_ref().err().map(|failed| format!("{failed:?}")));
+                    told.ok().map(|told| told.verdict)
+                }};
+            }
+            match (event, rng.below(16)) {
+                (Some(event), _) => _ = run!(device.server.change(now, car(), event)),
+                (None, 0) => {
+                    _ = run!(device.server.apply(now, car(), &device.signer.verifying_key()))
+                }
+                (None, 1..=8) => {
+                    let readings = (0..40).flat_map(|n| {
+                        let at = now.minus_ms((39 - n) * 3_000);
+                        let mut value = |half| i32::try_from(rng.below(half)).unwrap();
+                        let [speed, steering] = [6_000 + value(400), 300 + value(60)];
+                        [(Attribute::CruiseSpeed, speed), (Attribute::SteeringRate, steering)]
+                            .map(|(attribute, value)| Reading::new(at, attribute, value))
+                    });
+                    let mut readings: Vec<Reading> = readings.collect();
+                    readings.insert(0, Reading::new(now.minus_ms(117_000), Attribute::SeatSlot, 1));
+                    readings
+                        .insert(0, Reading::new(now.minus_ms(117_000), Attribute::MirrorSlot, 2));
+                    let samples = Samples::new(car(), device.counter, readings).unwrap();
+                    device.counter += 82;
+                    let signature = device.signer.sign(&samples.signed_bytes());
+                    _ = run!(device.server.record(now, samples, signature));
+                    match rng.below(2) {
+                        0 => {
+                            let driver = Driver::new(u8::from(rng.below(4) == 0)).unwrap();
+                            let mut window = [0; 16];
+                            window[..8].copy_from_slice(&rng.below(u64::MAX).to_be_bytes());
+                            let learned = run!(device.server.learn(now, car(), driver, window));
+                            windows +=
+                                u32::from(learned.is_some_and(|it| it == Verdict::Granted(())));
+                        }
+                        _ => {
+                            let ask = EvaluateRequest { id, ..request(1) };
+                            let told = run!(device.server.evaluate(now, ask));
+                            levels += u32::from(told.is_some_and(|it| it.declined().is_none()));
+                        }
+                    }
+                }
+                (None, 9..=12) => {
+                    let told = run!(device.server.confirm(now, car(), id));
+                    confirmed +=
+                        u32::from(told.is_some_and(|it| it == Verdict::Granted(Taken::Learned)));
+                }
+                (None, 13) => {
+                    _ = run!(device.server.take_back(now, car(), now.minus_ms(3 * DAY_MS)))
+                }
+                (None, _) => {
+                    let tables = [PurgeTable::Requests, PurgeTable::Revoked, PurgeTable::Stretches];
+                    let table = tables[usize::try_from(rng.below(3)).unwrap()];
+                    let mut purge = device.server.purge(now, table, None);
+                    let told = decide(&device.store, &device.keys, &mut purge);
+                    fates.push(told.err().map(|failed| format!("{failed:?}")));
+                }
+            }
+            for failed in fates.into_iter().flatten() {
+                assert!(failed.contains("Clock"), "seed {seed}, step {step}: {failed}");
+            }
+            // What is there can be read, and is there only where it may be.
+            let known = device.rows(Key::new(port::CrateTag::RISK_CORE, Tenant::new(4), 0x30));
+            let state =
+                known.first().map(|row| Registration::parse(&row.value[33..]).unwrap().state());
+            actives += u32::from(state == Some(State::Active));
+            let habits = device.habits();
+            for row in &habits {
+                assert!(Habits::parse(&row.value).is_ok(), "seed {seed}, step {step}");
+            }
+            let learns = matches!(
+                state,
+                Some(
+                    State::Learning
+                        | State::Active
+                        | State::Suspended(Before::Learning | Before::Active)
+                )
+            );
+            assert!(learns || habits.is_empty(), "seed {seed}, step {step}: {state:?}");
+            let mut ids: Vec<_> = device.outbox().iter().map(|entry| entry.idempotency).collect();
+            let count = ids.len();
+            ids.sort_unstable();
+            ids.dedup();
+            assert_eq!(ids.len(), count);
+        }
+    }
+    let counts = format!("{levels} levels, {windows} windows, {confirmed} trips, {actives} active");
+    assert!(levels > 100 && windows > 400 && confirmed > 10 && actives > 500, "{counts}");
 }
