@@ -95,6 +95,7 @@ impl Policy {
     /// not know but the institution's other terminals do. `None` where there are too few pairs to tell; zero where only one
     /// stranger is apart from more than a tenth of what is familiar, since a hotspot that passes is no second place.
     ///
+    /// Asked is about a sample of a large scan: pairs are kept of a few neighbours of each, the same ones for all terminals.
     /// The scan has to be [taken](Scan::take) with the population. The answer goes into [`Facts::strange_pairs`].
     pub fn strange_pairs(
         &self,
