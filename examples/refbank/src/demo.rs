@@ -362,7 +362,7 @@ async fn pay(
     pin: &str,
 ) -> Result<PayReply, Failure> {
     let pin = Pin::new(pin.as_bytes()).map_err(|why| Failure::Demo(why.to_string()))?;
-    Ok(office.wallet.pay(phone(office, payer)?, scanned, pin).await?)
+    Ok(office.wallet.pay(phone(office, payer)?, scanned, pin, None).await?)
 }
 
 async fn order(office: &Office, uid: &Uid) -> Result<Order, Failure> {
