@@ -48,14 +48,21 @@ impl Place {
         }
     }
 
-    /// What a scan finds here.
-    pub(crate) fn report(self, taken: Time, nonce: Option<Nonce>) -> Report {
-        let neighbours = match self {
+    /// What a scan finds here; `chance` decides who passes by, and no two scans are alike.
+    pub(crate) fn report(self, taken: Time, nonce: Option<Nonce>, chance: &[u8; 32]) -> Report {
+        let mut neighbours = match self {
             Self::Home | Self::Recording => found(&[(0x10..0x16, 3_600), (0x20..0x24, 900)]),
             Self::NextDoor => found(&[(0x20..0x24, 900), (0x40..0x43, 3_600)]),
             Self::Elsewhere => found(&[(0x80..0x8C, 600)]),
         };
-        // A recording answers the number of its own time, which the thief cannot know for today.
+        // A recording is the same each time.
+        let passing = if self == Self::Recording { &[0; 32] } else { chance };
+        let passers = passing.chunks_exact(6).take(2).map(|bytes| {
+            let octets = [0x00, 0x00, 0x5E, 0x01, bytes[0], bytes[1]];
+            Observation::new(Address::octets(Protocol::Wifi, octets), Relation::InRange)
+        });
+        neighbours.extend(passers.map(|passer| passer.dwelling_s(30)));
+        // It answers the number of its own time, too: the thief cannot know today's.
         let nonce = if self == Self::Recording { Some(Nonce([0x0F; 16])) } else { nonce };
         Report { taken, zone: ZONE.into(), nonce, scanned: Scanned::ALL, neighbours }
     }

@@ -3,6 +3,7 @@
 use crate::book::{Book, Holder};
 use crate::clock;
 use crate::failure::Failure;
+use crate::forecourt::Forecourt;
 use crate::gate::{Gate, answers_with_pin};
 use crate::keyring::{DECOY, Keyring, SIGNING, WRAPPING};
 use crate::options::Place;
@@ -39,6 +40,7 @@ pub(crate) struct Bank {
     issuer: VerifyingKey,
     forms: Secret<32>,
     gate: Gate,
+    forecourt: Forecourt,
     book: Book,
     trail: Trail,
     changes: broadcast::Sender<Uid>,
@@ -75,6 +77,7 @@ impl Bank {
             tokens: keyring.tokens,
             issuer: keyring.issuer,
             forms: keyring.forms,
+            forecourt: Forecourt::new(&keyring.surroundings)?,
             gate: Gate::new(keyring.surroundings)?,
             book: Book::new(vault.clone()),
             trail: Trail::new(vault.clone()),
@@ -310,6 +313,10 @@ impl Bank {
 
     pub(crate) const fn gate(&self) -> &Gate {
         &self.gate
+    }
+
+    pub(crate) const fn forecourt(&self) -> &Forecourt {
+        &self.forecourt
     }
 
     /// What stands for an account in rows.

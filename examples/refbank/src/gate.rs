@@ -7,6 +7,7 @@ use crate::around::Place;
 use crate::bank::Bank;
 use crate::clock;
 use crate::failure::Failure;
+use crate::forecourt::answers_as_car;
 use crate::rows;
 use crate::trouble::Trouble;
 use interbank::port::{Time, Zone};
@@ -139,7 +140,7 @@ impl Bank {
     ) -> Result<(), Trouble> {
         for week in (1..=4).rev() {
             let then = now.minus_ms(week * WEEK_MS);
-            let report = Place::Home.report(then, None);
+            let report = Place::Home.report(then, None, &clock::entropy()?);
             let Some(scan) = self.gate().take(terminal, &report) else { continue };
             let number = clock::entropy()?.first_chunk().copied().unwrap_or_default();
             let learn = self.gate().server().learn(then, terminal.clone(), number, scan);
@@ -167,7 +168,7 @@ pub(crate) fn without_pin(device: &DeviceId) -> Result<DeviceId, qrpay::Misuse> 
 
 /// Whether a reply by this key says that somebody knew the PIN.
 pub(crate) fn answers_with_pin(device: &DeviceId) -> bool {
-    !answers_without_pin(device)
+    !answers_without_pin(device) && !answers_as_car(device)
 }
 
 /// Whether a reply by this key says only that the phone was there.

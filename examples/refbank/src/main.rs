@@ -5,10 +5,12 @@
 mod around;
 mod bank;
 mod book;
+mod car;
 mod clearing;
 mod clock;
 mod demo;
 mod failure;
+mod forecourt;
 mod gate;
 mod hex;
 mod keyring;

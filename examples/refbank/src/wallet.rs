@@ -5,6 +5,7 @@
 use crate::around::Place;
 use crate::clock;
 use crate::failure::Failure;
+use crate::forecourt::as_car;
 use crate::gate::without_pin;
 use crate::hex;
 use crate::line::Line;
@@ -14,7 +15,7 @@ use crate::seen::{Challenged, Seen};
 use crate::trouble::Trouble;
 use interbank::port::wire::Writer;
 use interbank::qrpay::{
-    DeviceId, DeviceSecret, PaymentClient, Pin, ReadError, ReplyKey, Scanned, use_key,
+    DeviceId, DeviceSecret, PaymentClient, PaymentRequest, Pin, ReadError, ReplyKey, Scanned, use_key,
 };
 use interbank::risk_core::surroundings::TerminalId;
 use interbank::seal::{Account, Secret, TrustList, TrustedKey, Validity, VerifyingKey};
@@ -91,7 +92,7 @@ impl Wallet {
         }
         let challenged: Challenged =
             serde_json::from_slice(&bytes).map_err(|why| Trouble::Inside(Box::new(why)))?;
-        let report = place.report(clock::now(), challenged.nonce());
+        let report = place.report(clock::now(), challenged.nonce(), &clock::entropy()?);
         let (_, key) = phone.key_without_pin()?;
         let answered = phone.client.answer(scanned, &ReplyKey::mac(&key))?;
         let (mut request, mut around) = (Vec::with_capacity(160), Vec::with_capacity(512));
@@ -180,6 +181,19 @@ impl Phone {
         let device = without_pin(&self.device)?;
         let key = use_key(&self.secret, None, &self.account, &device, KEY)?;
         Ok((device, key))
+    }
+
+    /// The key of this payer's car, and the bank's name for it.
+    pub(crate) fn key_of_car(&self) -> Result<(DeviceId, Secret<32>), Trouble> {
+        let device = as_car(&self.device)?;
+        let key = use_key(&self.secret, None, &self.account, &device, KEY)?;
+        Ok((device, key))
+    }
+
+    /// What this payer's car answers to the pump's code.
+    pub(crate) fn answer_as_car(&self, scanned: &Scanned) -> Result<PaymentRequest, Trouble> {
+        let (_, key) = self.key_of_car()?;
+        Ok(self.client.answer(scanned, &ReplyKey::mac(&key))?)
     }
 
     /// Its name as a terminal.
@@ -325,6 +339,8 @@ pub(crate) struct Payer {
     /// Told to whoever tries the demo; a real one is told to nobody.
     pub(crate) pin: &'static str,
     pub(crate) opening_minor: i64,
+    /// Whether a car pays from this account too.
+    pub(crate) has_car: bool,
 }
 
 /// Who has a phone.
@@ -335,6 +351,7 @@ pub(crate) const PAYERS: [Payer; 2] = [
         account: "6222000000000001",
         pin: "258036",
         opening_minor: 250_000,
+        has_car: true,
     },
     Payer {
         slug: "ben",
@@ -342,6 +359,7 @@ pub(crate) const PAYERS: [Payer; 2] = [
         account: "6222000000000002",
         pin: "714925",
         opening_minor: 4_000,
+        has_car: false,
     },
 ];
 

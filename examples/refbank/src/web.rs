@@ -3,6 +3,7 @@
 mod accounts;
 mod assets;
 mod form;
+mod fuel;
 mod guard;
 mod home;
 mod live;
@@ -69,6 +70,9 @@ pub(crate) fn router(
         .route("/wallet/{phone}/pay-without-pin", post(payer::pay_without_pin))
         .route("/wallet/{phone}/weeks-at-home", post(payer::remember))
         .route("/wallet/{phone}/payments/{uid}/{payment}", get(payer::outcome))
+        .route("/fuel", get(fuel::show))
+        .route("/fuel/pay", post(fuel::pay))
+        .route("/fuel/confirm", post(fuel::confirm))
         .route("/bank", get(accounts::show))
         .route("/bank/unlock", post(accounts::unlock))
         .layer(from_fn_with_state(app.clone(), form::session))
