@@ -220,7 +220,7 @@ impl<'s> Play<'s> {
 
     fn scan(&self, who: u8, on: u8) -> Scan {
         let found = |n: u8| {
-            let address = Address::octets(Protocol::Wifi, [0, 0, 0x5e, 0, n, 16 * n]);
+            let address = Address::octets(Protocol::Wifi, [0, 0, 0x5e, 0, n, n.wrapping_mul(16)]);
             Observation::new(address, Relation::InRange).dwelling_s(u32::from(n) * 600)
         };
         let taken = self.now.minus_ms(u64::from(on & 15) * 200);
