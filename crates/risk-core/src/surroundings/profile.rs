@@ -152,7 +152,9 @@ impl Profile {
             for (rank, neighbour) in ranks.iter_mut().zip(all) {
                 *rank = neighbour.rank();
             }
-            lowest_kept = nth_lowest(&mut ranks[..alive + added], alive + added - max);
+            let over = alive + added - max;
+            let (_, lowest, _) = ranks[..alive + added].select_nth_unstable(over);
+            lowest_kept = *lowest;
         }
         let mut kept = 0;
         for at in 0..known {
@@ -382,7 +384,8 @@ impl Profile {
             for (rank, neighbour) in ranks.iter_mut().zip(room.iter().filter(alive)) {
                 *rank = neighbour.rank();
             }
-            lowest_kept = nth_lowest(&mut ranks[..living], living - max);
+            let (_, lowest, _) = ranks[..living].select_nth_unstable(living - max);
+            lowest_kept = *lowest;
         }
         let mut count = 0;
         for neighbour in room.iter().filter(alive).filter(|one| one.rank() >= lowest_kept) {
@@ -574,27 +577,6 @@ fn is_elsewhere(known: &[Neighbour], hits: u64) -> bool {
     usual >= 4 && here > 0 && here * 4 < usual
 }
 
-/// The one that stands at `n` when they are sorted. Mostly few have to go, and then it is quicker to keep the lowest few sorted
-/// than to sort the many.
-fn nth_lowest(ranks: &mut [u64], n: usize) -> u64 {
-    if n >= FEW {
-        return *ranks.select_nth_unstable(n).1;
-    }
-    let mut lowest = [u64::MAX; FEW];
-    for rank in ranks {
-        if *rank >= lowest[n] {
-            continue;
-        }
-        let mut at = n;
-        while at > 0 && lowest[at - 1] > *rank {
-            lowest[at] = lowest[at - 1];
-            at -= 1;
-        }
-        lowest[at] = *rank;
-    }
-    lowest[n]
-}
-
 /// Where a needle stands among sorted ones, if it does; takes the same steps for all.
 fn find(needles: &[u32; Profile::NEIGHBOURS_MAX], needle: u32) -> Option<usize> {
     let mut at = 0;
@@ -631,25 +613,5 @@ pub(super) const ONE: u16 = 128;
 const FORGOTTEN_BELOW: u16 = 8;
 /// The place of a neighbour that a profile does not have.
 const NOWHERE: u8 = u8::MAX;
-/// So few are kept sorted by inserting.
-const FEW: usize = 16;
 /// Room for a full profile and a full scan.
 const ROOM: usize = Profile::NEIGHBOURS_MAX + super::Report::NEIGHBOURS_MAX;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use alloc::vec::Vec;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn the_nth_lowest_is_what_sorting_gives(ranks in prop::collection::vec(0_u64..200, 1..100), n in 0_usize..100) {
-            let n = n % ranks.len();
-            let mut sorted: Vec<u64> = ranks.clone();
-            sorted.sort_unstable();
-            let mut ranks = ranks;
-            prop_assert_eq!(nth_lowest(&mut ranks, n), sorted[n]);
-        }
-    }
-}
