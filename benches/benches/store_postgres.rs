@@ -351,8 +351,7 @@ impl ByHand {
             columns.1.push(context.to_vec());
             columns.2.push(wrapped.to_vec());
         }
-        let sql =
-            "INSERT INTO bindings (account, context, wrapped)
+        let sql = "INSERT INTO bindings (account, context, wrapped)
             SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::bytea[])";
         self.client.execute(sql, &[&columns.0, &columns.1, &columns.2]).await.unwrap();
     }
