@@ -8,8 +8,8 @@ use crate::reply::ReplyScheme as _;
 use crate::server::{Setup, Trail, done};
 use crate::table::{self, point};
 use crate::{
-    DeviceId, Error, Misuse, PaymentId, PaymentRequest, PaymentServer, Price, Refusal, Transcript, Uid,
-    Verdict,
+    DeviceId, Error, Misuse, PaymentId, PaymentRequest, PaymentServer, Price, Refusal, Transcript,
+    Uid, Verdict,
 };
 use alloc::sync::Arc;
 

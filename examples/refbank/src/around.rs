@@ -21,7 +21,8 @@ pub(crate) enum Place {
 
 impl Place {
     /// All of them, the usual one first.
-    pub(crate) const ALL: [Self; 4] = [Self::Home, Self::NextDoor, Self::Elsewhere, Self::Recording];
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Home, Self::NextDoor, Self::Elsewhere, Self::Recording];
 
     /// By its name in forms.
     pub(crate) fn named(name: &str) -> Option<Self> {

@@ -3,7 +3,7 @@
 use crate::book::{Book, Holder};
 use crate::clock;
 use crate::failure::Failure;
-use crate::forecourt::Forecourt;
+use crate::forecourt::{Forecourt, STATION, station};
 use crate::gate::{Gate, answers_with_pin};
 use crate::keyring::{DECOY, Keyring, SIGNING, WRAPPING};
 use crate::options::Place;
@@ -233,6 +233,8 @@ impl Bank {
                 }
             }
         }
+        self.purge_gate(now).await?;
+        self.purge_forecourt(now).await?;
         self.purge_orders(now).await
     }
 
@@ -355,7 +357,9 @@ impl Bank {
     /// Whether the rows are there that a new bank begins with; makes them if not.
     pub(crate) async fn open_books(&self) -> Result<(), Trouble> {
         let merchant = merchant()?;
-        self.book.open(Holder::Merchant(merchant), PAYEE, Amount::new(0, currency()?)).await
+        let nothing = Amount::new(0, currency()?);
+        self.book.open(Holder::Merchant(merchant), PAYEE, nothing).await?;
+        self.book.open(Holder::Merchant(station()?), STATION, nothing).await
     }
 
     /// Deletes single rows that are no longer needed.

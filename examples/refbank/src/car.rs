@@ -35,7 +35,11 @@ impl Car {
     }
 
     /// The samples of one of the owner's trips in the first month; `day` is 1 to [`LAST_LEARNED_DAY`].
-    pub(crate) fn first_month(&self, day: u64, until: Time) -> Result<(Samples, [u8; 64]), Trouble> {
+    pub(crate) fn first_month(
+        &self,
+        day: u64,
+        until: Time,
+    ) -> Result<(Samples, [u8; 64]), Trouble> {
         self.drive_as(OWNER, day, 20, until)
     }
 
@@ -62,7 +66,7 @@ impl Car {
             }
         }
         // Numbers rise with time, and none is used twice.
-        let counter = until.as_ms() / 1_000 * Samples::READINGS_MAX as u64;
+        let counter = until.as_ms() * Samples::READINGS_MAX as u64;
         let samples = Samples::new(self.vehicle.clone(), counter, readings);
         let samples = samples.map_err(|why| Trouble::Inside(Box::new(why)))?;
         let signature = self.device.sign(&samples.signed_bytes());

@@ -6,11 +6,15 @@ use crate::clock;
 use crate::failure::Failure;
 use crate::rows;
 use crate::trouble::Trouble;
-use interbank::port::{Amount, Peer, ReadSet, Scan, Store as _, Time};
-use interbank::qrpay::{self, Accepted, DeviceId, PaymentRequest};
+use interbank::port::outbox::Entry;
+use interbank::port::{Amount, Batch, Expect, Peer, ReadSet, Scan, Store as _, Time, decide};
+use interbank::qrpay::{
+    self, Accepted, DeviceId, IssueRequest, Issued, Payee, PaymentRequest, Uid,
+};
 use interbank::risk_core::driving::{
-    Driver, DrivingConfig, DrivingServer, EvaluateRequest, Evaluated, Event, PlatformDraft,
-    PlatformPolicy, Refusal, Rejection, Ruled, Rules, Ruling, VehiclePayment, Verdict,
+    Driver, DrivingConfig, DrivingServer, EvaluateRequest, Evaluated, Event, LevelNotice,
+    PlatformDraft, PlatformPolicy, PurgeTable, Refusal, Ruled, Rules, Ruling, VehiclePayment,
+    Verdict,
 };
 use interbank::seal::Secret;
 
@@ -53,6 +57,13 @@ pub(crate) enum Fuelled {
 }
 
 impl Bank {
+    /// The pump's order. It stands in no shop's list, and on no screen: the car reads it at the pump.
+    pub(crate) async fn issue_fuel(&self, key: &str) -> Result<qrpay::Verdict<Issued>, Trouble> {
+        let (amount, payee) = (Amount::new(FUEL_MINOR, currency()?), Payee::new(STATION)?);
+        let order = IssueRequest::order(station()?, key.as_bytes().to_vec(), amount, payee);
+        self.decide(self.server().issue(clock::now(), &clock::entropy()?, order)?).await
+    }
+
     /// A car comes to the pump after a trip, and wants to pay: `request` answers the pump's order with the car's key.
     pub(crate) async fn fuel(
         &self,
@@ -62,17 +73,9 @@ impl Bank {
     ) -> Result<Fuelled, Trouble> {
         let Forecourt { server, policy, car } = self.forecourt();
         let now = clock::now();
-        let record = || {
-            let (samples, signature) = car.drive(trip, now)?;
-            Ok::<_, Trouble>(server.record(now, samples, signature))
-        };
-        let mut recorded = self.decide(record()?).await?;
-        if recorded.declined() == Some(Refusal::NotRegistered)
-            || recorded.declined() == Some(Refusal::Rejected(Rejection::NotReady))
-        {
-            self.first_month(now).await?;
-            recorded = self.decide(record()?).await?;
-        }
+        self.first_month(now).await?;
+        let (samples, signature) = car.drive(trip, now)?;
+        let recorded = self.decide(server.record(now, samples, signature)).await?;
         if let Some(why) = recorded.declined() {
             return Ok(Fuelled::Turned(why));
         }
@@ -85,11 +88,11 @@ impl Bank {
         let payment = VehiclePayment { request: id, vehicle: car.vehicle.clone(), amount };
         let ruled = policy.decide(now, &payment, &evaluated.notice);
         tracing::info!(event = "fuel.ruled", level = ?evaluated.notice.level, ruling = ?ruled.ruling);
-        self.hand_over_notices().await?;
         let paid = match ruled.ruling {
             Ruling::Pay => Some(self.redeem(request, answers_as_car).await?),
             Ruling::AskOwner | Ruling::Refuse { .. } => None,
         };
+        self.hand_over(|notice| notice.request == id).await?;
         Ok(Fuelled::Ruled { id, evaluated, ruled, paid })
     }
 
@@ -101,11 +104,23 @@ impl Bank {
     }
 
     /// Plays the past, which a demo does not have: the car was registered a while ago and learned for thirty days. A real
-    /// bank has no such door.
+    /// bank has no such door. Whoever is interrupted goes on where it was.
     async fn first_month(&self, now: Time) -> Result<(), Trouble> {
         let Forecourt { server, car, .. } = self.forecourt();
+        let (applied, learned) = (rows::car_applied(), rows::car_learned());
+        if self.point(learned.clone()).await?.is_some() {
+            return Ok(());
+        }
+        let mut begin = Batch::new();
+        let first = now.minus_ms(FIRST_DAY * DAY_MS);
+        begin.put(applied.clone(), Expect::Absent, first.as_ms().to_be_bytes().to_vec());
+        // In conflict with an earlier beginning, which stands.
+        let _ = self.vault().commit(&begin).await.map_err(Trouble::store)?;
+        let row = self.point(applied).await?.ok_or(Trouble::Damaged)?;
+        let first = row.value.as_ref().try_into().map_err(|_| Trouble::Damaged)?;
+        let first = Time::from_ms(u64::from_be_bytes(first));
         let vehicle = || car.vehicle.clone();
-        let day = |number: u64| now.minus_ms((FIRST_DAY - number) * DAY_MS);
+        let day = |number: u64| first.plus_ms(number * DAY_MS);
         // Whatever was done already is declined, and that is no trouble.
         let _ = self.decide(server.apply(day(0), vehicle(), &car.device())).await?;
         let _ = self.decide(server.change(day(0), vehicle(), Event::Accept)).await?;
@@ -118,16 +133,40 @@ impl Bank {
         }
         let close = Event::Close { ready: 0 };
         let _ = self.decide(server.change(day(30), vehicle(), close)).await?;
+        let mut done = Batch::new();
+        done.put(learned, Expect::Any, Vec::new());
+        let _ = self.vault().commit(&done).await.map_err(Trouble::store)?;
         tracing::info!(event = "fuel.learned");
         Ok(())
     }
 
-    /// The platform is this same program and has the level already: its notices leave the outbox.
-    async fn hand_over_notices(&self) -> Result<(), Trouble> {
+    /// Takes notices out of the outbox that the platform, which is this same program, has dealt with.
+    async fn hand_over(&self, dealt_with: impl Fn(&LevelNotice) -> bool) -> Result<(), Trouble> {
         let want = ReadSet::scan(Scan::first(self.forecourt().server.outbox(), NOTICES_MAX));
         let found = self.vault().read(&want).await.map_err(Trouble::store)?;
-        let page = found.scans.into_iter().next().unwrap_or_default();
-        self.delete(page.into_iter().map(|(key, _)| key).collect()).await
+        let mut over = Vec::new();
+        for (key, row) in found.scans.into_iter().next().unwrap_or_default() {
+            if dealt_with(&LevelNotice::parse(&Entry::parse(&row.value)?.content)?) {
+                over.push(key);
+            }
+        }
+        self.delete(over).await
+    }
+
+    /// Deletes what is over: requests, and levels that are good for nothing any more.
+    pub(crate) async fn purge_forecourt(&self, now: Time) -> Result<(), Trouble> {
+        self.hand_over(|notice| notice.expires <= now).await?;
+        for table in [PurgeTable::Requests, PurgeTable::Revoked, PurgeTable::Stretches] {
+            let mut after = None;
+            loop {
+                let mut page = self.forecourt().server.purge(now, table, after);
+                match decide(self.vault(), self.keys(), &mut page).await?.next {
+                    Some(next) => after = Some(next),
+                    None => break,
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -139,6 +178,14 @@ pub(crate) fn as_car(phone: &DeviceId) -> Result<DeviceId, qrpay::Misuse> {
 /// Whether a reply by this key is a car's.
 pub(crate) fn answers_as_car(device: &DeviceId) -> bool {
     device.as_bytes().starts_with(CAR)
+}
+
+/// The station's name, as payers see it.
+pub(crate) const STATION: &str = "Riverside Fuel";
+
+/// The station, a merchant beside the shop.
+pub(crate) fn station() -> Result<Uid, Trouble> {
+    Ok(Uid::new("M0002")?)
 }
 
 /// What a car takes at the pump, in minor units: 30.6 litres.

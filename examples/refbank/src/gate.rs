@@ -10,13 +10,14 @@ use crate::failure::Failure;
 use crate::forecourt::answers_as_car;
 use crate::rows;
 use crate::trouble::Trouble;
-use interbank::port::{Time, Zone};
-use interbank::qrpay::{self, Accepted, Binding, DeviceId, PaymentRequest};
+use interbank::port::{Time, Zone, decide};
+use interbank::qrpay::{self, Accepted, Binding, DeviceId, PaymentRequest, Uid};
 use interbank::risk_core::surroundings::{
-    Assessment, Challenge, CheckRequest, Policy, PolicyBook, PolicyDraft, Report, Scan,
-    SurroundingsConfig, SurroundingsServer, TerminalId, TerminalKeys, TokenKey, Verdict,
+    Assessment, Challenge, CheckRequest, Nonce, Plan, Policy, PolicyBook, PolicyDraft, PurgeTable,
+    Report, Scan, SurroundingsConfig, SurroundingsServer, TerminalId, TerminalKeys, TokenKey,
+    Verdict,
 };
-use interbank::seal::{Account, AccountRef, Secret};
+use interbank::seal::{Account, AccountRef, Secret, derive};
 
 /// What the bank needs to judge surroundings.
 pub(crate) struct Gate {
@@ -74,10 +75,18 @@ pub(crate) enum Passage {
 }
 
 impl Bank {
-    /// What the phone's next scan has to name.
-    pub(crate) async fn challenge(&self, terminal: TerminalId) -> Result<Challenge, Trouble> {
-        let challenge = self.gate().server().challenge(clock::now(), terminal, clock::entropy()?);
-        self.decide(challenge).await
+    /// What the phone's next scan has to name. Strangers get a number that nobody knows, and leave no row.
+    pub(crate) async fn challenge(
+        &self,
+        account: &Account,
+        terminal: TerminalId,
+    ) -> Result<Challenge, Trouble> {
+        let (now, entropy) = (clock::now(), clock::entropy()?);
+        if !self.is_bound(&self.token(account), &terminal).await? {
+            let nonce = Nonce(entropy.first_chunk().copied().unwrap_or_default());
+            return Ok(Challenge { nonce, expires: now });
+        }
+        self.decide(self.gate().server().challenge(now, terminal, entropy)).await
     }
 
     /// Judges the surroundings, and pays if they allow it.
@@ -95,7 +104,8 @@ impl Bank {
         };
         let amount_minor = order.price.amount.minor();
         let ask = CheckRequest {
-            id: check,
+            // An answer for this order is one for no other
+            id: check_of(&check, &request.uid),
             terminal,
             scan,
             amount_minor,
@@ -115,13 +125,20 @@ impl Bank {
         Ok(Passage::Through(assessment, verdict))
     }
 
-    /// Learns what a check saw, now that the PIN was right on this account. Whatever comes of it, the payment stands.
-    pub(crate) async fn confirmed(&self, account: &Account, terminal: TerminalId, check: [u8; 16]) {
+    /// Learns what a check for this order saw, now that it was paid with the PIN. Whatever comes of it, the payment stands.
+    pub(crate) async fn confirmed(
+        &self,
+        account: &Account,
+        uid: &Uid,
+        terminal: TerminalId,
+        check: [u8; 16],
+    ) {
         let learned = async {
             if !self.is_bound(&self.token(account), &terminal).await? {
                 return Ok(false);
             }
-            let learn = self.gate().server().confirm(clock::now(), terminal, check);
+            let id = check_of(&check, uid);
+            let learn = self.gate().server().confirm(clock::now(), terminal, id);
             let learned = self.decide(learn).await?.granted();
             Ok::<_, Trouble>(learned.is_some_and(|learned| learned.learned))
         };
@@ -146,6 +163,21 @@ impl Bank {
             let learn = self.gate().server().learn(then, terminal.clone(), number, scan);
             // What is too old to be learned by now is declined; that is no trouble.
             let _ = self.decide(learn).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes what is over: challenges, requests, periods in which nothing was confirmed for long.
+    pub(crate) async fn purge_gate(&self, now: Time) -> Result<(), Trouble> {
+        for table in [PurgeTable::Challenges, PurgeTable::Requests, PurgeTable::Periods] {
+            let mut after = None;
+            loop {
+                let mut page = self.gate().server().purge(now, table, after);
+                match decide(self.vault(), self.keys(), &mut page).await?.next {
+                    Some(next) => after = Some(next),
+                    None => break,
+                }
+            }
         }
         Ok(())
     }
@@ -176,8 +208,12 @@ pub(crate) fn answers_without_pin(device: &DeviceId) -> bool {
     device.as_bytes().starts_with(WITHOUT_PIN)
 }
 
+/// The number of a check within its phone and order.
+fn check_of(check: &[u8; 16], uid: &Uid) -> [u8; 16] {
+    *derive::<16>(check, "refbank/check/v1", &[uid.as_bytes()]).expose()
+}
+
 fn allows(assessment: &Assessment, amount_minor: i64) -> bool {
-    use interbank::risk_core::surroundings::Plan;
     matches!(assessment.plan, Plan::Allow { limit_minor } if amount_minor <= limit_minor)
 }
 

@@ -2,7 +2,7 @@
 
 use crate::hex;
 use interbank::risk_core::BasisPoints;
-use interbank::risk_core::surroundings::{Assessment, Challenge, Nonce, Plan, Score};
+use interbank::risk_core::surroundings::{Assessment, Challenge, Mode, Nonce, Plan, Score};
 use serde::{Deserialize, Serialize};
 
 /// What the phone's next scan has to name.
@@ -28,10 +28,12 @@ impl Challenged {
 pub(crate) struct Seen {
     /// `allow`, `ask-pin` or `refuse`.
     pub(crate) plan: String,
-    /// The baseline score, as a share; absent where it says nothing.
-    pub(crate) baseline: Option<String>,
-    /// The evidence score, which decides.
-    pub(crate) evidence: Option<String>,
+    /// The score that decides, as a share; absent where it says nothing.
+    pub(crate) familiarity: Option<String>,
+    /// Which one that is: `baseline` or `evidence`.
+    pub(crate) mode: String,
+    /// The other one.
+    pub(crate) other: Option<String>,
     /// Why, the weightiest first.
     pub(crate) reasons: Vec<Why>,
     /// The first digits of the digest of the policy that decided.
@@ -53,7 +55,11 @@ pub(crate) struct Why {
 
 impl Seen {
     pub(crate) fn of(assessment: &Assessment) -> Self {
-        let share = |score: Score| score.familiarity().map(|familiarity| familiarity.to_string());
+        let share = |score: Score| score.familiarity().map(|it| it.basis_points().to_string());
+        let (mode, other) = match assessment.mode {
+            Mode::Baseline => ("baseline", assessment.evidence),
+            Mode::Evidence => ("evidence", assessment.baseline),
+        };
         let reasons = assessment.reasons();
         let why = reasons.as_slice().iter().map(|one| Why {
             code: one.reason.code(),
@@ -70,8 +76,9 @@ impl Seen {
                 Plan::Refuse => "refuse",
             }
             .into(),
-            baseline: share(assessment.baseline),
-            evidence: share(assessment.evidence),
+            familiarity: share(assessment.score()),
+            mode: mode.into(),
+            other: share(other),
             reasons: why.collect(),
             policy,
         }
@@ -90,6 +97,7 @@ impl Seen {
 /// A share with its sign, for people.
 pub(crate) fn signed(basis_points: i32) -> String {
     let sign = if basis_points < 0 { '−' } else { '+' };
-    let whole = u16::try_from(basis_points.unsigned_abs()).ok().and_then(|it| BasisPoints::new(it).ok());
+    let whole =
+        u16::try_from(basis_points.unsigned_abs()).ok().and_then(|it| BasisPoints::new(it).ok());
     whole.map_or_else(|| format!("{sign}{basis_points}"), |share| format!("{sign}{share}"))
 }

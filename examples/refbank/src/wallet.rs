@@ -15,7 +15,8 @@ use crate::seen::{Challenged, Seen};
 use crate::trouble::Trouble;
 use interbank::port::wire::Writer;
 use interbank::qrpay::{
-    DeviceId, DeviceSecret, PaymentClient, PaymentRequest, Pin, ReadError, ReplyKey, Scanned, use_key,
+    DeviceId, DeviceSecret, PaymentClient, PaymentRequest, Pin, ReadError, ReplyKey, Scanned,
+    use_key,
 };
 use interbank::risk_core::surroundings::TerminalId;
 use interbank::seal::{Account, Secret, TrustList, TrustedKey, Validity, VerifyingKey};
@@ -86,7 +87,9 @@ impl Wallet {
         place: Place,
     ) -> Result<(PayReply, [u8; 16]), Trouble> {
         let name = phone.device.as_bytes();
-        let (status, bytes) = self.line.post("/pay/challenge", name.to_vec()).await?;
+        let mut who = Vec::with_capacity(64);
+        Writer::bare(&mut who).lp8(name)?.lp8(phone.account.expose())?;
+        let (status, bytes) = self.line.post("/pay/challenge", who).await?;
         if !status.is_success() {
             return Err(Trouble::Busy);
         }

@@ -96,8 +96,11 @@ pub(crate) fn router(
 pub(crate) fn public(bank: Arc<Bank>) -> Router {
     Router::new()
         .route("/pay", post(pay::pay).layer(DefaultBodyLimit::max(PaymentRequest::BYTES_MAX)))
-        .route("/pay/challenge", post(pay::challenge).layer(DefaultBodyLimit::max(64)))
-        .route("/pay/without-pin", post(pay::without_pin).layer(DefaultBodyLimit::max(OFFER_BYTES_MAX)))
+        .route("/pay/challenge", post(pay::challenge).layer(DefaultBodyLimit::max(160)))
+        .route(
+            "/pay/without-pin",
+            post(pay::without_pin).layer(DefaultBodyLimit::max(OFFER_BYTES_MAX)),
+        )
         .route("/pay/{uid}/{payment}", get(pay::progress))
         .route("/merchant/screens", get(merchant::screens))
         .route("/merchant/orders/{uid}/code.png", get(merchant::code_png))

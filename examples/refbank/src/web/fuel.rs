@@ -40,7 +40,7 @@ pub(crate) async fn pay(
     let (owner, phone) = owner(&app)?;
     let number = hex::digits(clock::entropy()?.get(..8).unwrap_or_default());
     let amount = fuel()?;
-    let issued = app.bank.issue(&format!("fuel-{number}"), amount, "Pump 3, 30.6 litres").await?;
+    let issued = app.bank.issue_fuel(&format!("fuel-{number}")).await?;
     let Verdict::Granted(issued) = issued else { return Err(Trouble::Busy.into()) };
     let code = issued.code.to_text();
     let scanned = phone.read(&code).map_err(|why| Trouble::Inside(Box::new(why)))?;
@@ -55,7 +55,9 @@ pub(crate) async fn pay(
         Fuelled::Ruled { id, evaluated, ruled, paid } => {
             let why = sentence(&ruled.why.to_string());
             match (ruled.ruling, paid) {
-                (Ruling::Pay, Some(Verdict::Granted(_))) => page.end("good", "Paid by the car", why),
+                (Ruling::Pay, Some(Verdict::Granted(_))) => {
+                    page.end("good", "Paid by the car", why)
+                }
                 (Ruling::Pay, Some(Verdict::Declined(why))) => {
                     page.end("warn", "Not paid", sentence(&why.to_string()));
                 }

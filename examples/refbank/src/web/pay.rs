@@ -13,6 +13,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use interbank::port::wire::Reader;
 use interbank::qrpay::{Accepted, PaymentId, PaymentRequest, PaymentState, Uid, Verdict};
 use interbank::risk_core::surroundings::{Report, TerminalId};
+use interbank::seal::Account;
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -35,8 +36,11 @@ pub(crate) async fn pay(
     let account = request.account.clone();
     match bank.pay(request).await {
         Ok(verdict) => {
-            if let (Verdict::Granted(_), Some((terminal, check))) = (&verdict, confirms.check()) {
-                bank.confirmed(&account, terminal, check).await;
+            // A repeated message says nothing about who holds the phone now.
+            if let Verdict::Granted(Accepted { uid, repeated: false, .. }) = &verdict
+                && let Some((terminal, check)) = confirms.check()
+            {
+                bank.confirmed(&account, uid, terminal, check).await;
             }
             (StatusCode::OK, Json(reply(verdict)))
         }
@@ -44,13 +48,19 @@ pub(crate) async fn pay(
     }
 }
 
-/// Gives a phone the number that its next scan has to name. The body is the phone's name.
+/// Gives a phone the number that its next scan has to name. The body is the phone's name and the account, each behind its
+/// length (one byte).
 pub(crate) async fn challenge(
     State(bank): State<Arc<Bank>>,
-    body: String,
+    body: Bytes,
 ) -> Result<Json<Challenged>, StatusCode> {
-    let terminal = TerminalId::new(body).map_err(|_| StatusCode::BAD_REQUEST)?;
-    let challenge = bank.challenge(terminal).await.map_err(|why| status(&why))?;
+    let mut reader = Reader::new(&body);
+    let mut part = || reader.lp8().map_err(|_| StatusCode::BAD_REQUEST);
+    let (name, account) = (part()?, part()?);
+    let name = Reader::text(name).map_err(|_| StatusCode::BAD_REQUEST)?;
+    let terminal = TerminalId::new(name).map_err(|_| StatusCode::BAD_REQUEST)?;
+    let account = Account::new(account).map_err(|_| StatusCode::BAD_REQUEST)?;
+    let challenge = bank.challenge(&account, terminal).await.map_err(|why| status(&why))?;
     Ok(Json(Challenged::of(&challenge)))
 }
 
@@ -72,7 +82,11 @@ pub(crate) async fn without_pin(
     match bank.pass(offer).await {
         Ok(Passage::Turned(why)) => (
             StatusCode::OK,
-            Json(PayReply { outcome: "refused".into(), message: why.into(), ..PayReply::default() }),
+            Json(PayReply {
+                outcome: "refused".into(),
+                message: why.into(),
+                ..PayReply::default()
+            }),
         ),
         Ok(Passage::Stopped(assessment)) => {
             let seen = Seen::of(&assessment);

@@ -123,7 +123,8 @@ pub(crate) async fn remember(
 ) -> Result<Response, WebError> {
     let phone = find(&app.wallet, &slug)?;
     app.bank.remember_weeks_at_home(&phone.terminal()?, clock::now()).await?;
-    let notice = "The bank now knows this hour of four past weeks at home, each confirmed by the PIN.";
+    let notice =
+        "The bank now knows this hour of four past weeks at home, each confirmed by the PIN.";
     let page = PhonePage { notice, ..PhonePage::new(&app.wallet, phone, &session, "").await? };
     page_with(StatusCode::OK, &page)
 }
