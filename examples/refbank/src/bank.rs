@@ -445,7 +445,7 @@ mod tests {
     async fn pay(wallet: &Wallet, code: &str) -> PayReply {
         let phone = &wallet.phones()[0];
         let pin = Pin::new(PAYERS[0].pin.as_bytes()).unwrap();
-        wallet.pay(phone, &phone.read(code).unwrap(), pin).await.unwrap()
+        wallet.pay(phone, &phone.read(code).unwrap(), pin, None).await.unwrap()
     }
 
     async fn standing(bank: &Bank, uid: &Uid) -> Standing {

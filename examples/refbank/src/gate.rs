@@ -219,3 +219,56 @@ fn allows(assessment: &Assessment, amount_minor: i64) -> bool {
 
 const WEEK_MS: u64 = 7 * 86_400_000;
 const WITHOUT_PIN: &[u8] = b"tap-";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::office::Office;
+    use crate::options;
+    use interbank::port::Amount;
+    use interbank::qrpay::Scanned;
+    use std::sync::Arc;
+
+    async fn offer(office: &Office, scanned: &Scanned, check: [u8; 16], report: &Report) -> Offer {
+        let phone = &office.wallet.phones()[0];
+        let request = phone.answer_without_pin(scanned).unwrap();
+        Offer { request, terminal: phone.terminal().unwrap(), check, report: report.clone() }
+    }
+
+    async fn order(office: &Office, key: &str) -> Scanned {
+        let price = Amount::new(500, crate::bank::currency().unwrap());
+        let issued = office.bank.issue(key, price, "").await.unwrap().granted().unwrap();
+        office.wallet.phones()[0].read(&issued.code.to_text()).unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_was_allowed_for_one_order_pays_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let office = Office::open(folder.path(), &options::Place::Folder).await.unwrap();
+        let (bank, phone) = (Arc::clone(&office.bank), &office.wallet.phones()[0]);
+        let terminal = phone.terminal().unwrap();
+        bank.remember_weeks_at_home(&terminal, clock::now()).await.unwrap();
+        let nonce = bank.challenge(&phone.account, terminal.clone()).await.unwrap().nonce;
+        let report = Place::Home.report(clock::now(), Some(nonce), &[5; 32]);
+        let first = offer(&office, &order(&office, "one").await, [1; 16], &report).await;
+        let second = offer(&office, &order(&office, "two").await, [1; 16], &report).await;
+        let passage = bank.pass(first).await.unwrap();
+        assert!(matches!(passage, Passage::Through(_, qrpay::Verdict::Granted(_))));
+        // The same scan, the same number, the same amount: it answers no open challenge, and was used before.
+        assert!(matches!(bank.pass(second).await.unwrap(), Passage::Stopped(_)));
+        office.close().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_key_without_pin_pays_nothing_at_the_door_for_pins() {
+        let folder = tempfile::tempdir().unwrap();
+        let office = Office::open(folder.path(), &options::Place::Folder).await.unwrap();
+        let scanned = order(&office, "one").await;
+        let phone = &office.wallet.phones()[0];
+        for request in [phone.answer_without_pin(&scanned), phone.answer_as_car(&scanned)] {
+            let verdict = office.bank.pay(request.unwrap()).await.unwrap();
+            assert_eq!(verdict.declined(), Some(qrpay::Refusal::Refused));
+        }
+        office.close().await;
+    }
+}

@@ -87,9 +87,9 @@ impl Seen {
     /// What follows, for the payer.
     pub(crate) fn sentence(&self) -> &'static str {
         match self.plan.as_str() {
-            "refuse" => "Paying without the PIN is refused here.",
+            "refuse" => "paying without the PIN is refused here",
             // Allowed, but not so much
-            _ => "Please enter the PIN this time.",
+            _ => "please enter the PIN this time",
         }
     }
 }

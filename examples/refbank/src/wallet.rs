@@ -96,8 +96,7 @@ impl Wallet {
         let challenged: Challenged =
             serde_json::from_slice(&bytes).map_err(|why| Trouble::Inside(Box::new(why)))?;
         let report = place.report(clock::now(), challenged.nonce(), &clock::entropy()?);
-        let (_, key) = phone.key_without_pin()?;
-        let answered = phone.client.answer(scanned, &ReplyKey::mac(&key))?;
+        let answered = phone.answer_without_pin(scanned)?;
         let (mut request, mut around) = (Vec::with_capacity(160), Vec::with_capacity(512));
         answered.encode(&mut request);
         report.encode(&mut around)?;
@@ -184,6 +183,12 @@ impl Phone {
         let device = without_pin(&self.device)?;
         let key = use_key(&self.secret, None, &self.account, &device, KEY)?;
         Ok((device, key))
+    }
+
+    /// What this phone answers to a code where nobody enters the PIN.
+    pub(crate) fn answer_without_pin(&self, scanned: &Scanned) -> Result<PaymentRequest, Trouble> {
+        let (_, key) = self.key_without_pin()?;
+        Ok(self.client.answer(scanned, &ReplyKey::mac(&key))?)
     }
 
     /// The key of this payer's car, and the bank's name for it.

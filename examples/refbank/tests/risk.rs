@@ -41,8 +41,7 @@ fn a_new_phone_is_asked_for_the_pin_which_confirms_its_surroundings() {
     assert_eq!(visitor.standing(&order), "Waiting for payment");
     let check = between(&page, "name=\"check\" value=\"", "\"").expect("a number");
     assert_eq!(check.len(), 32);
-    let paid =
-        visitor.post("/wallet/ava/pay", &[("code", &code), ("pin", PIN), ("check", &check)]);
+    let paid = visitor.post("/wallet/ava/pay", &[("code", &code), ("pin", PIN), ("check", &check)]);
     assert_eq!(paid.status, 303);
     assert_eq!(visitor.standing(&order), "Paid");
 }
@@ -119,7 +118,10 @@ fn a_car_pays_as_it_is_driven() {
         page.text()
     };
     let usual = drive(&visitor, "usual");
-    assert!(usual.contains("Paid by the car") && usual.contains("<strong id=\"level\">low"), "{usual}");
+    assert!(
+        usual.contains("Paid by the car") && usual.contains("<strong id=\"level\">low"),
+        "{usual}"
+    );
     let thief = drive(&visitor, "thief");
     assert!(thief.contains(">Refused<") && thief.contains("id=\"alert\""), "{thief}");
     assert!(thief.contains("cruise speed: not as usual"), "{thief}");
@@ -132,9 +134,8 @@ fn a_car_pays_as_it_is_driven() {
     // Not quite as usual: the owner is asked, and says so with her PIN.
     let hurry = drive(&visitor, "hurry");
     assert!(hurry.contains("The owner is asked"), "{hurry}");
-    let part = |name: &str| {
-        between(&hurry, &format!("name=\"{name}\" value=\""), "\"").expect("a value")
-    };
+    let part =
+        |name: &str| between(&hurry, &format!("name=\"{name}\" value=\""), "\"").expect("a value");
     let (code, id) = (part("code"), part("id"));
     let form = |pin: &'static str| [("code", &*code), ("id", &*id), ("pin", pin)];
     let wrong = visitor.post("/fuel/confirm", &form("000000"));
