@@ -39,17 +39,18 @@ fn keys_of_devices_that_may_not_answer_count_as_unbound() {
     let bank = Bank::new();
     let tap = bank.enroll("622200001", "tap-phone");
     let pin = bank.enroll("622200001", "phone");
-    let redeem = |request: &PaymentRequest, accepts| {
+    let redeem = |request: &PaymentRequest, accepts: fn(&DeviceId) -> bool| {
         let token = bank.tokens.token(&request.account);
         let redeem = bank.server.redeem(bank.now, request.clone(), token).answered_by(accepts);
         bank.decide(redeem).verdict
     };
-    let is_tap = |device: &DeviceId| device.as_bytes().starts_with(b"tap-");
+    let is_tap: fn(&DeviceId) -> bool = |device| device.as_bytes().starts_with(b"tap-");
+    let is_other: fn(&DeviceId) -> bool = |device| !device.as_bytes().starts_with(b"tap-");
     let is_none: fn(&DeviceId) -> bool = |_| false;
     let order = bank.order();
     let (by_tap, by_pin) = (tap.answer(&order), pin.answer(&order));
     assert_eq!(redeem(&by_pin, is_tap).declined(), Some(Refusal::Refused));
-    assert_eq!(redeem(&by_tap, |device| !is_tap(device)).declined(), Some(Refusal::Refused));
+    assert_eq!(redeem(&by_tap, is_other).declined(), Some(Refusal::Refused));
     assert_eq!(redeem(&by_tap, is_none).declined(), Some(Refusal::Refused));
     assert_eq!(bank.debits(), 0);
     assert!(redeem(&by_tap, is_tap).granted().is_some());
