@@ -68,13 +68,19 @@ impl Samples {
         policy: &Policy,
     ) -> Result<Self, Error> {
         let dimension = metrics.dimension();
-        if rows.len() % dimension != 0 {
+        if !rows.len().is_multiple_of(dimension) {
             return Err(Misuse::Shape.into());
         }
-        let reading = |row: usize, metric: usize| {
-            rows.get(row * dimension + metric).copied().unwrap_or(f64::NAN)
+        let len = rows.len() / dimension;
+        let mut gathered = Vec::with_capacity(rows.len());
+        for metric in 0..dimension {
+            gathered.extend(rows.iter().skip(metric).step_by(dimension));
+        }
+        let columns: Vec<&[f64]> = match len {
+            0 => alloc::vec![&[]; dimension],
+            _ => gathered.chunks_exact(len).collect(),
         };
-        Self::untimed(vm, metrics, rows.len() / dimension, reading, allotment, policy)
+        Self::from_columns(vm, metrics, &columns, allotment, policy)
     }
 
     /// From a raw view without times: one row for each sample, one column for each metric, any strides.
@@ -96,8 +102,8 @@ impl Samples {
         if let Some(columns) = columns {
             return Self::from_columns(vm, metrics, &columns, allotment, policy);
         }
-        let reading = |row, metric| view.get((row, metric)).copied().unwrap_or(f64::NAN);
-        Self::untimed(vm, metrics, view.nrows(), reading, allotment, policy)
+        let rows: Vec<f64> = view.iter().copied().collect();
+        Self::from_rows(vm, metrics, &rows, allotment, policy)
     }
 
     fn untimed(
