@@ -7,18 +7,26 @@ extern crate alloc;
 extern crate std;
 
 mod counts;
+mod dispatch;
 mod error;
 mod intake;
+mod kernel;
+mod lloyd;
 mod metric;
+mod points;
 mod policy;
 mod reading;
 mod samples;
+mod seeds;
 mod vm;
 
 pub use counts::Counts;
 pub use error::{Error, Flaw, Misuse};
 pub use intake::Intake;
+pub use lloyd::{Grouping, Lloyd};
 pub use metric::{DIMENSION_MAX, Metric, Metrics, Scale};
+pub use points::Points;
 pub use policy::{OnDuplicate, OnGap, OnOutside, OnSkew, Policy};
 pub use samples::{SAMPLES_MAX, Samples};
+pub use seeds::SeedSet;
 pub use vm::VmId;

@@ -1,0 +1,335 @@
+//! Lloyd's algorithm: the grouping that given seeds lead to.
+
+use crate::dispatch::{Kernel, run};
+use crate::kernel::{Assigned, BLOCK, assign, shrink, sum_of};
+use crate::samples::count;
+use crate::{Error, Misuse, Points, SeedSet};
+use alloc::vec;
+use alloc::vec::Vec;
+
+/// Lloyd's algorithm from given seeds: squared Euclidean distance, ties to the lower group, until no label changes.
+///
+/// A group without members has share 0 and its centre at its seed. Centres are the exact means of the final groups (also
+/// when the cap ended it). The result has the same bits for any number of threads and any vectors of the processor: sums
+/// run over blocks of 512 points and eight lanes in a fixed order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lloyd {
+    /// The most rounds of assignment, at least 1.
+    pub rounds_max: u32,
+}
+
+impl Default for Lloyd {
+    /// At most 100 rounds.
+    fn default() -> Self {
+        Self { rounds_max: 100 }
+    }
+}
+
+impl Lloyd {
+    /// Groups the points.
+    ///
+    /// # Errors
+    /// [`Misuse::Seeds`] if the seeds are of another dimension, [`Misuse::Bounds`] without a round.
+    pub fn group(&self, points: &Points<'_>, seeds: &SeedSet) -> Result<Grouping, Error> {
+        if seeds.dimension() != points.dimension() {
+            return Err(Misuse::Seeds.into());
+        }
+        if self.rounds_max == 0 {
+            return Err(Misuse::Bounds.into());
+        }
+        let seeds: Vec<f64> = seeds.as_rows().iter().map(|seed| seed / points.scale()).collect();
+        let mut grouping =
+            with_dimension!(points.dimension(), lloyd(points, &seeds, self.rounds_max));
+        for centre in &mut grouping.centres {
+            *centre *= points.scale();
+        }
+        grouping.inertia *= points.scale() * points.scale();
+        Ok(grouping)
+    }
+}
+
+/// Which group each point belongs to, and where the groups' centres are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Grouping {
+    dimension: usize,
+    labels: Vec<u8>,
+    counts: Vec<u64>,
+    centres: Vec<f64>,
+    inertia: f64,
+    rounds: u32,
+    has_converged: bool,
+}
+
+impl Grouping {
+    /// How many groups, empty ones included.
+    pub const fn groups(&self) -> usize {
+        self.counts.len()
+    }
+
+    /// How many coordinates a centre has.
+    pub const fn dimension(&self) -> usize {
+        self.dimension
+    }
+
+    /// The group of each point.
+    pub fn labels(&self) -> &[u8] {
+        &self.labels
+    }
+
+    /// How many points each group has; 0 marks a group without members.
+    pub fn counts(&self) -> &[u64] {
+        &self.counts
+    }
+
+    /// The centres, one after the other.
+    pub fn centres(&self) -> &[f64] {
+        &self.centres
+    }
+
+    /// The centre of one group; empty if there is no such group.
+    pub fn centre(&self, group: usize) -> &[f64] {
+        let at = group * self.dimension;
+        self.centres.get(at..at + self.dimension).unwrap_or_default()
+    }
+
+    /// The sum of the squared distances of points to their centres.
+    pub const fn inertia(&self) -> f64 {
+        self.inertia
+    }
+
+    /// Rounds of assignment, the last one that changed nothing included.
+    pub const fn rounds(&self) -> u32 {
+        self.rounds
+    }
+
+    /// Whether the labels repeated before the cap.
+    pub const fn has_converged(&self) -> bool {
+        self.has_converged
+    }
+}
+
+/// The number of groups has to fit a label.
+pub(crate) const GROUPS_MAX: usize = 256;
+
+/// Calls `$function::<D>` for the smallest built dimension that holds `$dimension`; coordinates that are not there are
+/// 0 and change no bit.
+macro_rules! with_dimension {
+    ($dimension:expr, $function:ident ( $($argument:expr),* )) => {
+        match $dimension {
+            0 | 1 => $function::<1>($($argument),*),
+            2 => $function::<2>($($argument),*),
+            3 => $function::<3>($($argument),*),
+            4 => $function::<4>($($argument),*),
+            5 => $function::<5>($($argument),*),
+            6 => $function::<6>($($argument),*),
+            7 => $function::<7>($($argument),*),
+            8 => $function::<8>($($argument),*),
+            9..=12 => $function::<12>($($argument),*),
+            13..=16 => $function::<16>($($argument),*),
+            17..=32 => $function::<32>($($argument),*),
+            _ => $function::<64>($($argument),*),
+        }
+    };
+}
+pub(crate) use with_dimension;
+
+/// One block's part in a round; the sums of a block whose labels did not change stay as they are.
+struct Round<'a, const D: usize> {
+    columns: [&'a [f64]; D],
+    centres: &'a [[f64; D]],
+    block: Block<'a, D>,
+    is_first: bool,
+}
+
+struct Block<'a, const D: usize> {
+    labels: &'a mut [u8],
+    sums: &'a mut [[f64; D]],
+    counts: &'a mut [u64],
+}
+
+impl<const D: usize> Kernel for Round<'_, D> {
+    type Output = Assigned;
+
+    #[inline(always)]
+    fn run(self) -> Assigned {
+        let Block { labels, sums, counts } = self.block;
+        let assigned = assign(&self.columns, self.centres, labels);
+        if assigned.is_changed || self.is_first {
+            let mut label = 0_u8;
+            for (sum, count) in sums.iter_mut().zip(counts) {
+                (*sum, *count) = sum_of(&self.columns, labels, label);
+                label = label.wrapping_add(1);
+            }
+        }
+        assigned
+    }
+}
+
+fn lloyd<const D: usize>(points: &Points<'_>, seeds: &[f64], rounds_max: u32) -> Grouping {
+    let dimension = points.dimension();
+    let seeds: Vec<[f64; D]> = seeds.chunks_exact(dimension).map(padded).collect();
+    let groups = seeds.len();
+    let blocks = points.len().div_ceil(BLOCK);
+    let mut centres = seeds.clone();
+    let mut labels = vec![0_u8; points.len()];
+    let mut sums = vec![[0.0; D]; blocks * groups];
+    let mut block_counts = vec![0_u64; blocks * groups];
+    let mut counts = vec![0_u64; groups];
+    let mut inertia = 0.0;
+    let mut rounds = 0;
+    let mut has_converged = false;
+    while rounds < rounds_max {
+        let is_first = rounds == 0;
+        let work = labels
+            .chunks_mut(BLOCK)
+            .zip(sums.chunks_exact_mut(groups))
+            .zip(block_counts.chunks_exact_mut(groups))
+            .enumerate()
+            .map(|(at, ((labels, sums), counts))| Round {
+                columns: block_columns(points, at),
+                centres: &centres,
+                block: Block { labels, sums, counts },
+                is_first,
+            });
+        let assigned = each_block(work, points.len());
+        rounds += 1;
+        inertia = assigned.inertia;
+        if !assigned.is_changed && !is_first {
+            has_converged = true;
+            break;
+        }
+        counts = means(&seeds, &sums, &block_counts, &mut centres);
+    }
+    if !has_converged {
+        inertia = inertia_of(points, &labels, &centres);
+    }
+    let centres =
+        centres.iter().flat_map(|centre| centre.iter().take(dimension).copied()).collect();
+    Grouping { dimension, labels, counts, centres, inertia, rounds, has_converged }
+}
+
+/// Runs the blocks, on all cores if there are many, and joins what they say in their order.
+fn each_block<'a, const D: usize>(
+    work: impl Iterator<Item = Round<'a, D>>,
+    len: usize,
+) -> Assigned {
+    #[cfg(feature = "parallel")]
+    if len >= PARALLEL_MIN {
+        use rayon::prelude::*;
+        let work: Vec<_> = work.collect();
+        let done: Vec<Assigned> = work.into_par_iter().with_min_len(8).map(run).collect();
+        return join(done.into_iter());
+    }
+    let _ = len;
+    join(work.map(run))
+}
+
+/// Below this, handing work to other threads costs more than it saves.
+#[cfg(feature = "parallel")]
+const PARALLEL_MIN: usize = 1 << 16;
+
+fn join(blocks: impl Iterator<Item = Assigned>) -> Assigned {
+    blocks.fold(Assigned::default(), |sum, block| Assigned {
+        is_changed: sum.is_changed | block.is_changed,
+        inertia: sum.inertia + block.inertia,
+    })
+}
+
+/// Moves the centres to the means of their groups, and returns the groups' sizes.
+fn means<const D: usize>(
+    seeds: &[[f64; D]],
+    sums: &[[f64; D]],
+    block_counts: &[u64],
+    centres: &mut [[f64; D]],
+) -> Vec<u64> {
+    let groups = seeds.len();
+    let mut total = vec![[0.0; D]; groups];
+    let mut counts = vec![0_u64; groups];
+    for (sums, block_counts) in sums.chunks_exact(groups).zip(block_counts.chunks_exact(groups)) {
+        for ((total, sum), (count, more)) in
+            total.iter_mut().zip(sums).zip(counts.iter_mut().zip(block_counts))
+        {
+            *count += more;
+            for (total, sum) in total.iter_mut().zip(sum) {
+                *total += sum;
+            }
+        }
+    }
+    for (((centre, seed), sum), &members) in centres.iter_mut().zip(seeds).zip(&total).zip(&counts)
+    {
+        *centre = if members == 0 { *seed } else { sum.map(|sum| sum / of_u64(members)) };
+    }
+    counts
+}
+
+/// Of labels that need not be the nearest ones: after the cap.
+fn inertia_of<const D: usize>(points: &Points<'_>, labels: &[u8], centres: &[[f64; D]]) -> f64 {
+    let mut total = 0.0;
+    for (at, labels) in labels.chunks(BLOCK).enumerate() {
+        let columns = block_columns::<D>(points, at);
+        let mut sum = 0.0;
+        for (at, &label) in labels.iter().enumerate() {
+            let Some(centre) = centres.get(usize::from(label)) else { continue };
+            for (column, centre) in columns.iter().zip(centre) {
+                let along = column.get(at).copied().unwrap_or_default() - centre;
+                sum += along * along;
+            }
+        }
+        total += sum;
+    }
+    total
+}
+
+/// Joins squared distances to `to` with those in `before`; returns the sum.
+pub(crate) fn shrink_all<const D: usize>(
+    points: &Points<'_>,
+    to: &[f64],
+    before: &[f64],
+    after: &mut [f64],
+) -> f64 {
+    struct Shrink<'a, const D: usize> {
+        columns: [&'a [f64]; D],
+        to: &'a [f64; D],
+        before: &'a [f64],
+        after: &'a mut [f64],
+    }
+    impl<const D: usize> Kernel for Shrink<'_, D> {
+        type Output = f64;
+        #[inline(always)]
+        fn run(self) -> f64 {
+            shrink(&self.columns, self.to, self.before, self.after)
+        }
+    }
+    let to = padded(to);
+    let blocks = after.chunks_mut(BLOCK).zip(before.chunks(BLOCK)).enumerate();
+    let sums = blocks.map(|(at, (after, before))| {
+        run(Shrink { columns: block_columns::<D>(points, at), to: &to, before, after })
+    });
+    sums.sum()
+}
+
+fn block_columns<'a, const D: usize>(points: &'a Points<'_>, block: usize) -> [&'a [f64]; D] {
+    let from = block * BLOCK;
+    let until = points.len().min(from + BLOCK);
+    core::array::from_fn(|metric| {
+        let column = if metric < points.dimension() { points.column(metric) } else { &[] };
+        column.get(from..until).unwrap_or(ZEROS.get(..until - from).unwrap_or(&ZEROS))
+    })
+}
+
+static ZEROS: [f64; BLOCK] = [0.0; BLOCK];
+
+fn padded<const D: usize>(coordinates: &[f64]) -> [f64; D] {
+    core::array::from_fn(|d| coordinates.get(d).copied().unwrap_or_default())
+}
+
+/// Exact below 2⁵³, and every count here is.
+#[allow(clippy::cast_precision_loss)]
+pub(crate) const fn of_u64(n: u64) -> f64 {
+    n as f64
+}
+
+/// As [`of_u64`], of a length.
+pub(crate) const fn of_len(n: usize) -> f64 {
+    count(n)
+}
