@@ -137,15 +137,13 @@ pub(crate) fn shrink<const D: usize>(
 fn nearest<const D: usize>(point: &[Lanes; D], centres: &[[f64; D]]) -> (Lanes, [u64; LANES]) {
     let mut best: Lanes = [f64::INFINITY; LANES];
     let mut nearest = [0_u64; LANES];
-    let mut label = 0_u64;
-    for centre in centres {
+    for (label, centre) in (0_u64..).zip(centres) {
         let far = distance(point, centre);
         for lane in 0..LANES {
             let is_nearer = far[lane] < best[lane];
             best[lane] = if is_nearer { far[lane] } else { best[lane] };
             nearest[lane] = if is_nearer { label } else { nearest[lane] };
         }
-        label += 1;
     }
     (best, nearest)
 }

@@ -61,6 +61,16 @@ pub struct Grouping {
 }
 
 impl Grouping {
+    /// With empty groups behind, their centres at the last one's.
+    pub(crate) fn with_groups(mut self, groups: usize) -> Self {
+        let last = self.centre(self.groups().saturating_sub(1)).to_vec();
+        while self.groups() < groups {
+            self.counts.push(0);
+            self.centres.extend_from_slice(&last);
+        }
+        self
+    }
+
     /// How many groups, empty ones included.
     pub const fn groups(&self) -> usize {
         self.counts.len()
