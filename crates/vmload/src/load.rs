@@ -32,6 +32,10 @@ impl LoadFormula {
         }
     }
 
+    pub(crate) fn load_mean(loads: &[f64]) -> f64 {
+        Self::Mean.load(loads)
+    }
+
     /// The load of `loads` as a member of the type that has this centre.
     pub fn load_in_type(self, loads: &[f64], centre: &[f64]) -> f64 {
         let weight: f64 = centre.iter().sum();
