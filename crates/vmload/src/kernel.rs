@@ -1,17 +1,20 @@
 //! The inner loops, written once: what a block of points is nearest to, and what its groups sum up to.
 //!
 //! A block is [`BLOCK`] points, and every sum in it runs over [`LANES`] lanes: point `i` adds to lane `i mod 8`, and the
-//! lanes are joined by one fixed tree. The compiler may put the lanes into registers of any width; the bits are the same,
-//! because no operation is reordered or fused. All functions are inlined into a caller that was built for the
-//! processor's vectors, see `dispatch.rs`.
+//! lanes are joined by one fixed tree. A vector of eight, two of four or eight single numbers do the same additions in
+//! the same order, so the bits do not depend on the processor. The points behind the last eight are padded with points
+//! that count for nothing.
+
+use crate::width::Width;
 
 /// Points that are summed together.
 pub(crate) const BLOCK: usize = 512;
 
 /// Virtual lanes of every sum.
-const LANES: usize = 8;
+pub(crate) const LANES: usize = 8;
 
-type Lanes = [f64; LANES];
+/// A label that no group has: that of padding, and of points that were not looked at yet.
+pub(crate) const NO_LABEL: f64 = -1.0;
 
 /// What one block of points gave.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -24,180 +27,226 @@ pub(crate) struct Assigned {
 
 /// Labels each point with its nearest centre, ties to the lower.
 #[inline(always)]
-pub(crate) fn assign<const D: usize>(
+pub(crate) fn assign<W: Width, const D: usize>(
+    width: W,
     columns: &[&[f64]; D],
     centres: &[[f64; D]],
-    labels: &mut [u8],
+    labels: &mut [f64],
 ) -> Assigned {
-    let mut sum: Lanes = [0.0; LANES];
-    let mut is_changed = false;
     let full = labels.len() / LANES * LANES;
-    let mut at = 0;
     let (whole, rest) = labels.split_at_mut(full);
-    for labels in whole.chunks_exact_mut(LANES) {
-        let point = load(columns, at);
-        let (best, nearest) = nearest(&point, centres);
-        for lane in 0..LANES {
-            sum[lane] += best[lane];
-        }
-        is_changed |= store(&nearest, labels);
-        at += LANES;
-    }
+    let mut sums = [0.0; LANES];
+    let mut is_changed = assign_whole(width, columns, centres, whole, &mut sums);
     if !rest.is_empty() {
-        let point = load_rest(columns, at);
-        let (best, nearest) = nearest(&point, centres);
-        for lane in 0..rest.len() {
-            sum[lane] += best[lane];
+        let tail = tails(columns, full);
+        let tail: [&[f64]; D] = core::array::from_fn(|d| &tail[d][..]);
+        let mut padded = [NO_LABEL; LANES];
+        let mut far = [0.0; LANES];
+        assign_whole(width, &tail, centres, &mut padded, &mut far);
+        for (lane, label) in rest.iter_mut().enumerate() {
+            is_changed |= *label != padded[lane];
+            *label = padded[lane];
+            sums[lane] += far[lane];
         }
-        is_changed |= store(&nearest, rest);
     }
-    Assigned { is_changed, inertia: tree(&sum) }
+    Assigned { is_changed, inertia: tree(&sums) }
+}
+
+#[inline(always)]
+fn assign_whole<W: Width, const D: usize>(
+    width: W,
+    columns: &[&[f64]; D],
+    centres: &[[f64; D]],
+    labels: &mut [f64],
+    sums: &mut [f64; LANES],
+) -> bool {
+    let parts = LANES / W::LANES;
+    let len = labels.len();
+    let columns: [&[W::V]; D] =
+        core::array::from_fn(|d| W::split(columns[d].get(..len).unwrap_or_default()));
+    let labels = W::split_mut(labels);
+    let mut sum = [width.splat(0.0); LANES];
+    // counts lanes whose label changed
+    let mut changes = width.splat(0.0);
+    let (zero, one) = (width.splat(0.0), width.splat(1.0));
+    for (eight, labels) in labels.chunks_exact_mut(parts).enumerate() {
+        for part in 0..parts {
+            let point: [W::V; D] = core::array::from_fn(|d| columns[d][eight * parts + part]);
+            let mut best = width.splat(f64::INFINITY);
+            let mut nearest = zero;
+            let mut label = 0.0;
+            for centre in centres {
+                let far = distance(width, &point, centre);
+                let is_nearer = width.is_less(far, best);
+                best = width.select(is_nearer, far, best);
+                nearest = width.select(is_nearer, width.splat(label), nearest);
+                label += 1.0;
+            }
+            let is_same = width.is_equal(labels[part], nearest);
+            changes = width.add(changes, width.select(is_same, zero, one));
+            labels[part] = nearest;
+            sum[part] = width.add(sum[part], best);
+        }
+    }
+    join_parts::<W>(&sum, sums);
+    let mut changed = [0.0; LANES];
+    if let Some(first) = W::split_mut(&mut changed).first_mut() {
+        *first = changes;
+    }
+    changed.iter().any(|&lane| lane > 0.0)
 }
 
 /// Sum and number of the points that have this label.
 #[inline(always)]
-pub(crate) fn sum_of<const D: usize>(
+pub(crate) fn sum_of<W: Width, const D: usize>(
+    width: W,
     columns: &[&[f64]; D],
-    labels: &[u8],
-    label: u8,
-) -> ([f64; D], u64) {
-    let mut sums: [Lanes; D] = [[0.0; LANES]; D];
-    let mut counts = [0_u64; LANES];
-    let mut at = 0;
-    let (whole, rest) = labels.split_at(labels.len() / LANES * LANES);
-    for labels in whole.chunks_exact(LANES) {
-        let point = load(columns, at);
-        let mut mask = [0_u64; LANES];
-        for lane in 0..LANES {
-            mask[lane] = if labels[lane] == label { u64::MAX } else { 0 };
-        }
-        for lane in 0..LANES {
-            counts[lane] = counts[lane].wrapping_sub(mask[lane]);
-        }
-        for d in 0..D {
-            for lane in 0..LANES {
-                // an and instead of a branch: 0.0 for the others
-                sums[d][lane] += f64::from_bits(point[d][lane].to_bits() & mask[lane]);
-            }
-        }
-        at += LANES;
-    }
+    labels: &[f64],
+    label: f64,
+) -> ([f64; D], f64) {
+    let full = labels.len() / LANES * LANES;
+    let (whole, rest) = labels.split_at(full);
+    let mut sums = [[0.0; LANES]; D];
+    let mut counts = [0.0; LANES];
+    sum_whole(width, columns, whole, label, &mut sums, &mut counts);
     if !rest.is_empty() {
-        let point = load_rest(columns, at);
-        for (lane, &found) in rest.iter().enumerate() {
-            if found == label {
-                counts[lane] += 1;
-                for d in 0..D {
-                    sums[d][lane] += point[d][lane];
-                }
+        let tail = tails(columns, full);
+        for (lane, _) in rest.iter().enumerate().filter(|(_, found)| **found == label) {
+            counts[lane] += 1.0;
+            for d in 0..D {
+                sums[d][lane] += tail[d][lane];
             }
         }
     }
-    let mut joined = [0.0; D];
-    for d in 0..D {
-        joined[d] = tree(&sums[d]);
+    (core::array::from_fn(|d| tree(&sums[d])), tree(&counts))
+}
+
+#[inline(always)]
+fn sum_whole<W: Width, const D: usize>(
+    width: W,
+    columns: &[&[f64]; D],
+    labels: &[f64],
+    label: f64,
+    sums: &mut [[f64; LANES]; D],
+    counts: &mut [f64; LANES],
+) {
+    let parts = LANES / W::LANES;
+    let len = labels.len();
+    let columns: [&[W::V]; D] =
+        core::array::from_fn(|d| W::split(columns[d].get(..len).unwrap_or_default()));
+    let zero = width.splat(0.0);
+    let one = width.splat(1.0);
+    let label = width.splat(label);
+    let mut sum = [[zero; LANES]; D];
+    let mut count = [zero; LANES];
+    for (eight, labels) in W::split(labels).chunks_exact(parts).enumerate() {
+        for part in 0..parts {
+            let is_member = width.is_equal(labels[part], label);
+            count[part] = width.add(count[part], width.select(is_member, one, zero));
+            for d in 0..D {
+                let value = width.select(is_member, columns[d][eight * parts + part], zero);
+                sum[d][part] = width.add(sum[d][part], value);
+            }
+        }
     }
-    (joined, counts.iter().sum())
+    for d in 0..D {
+        join_parts::<W>(&sum[d], &mut sums[d]);
+    }
+    join_parts::<W>(&count, counts);
 }
 
 /// Squared distances to one point, joined with what is there by the minimum; returns the sum.
 #[inline(always)]
-pub(crate) fn shrink<const D: usize>(
+pub(crate) fn shrink<W: Width, const D: usize>(
+    width: W,
     columns: &[&[f64]; D],
     to: &[f64; D],
     before: &[f64],
     after: &mut [f64],
 ) -> f64 {
-    let mut sum: Lanes = [0.0; LANES];
-    let mut at = 0;
     let full = after.len() / LANES * LANES;
+    let mut sums = [0.0; LANES];
     let (whole, rest) = after.split_at_mut(full);
-    for (after, before) in whole.chunks_exact_mut(LANES).zip(before.chunks_exact(LANES)) {
-        let far = distance(&load(columns, at), to);
-        for lane in 0..LANES {
-            let least = if far[lane] < before[lane] { far[lane] } else { before[lane] };
-            after[lane] = least;
-            sum[lane] += least;
-        }
-        at += LANES;
-    }
+    shrink_whole(width, columns, to, before, whole, &mut sums);
     if !rest.is_empty() {
-        let far = distance(&load_rest(columns, at), to);
+        let tail = tails(columns, full);
         let before = before.get(full..).unwrap_or_default();
         for (lane, (after, &before)) in rest.iter_mut().zip(before).enumerate() {
-            let least = if far[lane] < before { far[lane] } else { before };
-            *after = least;
-            sum[lane] += least;
+            let mut far = 0.0;
+            for d in 0..D {
+                let along = tail[d][lane] - to[d];
+                far += along * along;
+            }
+            *after = if far < before { far } else { before };
+            sums[lane] += *after;
         }
     }
-    tree(&sum)
+    tree(&sums)
 }
 
 #[inline(always)]
-fn nearest<const D: usize>(point: &[Lanes; D], centres: &[[f64; D]]) -> (Lanes, [u64; LANES]) {
-    let mut best: Lanes = [f64::INFINITY; LANES];
-    let mut nearest = [0_u64; LANES];
-    for (label, centre) in (0_u64..).zip(centres) {
-        let far = distance(point, centre);
-        for lane in 0..LANES {
-            let is_nearer = far[lane] < best[lane];
-            best[lane] = if is_nearer { far[lane] } else { best[lane] };
-            nearest[lane] = if is_nearer { label } else { nearest[lane] };
+fn shrink_whole<W: Width, const D: usize>(
+    width: W,
+    columns: &[&[f64]; D],
+    to: &[f64; D],
+    before: &[f64],
+    after: &mut [f64],
+    sums: &mut [f64; LANES],
+) {
+    let parts = LANES / W::LANES;
+    let len = after.len();
+    let columns: [&[W::V]; D] =
+        core::array::from_fn(|d| W::split(columns[d].get(..len).unwrap_or_default()));
+    let before = W::split(before.get(..len).unwrap_or_default());
+    let mut sum = [width.splat(0.0); LANES];
+    let after = W::split_mut(after).chunks_exact_mut(parts);
+    for (eight, (after, before)) in after.zip(before.chunks_exact(parts)).enumerate() {
+        for part in 0..parts {
+            let point: [W::V; D] = core::array::from_fn(|d| columns[d][eight * parts + part]);
+            let far = distance(width, &point, to);
+            let least = width.select(width.is_less(far, before[part]), far, before[part]);
+            after[part] = least;
+            sum[part] = width.add(sum[part], least);
         }
     }
-    (best, nearest)
+    join_parts::<W>(&sum, sums);
 }
 
 #[inline(always)]
-fn distance<const D: usize>(point: &[Lanes; D], centre: &[f64; D]) -> Lanes {
-    let mut far: Lanes = [0.0; LANES];
+fn distance<W: Width, const D: usize>(width: W, point: &[W::V; D], centre: &[f64; D]) -> W::V {
+    let mut far = width.splat(0.0);
     for d in 0..D {
-        for lane in 0..LANES {
-            let along = point[d][lane] - centre[d];
-            far[lane] += along * along;
-        }
+        let along = width.sub(point[d], width.splat(centre[d]));
+        let square = width.mul(along, along);
+        // 0 + x is x, to the bit: a square is never −0
+        far = if d == 0 { square } else { width.add(far, square) };
     }
     far
 }
 
+/// The points behind the last eight, padded with zeros.
 #[inline(always)]
-fn load<const D: usize>(columns: &[&[f64]; D], at: usize) -> [Lanes; D] {
-    let mut point = [[0.0; LANES]; D];
+fn tails<const D: usize>(columns: &[&[f64]; D], from: usize) -> [[f64; LANES]; D] {
+    let mut tail = [[0.0; LANES]; D];
     for d in 0..D {
-        if let Some(lanes) = columns[d].get(at..at + LANES).and_then(|lanes| lanes.first_chunk()) {
-            point[d] = *lanes;
+        for (to, value) in tail[d].iter_mut().zip(columns[d].get(from..).unwrap_or_default()) {
+            *to = *value;
         }
     }
-    point
+    tail
 }
 
+/// The lanes of vectors, one after the other.
 #[inline(always)]
-fn load_rest<const D: usize>(columns: &[&[f64]; D], at: usize) -> [Lanes; D] {
-    let mut point = [[0.0; LANES]; D];
-    for d in 0..D {
-        for (to, from) in point[d].iter_mut().zip(columns[d].get(at..).unwrap_or_default()) {
-            *to = *from;
-        }
+fn join_parts<W: Width>(parts: &[W::V; LANES], lanes: &mut [f64; LANES]) {
+    for (to, part) in W::split_mut(lanes).iter_mut().zip(parts) {
+        *to = *part;
     }
-    point
-}
-
-/// Writes the labels that there is room for; whether one differs from what was there.
-#[inline(always)]
-#[allow(clippy::cast_possible_truncation)] // at most 256 groups
-fn store(nearest: &[u64; LANES], labels: &mut [u8]) -> bool {
-    let mut difference = 0;
-    for (label, &nearest) in labels.iter_mut().zip(nearest) {
-        let nearest = nearest as u8;
-        difference |= *label ^ nearest;
-        *label = nearest;
-    }
-    difference != 0
 }
 
 /// Joins the lanes, always in this order.
 #[inline(always)]
-fn tree(lanes: &Lanes) -> f64 {
+fn tree(lanes: &[f64; LANES]) -> f64 {
     let [a, b, c, d, e, f, g, h] = *lanes;
     ((a + b) + (c + d)) + ((e + f) + (g + h))
 }

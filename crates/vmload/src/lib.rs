@@ -29,6 +29,7 @@ mod stage_one;
 mod stage_two;
 mod types;
 mod vm;
+mod width;
 
 pub use counts::Counts;
 pub use error::{Error, Flaw, Misuse};

@@ -1,8 +1,9 @@
 //! Lloyd's algorithm: the grouping that given seeds lead to.
 
 use crate::dispatch::{Kernel, run};
-use crate::kernel::{Assigned, BLOCK, assign, shrink, sum_of};
+use crate::kernel::{Assigned, BLOCK, NO_LABEL, assign, shrink, sum_of};
 use crate::samples::count;
+use crate::width::Width;
 use crate::{Error, Misuse, Points, SeedSet};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -148,27 +149,26 @@ struct Round<'a, const D: usize> {
     columns: [&'a [f64]; D],
     centres: &'a [[f64; D]],
     block: Block<'a, D>,
-    is_first: bool,
 }
 
 struct Block<'a, const D: usize> {
-    labels: &'a mut [u8],
+    labels: &'a mut [f64],
     sums: &'a mut [[f64; D]],
-    counts: &'a mut [u64],
+    counts: &'a mut [f64],
 }
 
 impl<const D: usize> Kernel for Round<'_, D> {
     type Output = Assigned;
 
     #[inline(always)]
-    fn run(self) -> Assigned {
+    fn run<W: Width>(self, width: W) -> Assigned {
         let Block { labels, sums, counts } = self.block;
-        let assigned = assign(&self.columns, self.centres, labels);
-        if assigned.is_changed || self.is_first {
-            let mut label = 0_u8;
+        let assigned = assign(width, &self.columns, self.centres, labels);
+        if assigned.is_changed {
+            let mut label = 0.0;
             for (sum, count) in sums.iter_mut().zip(counts) {
-                (*sum, *count) = sum_of(&self.columns, labels, label);
-                label = label.wrapping_add(1);
+                (*sum, *count) = sum_of(width, &self.columns, labels, label);
+                label += 1.0;
             }
         }
         assigned
@@ -181,15 +181,14 @@ fn lloyd<const D: usize>(points: &Points<'_>, seeds: &[f64], rounds_max: u32) ->
     let groups = seeds.len();
     let blocks = points.len().div_ceil(BLOCK);
     let mut centres = seeds.clone();
-    let mut labels = vec![0_u8; points.len()];
+    let mut labels = vec![NO_LABEL; points.len()];
     let mut sums = vec![[0.0; D]; blocks * groups];
-    let mut block_counts = vec![0_u64; blocks * groups];
+    let mut block_counts = vec![0.0; blocks * groups];
     let mut counts = vec![0_u64; groups];
     let mut inertia = 0.0;
     let mut rounds = 0;
     let mut has_converged = false;
     while rounds < rounds_max {
-        let is_first = rounds == 0;
         let work = labels
             .chunks_mut(BLOCK)
             .zip(sums.chunks_exact_mut(groups))
@@ -199,17 +198,17 @@ fn lloyd<const D: usize>(points: &Points<'_>, seeds: &[f64], rounds_max: u32) ->
                 columns: block_columns(points, at),
                 centres: &centres,
                 block: Block { labels, sums, counts },
-                is_first,
             });
         let assigned = each_block(work, points.len());
         rounds += 1;
         inertia = assigned.inertia;
-        if !assigned.is_changed && !is_first {
+        if !assigned.is_changed {
             has_converged = true;
             break;
         }
         counts = means(&seeds, &sums, &block_counts, &mut centres);
     }
+    let labels: Vec<u8> = labels.into_iter().map(to_label).collect();
     if !has_converged {
         inertia = inertia_of(points, &labels, &centres);
     }
@@ -249,12 +248,12 @@ fn join(blocks: impl Iterator<Item = Assigned>) -> Assigned {
 fn means<const D: usize>(
     seeds: &[[f64; D]],
     sums: &[[f64; D]],
-    block_counts: &[u64],
+    block_counts: &[f64],
     centres: &mut [[f64; D]],
 ) -> Vec<u64> {
     let groups = seeds.len();
     let mut total = vec![[0.0; D]; groups];
-    let mut counts = vec![0_u64; groups];
+    let mut counts = vec![0.0; groups];
     for (sums, block_counts) in sums.chunks_exact(groups).zip(block_counts.chunks_exact(groups)) {
         for ((total, sum), (count, more)) in
             total.iter_mut().zip(sums).zip(counts.iter_mut().zip(block_counts))
@@ -267,9 +266,21 @@ fn means<const D: usize>(
     }
     for (((centre, seed), sum), &members) in centres.iter_mut().zip(seeds).zip(&total).zip(&counts)
     {
-        *centre = if members == 0 { *seed } else { sum.map(|sum| sum / of_u64(members)) };
+        *centre = if members > 0.0 { sum.map(|sum| sum / members) } else { *seed };
     }
-    counts
+    counts.into_iter().map(to_count).collect()
+}
+
+/// Labels are whole numbers below 256 in the kernels.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+const fn to_label(label: f64) -> u8 {
+    label as u8
+}
+
+/// Counts are whole numbers in the kernels, exact below 2⁵³.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+const fn to_count(count: f64) -> u64 {
+    count as u64
 }
 
 /// Of labels that need not be the nearest ones: after the cap.
@@ -306,8 +317,8 @@ pub(crate) fn shrink_all<const D: usize>(
     impl<const D: usize> Kernel for Shrink<'_, D> {
         type Output = f64;
         #[inline(always)]
-        fn run(self) -> f64 {
-            shrink(&self.columns, self.to, self.before, self.after)
+        fn run<W: Width>(self, width: W) -> f64 {
+            shrink(width, &self.columns, self.to, self.before, self.after)
         }
     }
     let to = padded(to);

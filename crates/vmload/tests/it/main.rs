@@ -1,5 +1,7 @@
 //! The elements of the described system (`docs/spec/vmload.ids`), properties, and planted data.
 
+#![allow(clippy::unwrap_used, clippy::cast_precision_loss, clippy::cast_possible_truncation)]
+
 mod rounds;
 mod samples;
 mod world;

@@ -265,7 +265,7 @@ fn k13_three_coordinates_and_any_other_number() {
         let policy = Policy::default();
         let samples = Samples::from_rows(vm("a"), &metrics, &rows, &[], &policy).unwrap();
         let fleet = Fleet::new(Config::drawn(4, 3, [3; 32], 1)).unwrap();
-        let report = fleet.assess(&metrics, &[samples.clone()]).unwrap();
+        let report = fleet.assess(&metrics, std::slice::from_ref(&samples)).unwrap();
         let assessed = found(&report, "a");
         assert_eq!(assessed.signature.centre(0).len(), dimension);
         assert!(close(&assessed.lambda, &samples.mean(), 1e-12));
@@ -293,7 +293,7 @@ fn k14_lambda_is_the_sample_mean_once_centres_are_means() {
         for seeding in [Seeding::Axis, Seeding::Vertices, Seeding::FarthestFirst] {
             let samples = restless("a", 2_016, 11);
             let config = Config { seeding, lloyd: Lloyd { rounds_max }, ..Config::default() };
-            let report = assess(config, &[samples.clone()]);
+            let report = assess(config, std::slice::from_ref(&samples));
             assert!(close(&found(&report, "a").lambda, &samples.mean(), 1e-12));
         }
     }
