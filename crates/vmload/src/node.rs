@@ -82,7 +82,6 @@ impl Node {
     /// [`Misuse`], [`Error::Refused`] by the policy, [`Error::Busy`] if the machine is new and there are too many.
     pub fn take(&mut self, now: Time, sample: &Sample) -> Result<(), Error> {
         let now = self.clamp.see(now);
-        self.due.get_or_insert(now.plus_ms(self.config.refit_ms));
         let is_known = self.machines.contains_key(&sample.vm);
         if !is_known && self.machines.len() >= self.config.machines_max {
             return Err(Error::Busy);
@@ -119,6 +118,7 @@ impl Node {
         counts.duplicate = counts.joined;
         counts.dropped = u64::from(fate == Pushed::TooOld);
         self.counts += counts;
+        self.due.get_or_insert(now.plus_ms(self.config.refit_ms));
         Ok(())
     }
 

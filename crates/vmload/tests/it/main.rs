@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::cast_precision_loss, clippy::cast_possible_truncation)]
 
+mod node;
 mod rounds;
 mod samples;
+mod streaming;
 mod world;
