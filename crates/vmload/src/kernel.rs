@@ -61,31 +61,40 @@ fn assign_whole<W: Width, const D: usize>(
     sums: &mut [f64; LANES],
 ) -> bool {
     let parts = LANES / W::LANES;
-    let len = labels.len();
-    let columns: [&[W::V]; D] =
-        core::array::from_fn(|d| W::split(columns[d].get(..len).unwrap_or_default()));
-    let labels = W::split_mut(labels);
-    let mut sum = [width.splat(0.0); LANES];
+    let labels = eights_mut(labels);
+    let columns = eights_of(columns, labels.len());
+    let zero = width.splat(0.0);
+    let mut sum = [zero; LANES];
     // counts lanes whose label changed
-    let mut changes = width.splat(0.0);
-    let (zero, one) = (width.splat(0.0), width.splat(1.0));
-    for (eight, labels) in labels.chunks_exact_mut(parts).enumerate() {
-        for part in 0..parts {
-            let point: [W::V; D] = core::array::from_fn(|d| columns[d][eight * parts + part]);
-            let mut best = width.splat(f64::INFINITY);
-            let mut nearest = zero;
-            let mut label = 0.0;
-            for centre in centres {
-                let far = distance(width, &point, centre);
-                let is_nearer = width.is_less(far, best);
-                best = width.select(is_nearer, far, best);
-                nearest = width.select(is_nearer, width.splat(label), nearest);
-                label += 1.0;
+    let mut changes = zero;
+    for (at, labels) in labels.iter_mut().enumerate() {
+        let mut best = [width.splat(f64::INFINITY); LANES];
+        let mut nearest = [zero; LANES];
+        let mut label = 0.0;
+        for centre in centres {
+            let mut far = [zero; LANES];
+            for d in 0..D {
+                let (centre, point) = (width.splat(centre[d]), W::split(&columns[d][at]));
+                for part in 0..parts {
+                    let along = width.sub(centre, point[part]);
+                    let square = width.mul(along, along);
+                    // 0 + x is x, to the bit: a square is never −0
+                    far[part] = if d == 0 { square } else { width.add(far[part], square) };
+                }
             }
-            let is_same = width.is_equal(labels[part], nearest);
-            changes = width.add(changes, width.select(is_same, zero, one));
-            labels[part] = nearest;
-            sum[part] = width.add(sum[part], best);
+            for part in 0..parts {
+                let is_nearer = width.is_less(far[part], best[part]);
+                best[part] = width.select(is_nearer, far[part], best[part]);
+                nearest[part] = width.select(is_nearer, width.splat(label), nearest[part]);
+            }
+            label += 1.0;
+        }
+        let labels = W::split_mut(labels);
+        for part in 0..parts {
+            let is_same = width.is_equal(labels[part], nearest[part]);
+            changes = width.add(changes, width.select(is_same, zero, width.splat(1.0)));
+            labels[part] = nearest[part];
+            sum[part] = width.add(sum[part], best[part]);
         }
     }
     join_parts::<W>(&sum, sums);
@@ -131,22 +140,27 @@ fn sum_whole<W: Width, const D: usize>(
     counts: &mut [f64; LANES],
 ) {
     let parts = LANES / W::LANES;
-    let len = labels.len();
-    let columns: [&[W::V]; D] =
-        core::array::from_fn(|d| W::split(columns[d].get(..len).unwrap_or_default()));
-    let zero = width.splat(0.0);
-    let one = width.splat(1.0);
-    let label = width.splat(label);
+    let labels = eights(labels);
+    let columns = eights_of(columns, labels.len());
+    let (zero, one, label) = (width.splat(0.0), width.splat(1.0), width.splat(label));
     let mut sum = [[zero; LANES]; D];
+    for (at, labels) in labels.iter().enumerate() {
+        let labels = W::split(labels);
+        for part in 0..parts {
+            let is_member = width.is_equal(labels[part], label);
+            for d in 0..D {
+                let value = width.select(is_member, W::split(&columns[d][at])[part], zero);
+                sum[d][part] = width.add(sum[d][part], value);
+            }
+        }
+    }
+    // in a loop of its own: the one above needs all registers
     let mut count = [zero; LANES];
-    for (eight, labels) in W::split(labels).chunks_exact(parts).enumerate() {
+    for labels in labels {
+        let labels = W::split(labels);
         for part in 0..parts {
             let is_member = width.is_equal(labels[part], label);
             count[part] = width.add(count[part], width.select(is_member, one, zero));
-            for d in 0..D {
-                let value = width.select(is_member, columns[d][eight * parts + part], zero);
-                sum[d][part] = width.add(sum[d][part], value);
-            }
         }
     }
     for d in 0..D {
@@ -194,16 +208,17 @@ fn shrink_whole<W: Width, const D: usize>(
     sums: &mut [f64; LANES],
 ) {
     let parts = LANES / W::LANES;
-    let len = after.len();
-    let columns: [&[W::V]; D] =
-        core::array::from_fn(|d| W::split(columns[d].get(..len).unwrap_or_default()));
-    let before = W::split(before.get(..len).unwrap_or_default());
+    let after = eights_mut(after);
+    let columns = eights_of(columns, after.len());
     let mut sum = [width.splat(0.0); LANES];
-    let after = W::split_mut(after).chunks_exact_mut(parts);
-    for (eight, (after, before)) in after.zip(before.chunks_exact(parts)).enumerate() {
+    for (at, (after, before)) in after.iter_mut().zip(eights(before)).enumerate() {
+        let (after, before) = (W::split_mut(after), W::split(before));
         for part in 0..parts {
-            let point: [W::V; D] = core::array::from_fn(|d| columns[d][eight * parts + part]);
-            let far = distance(width, &point, to);
+            let mut far = width.splat(0.0);
+            for d in 0..D {
+                let along = width.sub(width.splat(to[d]), W::split(&columns[d][at])[part]);
+                far = width.add(far, width.mul(along, along));
+            }
             let least = width.select(width.is_less(far, before[part]), far, before[part]);
             after[part] = least;
             sum[part] = width.add(sum[part], least);
@@ -213,15 +228,24 @@ fn shrink_whole<W: Width, const D: usize>(
 }
 
 #[inline(always)]
-fn distance<W: Width, const D: usize>(width: W, point: &[W::V; D], centre: &[f64; D]) -> W::V {
-    let mut far = width.splat(0.0);
+fn eights(values: &[f64]) -> &[[f64; LANES]] {
+    values.as_chunks().0
+}
+
+#[inline(always)]
+fn eights_mut(values: &mut [f64]) -> &mut [[f64; LANES]] {
+    values.as_chunks_mut().0
+}
+
+/// So many eights of each column.
+#[inline(always)]
+fn eights_of<'a, const D: usize>(columns: &[&'a [f64]; D], len: usize) -> [&'a [[f64; LANES]]; D] {
+    let mut all: [&[[f64; LANES]]; D] = [&[]; D];
     for d in 0..D {
-        let along = width.sub(point[d], width.splat(centre[d]));
-        let square = width.mul(along, along);
-        // 0 + x is x, to the bit: a square is never −0
-        far = if d == 0 { square } else { width.add(far, square) };
+        // columns are as long as the labels
+        all[d] = &eights(columns[d])[..len];
     }
-    far
+    all
 }
 
 /// The points behind the last eight, padded with zeros.
