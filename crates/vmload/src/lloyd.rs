@@ -354,3 +354,79 @@ pub(crate) const fn of_u64(n: u64) -> f64 {
 pub(crate) const fn of_len(n: usize) -> f64 {
     count(n)
 }
+
+#[cfg(all(test, feature = "simd"))]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use crate::dispatch::Call;
+    use crate::width::One;
+    use proptest::prelude::*;
+    use pulp::Simd;
+
+    type Outcome = (Assigned, Vec<f64>, Vec<[f64; 3]>, Vec<f64>, f64, Vec<f64>);
+
+    /// One round and one seeding step, by whatever carries the kernels out.
+    fn outcome(
+        rows: &[f64],
+        round: impl Fn(Round<'_, 3>) -> Assigned,
+        shrink_by: impl Fn(&[&[f64]; 3], &[f64; 3], &[f64], &mut [f64]) -> f64,
+    ) -> Outcome {
+        let points = Points::from_rows(rows, 3).unwrap();
+        let centres = [[0.1, 0.2, 0.3], [0.7, 0.1, 0.4], [0.5, 0.9, 0.2], [0.3, 0.3, 0.8]];
+        let mut labels = vec![NO_LABEL; points.len()];
+        let (mut sums, mut counts) = (vec![[0.0; 3]; 4], vec![0.0; 4]);
+        let block = Block { labels: &mut labels, sums: &mut sums, counts: &mut counts };
+        let columns = block_columns(&points, 0);
+        let assigned = round(Round { columns, centres: &centres, block });
+        let before = vec![0.25; points.len()];
+        let mut after = vec![0.0; points.len()];
+        let sum = shrink_by(&columns, &centres[1], &before, &mut after);
+        (assigned, labels, sums, counts, sum, after)
+    }
+
+    fn by<S: Simd>(simd: S, rows: &[f64]) -> Outcome {
+        struct Step<'a>(&'a [&'a [f64]; 3], &'a [f64; 3], &'a [f64], &'a mut [f64]);
+        impl Kernel for Step<'_> {
+            type Output = f64;
+            #[inline(always)]
+            fn run<W: Width>(self, width: W) -> f64 {
+                shrink(width, self.0, self.1, self.2, self.3)
+            }
+        }
+        outcome(
+            rows,
+            |round| simd.vectorize(Call(round)),
+            |columns, to, before, after| simd.vectorize(Call(Step(columns, to, before, after))),
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn vectors_of_every_width_give_the_same_bits(
+            rows in prop::collection::vec(-2.0..2.0_f64, 0..BLOCK).prop_map(|mut rows| {
+                rows.truncate(rows.len() / 3 * 3);
+                rows
+            }),
+        ) {
+            let plain = outcome(
+                &rows,
+                |round| round.run(One),
+                |columns, to, before, after| shrink(One, columns, to, before, after),
+            );
+            prop_assert_eq!(&by(pulp::Scalar::new(), &rows), &plain);
+            #[cfg(target_arch = "x86_64")]
+            if let Some(avx2) = pulp::x86::V3::try_new() {
+                prop_assert_eq!(&by(avx2, &rows), &plain);
+            }
+            #[cfg(target_arch = "x86_64")]
+            if let Some(avx512) = pulp::x86::V4::try_new() {
+                prop_assert_eq!(&by(avx512, &rows), &plain);
+            }
+            #[cfg(target_arch = "aarch64")]
+            if let Some(neon) = pulp::aarch64::Neon::try_new() {
+                prop_assert_eq!(&by(neon, &rows), &plain);
+            }
+        }
+    }
+}
