@@ -29,8 +29,8 @@ fn the_digests_of_a_known_fleet_are_these() {
         .into();
     let want = [
         ["fe3ab00e77f54e35", "6039bff969eb37a0"],
-        ["8d578ffb117e6df4", "c3524bf0579a8d46"],
-        ["f211f3d207d80e2c", "a788a57e31ff24b2"],
+        ["8d578ffb117e6df4", "9eb7e91b2129d730"],
+        ["f211f3d207d80e2c", "d0e42aa0dfa915ad"],
     ];
     assert_eq!(digests, want);
 }
