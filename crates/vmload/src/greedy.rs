@@ -85,8 +85,7 @@ fn draw_seeds<const D: usize>(points: &Points<'_>, groups: usize, draw: &mut Dra
     seeds
 }
 
-/// 3 + ⌊ln groups⌋ candidates: one more than is usual, which costs a tenth of the time and keeps the inertia of one start
-/// below the usual one's.
+/// 3 + ⌊ln groups⌋ candidates: one more than is usual, for a lower inertia of a single start.
 fn trials(groups: usize) -> usize {
     match groups {
         0..=2 => 3,
