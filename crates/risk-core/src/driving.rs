@@ -75,6 +75,7 @@ mod band;
 mod calibration;
 mod categorical;
 mod circular;
+mod contrast;
 mod evaluate;
 mod habits;
 mod histogram;
@@ -83,6 +84,7 @@ mod model;
 mod notice;
 mod obd;
 mod platform;
+mod population;
 mod reason;
 mod registration;
 mod rules;
@@ -100,6 +102,7 @@ pub use band::{Band, Moments};
 pub use calibration::{Calibration, Windows};
 pub use categorical::Categorical;
 pub use circular::{CircularBand, Directions};
+pub use contrast::Contrast;
 pub use evaluate::{Evaluation, Line, Outcome, Rejection, RiskLevel, Standing};
 pub use habits::{Habits, Taken};
 pub use histogram::Histogram;
@@ -111,11 +114,12 @@ pub use platform::{
     HighDraft, LowDraft, MediumDraft, PlatformBook, PlatformDraft, PlatformFault, PlatformFlaw,
     PlatformPolicy, PlatformReason, Ruled, Ruling, VehiclePayment,
 };
+pub use population::Population;
 pub use reason::Reason;
 pub use registration::{Before, Event, Illegal, Registration, State};
 pub use rules::{Rules, RulesDraft, RulesFault};
 pub use samples::{BadSamples, ReplayGuard, Replayed, Samples};
-pub use sequential::{Contrast, Finding, Sequential};
+pub use sequential::{Finding, Sequential};
 pub use service::{
     Change, Changed, Confirm, DrivingConfig, DrivingServer, Error, Evaluate, EvaluateRequest,
     Evaluated, Learn, Misuse, Purge, PurgeTable, Purged, Record, Recorded, Refusal, Reply,
