@@ -318,7 +318,7 @@ thieves refused | target |
 
 const LEVELS: &str = "
 What is said of the first ten minutes of a trip: the level by the default rules (the baseline's), and the finding of the \
-sequential test by the evidence, with errors of 5 % and 70 % of the evidence counted, since attributes repeat each other. \
+sequential test by the evidence, with errors of 5 % promised either way. \
 Driving that a program generates from three recorded trips of the owner is reported without a target: whoever can record the \
 owner can imitate the mean of each attribute, which is why a level never approves alone.
 

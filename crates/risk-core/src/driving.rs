@@ -61,8 +61,9 @@
 //! ```
 //!
 //! **Three ways to compare**, for different questions. [`Rules::evaluate`] weighs which pieces match; it is the one of the levels.
-//! [`Alarm`] is true with a stated probability at most while the owner drives. [`Sequential`] adds evidence minute by minute, so
-//! that the answer is ready when the request comes.
+//! [`Alarm`] is true with a stated probability at most while the owner drives. [`Contrast`] weighs how likely each piece is for
+//! the owner against a [`Population`], which tells people apart better, also by minutes; [`Sequential`] adds that up while the
+//! vehicle drives, so that the answer is ready when the request comes.
 //!
 //! **Limits.** 16 attributes, 4 drivers a vehicle, 1,024 readings in a message, 128 windows kept for each attribute, 64 trips that
 //! can be taken back, 4 of them a day. The vehicle's clock must be right to within the gap that the rules allow (5 seconds): a

@@ -77,7 +77,7 @@ enum Says {
     /// Values that were seen, rising, and all others.
     Names(Vec<(i32, LogRatio)>, LogRatio),
     /// By class of coverage.
-    Number([Normals; CLASSES]),
+    Number(Vec<Normals>),
 }
 
 impl Says {
@@ -122,13 +122,11 @@ impl Says {
                     _ => sum / i64::try_from(count).unwrap_or(1),
                 };
                 let floor = (i64::from(attribute.resolution()) * ONE).pow(2);
-                let mut classes = [Normals::default(); CLASSES];
-                for (at, normals) in classes.iter_mut().enumerate() {
-                    if let Some(known) = population.spread(attribute, at) {
-                        *normals = Normals::of(mean, count, known, floor);
-                    }
-                }
-                Some(Self::Number(classes))
+                let normals = |at| {
+                    let known = population.spread(attribute, at);
+                    known.map(|known| Normals::of(mean, count, known, floor)).unwrap_or_default()
+                };
+                Some(Self::Number((0..CLASSES).map(normals).collect()))
             }
         }
     }

@@ -33,6 +33,9 @@ pub struct Population {
 }
 
 impl Population {
+    /// So many drivers have to be known in a class of coverage, at least, before it says anything.
+    pub const DRIVERS_MIN: u32 = 8;
+
     /// Nobody yet.
     pub const fn new() -> Self {
         Self {
@@ -216,7 +219,7 @@ impl Spread {
         let all = (n * self.squares).saturating_sub(u128::from(self.sum.unsigned_abs()).pow(2));
         let means = all / (n * (n - 1));
         // a driver's mean scatters by a part of what their windows do
-        let between = means.saturating_sub(within * u128::from(self.inverse) / n >> 16);
+        let between = means.saturating_sub((within * u128::from(self.inverse) / n) >> 16);
         Some(Known {
             mean: self.sum.div_euclid(count),
             between: i64::try_from(between).ok()?,
@@ -285,11 +288,6 @@ impl Sums {
             inverse: 65_536 / u64::from(self.count),
         }
     }
-}
-
-impl Population {
-    /// So many drivers have to be known in a class of coverage, at least, before it says anything.
-    pub const DRIVERS_MIN: u32 = 8;
 }
 
 /// Classes of coverage: below 45 s, and six that double from there, so that 1, 2, 5, 10 and 20 minutes lie inside. What is read
