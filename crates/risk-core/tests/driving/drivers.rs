@@ -183,7 +183,7 @@ fn alarms_keep_their_promise_while_the_owner_drives() {
         for (at, one) in STYLES.iter().enumerate().take(3) {
             let attribute = one.attribute;
             let windows = Windows::new((0..59).map(|_| value(&person, at, one)).collect());
-            let band = interbank_risk_core::driving::Band::of(attribute, 0, 1, 200);
+            let band = Band::of(attribute, 0, 1, 200);
             let model = Model::Band(band);
             strategies.push(crate::setting::strategy(attribute, model, 60).with_windows(windows));
             let piece = |value| Piece::new(attribute, value, 600_000);
