@@ -303,7 +303,8 @@ The engine learns a month of a car's trips, each as one window. Then a request c
 car's own drivers, or of a stranger in the same car. The stretch is what was acquired in the minutes before: the last ones of the \
 trip, as after a gap, or (*from departure*) its first ones, which also show the hour and the time from belt to departure; thieves \
 keep no hours here. *Baseline* is the conformity of the specification, the share of attributes that match; *evidence* is the \
-log-likelihood ratio of owner against population (`Contrast`). Ten of the generated attributes are ones that the engine knows, and \
+log-likelihood ratio of owner against population (`Contrast`). The population is the month of all cars of the fleet, to which each \
+thief contributes as one of its drivers, in a car of their own. Ten of the generated attributes are ones that the engine knows, and \
 the hour.
 
 The default rules give no level below ten minutes. To compare the scores there all the same, the baseline is made by rules with \
