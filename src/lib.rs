@@ -8,3 +8,5 @@ pub use qrpay;
 #[cfg(feature = "risk-core")]
 pub use risk_core;
 pub use seal;
+#[cfg(feature = "vmload")]
+pub use vmload;
