@@ -3,7 +3,7 @@
 use super::profile::{Fading, Learning};
 use super::scan::Dwell;
 use super::{Familiarity, Fold, Grid, Kind};
-use crate::{BasisPoints, LogRatio};
+use crate::{BasisPoints, DAY_MS, LogRatio};
 use alloc::borrow::ToOwned as _;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -819,8 +819,6 @@ fn refuse() -> String {
 fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
-
-const DAY_MS: u64 = 86_400_000;
 
 macro_rules! numbers {
     ($draft:expr) => {
