@@ -381,20 +381,15 @@ impl PlatformDraft {
         let text = |reader: &mut Reader<'_>| {
             reader.lp8().and_then(|bytes| Reader::text(bytes).map(str::to_owned))
         };
-        let flag = |byte: u8| match byte {
-            0 => Ok(false),
-            1 => Ok(true),
-            _ => Err(WireError::Invalid),
-        };
         let (schema, version) = (reader.i64()?, reader.i64()?);
         let name = text(&mut reader)?;
         let valid_from_ms = reader.i64()?;
         let currency = text(&mut reader)?;
-        let limit_minor = if flag(reader.u8()?)? { Some(reader.i64()?) } else { None };
+        let limit_minor = if reader.flag()? { Some(reader.i64()?) } else { None };
         let low = LowDraft { limit_minor, above: text(&mut reader)?, unknown: Unknown::new() };
         let cap_minor = reader.i64()?;
         let medium = MediumDraft { cap_minor, above: text(&mut reader)?, unknown: Unknown::new() };
-        let high = HighDraft { alert: flag(reader.u8()?)?, unknown: Unknown::new() };
+        let high = HighDraft { alert: reader.flag()?, unknown: Unknown::new() };
         reader.finish()?;
         let unknown = Unknown::new();
         Ok(Self { schema, version, name, valid_from_ms, currency, low, medium, high, unknown })

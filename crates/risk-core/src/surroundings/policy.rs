@@ -890,11 +890,6 @@ impl PolicyDraft {
     }
 
     fn parse(bytes: &[u8]) -> Result<Self, WireError> {
-        let flag = |byte: u8| match byte {
-            0 => Ok(false),
-            1 => Ok(true),
-            _ => Err(WireError::Invalid),
-        };
         let text = |reader: &mut Reader<'_>| Ok(Reader::text(reader.lp8()?)?.to_owned());
         let mut reader = Reader::new(bytes);
         reader.version(1)?;
@@ -909,8 +904,8 @@ impl PolicyDraft {
         for number in numbers!(draft) {
             *number = reader.i64()?;
         }
-        draft.learning.blend = flag(reader.u8()?)?;
-        draft.scan.nonce_required = flag(reader.u8()?)?;
+        draft.learning.blend = reader.flag()?;
+        draft.scan.nonce_required = reader.flag()?;
         draft.types.clear();
         for _ in 0..reader.u8()? {
             let (from_s, to_s, weight) = (reader.i64()?, reader.i64()?, reader.i64()?);
@@ -920,7 +915,7 @@ impl PolicyDraft {
         for _ in 0..reader.u8()? {
             let (from, to) = (reader.i64()?, reader.i64()?);
             let then = text(&mut reader)?;
-            let limit_minor = if flag(reader.u8()?)? { Some(reader.i64()?) } else { None };
+            let limit_minor = if reader.flag()? { Some(reader.i64()?) } else { None };
             draft.bands.push(BandDraft { from, to, then, limit_minor, unknown: Unknown::new() });
         }
         reader.finish()?;

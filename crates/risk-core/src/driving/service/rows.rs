@@ -155,11 +155,7 @@ impl RequestRow {
                 RequestKind::Learned
             }
             1 => {
-                let confirmed = match reader.u8()? {
-                    0 => false,
-                    1 => true,
-                    _ => return Err(WireError::Invalid),
-                };
+                let confirmed = reader.flag()?;
                 let outcome = Outcome::read(&mut reader)?;
                 let stretch = Stretch::read(&mut reader)?;
                 let notice = match reader.rest() {

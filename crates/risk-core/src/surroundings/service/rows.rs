@@ -190,11 +190,7 @@ impl RequestRow {
         };
         let state = match reader.u8()? {
             0 => RequestState::Open(Scan::read(&mut reader)?),
-            1 => match reader.u8()? {
-                0 => RequestState::Confirmed { learned: false },
-                1 => RequestState::Confirmed { learned: true },
-                _ => return Err(WireError::Invalid),
-            },
+            1 => RequestState::Confirmed { learned: reader.flag()? },
             _ => return Err(WireError::Invalid),
         };
         reader.finish()?;
