@@ -9,6 +9,7 @@ extern crate std;
 pub mod backtest;
 mod basis_points;
 pub mod calibration;
+mod draft;
 pub mod driving;
 pub mod fraud_rate;
 mod judge;
@@ -23,6 +24,7 @@ pub mod surroundings;
 mod verdict;
 
 pub use basis_points::{BasisPoints, OutOfRange};
+pub use draft::{Ignored, Unknown};
 pub use judge::Judge;
 pub use latency::Latency;
 pub use log_ratio::LogRatio;

@@ -127,12 +127,6 @@ fn r07_a_neighbour_may_be_of_different_types_in_two_periods() {
     assert_eq!(sizes(&long, week(4).plus_ms(HOUR_MS)), [0, 0, 1]);
 }
 
-fn types_of(cuts: &[i64]) -> Vec<TypeDraft> {
-    cuts.windows(2)
-        .map(|cut| TypeDraft { from_s: cut[0], to_s: cut[1], weight: 1, unknown: Unknown::new() })
-        .collect()
-}
-
 #[test]
 fn r08_any_number_of_types_but_none() {
     for count in 1..=8 {
