@@ -1,8 +1,8 @@
 //! Whether fitted types still fit.
 
-use crate::greedy::Draw;
-use crate::lloyd::{of_len, of_u64};
-use crate::types::square_distance;
+use crate::distance::square_distance;
+use crate::draw::Draw;
+use crate::whole::{of_len, of_u64};
 use crate::{Error, Misuse, Types};
 use alloc::vec;
 use alloc::vec::Vec;

@@ -1,6 +1,6 @@
 //! The best grouping of one metric: globally optimal K-means on a line.
 
-use crate::lloyd::{of_len, of_u64};
+use crate::whole::{of_len, of_u64};
 use crate::{Histogram, Misuse};
 use alloc::vec;
 use alloc::vec::Vec;

@@ -1,6 +1,7 @@
 //! Both rounds over a whole fleet.
 
-use crate::report::{Assessed, Assessment, input_digest};
+use crate::digest::input_digest;
+use crate::report::{Assessed, Assessment};
 use crate::{
     Error, Lloyd, Metrics, Misuse, Report, Samples, Seeding, Signature, StageOne, StageTwo,
     TypeCount, Types,

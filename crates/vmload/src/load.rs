@@ -1,6 +1,6 @@
 //! One number for a vector of loads.
 
-use crate::lloyd::of_len;
+use crate::whole::of_len;
 
 /// How a vector of loads becomes one load between 0 and 1. All formulas are convex, so that bursts never lower a load.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

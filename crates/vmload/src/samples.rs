@@ -1,7 +1,8 @@
 //! The clean samples of one machine, column by column.
 
+use crate::grid::on_grid;
 use crate::intake::{checked_allotment, without_allotment};
-use crate::reading::on_grid;
+use crate::whole::of_len;
 use crate::{Counts, Error, Intake, Metrics, Misuse, Policy, VmId};
 use alloc::vec::Vec;
 use ndarray::{ArrayView2, Axis, ShapeBuilder};
@@ -244,14 +245,8 @@ impl Samples {
     pub fn mean(&self) -> Vec<f64> {
         let column_mean = |metric| {
             let sum: f64 = self.column(metric).iter().sum();
-            if self.len == 0 { 0.0 } else { sum / count(self.len) }
+            if self.len == 0 { 0.0 } else { sum / of_len(self.len) }
         };
         (0..self.dimension).map(column_mean).collect()
     }
-}
-
-/// Exact below 2⁵³, and every length here is.
-#[allow(clippy::cast_precision_loss)]
-pub(crate) const fn count(n: usize) -> f64 {
-    n as f64
 }

@@ -1,9 +1,10 @@
 //! Stage 2: the types of machines, from what stage 1 found.
 
-use crate::lloyd::of_u64;
-use crate::types::{Kind, name_kinds, square_distance};
+use crate::distance::square_distance;
+use crate::types::{Kind, name_kinds};
+use crate::whole::of_u64;
 use crate::{
-    DIMENSION_MAX, Error, Greedy, Grouping, Lloyd, LoadFormula, Metrics, Misuse, Points, SeedSet,
+    Error, Features, Greedy, Grouping, Lloyd, LoadFormula, Metrics, Misuse, Points, SeedSet,
     Signature, Types, silhouette,
 };
 use alloc::vec;
@@ -209,48 +210,6 @@ pub enum TypeSeeding {
     Subset(Vec<usize>),
     /// Drawn from the machines. The only one that fits profiles.
     Drawn(Greedy),
-}
-
-/// What machines are compared by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Features {
-    /// λ, that is to say the mean load: steady and bursty machines of one mean are alike.
-    #[default]
-    Lambda,
-    /// The whole signature, as [`Signature::profile`]: machines of one mean are told apart by their bursts.
-    Profile {
-        /// Levels of each metric; `levels × metrics` is at most 64.
-        levels: usize,
-    },
-}
-
-impl Features {
-    /// The features of a machine.
-    pub fn of(self, signature: &Signature) -> Vec<f64> {
-        match self {
-            Self::Lambda => signature.lambda(),
-            Self::Profile { levels } => signature.profile(levels),
-        }
-    }
-
-    fn width(self, dimension: usize) -> Result<usize, Misuse> {
-        let width = match self {
-            Self::Lambda => dimension,
-            Self::Profile { levels } => levels.saturating_mul(dimension),
-        };
-        if (1..=DIMENSION_MAX).contains(&width) { Ok(width) } else { Err(Misuse::Bounds) }
-    }
-
-    /// λ of features.
-    fn mean_of(self, features: &[f64], dimension: usize) -> Vec<f64> {
-        match self {
-            Self::Lambda => features.into(),
-            Self::Profile { levels } => {
-                features.chunks(levels.max(1)).take(dimension).map(LoadFormula::load_mean).collect()
-            }
-        }
-    }
 }
 
 /// What stage 2 found.

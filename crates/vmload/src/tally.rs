@@ -1,7 +1,7 @@
 //! What is kept of a machine's samples: counts and sums of its groups.
 
-use crate::lloyd::of_u64;
-use crate::reading::{GRID, on_grid};
+use crate::grid::{GRID, on_grid, steps};
+use crate::whole::of_u64;
 use crate::{Error, Misuse, SeedSet, Signature};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -177,8 +177,3 @@ impl Tally {
 
 /// So many samples of full load still have a sum below 2⁶⁴.
 const TOTAL_MAX: u64 = 1 << 31;
-
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a whole number from 0 to 2³²
-fn steps(load: f64) -> u64 {
-    (on_grid(load) * GRID) as u64
-}

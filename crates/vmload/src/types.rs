@@ -1,7 +1,8 @@
 //! The types that stage 2 found, and which one a machine is of.
 
-use crate::lloyd::of_u64;
+use crate::distance::square_distance;
 use crate::matching::cheapest;
+use crate::whole::of_u64;
 use crate::{Features, LoadFormula, Metrics, Misuse};
 use alloc::boxed::Box;
 use alloc::format;
@@ -237,8 +238,4 @@ fn dominant(lambda: &[f64]) -> Option<usize> {
         }
     }
     best.1
-}
-
-pub(crate) fn square_distance(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum()
 }
