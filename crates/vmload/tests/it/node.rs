@@ -2,7 +2,7 @@
 
 use crate::world::{Rng, vm};
 use interbank_vmload::*;
-use port::{Input, Machine, Peer, Time};
+use port::{Input, Machine, Peer, Time, WireError};
 use proptest::prelude::*;
 
 const START: Time = Time::from_ms(1_700_000_000_000);
@@ -75,7 +75,7 @@ fn k16_frames_are_samples_that_were_pushed() {
     node.handle(START, Input::Frame { from: &peer, bytes: &bytes }).unwrap();
     assert_eq!(node.counts().used, 1);
     let cut = Input::Frame { from: &peer, bytes: &bytes[1..] };
-    assert!(matches!(node.handle(START, cut), Err(Error::Corrupt(_))));
+    assert!(matches!(node.handle(START, cut), Err(Error::Peer(_))));
     assert_eq!(node.counts().seen, 1);
     node.refit(START).unwrap();
     assert!(node.answer(&vm("a")).is_ok());
@@ -199,6 +199,41 @@ fn the_bytes_of_a_sample_are_these() {
     want.extend([2, 0x40, 0, 0, 0, 0, 0, 0, 0, 0x3F, 0xE0, 0, 0, 0, 0, 0, 0]);
     assert_eq!(bytes, want);
     assert_eq!(Sample::parse(&bytes), Ok(sample));
+}
+
+#[test]
+fn samples_that_nobody_would_read_are_not_written() {
+    let good = Sample { allotment: vec![1.0; 3], ..sample("vm", START, [0.5; 3]) };
+    let refused = |broken: Sample, why| {
+        let mut bytes = vec![7];
+        assert_eq!(broken.encode(&mut bytes), Err(why));
+        assert_eq!(bytes, [7], "nothing was written");
+    };
+    refused(Sample { readings: vec![None; 65], ..good.clone() }, WireError::TooLong);
+    refused(Sample { allotment: vec![1.0; 2], ..good.clone() }, WireError::Invalid);
+    refused(Sample { allotment: vec![1.0, 0.0, 1.0], ..good.clone() }, WireError::Invalid);
+    refused(Sample { allotment: vec![1.0, f64::NAN, 1.0], ..good.clone() }, WireError::Invalid);
+    let mut bytes = Vec::new();
+    good.encode(&mut bytes).unwrap();
+    // one allotment less than there are readings
+    bytes.truncate(bytes.len() - 8);
+    let count = bytes.len() - 17;
+    assert_eq!(bytes[count], 3);
+    bytes[count] = 2;
+    assert_eq!(Sample::parse(&bytes), Err(WireError::Invalid));
+}
+
+#[test]
+fn all_nans_are_one_in_a_frame() {
+    for bits in [0x7FF8_0000_0000_0000, 0xFFF8_0000_0000_0000, 0x7FF0_0000_0000_0001] {
+        let mut bytes = Vec::new();
+        sample("vm", START, [f64::from_bits(bits), 0.0, 0.0]).encode(&mut bytes).unwrap();
+        // version, name, time, number of readings, mark
+        let from = 1 + 3 + 8 + 1 + 1;
+        assert_eq!(bytes[from..from + 8], [0x7F, 0xF8, 0, 0, 0, 0, 0, 0]);
+        bytes[from] = 0xFF;
+        assert_eq!(Sample::parse(&bytes), Err(WireError::Invalid));
+    }
 }
 
 proptest! {
