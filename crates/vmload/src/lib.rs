@@ -19,6 +19,7 @@ mod fleet;
 mod greedy;
 mod grid;
 mod grouping;
+mod held;
 mod histogram;
 mod intake;
 mod kernel;

@@ -1,11 +1,12 @@
 //! The service node: collects, processes, and says at any time what a machine is.
 
+use crate::held::Held;
 use crate::intake::{checked_allotment, without_allotment};
-use crate::reading::{Admit, admit, hold_age_max_ms};
+use crate::reading::{Admit, admit};
 use crate::{
-    Assignment, Counts, Drift, DriftRule, Error, Flaw, Lloyd, Metrics, Misuse, OnSkew, Policy,
-    Pushed, Sample, SeedSet, Signature, StageOne, StageTwo, TypeCount, TypeSeeding, Types, VmId,
-    Window,
+    Assignment, Counts, Drift, DriftRule, Error, Flaw, Lloyd, Metrics, Misuse, OnDuplicate, OnSkew,
+    Policy, Pushed, Sample, SeedSet, Signature, StageOne, StageTwo, TypeCount, TypeSeeding, Types,
+    VmId, Window,
 };
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec;
@@ -149,19 +150,13 @@ impl Node {
         if is_dropped || admitted == Admit::Drop {
             return Ok(None);
         }
-        let age_max_ms = hold_age_max_ms(policy);
-        for (load, (since, last)) in loads.iter_mut().zip(&mut tracked.held) {
-            if load.is_nan() {
-                let is_usable = !last.is_nan() && sample.at >= *since;
-                if !is_usable || sample.at.since_ms(*since) > age_max_ms {
-                    return Ok(None);
-                }
-                *load = *last;
-                counts.held += 1;
-            } else if sample.at >= *since {
-                (*since, *last) = (sample.at, *load);
-            }
-        }
+        let raw = loads.clone();
+        let Some(filled) = tracked.held.fill(policy, sample.at, &mut loads) else {
+            return Ok(None);
+        };
+        counts.held += filled;
+        // as the window joins duplicates
+        tracked.held.keep(policy, OnDuplicate::Highest, sample.at, raw.into_iter());
         Ok(Some(loads))
     }
 
@@ -418,15 +413,14 @@ struct Tracked {
 #[derive(Clone, Debug)]
 struct TrackedInputs {
     allotment: Vec<f64>,
-    /// The latest usable load of each metric.
-    held: Vec<(Time, f64)>,
+    held: Held,
 }
 
 impl TrackedInputs {
     fn new(metrics: &Metrics) -> Self {
         Self {
             allotment: metrics.iter().map(without_allotment).collect(),
-            held: vec![(Time::EPOCH, f64::NAN); metrics.dimension()],
+            held: Held::new(metrics.dimension()),
         }
     }
 

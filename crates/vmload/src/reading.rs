@@ -3,16 +3,16 @@
 use crate::grid::on_grid;
 use crate::{Counts, Error, Flaw, Metrics, Misuse, OnGap, OnOutside, Policy};
 
-/// A value to be filled in from an earlier sample.
+/// What becomes of a raw sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Admit {
     /// Not to be used.
     Drop,
-    /// To be used; loads that are NaN are to be held.
+    /// To be used, once its gaps are filled.
     Use,
 }
 
-/// Writes the loads of `readings` to `loads`; NaN marks what an earlier sample has to stand in for.
+/// Writes the loads of `readings` to `loads`, and marks of gaps where an earlier sample has to stand in.
 pub(crate) fn admit(
     metrics: &Metrics,
     policy: &Policy,
@@ -30,18 +30,18 @@ pub(crate) fn admit(
     let slots = loads.iter_mut().zip(metrics.iter()).zip(allotment).zip(readings);
     for (((load, metric), &allotment), reading) in slots {
         let raw = reading.map(|value| metric.load(value, allotment));
-        let (flaw, rule) = match raw {
+        let (flaw, rule, gap) = match raw {
             None => {
                 missing = true;
-                (Flaw::Missing, policy.missing)
+                (Flaw::Missing, policy.missing, MISSING)
             }
             Some(value) if value.is_nan() => {
                 nan = true;
-                (Flaw::NotANumber, policy.not_a_number)
+                (Flaw::NotANumber, policy.not_a_number, NOT_A_NUMBER)
             }
             Some(value) if value.is_infinite() => {
                 infinite = true;
-                (Flaw::Infinite, policy.infinite)
+                (Flaw::Infinite, policy.infinite, INFINITE)
             }
             Some(value) => {
                 if !(0.0..=1.0).contains(&value) {
@@ -58,7 +58,7 @@ pub(crate) fn admit(
         };
         match rule {
             OnGap::Drop => drop = true,
-            OnGap::Hold { .. } => *load = f64::NAN,
+            OnGap::Hold { .. } => *load = gap,
             OnGap::Refuse => return Err(flaw.into()),
         }
     }
@@ -69,13 +69,22 @@ pub(crate) fn admit(
     Ok(if drop { Admit::Drop } else { Admit::Use })
 }
 
-/// The greatest age of a value that may stand in, the strictest of what the policy says about gaps.
-pub(crate) fn hold_age_max_ms(policy: &Policy) -> u64 {
-    [policy.missing, policy.not_a_number, policy.infinite]
-        .into_iter()
-        .filter_map(
-            |rule| if let OnGap::Hold { age_max_ms } = rule { Some(age_max_ms) } else { None },
-        )
-        .min()
-        .unwrap_or(0)
+/// The greatest age of a value that may stand in for this gap; `None` for a load.
+pub(crate) fn age_max_ms(policy: &Policy, load: f64) -> Option<u64> {
+    let rule = match load {
+        MISSING => policy.missing,
+        NOT_A_NUMBER => policy.not_a_number,
+        INFINITE => policy.infinite,
+        _ => return None,
+    };
+    match rule {
+        OnGap::Hold { age_max_ms } => Some(age_max_ms),
+        // such samples are left out before
+        OnGap::Drop | OnGap::Refuse => Some(0),
+    }
 }
+
+/// Marks of gaps, by what is wrong; loads are never negative.
+const MISSING: f64 = -1.0;
+const NOT_A_NUMBER: f64 = -2.0;
+const INFINITE: f64 = -3.0;

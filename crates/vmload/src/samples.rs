@@ -3,7 +3,7 @@
 use crate::grid::on_grid;
 use crate::intake::{checked_allotment, without_allotment};
 use crate::whole::of_len;
-use crate::{Counts, Error, Intake, Metrics, Misuse, Policy, VmId};
+use crate::{Counts, Error, Intake, Metrics, Misuse, OnGap, Policy, VmId};
 use alloc::vec::Vec;
 use ndarray::{ArrayView2, Axis, ShapeBuilder};
 use port::Time;
@@ -116,7 +116,17 @@ impl Samples {
         policy: &Policy,
     ) -> Result<Self, Error> {
         // one after the other: no skew, no duplicates, and a held value is never too old
-        let policy = Policy { span: None, ..*policy };
+        let ageless = |rule| match rule {
+            OnGap::Hold { .. } => OnGap::Hold { age_max_ms: u64::MAX },
+            rule => rule,
+        };
+        let policy = Policy {
+            missing: ageless(policy.missing),
+            not_a_number: ageless(policy.not_a_number),
+            infinite: ageless(policy.infinite),
+            span: None,
+            ..*policy
+        };
         let mut intake = Intake::new(vm, metrics, &policy);
         if !allotment.is_empty() {
             intake.allot(allotment)?;
