@@ -27,20 +27,22 @@ impl Features {
     }
 
     pub(crate) fn width(self, dimension: usize) -> Result<usize, Misuse> {
-        let width = match self {
-            Self::Lambda => dimension,
-            Self::Profile { levels } => levels.saturating_mul(dimension),
-        };
+        let levels = if let Self::Profile { levels } = self { levels } else { 1 };
+        let width = levels.saturating_mul(dimension);
         if (1..=DIMENSION_MAX).contains(&width) { Ok(width) } else { Err(Misuse::Bounds) }
+    }
+
+    /// How many coordinates each metric has, one metric after the other; at least 1.
+    pub(crate) fn levels(self) -> usize {
+        match self {
+            Self::Lambda => 1,
+            Self::Profile { levels } => levels.max(1),
+        }
     }
 
     /// λ of features.
     pub(crate) fn mean_of(self, features: &[f64], dimension: usize) -> Vec<f64> {
-        match self {
-            Self::Lambda => features.into(),
-            Self::Profile { levels } => {
-                features.chunks(levels.max(1)).take(dimension).map(LoadFormula::load_mean).collect()
-            }
-        }
+        let of_metric = |loads| LoadFormula::Mean.load(loads);
+        features.chunks(self.levels()).take(dimension).map(of_metric).collect()
     }
 }

@@ -74,10 +74,7 @@ impl Fleet {
     /// # Errors
     /// [`Misuse::Groups`] unless stage 1 has more groups than stage 2 and at most 256.
     pub fn new(config: Config) -> Result<Self, Misuse> {
-        let (least, most) = match config.stage_two.groups {
-            TypeCount::Fixed(groups) => (groups, groups),
-            TypeCount::Chosen { least, most } => (least, most),
-        };
+        let (least, most) = config.stage_two.groups.bounds();
         let fits = least >= 1 && least <= most && most < config.groups;
         if fits && config.groups <= crate::lloyd::GROUPS_MAX {
             Ok(Self { config })

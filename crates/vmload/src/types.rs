@@ -12,7 +12,6 @@ use alloc::vec::Vec;
 /// The fitted types. [`Types::assign`] says what a new machine is without a refit, and without allocating.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Types {
-    pub(crate) metrics: usize,
     pub(crate) features: Features,
     pub(crate) formula: LoadFormula,
     pub(crate) kinds: Vec<Kind>,
@@ -86,9 +85,7 @@ impl Types {
                 best = (for_it, at);
             }
         }
-        // in a profile each metric has as many coordinates as there are levels
-        let levels = (features.len() / self.metrics.max(1)).max(1);
-        Reason::NearerIn { metric: best.1 / levels, than: other }
+        Reason::NearerIn { metric: best.1 / self.features.levels(), than: other }
     }
 
     /// The same types in an order in which each stands where the nearest type of `before` stood, as a whole at the least
