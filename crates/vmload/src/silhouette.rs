@@ -53,4 +53,4 @@ pub fn silhouette(points: &Points<'_>, labels: &[u8]) -> Result<f64, Misuse> {
 }
 
 /// The most points of a silhouette.
-const POINTS_MAX: usize = 4_096;
+pub(crate) const POINTS_MAX: usize = 4_096;

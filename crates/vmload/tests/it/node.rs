@@ -182,6 +182,62 @@ fn configurations_that_make_no_sense_are_refused() {
     assert_eq!(make(config), Some(Misuse::Groups.into()));
     let wrong = Node::new(Metrics::fractions(), SeedSet::axis(4).unwrap(), NodeConfig::default());
     assert_eq!(wrong.err(), Some(Misuse::Seeds.into()));
+    // what would fail at the first deadline is refused at once
+    let mut config = NodeConfig::default();
+    config.stage_two.features = Features::Profile { levels: 4 };
+    assert_eq!(make(config.clone()), Some(Misuse::Seeds.into()));
+    config.stage_two.seeding = TypeSeeding::Drawn(Greedy { entropy: [0; 32], restarts: 0 });
+    assert_eq!(make(config.clone()), Some(Misuse::Bounds.into()));
+    config.stage_two.seeding = TypeSeeding::Drawn(Greedy { entropy: [0; 32], restarts: 1 });
+    assert_eq!(make(config.clone()), None);
+    config.stage_two.groups = TypeCount::Chosen { least: 2, most: 3 };
+    assert_eq!(make(config.clone()), Some(Misuse::Bounds.into()), "10,000 machines");
+    config.machines_max = 4_096;
+    assert_eq!(make(config.clone()), None);
+    config.stage_two.groups = TypeCount::Chosen { least: 1, most: 3 };
+    assert_eq!(make(config.clone()), Some(Misuse::Groups.into()));
+    config.stage_two.groups = TypeCount::Fixed(0);
+    assert_eq!(make(config), Some(Misuse::Groups.into()));
+    let mut config = NodeConfig::default();
+    config.drift.resamples = 0;
+    assert_eq!(make(config), Some(Misuse::Bounds.into()));
+    let mut config = NodeConfig::default();
+    config.stage_two.lloyd.rounds_max = 0;
+    assert_eq!(make(config), Some(Misuse::Bounds.into()));
+    let mut config = NodeConfig::default();
+    config.stage_two.seeding = TypeSeeding::Subset(vec![1, 2]);
+    assert_eq!(make(config), Some(Misuse::Groups.into()));
+}
+
+#[test]
+fn a_fit_that_is_asked_for_leaves_out_what_is_too_old() {
+    let mut node = node(NodeConfig { window_ms: 1_000, ..NodeConfig::default() });
+    node.take(START, &sample("old", START, [0.9, 0.0, 0.0])).unwrap();
+    node.take(START, &sample("young", START.plus_ms(900), [0.0, 0.75, 0.0])).unwrap();
+    node.refit(START.plus_ms(1_500)).unwrap();
+    assert_eq!(node.answer(&vm("old")), Err(Error::UnknownVm));
+    let members: Vec<u64> = node.types().unwrap().iter().map(Kind::members).collect();
+    assert_eq!(members, [0, 1, 0]);
+    assert_eq!(node.refit(START.plus_ms(9_000)), Err(Error::NoSamples));
+    assert!(node.types().is_some(), "the former types stay");
+}
+
+#[test]
+fn what_stands_in_does_not_depend_on_the_order_of_duplicates() {
+    let policy = Policy { missing: OnGap::Hold { age_max_ms: 60_000 }, ..Policy::default() };
+    let (a, b) = ([0.75, 0.25, 0.5], [0.25, 0.5, 0.5]);
+    let answers = [[a, b], [b, a]].map(|[first, second]| {
+        let mut node = node(NodeConfig { policy, ..NodeConfig::default() });
+        node.take(START, &sample("a", START, first)).unwrap();
+        node.take(START, &sample("a", START, second)).unwrap();
+        let gaps =
+            Sample { readings: vec![None, None, Some(0.5)], ..sample("a", START.plus_ms(9), a) };
+        node.take(START, &gaps).unwrap();
+        node.refit(START).unwrap();
+        node.answer(&vm("a")).unwrap().lambda
+    });
+    // both samples of the window are the joined one
+    assert_eq!(answers, [vec![0.75, 0.5, 0.5], vec![0.75, 0.5, 0.5]]);
 }
 
 #[test]
