@@ -36,5 +36,9 @@ mod tests {
             assert!((on_grid(load) - load).abs() <= 0.5 / GRID, "{load}");
             assert_eq!(on_grid(on_grid(load)), on_grid(load));
         }
+        // ties to even, as the rounding that libm has
+        for steps in [0.5, 1.5, 2.5, 1_234_567.5, 1_234_568.5, 1_234_568.499] {
+            assert_eq!(on_grid(steps / GRID) * GRID, libm::roundeven(steps), "{steps}");
+        }
     }
 }

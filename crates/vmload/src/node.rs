@@ -7,8 +7,7 @@ use crate::report::Assessed;
 use crate::silhouette::POINTS_MAX;
 use crate::{
     Assignment, Counts, Drift, DriftRule, Error, Flaw, Lloyd, Metrics, Misuse, OnDuplicate, OnSkew,
-    Policy, Pushed, Sample, SeedSet, Signature, StageOne, StageTwo, TypeCount, TypeSeeding, Types,
-    VmId, Window,
+    Policy, Pushed, Sample, SeedSet, Signature, StageOne, StageTwo, TypeCount, Types, VmId, Window,
 };
 use alloc::collections::VecDeque;
 use alloc::collections::btree_map::{BTreeMap, Entry};
