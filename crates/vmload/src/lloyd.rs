@@ -44,7 +44,9 @@ impl Lloyd {
         for centre in &mut grouping.centres {
             *centre *= points.scale();
         }
-        grouping.inertia *= points.scale() * points.scale();
+        // one after the other: the square alone may be above what is finite, and 0 times that is no number
+        grouping.inertia *= points.scale();
+        grouping.inertia *= points.scale();
         Ok(grouping)
     }
 }

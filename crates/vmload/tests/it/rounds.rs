@@ -439,6 +439,13 @@ fn drawn_seeds_are_no_worse_than_fixed_ones() {
 }
 
 #[test]
+fn equal_huge_points_have_no_inertia() {
+    let points = Points::from_rows(&[f64::MAX; 8], 2).unwrap();
+    let seeds = SeedSet::given(&[f64::MAX, f64::MAX], 2).unwrap();
+    assert_eq!(Lloyd::default().group(&points, &seeds).unwrap().inertia(), 0.0);
+}
+
+#[test]
 fn every_finite_input_has_a_grouping() {
     let huge = [f64::MAX, -f64::MAX, 0.0, 1.0, -1e300, 5e-324];
     let points = Points::from_rows(&huge, 1).unwrap();
