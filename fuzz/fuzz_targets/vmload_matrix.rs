@@ -112,7 +112,7 @@ fn points(draw: &mut Draw<'_>) {
     let line = ExactGroups::new(rows.iter().map(|&value| (value, 1)), groups);
     if let Ok(line) = line {
         assert_eq!(line.counts().iter().sum::<u64>(), rows.len() as u64);
-        assert!(line.centres().is_sorted());
+        assert!(line.centres().is_sorted(), "{rows:?} {line:?}");
     }
 }
 
