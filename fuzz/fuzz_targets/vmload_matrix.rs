@@ -44,7 +44,8 @@ fn fleet(draw: &mut Draw<'_>) {
         match &machine.outcome {
             Ok(found) => {
                 whole(&found.signature, len);
-                assert!(found.lambda.iter().all(|load| is_load(*load)), "{:?}", found.lambda);
+                // a weighted sum of centres, rounded
+                assert!(found.lambda.iter().all(|load| (0.0..=1.0 + 1e-12).contains(load)));
                 assert!(is_load(found.load), "{}", found.load);
                 assert!(found.burstiness >= -1e-9, "{}", found.burstiness);
                 assert!(is_load(found.assignment.confidence));
@@ -112,7 +113,7 @@ fn points(draw: &mut Draw<'_>) {
     let line = ExactGroups::new(rows.iter().map(|&value| (value, 1)), groups);
     if let Ok(line) = line {
         assert_eq!(line.counts().iter().sum::<u64>(), rows.len() as u64);
-        assert!(line.centres().is_sorted(), "{rows:?} {line:?}");
+        assert!(line.centres().is_sorted());
     }
 }
 
