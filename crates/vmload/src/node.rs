@@ -178,7 +178,7 @@ impl Node {
         let centre = types.kind(assignment.kind).map_or(&[][..], |kind| kind.lambda());
         let formula = self.config.stage_two.formula;
         Ok(Standing {
-            load: formula.load_in_type(&lambda, centre),
+            load: formula.load_in_type(&lambda, centre).min(1.0),
             burstiness: signature.burstiness(formula),
             samples: signature.total(),
             latest: tracked.window.latest().unwrap_or(Time::EPOCH),

@@ -131,7 +131,8 @@ impl Assessed {
         };
         let formula = types.formula;
         let centre = types.kind(assignment.kind).map_or(&[][..], |kind| kind.lambda());
-        let load = formula.load_in_type(&lambda, centre);
+        // the shares' floats can add up to a little more than 1
+        let load = formula.load_in_type(&lambda, centre).min(1.0);
         let burstiness = signature.burstiness(formula);
         Ok(Self { signature, lambda, assignment, load, burstiness, rounds })
     }

@@ -147,7 +147,7 @@ impl StageTwo {
             }
             Kind {
                 name: "".into(),
-                load: self.formula.load_in_type(&lambda, &lambda),
+                load: self.formula.load_in_type(&lambda, &lambda).min(1.0),
                 centre: centre.into(),
                 lambda,
                 members,
