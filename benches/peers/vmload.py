@@ -1,8 +1,8 @@
 """scikit-learn and faiss on the data of benches/vmload.rs.
 
-`cargo xtask bench vmload` runs it, once for each number of threads. It prints a line of JSON for each median time and for
-each inertia; the ids are those of benches/table.toml. Each library reads its rows as it likes them best: scikit-learn as
-64-bit floats, faiss as 32-bit floats.
+`cargo xtask bench vmload` runs it on one thread: the threads of these libraries share one fit, and a machine's week is too
+little for that. It prints a line of JSON for each median time and for each inertia; the ids are those of benches/table.toml.
+Each library reads its rows as it likes them best: scikit-learn as 64-bit floats, faiss as 32-bit floats.
 """
 
 import argparse

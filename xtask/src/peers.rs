@@ -1,6 +1,5 @@
 //! Peers that are no crates: a Python script beside a bench measures them on the data of that bench.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -24,7 +23,7 @@ impl Peers {
         script.is_file().then(|| Self { bench: bench.to_owned(), script, home })
     }
 
-    /// Measures them on one thread and on two, and adds what they say to the run.
+    /// Measures them on one thread, and adds what they say to the run.
     pub(crate) fn measure(&self, run: &mut Run) -> Result<()> {
         let python = self.python()?;
         let data = self.home.join(&self.bench);
@@ -33,27 +32,20 @@ impl Peers {
             .env("INTERBANK_BENCH_DATA", &data)
             .run()?;
         let repeats = if run.quick { "1" } else { "5" };
-        let mut figures = BTreeMap::new();
-        for threads in ["1", "2"] {
-            let mut said = Vec::new();
-            Program::new(&python)
-                .arg(&self.script)
-                .arg(&data)
-                .args(["--threads", threads, "--repeats", repeats])
-                .lines(|line| said.push(Said::read(line)))?;
-            for line in said {
-                match line? {
-                    Said::Time { id, median_ns, elements } => {
-                        run.rows.push(Row::of_peer(&id, median_ns, elements));
-                    }
-                    // the same with one thread and with two, but for the order of sums
-                    Said::Figure { id, value, unit } => {
-                        figures.entry(id.clone()).or_insert(Figure { id, value, unit });
-                    }
+        let mut said = Vec::new();
+        Program::new(&python)
+            .arg(&self.script)
+            .arg(&data)
+            .args(["--repeats", repeats])
+            .lines(|line| said.push(Said::read(line)))?;
+        for line in said {
+            match line? {
+                Said::Time { id, median_ns, elements } => {
+                    run.rows.push(Row::of_peer(&id, median_ns, elements));
                 }
+                Said::Figure { id, value, unit } => run.figures.push(Figure { id, value, unit }),
             }
         }
-        run.figures.extend(figures.into_values());
         run.sort();
         Ok(())
     }
