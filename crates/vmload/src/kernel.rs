@@ -105,68 +105,60 @@ fn assign_whole<W: Width, const D: usize>(
     changed.iter().any(|&lane| lane > 0.0)
 }
 
-/// Sum and number of the points that have this label.
-#[inline(always)]
-pub(crate) fn sum_of<W: Width, const D: usize>(
-    width: W,
-    columns: &[&[f64]; D],
-    labels: &[f64],
-    label: f64,
-) -> ([f64; D], f64) {
-    let full = labels.len() / LANES * LANES;
-    let (whole, rest) = labels.split_at(full);
-    let mut sums = [[0.0; LANES]; D];
-    let mut counts = [0.0; LANES];
-    sum_whole(width, columns, whole, label, &mut sums, &mut counts);
-    if !rest.is_empty() {
-        let tail = tails(columns, full);
-        for (lane, _) in rest.iter().enumerate().filter(|(_, found)| **found == label) {
-            counts[lane] += 1.0;
-            for d in 0..D {
-                sums[d][lane] += tail[d][lane];
-            }
-        }
-    }
-    (core::array::from_fn(|d| tree(&sums[d])), tree(&counts))
+/// What the points of one lane add to one group.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Share<const D: usize> {
+    sum: [f64; D],
+    count: f64,
 }
 
+impl<const D: usize> Share<D> {
+    pub(crate) const NONE: Self = Self { sum: [0.0; D], count: 0.0 };
+}
+
+/// Sums and numbers of each group's points: each point goes to its own group's lane, whatever the number of groups.
 #[inline(always)]
-fn sum_whole<W: Width, const D: usize>(
-    width: W,
+pub(crate) fn sum_groups<const D: usize>(
     columns: &[&[f64]; D],
     labels: &[f64],
-    label: f64,
-    sums: &mut [[f64; LANES]; D],
-    counts: &mut [f64; LANES],
+    shares: &mut [[Share<D>; LANES]],
+    sums: &mut [[f64; D]],
+    counts: &mut [f64],
 ) {
-    let parts = LANES / W::LANES;
-    let labels = eights(labels);
-    let columns = eights_of(columns, labels.len());
-    let (zero, one, label) = (width.splat(0.0), width.splat(1.0), width.splat(label));
-    let mut sum = [[zero; LANES]; D];
-    for (at, labels) in labels.iter().enumerate() {
-        let labels = W::split(labels);
-        for part in 0..parts {
-            let is_member = width.is_equal(labels[part], label);
+    shares.fill([Share::NONE; LANES]);
+    let full = labels.len() / LANES * LANES;
+    let (whole, rest) = labels.split_at(full);
+    let whole = eights(whole);
+    let eights = eights_of(columns, whole.len());
+    let mut add = |label: f64, lane: usize, point: [f64; D]| {
+        if let Some(shares) = shares.get_mut(usize::from(to_label(label))) {
+            let Share { sum, count } = &mut shares[lane];
             for d in 0..D {
-                let value = width.select(is_member, W::split(&columns[d][at])[part], zero);
-                sum[d][part] = width.add(sum[d][part], value);
+                sum[d] += point[d];
             }
+            *count += 1.0;
+        }
+    };
+    for (at, labels) in whole.iter().enumerate() {
+        for lane in 0..LANES {
+            add(labels[lane], lane, core::array::from_fn(|d| eights[d][at][lane]));
         }
     }
-    // in a loop of its own: the one above needs all registers
-    let mut count = [zero; LANES];
-    for labels in labels {
-        let labels = W::split(labels);
-        for part in 0..parts {
-            let is_member = width.is_equal(labels[part], label);
-            count[part] = width.add(count[part], width.select(is_member, one, zero));
-        }
+    let tail = tails(columns, full);
+    for (lane, &label) in rest.iter().enumerate() {
+        add(label, lane, core::array::from_fn(|d| tail[d][lane]));
     }
-    for d in 0..D {
-        join_parts::<W>(&sum[d], &mut sums[d]);
+    for ((sum, count), shares) in sums.iter_mut().zip(counts).zip(shares) {
+        *sum = core::array::from_fn(|d| tree(&core::array::from_fn(|lane| shares[lane].sum[d])));
+        *count = tree(&core::array::from_fn(|lane| shares[lane].count));
     }
-    join_parts::<W>(&count, counts);
+}
+
+/// Labels are whole numbers below 256 in the kernels.
+#[inline(always)]
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+pub(crate) const fn to_label(label: f64) -> u8 {
+    label as u8
 }
 
 /// Squared distances to one point, joined with what is there by the minimum; returns the sum.

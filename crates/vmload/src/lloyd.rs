@@ -1,7 +1,9 @@
 //! Lloyd's algorithm: the grouping that given seeds lead to.
 
 use crate::dispatch::{Kernel, run};
-use crate::kernel::{Assigned, BLOCK, NO_LABEL, assign, shrink, sum_of};
+use crate::kernel::{
+    Assigned, BLOCK, LANES, NO_LABEL, Share, assign, shrink, sum_groups, to_label,
+};
 use crate::width::Width;
 use crate::{Error, Grouping, Misuse, Points, SeedSet};
 use alloc::vec;
@@ -75,17 +77,26 @@ macro_rules! with_dimension {
 }
 pub(crate) use with_dimension;
 
-/// One block's part in a round; the sums of a block whose labels did not change stay as they are.
+/// One block's part in a round.
 struct Round<'a, const D: usize> {
-    columns: [&'a [f64]; D],
     centres: &'a [[f64; D]],
     block: Block<'a, D>,
+    shares: &'a mut Shares<D>,
 }
 
+/// A block of points and what is known of it; its sums stay as they are while none of its labels changes.
 struct Block<'a, const D: usize> {
+    columns: [&'a [f64]; D],
     labels: &'a mut [f64],
     sums: &'a mut [[f64; D]],
     counts: &'a mut [f64],
+}
+
+/// Room for the sums of a block, lane by lane.
+type Shares<const D: usize> = Vec<[Share<D>; LANES]>;
+
+fn room<const D: usize>(groups: usize) -> Shares<D> {
+    vec![[Share::NONE; LANES]; groups]
 }
 
 impl<const D: usize> Kernel for Round<'_, D> {
@@ -93,14 +104,10 @@ impl<const D: usize> Kernel for Round<'_, D> {
 
     #[inline(always)]
     fn run<W: Width>(self, width: W) -> Assigned {
-        let Block { labels, sums, counts } = self.block;
-        let assigned = assign(width, &self.columns, self.centres, labels);
+        let Block { columns, labels, sums, counts } = self.block;
+        let assigned = assign(width, &columns, self.centres, labels);
         if assigned.is_changed {
-            let mut label = 0.0;
-            for (sum, count) in sums.iter_mut().zip(counts) {
-                (*sum, *count) = sum_of(width, &self.columns, labels, label);
-                label += 1.0;
-            }
+            sum_groups(&columns, labels, self.shares, sums, counts);
         }
         assigned
     }
@@ -125,12 +132,11 @@ fn lloyd<const D: usize>(points: &Points<'_>, seeds: &[f64], rounds_max: u32) ->
             .zip(sums.chunks_exact_mut(groups))
             .zip(block_counts.chunks_exact_mut(groups))
             .enumerate()
-            .map(|(at, ((labels, sums), counts))| Round {
-                columns: block_columns(points, at),
-                centres: &centres,
-                block: Block { labels, sums, counts },
+            .map(|(at, ((labels, sums), counts))| {
+                let columns = block_columns(points, at);
+                Block { columns, labels, sums, counts }
             });
-        let assigned = each_block(work, points.len());
+        let assigned = each_block(work, &centres, points.len());
         rounds += 1;
         inertia = assigned.inertia;
         if !assigned.is_changed {
@@ -150,18 +156,24 @@ fn lloyd<const D: usize>(points: &Points<'_>, seeds: &[f64], rounds_max: u32) ->
 
 /// Runs the blocks, on all cores if there are many, and joins what they say in their order.
 fn each_block<'a, const D: usize>(
-    work: impl Iterator<Item = Round<'a, D>>,
+    work: impl Iterator<Item = Block<'a, D>>,
+    centres: &[[f64; D]],
     len: usize,
 ) -> Assigned {
     #[cfg(feature = "parallel")]
     if len >= PARALLEL_MIN {
         use rayon::prelude::*;
         let work: Vec<_> = work.collect();
-        let done: Vec<Assigned> = work.into_par_iter().with_min_len(8).map(run).collect();
+        let done = work.into_par_iter().with_min_len(8).map_init(
+            || room(centres.len()),
+            |shares, block| run(Round { centres, block, shares }),
+        );
+        let done: Vec<Assigned> = done.collect();
         return join(done.into_iter());
     }
     let _ = len;
-    join(work.map(run))
+    let mut shares = room(centres.len());
+    join(work.map(|block| run(Round { centres, block, shares: &mut shares })))
 }
 
 /// Below this, handing work to other threads costs more than it saves.
@@ -200,12 +212,6 @@ fn means<const D: usize>(
         *centre = if members > 0.0 { sum.map(|sum| sum / members) } else { *seed };
     }
     counts.into_iter().map(to_count).collect()
-}
-
-/// Labels are whole numbers below 256 in the kernels.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-const fn to_label(label: f64) -> u8 {
-    label as u8
 }
 
 /// Counts are whole numbers in the kernels, exact below 2⁵³.
@@ -296,9 +302,9 @@ mod tests {
         let centres = [[0.1, 0.2, 0.3], [0.7, 0.1, 0.4], [0.5, 0.9, 0.2], [0.3, 0.3, 0.8]];
         let mut labels = vec![NO_LABEL; points.len()];
         let (mut sums, mut counts) = (vec![[0.0; 3]; 4], vec![0.0; 4]);
-        let block = Block { labels: &mut labels, sums: &mut sums, counts: &mut counts };
         let columns = block_columns(&points, 0);
-        let assigned = round(Round { columns, centres: &centres, block });
+        let block = Block { columns, labels: &mut labels, sums: &mut sums, counts: &mut counts };
+        let assigned = round(Round { centres: &centres, block, shares: &mut room(4) });
         let before = vec![0.25; points.len()];
         let mut after = vec![0.0; points.len()];
         let sum = shrink_by(&columns, &centres[1], &before, &mut after);
