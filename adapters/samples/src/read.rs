@@ -1,0 +1,44 @@
+//! A whole file as the samples of one machine.
+
+use crate::{Error, Layout, OnBadRow, Rows};
+use std::io::Read;
+use vmload::{Intake, Policy, Samples, VmId};
+
+/// Reads the file of one machine to its end. Memory is that of the samples, at most [`vmload::SAMPLES_MAX`].
+///
+/// # Errors
+/// As [`Rows::new`] and [`Rows::next_row`]; [`Error::Core`] for what the policy refuses, and for too many samples.
+pub fn read_vm(
+    vm: VmId,
+    layout: &Layout,
+    policy: &Policy,
+    on_bad_row: OnBadRow,
+    file: impl Read + Send,
+) -> Result<Collected, Error> {
+    let mut rows = Rows::new(vm.clone(), layout, on_bad_row, file)?;
+    let mut intake = Intake::new(vm, layout.metrics(), policy);
+    let mut allotment = Vec::new();
+    while let Some(row) = rows.next_row()? {
+        let core = |why: vmload::Error| Error::Core { line: row.line, why };
+        if allotment != row.allotment {
+            allotment.clear();
+            allotment.extend_from_slice(row.allotment);
+            intake.allot(&allotment).map_err(|why| core(why.into()))?;
+        }
+        intake.push_partial(row.at, row.readings).map_err(core)?;
+    }
+    let skipped = rows.skipped();
+    let samples = intake.finish().map_err(|why| Error::Core { line: 0, why })?;
+    Ok(Collected { samples, skipped, allotment })
+}
+
+/// One machine's file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Collected {
+    /// The samples, with what the core counted.
+    pub samples: Samples,
+    /// Bad rows that were passed over before the core saw them.
+    pub skipped: u64,
+    /// The last allotment, one number for each metric; empty without a good row.
+    pub allotment: Vec<f64>,
+}

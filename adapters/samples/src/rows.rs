@@ -1,0 +1,267 @@
+//! Rows of a file, one at a time.
+
+use crate::number::{reading, time_ms};
+use crate::{BadRow, Column, Error, Full, Layout, TimeColumn};
+use core::fmt;
+use csv::{ByteRecord, Trim};
+use flate2::bufread::MultiGzDecoder;
+use port::Time;
+use std::io::{self, BufRead as _, BufReader, ErrorKind, Read};
+use vmload::{Sample, Source, VmId};
+
+/// The rows of one machine's file, in its order; plain or gzipped, which the first bytes tell. Memory is bounded by
+/// [`Rows::ROW_BYTES_MAX`], however long the file is. As a [`Source`] it feeds a node with recorded samples.
+pub struct Rows<'a> {
+    vm: VmId,
+    reader: csv::Reader<Bounded<'a>>,
+    record: ByteRecord,
+    places: Vec<Places>,
+    time: When,
+    on_bad_row: OnBadRow,
+    readings: Vec<Option<f64>>,
+    allotment: Vec<f64>,
+    taken: u64,
+    skipped: u64,
+    line: u64,
+}
+
+impl<'a> Rows<'a> {
+    /// Reads the header, if the layout has one.
+    ///
+    /// # Errors
+    /// [`Error::NoColumn`], [`Error::Unreadable`], [`Error::Truncated`], [`Error::TooLong`].
+    pub fn new(
+        vm: VmId,
+        layout: &Layout,
+        on_bad_row: OnBadRow,
+        file: impl Read + Send + 'a,
+    ) -> Result<Self, Error> {
+        let plain = plain(file).map_err(|why| unreadable(0, &why))?;
+        let mut reader = csv::ReaderBuilder::new()
+            .delimiter(layout.separator)
+            .has_headers(false)
+            .flexible(true)
+            .trim(Trim::All)
+            .buffer_capacity(BUFFER_BYTES)
+            .from_reader(Bounded { reader: plain, budget: 0 });
+        let mut record = ByteRecord::new();
+        if layout.has_header {
+            advance(&mut reader, &mut record, 0)?;
+        }
+        let place = |column: &Column| find(&record, column);
+        let mut places = Vec::new();
+        for of in &layout.columns {
+            let sum: Result<Vec<usize>, Error> = of.sum.iter().map(place).collect();
+            let full = match &of.full {
+                Full::Column(column) => Some(place(column)?),
+                Full::Fixed(_) => None,
+            };
+            places.push(Places { sum: sum?, full });
+        }
+        let time = match &layout.time {
+            TimeColumn::Seconds(column) => When::At { column: place(column)?, unit_ms: 1_000.0 },
+            TimeColumn::Milliseconds(column) => When::At { column: place(column)?, unit_ms: 1.0 },
+            TimeColumn::Every { interval_ms } => When::Every(*interval_ms),
+        };
+        Ok(Self {
+            vm,
+            reader,
+            record,
+            readings: vec![None; places.len()],
+            allotment: vec![1.0; places.len()],
+            places,
+            time,
+            on_bad_row,
+            taken: 0,
+            skipped: 0,
+            line: u64::from(layout.has_header),
+        })
+    }
+
+    /// The next good row; `None` at the end.
+    ///
+    /// # Errors
+    /// [`Error::BadRow`] if bad ones are refused; [`Error::Unreadable`], [`Error::Truncated`], [`Error::TooLong`].
+    pub fn next_row(&mut self) -> Result<Option<Row<'_>>, Error> {
+        let at = loop {
+            if !advance(&mut self.reader, &mut self.record, self.line)? {
+                return Ok(None);
+            }
+            self.line = self.record.position().map_or(self.line + 1, csv::Position::line);
+            // A row counts for the time of those after it even if it is bad.
+            let number = self.taken + self.skipped;
+            match self.understand(number) {
+                Ok(at) => break at,
+                Err(why) if self.on_bad_row == OnBadRow::Refuse => {
+                    return Err(Error::BadRow { line: self.line, why });
+                }
+                Err(_) => self.skipped += 1,
+            }
+        };
+        self.taken += 1;
+        let (readings, allotment) = (&self.readings, &self.allotment);
+        Ok(Some(Row { at, line: self.line, readings, allotment }))
+    }
+
+    /// How many bad rows were passed over so far.
+    pub const fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
+    /// The longest row, in bytes as read.
+    pub const ROW_BYTES_MAX: usize = 64 * 1024;
+
+    fn understand(&mut self, number: u64) -> Result<Time, BadRow> {
+        let cell = |place: usize| self.record.get(place).ok_or(BadRow::Short);
+        let at = match self.time {
+            When::At { column, unit_ms } => time_ms(cell(column)?, unit_ms)?,
+            When::Every(interval_ms) => number.saturating_mul(interval_ms),
+        };
+        let slots = self.readings.iter_mut().zip(&mut self.allotment);
+        for (places, (slot, allotted)) in self.places.iter().zip(slots) {
+            let mut sum = Some(0.0);
+            for &place in &places.sum {
+                // one absent part leaves the sum unknown
+                sum = reading(cell(place)?)?.and_then(|part| sum.map(|sum: f64| sum + part));
+                if sum.is_none() {
+                    break;
+                }
+            }
+            *slot = sum;
+            if let Some(place) = places.full {
+                let full = reading(cell(place)?).map_err(|_| BadRow::Allotment)?;
+                let fits = full.filter(|full| full.is_finite() && *full > 0.0);
+                *allotted = fits.ok_or(BadRow::Allotment)?;
+            }
+        }
+        Ok(Time::from_ms(at))
+    }
+}
+
+impl fmt::Debug for Rows<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rows")
+            .field("vm", &self.vm)
+            .field("line", &self.line)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Source for Rows<'_> {
+    type Error = Error;
+
+    fn pull(
+        &mut self,
+        _now: Time,
+        samples_max: usize,
+        sink: &mut dyn FnMut(Sample),
+    ) -> Result<usize, Error> {
+        for pulled in 0..samples_max {
+            let vm = self.vm.clone();
+            let Some(row) = self.next_row()? else { return Ok(pulled) };
+            let (readings, allotment) = (row.readings.to_vec(), row.allotment.to_vec());
+            sink(Sample { vm, at: row.at, readings, allotment });
+        }
+        Ok(samples_max)
+    }
+}
+
+/// A row as numbers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Row<'a> {
+    /// Its time.
+    pub at: Time,
+    /// Its line in the file, from 1.
+    pub line: u64,
+    /// A reading for each metric; `None` where the file has none.
+    pub readings: &'a [Option<f64>],
+    /// What is full load of each metric that reads it from a column; 1 for the others.
+    pub allotment: &'a [f64],
+}
+
+/// What to do with a row that is not as the layout says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnBadRow {
+    /// The file is refused, with the line.
+    #[default]
+    Refuse,
+    /// It is passed over and counted.
+    Skip,
+}
+
+struct Places {
+    sum: Vec<usize>,
+    full: Option<usize>,
+}
+
+enum When {
+    At { column: usize, unit_ms: f64 },
+    Every(u64),
+}
+
+/// Ends with an error when more is read for one row than a row may have.
+struct Bounded<'a> {
+    reader: Box<dyn Read + Send + 'a>,
+    budget: usize,
+}
+
+impl Read for Bounded<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.budget == 0 {
+            return Err(ErrorKind::FileTooLarge.into());
+        }
+        let read = self.reader.read(buffer)?;
+        self.budget = self.budget.saturating_sub(read);
+        Ok(read)
+    }
+}
+
+fn plain<'a>(file: impl Read + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
+    // The first two bytes, however few come at a time.
+    let mut file = BufReader::with_capacity(BUFFER_BYTES, file);
+    let first = file.fill_buf()?;
+    if first.len() != 1 {
+        let is_gzip = first.starts_with(&GZIP);
+        return Ok(if is_gzip { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) });
+    }
+    let mut start = Vec::with_capacity(2);
+    (&mut file).take(2).read_to_end(&mut start)?;
+    let is_gzip = start == GZIP;
+    let whole = BufReader::new(io::Cursor::new(start).chain(file));
+    Ok(if is_gzip { Box::new(MultiGzDecoder::new(whole)) } else { Box::new(whole) })
+}
+
+/// The next record; whether there is one.
+fn advance(
+    reader: &mut csv::Reader<Bounded<'_>>,
+    record: &mut ByteRecord,
+    line: u64,
+) -> Result<bool, Error> {
+    // What the buffer holds already is not read again, so that a row may have this much and a buffer more.
+    reader.get_mut().budget = Rows::ROW_BYTES_MAX;
+    reader.read_byte_record(record).map_err(|why| match why.into_kind() {
+        csv::ErrorKind::Io(why) => unreadable(line, &why),
+        _ => Error::Unreadable { line, kind: ErrorKind::InvalidData },
+    })
+}
+
+fn unreadable(line: u64, why: &io::Error) -> Error {
+    match why.kind() {
+        ErrorKind::UnexpectedEof => Error::Truncated { line },
+        ErrorKind::FileTooLarge => Error::TooLong { line: line + 1 },
+        kind => Error::Unreadable { line, kind },
+    }
+}
+
+fn find(header: &ByteRecord, column: &Column) -> Result<usize, Error> {
+    match column {
+        Column::At(place) => Ok(*place),
+        Column::Named(name) => {
+            let place = header.iter().position(|cell| cell == name.as_bytes());
+            place.ok_or_else(|| Error::NoColumn(name.clone()))
+        }
+    }
+}
+
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+const BUFFER_BYTES: usize = 32 * 1024;
