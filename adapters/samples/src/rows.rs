@@ -6,7 +6,7 @@ use core::fmt;
 use csv::{ByteRecord, Trim};
 use flate2::bufread::MultiGzDecoder;
 use port::Time;
-use std::io::{self, BufRead as _, BufReader, ErrorKind, Read};
+use std::io::{self, BufReader, ErrorKind, Read};
 use vmload::{Sample, Source, VmId};
 
 /// The rows of one machine's file, in its order; plain or gzipped, which the first bytes tell. Memory is bounded by
@@ -216,19 +216,25 @@ impl Read for Bounded<'_> {
     }
 }
 
+/// What is inside of the compressed form, if there is one, and behind the byte order mark, if there is one.
 fn plain<'a>(file: impl Read + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
-    // The first two bytes, however few come at a time.
-    let mut file = BufReader::with_capacity(BUFFER_BYTES, file);
-    let first = file.fill_buf()?;
-    if first.len() != 1 {
-        let is_gzip = first.starts_with(&GZIP);
-        return Ok(if is_gzip { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) });
-    }
-    let mut start = Vec::with_capacity(2);
-    (&mut file).take(2).read_to_end(&mut start)?;
-    let is_gzip = start == GZIP;
-    let whole = BufReader::new(io::Cursor::new(start).chain(file));
-    Ok(if is_gzip { Box::new(MultiGzDecoder::new(whole)) } else { Box::new(whole) })
+    let (start, file) = start::<2, _>(file)?;
+    let whole = BufReader::with_capacity(BUFFER_BYTES, start.clone().chain(file));
+    let text: Box<dyn Read + Send + 'a> = if start.into_inner() == GZIP {
+        Box::new(MultiGzDecoder::new(whole))
+    } else {
+        Box::new(whole)
+    };
+    let (start, text) = self::start::<3, _>(text)?;
+    if start.get_ref() == BYTE_ORDER_MARK { Ok(text) } else { Ok(Box::new(start.chain(text))) }
+}
+
+/// The first `N` bytes, however few come at a time, and the rest.
+fn start<const N: usize, R: Read>(mut file: R) -> io::Result<(io::Cursor<Vec<u8>>, R)> {
+    let mut start = Vec::with_capacity(N);
+    let wanted = u64::try_from(N).unwrap_or(u64::MAX);
+    (&mut file).take(wanted).read_to_end(&mut start)?;
+    Ok((io::Cursor::new(start), file))
 }
 
 /// The next record; whether there is one.
@@ -264,4 +270,5 @@ fn find(header: &ByteRecord, column: &Column) -> Result<usize, Error> {
 }
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const BUFFER_BYTES: usize = 32 * 1024;
