@@ -35,7 +35,9 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Usage(why) | Self::Run(why) => f.write_str(why),
-            Self::Folder { path, why } => write!(f, "cannot use the folder {}: {why}", path.display()),
+            Self::Folder { path, why } => {
+                write!(f, "cannot use the folder {}: {why}", path.display())
+            }
             Self::File { path, why } => write!(f, "{}: {why}", path.display()),
             Self::Write { path, why } => write!(f, "cannot write {}: {why}", path.display()),
         }

@@ -5,7 +5,8 @@ use crate::options::Options;
 use crate::profile::{Found, Profile};
 use sha2::{Digest as _, Sha256};
 use vmload::{
-    Assessed, Assessment, Config, Features, Fleet, Metric, Metrics, Report, Scale, Signature, StageOne,
+    Assessed, Assessment, Config, Features, Fleet, Metric, Metrics, Report, Scale, Signature,
+    StageOne,
 };
 
 /// All that the table, the JSON and the page are made of.
@@ -90,7 +91,8 @@ impl FleetReport {
             result_digest: [0; 32],
         };
         report.result_digest = report.digest();
-        let capacities = metrics.iter().enumerate().map(|(at, metric)| capacity(at, metric, &profiles));
+        let capacities =
+            metrics.iter().enumerate().map(|(at, metric)| capacity(at, metric, &profiles));
         let capacities = capacities.collect();
         Ok(Self { title, metrics: metrics.clone(), report, profiles, capacities })
     }

@@ -14,14 +14,20 @@ use std::path::{Path, PathBuf};
 use vmload::{Policy, VmId};
 
 /// Reads all files of the folder.
-pub(crate) fn read(folder: &Path, layout: &Layout, options: &Options) -> Result<Vec<Profile>, Failure> {
+pub(crate) fn read(
+    folder: &Path,
+    layout: &Layout,
+    options: &Options,
+) -> Result<Vec<Profile>, Failure> {
     let files = list(folder)?;
     let stage_one = stage_one(layout.metrics(), options)?;
     let bar = bar(files.len());
     let read = |(vm, path): &(VmId, PathBuf)| {
         let fails = |why| Failure::File { path: path.clone(), why };
-        let unreadable = |why: io::Error| fails(samples::Error::Unreadable { line: 0, kind: why.kind() });
-        let mut file = Digesting { file: File::open(path).map_err(unreadable)?, hash: Sha256::new() };
+        let unreadable =
+            |why: io::Error| fails(samples::Error::Unreadable { line: 0, kind: why.kind() });
+        let mut file =
+            Digesting { file: File::open(path).map_err(unreadable)?, hash: Sha256::new() };
         let read = read_vm(vm.clone(), layout, &Policy::default(), options.on_bad_row(), &mut file);
         let collected = read.map_err(fails)?;
         io::copy(&mut file, &mut io::sink()).map_err(unreadable)?;
@@ -41,7 +47,8 @@ fn list(folder: &Path) -> Result<Vec<(VmId, PathBuf)>, Failure> {
     for entry in std::fs::read_dir(folder).map_err(|why| fails(why.kind().to_string()))? {
         let path = entry.map_err(|why| fails(why.to_string()))?.path();
         if let Some(name) = machine(&path).filter(|_| path.is_file()) {
-            let vm = VmId::new(&name).map_err(|why| fails(format!("{name:?} is no machine: {why}")))?;
+            let vm =
+                VmId::new(&name).map_err(|why| fails(format!("{name:?} is no machine: {why}")))?;
             files.push((vm, path));
         }
     }
@@ -75,7 +82,8 @@ fn machine(path: &Path) -> Option<String> {
 /// Draws on terminals alone.
 fn bar(files: usize) -> ProgressBar {
     let bar = ProgressBar::new(u64::try_from(files).unwrap_or(u64::MAX));
-    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos} of {len} machines, {eta} left") {
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos} of {len} machines, {eta} left")
+    {
         bar.set_style(style);
     }
     bar

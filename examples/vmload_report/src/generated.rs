@@ -44,7 +44,8 @@ fn file(number: u64, options: &Options) -> (String, String) {
         let hour = f64::from(sample % 288) / 12.0;
         let day = (((hour - 14.0) / 24.0 * std::f64::consts::TAU).cos()).max(0.0) * role.day;
         let night = if (1.0..4.0).contains(&hour) { role.nights } else { 0.0 };
-        let mut around = |load: f64| (load * strength * draw.next().mul_add(0.3, 0.85)).clamp(0.0, 1.0);
+        let mut around =
+            |load: f64| (load * strength * draw.next().mul_add(0.3, 0.85)).clamp(0.0, 1.0);
         let cpu = around(role.cpu + if io_role { day * 0.3 } else { day } + night);
         let memory = around(role.memory + day * 0.2);
         let io = around(role.io + if io_role { day + night * 3.0 } else { day * 0.2 });

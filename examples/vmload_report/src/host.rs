@@ -11,7 +11,8 @@ use vmload::{Node, NodeConfig, SeedSet, Source as _, VmId};
 
 /// Prints a line for each sample, until as many as asked for came.
 pub(crate) fn watch(options: &Options) -> Result<(), Failure> {
-    let failed = |why: &dyn std::fmt::Display| Failure::Run(format!("cannot watch this host: {why}"));
+    let failed =
+        |why: &dyn std::fmt::Display| Failure::Run(format!("cannot watch this host: {why}"));
     let core = |why: vmload::Error| failed(&why);
     let vm = VmId::new("this host").map_err(|why| failed(&why))?;
     let metrics = ProcSource::metrics();
@@ -22,7 +23,10 @@ pub(crate) fn watch(options: &Options) -> Result<(), Failure> {
     let mut taken = 0;
     let mut pulled = Vec::new();
     if !options.json {
-        say(&format!("{:>8} {:>8} {:>8} {:>8}  {:<10} {}", "cpu", "memory", "io", "load", "type", "bursts"))?;
+        say(&format!(
+            "{:>8} {:>8} {:>8} {:>8}  {:<10} {}",
+            "cpu", "memory", "io", "load", "type", "bursts"
+        ))?;
     }
     source.pull(now(), 1, &mut |_| {}).map_err(|why| failed(&why))?;
     while options.samples.is_none_or(|most| taken < most) {
@@ -51,7 +55,9 @@ pub(crate) fn watch(options: &Options) -> Result<(), Failure> {
                 });
                 say(&line.to_string())?;
             } else {
-                let percent = |load: Option<f64>| load.map_or("-".into(), |load| format!("{:.1} %", load * 100.0));
+                let percent = |load: Option<f64>| {
+                    load.map_or("-".into(), |load| format!("{:.1} %", load * 100.0))
+                };
                 let [cpu, memory, io, load] = [cpu, memory, io, Some(standing.load)].map(percent);
                 say(&format!(
                     "{cpu:>8} {memory:>8} {io:>8} {load:>8}  {kind:<10} {:.3}",

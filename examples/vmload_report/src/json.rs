@@ -50,9 +50,10 @@ fn one(report: &FleetReport, names: &[&str], machine: &Machine<'_>) -> Value {
             "levels": levels.collect::<Vec<Value>>(),
         })
     });
-    let groups = found.signature.iter().map(|(share, centre)| {
-        json!({ "share": share.value(), "centre": centre })
-    });
+    let groups = found
+        .signature
+        .iter()
+        .map(|(share, centre)| json!({ "share": share.value(), "centre": centre }));
     let reason = match assessed.assignment.reason {
         Reason::NearerIn { metric, than } => {
             json!({ "nearer_in": names.get(metric), "than": report.type_name(than) })

@@ -47,7 +47,9 @@ fn run(options: &Options) -> Result<(), Failure> {
         None => generated::read(&layout, options)?,
     };
     let title = match &options.folder {
-        Some(folder) => folder.file_name().map_or("fleet".into(), |name| name.to_string_lossy().into_owned()),
+        Some(folder) => {
+            folder.file_name().map_or("fleet".into(), |name| name.to_string_lossy().into_owned())
+        }
         None => "generated fleet".into(),
     };
     let report = FleetReport::new(title, layout.metrics(), machines, options)?;

@@ -70,7 +70,8 @@ pub(crate) struct Options {
 
 impl Options {
     pub(crate) fn layout(&self) -> Result<Layout, Failure> {
-        let usage = |why: samples::Error| Failure::Usage(format!("the layout cannot be used: {why}"));
+        let usage =
+            |why: samples::Error| Failure::Usage(format!("the layout cannot be used: {why}"));
         match self.layout {
             _ if self.folder.is_none() => Layout::bitbrains(self.io_full).map_err(usage),
             Named::Bitbrains => Layout::bitbrains(self.io_full).map_err(usage),
@@ -96,7 +97,8 @@ impl Options {
             None => TimeColumn::Seconds(column_of(time)),
         };
         let metrics = self.metrics.iter().map(|said| {
-            let shape = || Failure::Usage(format!("--metric {said:?} is not NAME=COLUMN[+COLUMN...]/FULL"));
+            let shape =
+                || Failure::Usage(format!("--metric {said:?} is not NAME=COLUMN[+COLUMN...]/FULL"));
             let (name, rest) = said.split_once('=').ok_or_else(shape)?;
             let (sum, full) = rest.rsplit_once('/').ok_or_else(shape)?;
             let full = full.parse().map_or_else(|_| Full::Column(column_of(full)), Full::Fixed);

@@ -1,8 +1,8 @@
 //! What is kept of one machine after its samples are gone.
 
 use samples::Collected;
-use vmload::{Samples, StageOne};
 use vmload::{Counts, Error, ExactGroups, Signature, VmId};
+use vmload::{Samples, StageOne};
 
 /// One machine: its signature, and a small picture of its samples. Its size does not depend on how many there were.
 #[derive(Clone, Debug)]

@@ -12,7 +12,8 @@ pub(crate) fn of(report: &FleetReport, rows: usize, is_terminal: bool) -> String
     let mut text = format!("{}: {} machines\n\n", report.title, report.profiles.len());
     let names = || report.metrics.iter().map(|metric| metric.name().to_owned());
 
-    let mut types = new(is_terminal, ["type", "machines", "load"].map(String::from).into_iter().chain(names()));
+    let mut types =
+        new(is_terminal, ["type", "machines", "load"].map(String::from).into_iter().chain(names()));
     for kind in report.report.types.iter() {
         let centre = kind.lambda().iter().copied().map(percent);
         let start = [kind.name().to_owned(), kind.members().to_string(), percent(kind.load())];
@@ -20,7 +21,10 @@ pub(crate) fn of(report: &FleetReport, rows: usize, is_terminal: bool) -> String
     }
     let _ = writeln!(text, "{types}\n");
 
-    let mut capacity = new(is_terminal, ["capacity", "allotted", "mean use", "95 % use", "spare"].map(String::from));
+    let mut capacity = new(
+        is_terminal,
+        ["capacity", "allotted", "mean use", "95 % use", "spare"].map(String::from),
+    );
     let allotted = report.metrics.iter().zip(&report.capacities);
     for (metric, sum) in allotted.filter_map(|(metric, sum)| Some((metric, (*sum)?))) {
         let share = |part: f64| percent(if sum.allotted > 0.0 { part / sum.allotted } else { 0.0 });
@@ -61,7 +65,11 @@ pub(crate) fn of(report: &FleetReport, rows: usize, is_terminal: bool) -> String
     }
     let _ = writeln!(text, "{table}");
     if shown < machines.len() {
-        let _ = writeln!(text, "and {} machines of lower load (--rows 0 shows all)", machines.len() - shown);
+        let _ = writeln!(
+            text,
+            "and {} machines of lower load (--rows 0 shows all)",
+            machines.len() - shown
+        );
     }
     for machine in report.without_load() {
         if let Err(why) = &machine.outcome {
