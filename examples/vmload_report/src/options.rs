@@ -22,7 +22,7 @@ pub(crate) struct Options {
     layout: Named,
     /// What is full load of disks and networks together in the Bitbrains layout, in KB/s
     #[arg(long, value_name = "KB/S", default_value_t = 125_000.0)]
-    io_full: f64,
+    pub(crate) io_full: f64,
     /// With --layout columns: a metric, the columns that add up to it, and the column or number that is full load. Columns
     /// go by name, or by place as #0; may be repeated
     #[arg(long = "metric", value_name = "NAME=COLUMN[+COLUMN...]/FULL")]
