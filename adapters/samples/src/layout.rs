@@ -82,13 +82,16 @@ impl Layout {
                     "cpu",
                     vec!["CPU usage [MHZ]".into()],
                     Full::Column("CPU capacity provisioned [MHZ]".into()),
-                ),
+                )
+                .in_unit("MHz"),
                 MetricColumns::new(
                     "memory",
                     vec!["Memory usage [KB]".into()],
                     Full::Column("Memory capacity provisioned [KB]".into()),
-                ),
-                MetricColumns::new("io", io.map(Column::from).into(), Full::Fixed(io_full)),
+                )
+                .in_unit("KB"),
+                MetricColumns::new("io", io.map(Column::from).into(), Full::Fixed(io_full))
+                    .in_unit("KB/s"),
             ],
         )
     }
@@ -99,13 +102,18 @@ impl Layout {
     /// # Errors
     /// None that is known; the signature is that of the other layouts.
     pub fn planetlab() -> Result<Self, Error> {
-        let cpu = MetricColumns::new("cpu", vec![Column::At(0)], Full::Fixed(100.0));
+        let cpu = MetricColumns::new("cpu", vec![Column::At(0)], Full::Fixed(100.0)).in_unit("%");
         Self::new(b'\t', false, TimeColumn::Every { interval_ms: 300_000 }, vec![cpu])
     }
 
     /// What is measured, in the layout's order.
     pub const fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// The units of the readings and of the allotments, in the layout's order; empty where none was said.
+    pub fn units(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(|of| of.unit.as_str())
     }
 }
 
@@ -115,12 +123,20 @@ pub struct MetricColumns {
     pub(crate) name: String,
     pub(crate) sum: Vec<Column>,
     pub(crate) full: Full,
+    unit: String,
 }
 
 impl MetricColumns {
     /// The sum of the columns `sum`, of which `full` is full load.
     pub fn new(name: &str, sum: Vec<Column>, full: Full) -> Self {
-        Self { name: name.into(), sum, full }
+        Self { name: name.into(), sum, full, unit: String::new() }
+    }
+
+    /// Says what the readings are counted in. Nothing is computed from it: it is for those who show allotments.
+    #[must_use]
+    pub fn in_unit(mut self, unit: &str) -> Self {
+        self.unit = unit.into();
+        self
     }
 
     fn metric(&self) -> Result<Metric, Misuse> {

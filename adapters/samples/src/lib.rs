@@ -11,4 +11,4 @@ mod rows;
 pub use error::{BadRow, Error};
 pub use layout::{Column, Full, Layout, MetricColumns, TimeColumn};
 pub use read::{Collected, read_vm};
-pub use rows::{OnBadRow, Row, Rows};
+pub use rows::{OnBadRow, Row, Rows, Skipped};

@@ -1,6 +1,6 @@
 //! A whole file as the samples of one machine.
 
-use crate::{Error, Layout, OnBadRow, Rows};
+use crate::{Error, Layout, OnBadRow, Rows, Skipped};
 use std::io::Read;
 use vmload::{Intake, Policy, Samples, VmId};
 
@@ -38,7 +38,7 @@ pub struct Collected {
     /// The samples, with what the core counted.
     pub samples: Samples,
     /// Bad rows that were passed over before the core saw them.
-    pub skipped: u64,
+    pub skipped: Skipped,
     /// The last allotment, one number for each metric; empty without a good row.
     pub allotment: Vec<f64>,
 }

@@ -21,7 +21,7 @@ pub struct Rows<'a> {
     readings: Vec<Option<f64>>,
     allotment: Vec<f64>,
     taken: u64,
-    skipped: u64,
+    skipped: Skipped,
     line: u64,
 }
 
@@ -73,7 +73,7 @@ impl<'a> Rows<'a> {
             time,
             on_bad_row,
             taken: 0,
-            skipped: 0,
+            skipped: Skipped::default(),
             line: u64::from(layout.has_header),
         })
     }
@@ -89,13 +89,13 @@ impl<'a> Rows<'a> {
             }
             self.line = self.record.position().map_or(self.line + 1, csv::Position::line);
             // A row counts for the time of those after it even if it is bad.
-            let number = self.taken + self.skipped;
+            let number = self.taken + self.skipped.total();
             match self.understand(number) {
                 Ok(at) => break at,
                 Err(why) if self.on_bad_row == OnBadRow::Refuse => {
                     return Err(Error::BadRow { line: self.line, why });
                 }
-                Err(_) => self.skipped += 1,
+                Err(why) => self.skipped.count(why),
             }
         };
         self.taken += 1;
@@ -103,8 +103,8 @@ impl<'a> Rows<'a> {
         Ok(Some(Row { at, line: self.line, readings, allotment }))
     }
 
-    /// How many bad rows were passed over so far.
-    pub const fn skipped(&self) -> u64 {
+    /// The bad rows that were passed over so far.
+    pub const fn skipped(&self) -> Skipped {
         self.skipped
     }
 
@@ -187,6 +187,35 @@ pub enum OnBadRow {
     Refuse,
     /// It is passed over and counted.
     Skip,
+}
+
+/// Bad rows that were passed over, by what was wrong with them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Skipped {
+    /// A column was missing.
+    pub short: u64,
+    /// A cell was not a number.
+    pub number: u64,
+    /// The time could not be used.
+    pub time: u64,
+    /// The machine was allotted nothing, as while it was off.
+    pub allotment: u64,
+}
+
+impl Skipped {
+    /// All of them.
+    pub const fn total(&self) -> u64 {
+        self.short + self.number + self.time + self.allotment
+    }
+
+    const fn count(&mut self, why: BadRow) {
+        match why {
+            BadRow::Short => self.short += 1,
+            BadRow::Number => self.number += 1,
+            BadRow::Time => self.time += 1,
+            BadRow::Allotment => self.allotment += 1,
+        }
+    }
 }
 
 struct Places {

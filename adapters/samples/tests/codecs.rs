@@ -5,8 +5,8 @@
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use interbank_samples::{
-    BadRow, Collected, Column, Error, Full, Layout, MetricColumns, OnBadRow, Rows, TimeColumn,
-    read_vm,
+    BadRow, Collected, Column, Error, Full, Layout, MetricColumns, OnBadRow, Rows, Skipped,
+    TimeColumn, read_vm,
 };
 use port::Time;
 use std::io::{self, Read, Write as _};
@@ -56,7 +56,9 @@ fn k01_bitbrains_rows_become_loads() {
     assert!(found.samples.row(0).eq([0.25, 0.5, 0.5]));
     assert!(found.samples.row(1).eq([0.5, 0.25, 0.25]));
     assert_eq!(found.samples.times(), [Time::from_s(1_375_308_176), Time::from_s(1_375_308_476)]);
-    assert_eq!((found.skipped, found.allotment), (0, vec![5_000.0, 8_388_608.0, 1.0]));
+    assert_eq!((found.skipped.total(), found.allotment), (0, vec![5_000.0, 8_388_608.0, 1.0]));
+    let layout = Layout::bitbrains(1.0).expect("a layout");
+    assert!(layout.units().eq(["MHz", "KB", "KB/s"]));
 }
 
 #[test]
@@ -93,7 +95,7 @@ fn k01_planetlab_has_percentages_alone() {
     let file = b"25\nx\n100\n".as_slice();
     let found = read_vm(vm(), &layout, &Policy::default(), OnBadRow::Skip, file).expect("sound");
     assert_eq!(found.samples.times(), [Time::from_s(0), Time::from_s(600)]);
-    assert_eq!(found.skipped, 1);
+    assert_eq!(found.skipped, Skipped { number: 1, ..Skipped::default() });
 }
 
 #[test]
@@ -139,7 +141,14 @@ fn k01_bad_rows_have_their_line_or_are_counted() {
         assert_eq!(refused, Error::BadRow { line: 3, why }, "{row}");
         assert!(refused.to_string().starts_with("line 3: "), "{refused}");
         let found = bitbrains(OnBadRow::Skip, &file).expect("it is passed over");
-        assert_eq!((found.skipped, found.samples.counts().seen), (1, 2), "{row}");
+        let skipped = found.skipped;
+        let of_kind = match why {
+            BadRow::Short => skipped.short,
+            BadRow::Number => skipped.number,
+            BadRow::Time => skipped.time,
+            _ => skipped.allotment,
+        };
+        assert_eq!((of_kind, skipped.total(), found.samples.counts().seen), (1, 1, 2), "{row}");
     }
 }
 

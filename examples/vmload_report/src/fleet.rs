@@ -2,11 +2,13 @@
 
 use crate::failure::Failure;
 use crate::options::Options;
-use crate::profile::{Found, Profile};
+use crate::profile::{Found, Profile, float_of};
+use crate::quantity::{grouped, percent, quantity};
+use samples::{Layout, Skipped};
 use sha2::{Digest as _, Sha256};
 use vmload::{
-    Assessed, Assessment, Config, Features, Fleet, Metric, Metrics, Report, Scale, Signature,
-    StageOne,
+    Assessed, Assessment, Config, Counts, Features, Fleet, Metric, Metrics, Report, Scale,
+    Signature, StageOne,
 };
 
 /// All that the table, the JSON and the page are made of.
@@ -14,6 +16,8 @@ use vmload::{
 pub(crate) struct FleetReport {
     pub(crate) title: String,
     pub(crate) metrics: Metrics,
+    /// Of the readings, for each metric; empty where none is known.
+    pub(crate) units: Vec<String>,
     /// Machines by name, as [`FleetReport::profiles`].
     pub(crate) report: Report,
     pub(crate) profiles: Vec<Profile>,
@@ -28,7 +32,7 @@ pub(crate) struct Capacity {
     pub(crate) used: f64,
     /// Of each machine what it stays below 95 % of the time.
     pub(crate) used_p95: f64,
-    /// What stays free if each machine keeps its 95 % use and a quarter of that.
+    /// Sum of what [`Profile::spare`] says.
     pub(crate) spare: f64,
 }
 
@@ -49,10 +53,11 @@ pub(crate) fn stage_one(metrics: &Metrics, options: &Options) -> Result<StageOne
 impl FleetReport {
     pub(crate) fn new(
         title: String,
-        metrics: &Metrics,
+        layout: &Layout,
         mut profiles: Vec<Profile>,
         options: &Options,
     ) -> Result<Self, Failure> {
+        let metrics = layout.metrics();
         profiles.sort_by(|a, b| a.vm.cmp(&b.vm));
         let stage_one = stage_one(metrics, options)?;
         let found = || profiles.iter().filter_map(|profile| profile.found.as_ref().ok());
@@ -94,7 +99,16 @@ impl FleetReport {
         let capacities =
             metrics.iter().enumerate().map(|(at, metric)| capacity(at, metric, &profiles));
         let capacities = capacities.collect();
-        Ok(Self { title, metrics: metrics.clone(), report, profiles, capacities })
+        let units = layout.units().map(String::from).collect();
+        Ok(Self { title, metrics: metrics.clone(), units, report, profiles, capacities })
+    }
+
+    pub(crate) fn names(&self) -> Vec<&str> {
+        self.metrics.iter().map(Metric::name).collect()
+    }
+
+    pub(crate) fn unit(&self, metric: usize) -> &str {
+        self.units.get(metric).map_or("", String::as_str)
     }
 
     /// Machines with a load, the highest first.
@@ -111,6 +125,98 @@ impl FleetReport {
         machines
     }
 
+    /// Machines with something to give back, the largest part of the fleet's allotments first.
+    pub(crate) fn by_spare(&self) -> Vec<Machine<'_>> {
+        let mut machines: Vec<(f64, Machine<'_>)> = self
+            .by_load()
+            .into_iter()
+            .map(|machine| (self.spare_share(machine), machine))
+            .collect();
+        machines.retain(|(share, _)| *share > 0.0);
+        machines.sort_by(|a, b| b.0.total_cmp(&a.0));
+        machines.into_iter().map(|(_, machine)| machine).collect()
+    }
+
+    /// [`Profile::spare`] of a metric that has an allotment.
+    pub(crate) fn spare(&self, machine: Machine<'_>, metric: usize) -> Option<f64> {
+        self.capacities.get(metric)?.as_ref()?;
+        machine.profile.spare(metric)
+    }
+
+    /// A machine's spare as a part of the fleet's allotments, summed over metrics.
+    pub(crate) fn spare_share(&self, machine: Machine<'_>) -> f64 {
+        let parts = self.capacities.iter().enumerate().filter_map(|(at, sum)| {
+            let of = sum.filter(|sum| sum.allotted > 0.0)?;
+            Some(self.spare(machine, at)? / of.allotted)
+        });
+        parts.sum()
+    }
+
+    /// Mean load of all machines, and of each metric.
+    pub(crate) fn overall(&self) -> (f64, Vec<f64>) {
+        let machines = self.by_load();
+        let mean = |of: &dyn Fn(&Machine<'_>) -> f64| {
+            machines.iter().map(of).sum::<f64>() / float_of(machines.len().max(1))
+        };
+        let of = |at: usize| {
+            mean(&|machine| machine.found.metrics.get(at).map_or(0.0, |metric| metric.mean))
+        };
+        (mean(&|machine| machine.assessed.load), (0..self.metrics.dimension()).map(of).collect())
+    }
+
+    /// First and last time of all machines, in milliseconds; `None` without samples, or if they have no times.
+    pub(crate) fn span_ms(&self) -> Option<(u64, u64)> {
+        let spans = self.profiles.iter().filter(|of| of.found.is_ok()).map(|of| of.span_ms);
+        let span = spans.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))?;
+        (span.0 >= YEAR_MS).then_some(span)
+    }
+
+    /// What a reader has to know about the data before believing the numbers.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        let mut skipped = Skipped::default();
+        let mut counts = Counts::default();
+        for profile in &self.profiles {
+            skipped.short += profile.skipped.short;
+            skipped.number += profile.skipped.number;
+            skipped.time += profile.skipped.time;
+            skipped.allotment += profile.skipped.allotment;
+            counts += profile.counts;
+        }
+        let out = [
+            (skipped.allotment, "no allotment, as of a machine that is off"),
+            (skipped.short, "a column missing"),
+            (skipped.number, "a cell that is no number"),
+            (skipped.time, "an unusable time"),
+            (counts.dropped, "a value that the core does not take"),
+            (counts.joined, "the time of another one"),
+        ];
+        for (count, why) in out.into_iter().filter(|(count, _)| *count > 0) {
+            notes.push(format!("{} rows are left out: {why}", grouped(count)));
+        }
+        if counts.outside > 0 {
+            notes.push(format!(
+                "{} samples had a reading above full or below idle; it counts as full or idle",
+                grouped(counts.outside)
+            ));
+        }
+        let machines = self.by_load();
+        for (at, metric) in self.metrics.iter().enumerate() {
+            let Scale::Fixed { high, .. } = metric.scale() else { continue };
+            let loads = machines.iter().filter_map(|of| Some(of.found.metrics.get(at)?.p95()));
+            let most = loads.fold(0.0, f64::max);
+            if most < IDLE && !machines.is_empty() {
+                notes.push(format!(
+                    "{} stays below {} of its full load of {} on every machine, so it hardly decides types; is full load set right?",
+                    metric.name(),
+                    percent(most),
+                    quantity(high, self.unit(at)),
+                ));
+            }
+        }
+        notes
+    }
+
     /// Machines without a usable sample.
     pub(crate) fn without_load(&self) -> impl Iterator<Item = &Assessment> {
         self.report.machines.iter().filter(|machine| machine.outcome.is_err())
@@ -119,6 +225,16 @@ impl FleetReport {
     /// The name of a type.
     pub(crate) fn type_name(&self, kind: usize) -> &str {
         self.report.types.kind(kind).map_or("", |kind| kind.name())
+    }
+}
+
+impl Profile {
+    /// What stays free of the allotment if the machine keeps its 95 % use and a quarter of that, in the unit of the
+    /// readings. Only metrics that read their allotment have a meaningful one.
+    pub(crate) fn spare(&self, metric: usize) -> Option<f64> {
+        let allotted = *self.allotment.get(metric)?;
+        let of = self.found.as_ref().ok()?.metrics.get(metric)?;
+        Some(allotted * (1.0 - 1.25 * of.p95()).max(0.0))
     }
 }
 
@@ -132,10 +248,15 @@ impl Machine<'_> {
         if self.found.metrics.iter().all(|metric| metric.p95() < IDLE) {
             marks.push("idle");
         }
-        if self.assessed.burstiness >= BURSTY {
+        if self.swing() >= BURSTY {
             marks.push("bursty");
         }
         marks
+    }
+
+    /// How far the metric that swings most is above its median one sample in twenty.
+    pub(crate) fn swing(&self) -> f64 {
+        self.found.metrics.iter().map(|metric| metric.p95() - metric.median()).fold(0.0, f64::max)
     }
 }
 
@@ -143,8 +264,11 @@ impl Machine<'_> {
 pub(crate) const FULL: f64 = 0.9;
 /// No metric is loaded this much more than one sample in twenty.
 pub(crate) const IDLE: f64 = 0.1;
-/// Load of the bursts above the load of the mean.
-pub(crate) const BURSTY: f64 = 0.05;
+/// A metric that is at least this much above its median one sample in twenty.
+pub(crate) const BURSTY: f64 = 0.3;
+
+/// Times before this are counted from a file's first row.
+pub(crate) const YEAR_MS: u64 = 365 * 86_400_000;
 
 /// The described system where it fits: three metrics, four groups, three types. Else seeds are drawn, always the same ones.
 fn config(metrics: &Metrics, options: &Options) -> Config {
@@ -169,7 +293,7 @@ fn capacity(at: usize, metric: &Metric, profiles: &[Profile]) -> Option<Capacity
                 sum.allotted += allotted;
                 sum.used += allotted * of.mean;
                 sum.used_p95 += allotted * of.p95();
-                sum.spare += allotted * (1.0 - 1.25 * of.p95()).max(0.0);
+                sum.spare += profile.spare(at).unwrap_or_default();
             }
             sum
         })

@@ -6,7 +6,8 @@ use vmload::Reason;
 
 /// One object; keys stay, and new ones may be added.
 pub(crate) fn of(report: &FleetReport) -> String {
-    let names: Vec<&str> = report.metrics.iter().map(vmload::Metric::name).collect();
+    let names = report.names();
+    let units: Vec<Value> = report.units.iter().map(|unit| json!(unit)).collect();
     let types = report.report.types.iter().map(|kind| {
         json!({
             "name": kind.name(), "machines": kind.members(), "load": kind.load(),
@@ -28,6 +29,8 @@ pub(crate) fn of(report: &FleetReport) -> String {
         "version": 1,
         "title": report.title,
         "metrics": names,
+        "units": by_name(&names, units.into_iter()),
+        "notes": report.notes(),
         "types": types.collect::<Vec<Value>>(),
         "capacity": capacity.collect::<Map<String, Value>>(),
         "machines": report.by_load().iter().map(|machine| one(report, &names, machine)).collect::<Vec<Value>>(),
@@ -42,13 +45,18 @@ pub(crate) fn of(report: &FleetReport) -> String {
 
 fn one(report: &FleetReport, names: &[&str], machine: &Machine<'_>) -> Value {
     let Machine { profile, found, assessed } = machine;
-    let metrics = found.metrics.iter().map(|of| {
+    let metrics = found.metrics.iter().enumerate().map(|(at, of)| {
         let [p5, p25, p50, p75, p95, max] = of.quantiles;
         let levels = of.levels.iter().map(|(load, share)| json!({ "load": load, "share": share }));
-        json!({
+        let mut metric = json!({
             "mean": of.mean, "p5": p5, "p25": p25, "p50": p50, "p75": p75, "p95": p95, "max": max,
             "levels": levels.collect::<Vec<Value>>(),
-        })
+        });
+        if let Some(spare) = report.spare(*machine, at) {
+            metric["allotted"] = json!(profile.allotment.get(at));
+            metric["spare"] = json!(spare);
+        }
+        metric
     });
     let groups = found
         .signature
@@ -76,7 +84,7 @@ fn one(report: &FleetReport, names: &[&str], machine: &Machine<'_>) -> Value {
         "from_ms": profile.span_ms.0,
         "until_ms": profile.span_ms.1,
         "counts": {
-            "rows_skipped": profile.skipped, "seen": counts.seen, "used": counts.used, "dropped": counts.dropped,
+            "rows_skipped": profile.skipped.total(), "rows_without_allotment": profile.skipped.allotment, "seen": counts.seen, "used": counts.used, "dropped": counts.dropped,
             "joined": counts.joined, "missing": counts.missing, "not_a_number": counts.not_a_number,
             "infinite": counts.infinite, "outside": counts.outside, "duplicate": counts.duplicate,
             "skewed": counts.skewed, "disordered": counts.disordered, "held": counts.held,

@@ -12,7 +12,9 @@ mod json;
 mod options;
 mod plot;
 mod profile;
+mod quantity;
 mod table;
+mod when;
 
 use clap::Parser as _;
 use failure::Failure;
@@ -52,7 +54,7 @@ fn run(options: &Options) -> Result<(), Failure> {
         }
         None => "generated fleet".into(),
     };
-    let report = FleetReport::new(title, layout.metrics(), machines, options)?;
+    let report = FleetReport::new(title, &layout, machines, options)?;
     if let Some(path) = &options.html {
         let page = html::page(&report);
         std::fs::write(path, page).map_err(|why| Failure::Write { path: path.clone(), why })?;

@@ -24,8 +24,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "KB/S", default_value_t = 125_000.0)]
     pub(crate) io_full: f64,
     /// With --layout columns: a metric, the columns that add up to it, and the column or number that is full load. Columns
-    /// go by name, or by place as #0; may be repeated
-    #[arg(long = "metric", value_name = "NAME=COLUMN[+COLUMN...]/FULL")]
+    /// go by name, or by place as #0. A unit can follow the name, as in 'memory,KB=used/size'. May be repeated
+    #[arg(long = "metric", value_name = "NAME[,UNIT]=COLUMN[+COLUMN...]/FULL")]
     metrics: Vec<String>,
     /// With --layout columns: the column with the time in seconds, or in milliseconds as COLUMN:ms
     #[arg(long, value_name = "COLUMN[:ms]")]
@@ -97,12 +97,17 @@ impl Options {
             None => TimeColumn::Seconds(column_of(time)),
         };
         let metrics = self.metrics.iter().map(|said| {
-            let shape =
-                || Failure::Usage(format!("--metric {said:?} is not NAME=COLUMN[+COLUMN...]/FULL"));
+            let shape = || {
+                Failure::Usage(format!(
+                    "--metric {said:?} is not NAME[,UNIT]=COLUMN[+COLUMN...]/FULL"
+                ))
+            };
             let (name, rest) = said.split_once('=').ok_or_else(shape)?;
             let (sum, full) = rest.rsplit_once('/').ok_or_else(shape)?;
             let full = full.parse().map_or_else(|_| Full::Column(column_of(full)), Full::Fixed);
-            Ok(MetricColumns::new(name, sum.split('+').map(column_of).collect(), full))
+            let (name, unit) = name.split_once(',').unwrap_or((name, ""));
+            Ok(MetricColumns::new(name, sum.split('+').map(column_of).collect(), full)
+                .in_unit(unit))
         });
         let metrics: Result<Vec<MetricColumns>, Failure> = metrics.collect();
         Layout::new(separator, !self.no_header, time, metrics?).map_err(usage)
@@ -130,7 +135,7 @@ Examples:
   vmload-report                                     a generated fleet
   vmload-report traces --html report.html           a folder of Bitbrains files, table and page
   vmload-report traces --layout planetlab --json
-  vmload-report logs --layout columns --time when:ms --metric 'cpu=used/100' --metric 'memory=rss+cache/size'
+  vmload-report logs --layout columns --time when:ms --metric 'cpu=used/100' --metric 'memory,KB=rss+cache/size'
   vmload-report --host                              this host, live
 
 Exit codes: 0 done, 1 failed while running, 2 wrong arguments, 3 unusable folder, 4 unusable file, 5 cannot write.";

@@ -1,6 +1,6 @@
 //! What is kept of one machine after its samples are gone.
 
-use samples::Collected;
+use samples::{Collected, Skipped};
 use vmload::{Counts, Error, ExactGroups, Signature, VmId};
 use vmload::{Samples, StageOne};
 
@@ -10,7 +10,7 @@ pub(crate) struct Profile {
     pub(crate) vm: VmId,
     pub(crate) counts: Counts,
     /// Bad rows that the core never saw.
-    pub(crate) skipped: u64,
+    pub(crate) skipped: Skipped,
     /// The last allotment, in the unit of the readings; empty without samples.
     pub(crate) allotment: Vec<f64>,
     /// First and last time, in milliseconds.
@@ -37,13 +37,21 @@ pub(crate) struct Distribution {
     pub(crate) quantiles: [f64; 6],
     /// Optimal levels of operation: load, and share of the samples.
     pub(crate) levels: Vec<(f64, f64)>,
-    /// Mean and highest load in each of [`SLICES`] equal parts of the span; NaN where there is no sample.
+    /// Mean and highest load in equal parts of the span, at most [`SLICES_MAX`]; NaN where there is no sample.
     pub(crate) over_time: Vec<(f64, f64)>,
 }
 
 impl Distribution {
+    pub(crate) const fn median(&self) -> f64 {
+        self.quantiles[2]
+    }
+
     pub(crate) const fn p95(&self) -> f64 {
         self.quantiles[4]
+    }
+
+    pub(crate) const fn highest(&self) -> f64 {
+        self.quantiles[5]
     }
 }
 
@@ -73,8 +81,15 @@ impl Profile {
     }
 }
 
+impl Profile {
+    /// Rows and samples that are not used.
+    pub(crate) const fn left_out(&self) -> u64 {
+        self.counts.seen - self.counts.used + self.skipped.total()
+    }
+}
+
 /// Parts of the time that a machine is drawn over.
-pub(crate) const SLICES: usize = 240;
+const SLICES_MAX: usize = 240;
 
 fn distribution(samples: &Samples, metric: usize) -> Result<Distribution, Error> {
     let column = samples.column(metric);
@@ -100,10 +115,12 @@ fn distribution(samples: &Samples, metric: usize) -> Result<Distribution, Error>
 fn over_time(samples: &Samples, column: &[f64]) -> Vec<(f64, f64)> {
     let times = samples.times();
     let (Some(first), Some(last)) = (times.first(), times.last()) else { return Vec::new() };
+    // two samples for each part, so that a part without any is a gap
+    let parts = (times.len() / 2).clamp(1, SLICES_MAX);
     let span_ms = u128::from(last.since_ms(*first)) + 1;
-    let mut slices = vec![(0.0, 0_u64, f64::NAN); SLICES];
+    let mut slices = vec![(0.0, 0_u64, f64::NAN); parts];
     for (time, load) in times.iter().zip(column) {
-        let slice = u128::from(time.since_ms(*first)) * 240 / span_ms;
+        let slice = u128::from(time.since_ms(*first)) * widened(parts) / span_ms;
         if let Some((sum, count, most)) =
             usize::try_from(slice).ok().and_then(|slice| slices.get_mut(slice))
         {
@@ -113,6 +130,11 @@ fn over_time(samples: &Samples, column: &[f64]) -> Vec<(f64, f64)> {
         }
     }
     slices.iter().map(|&(sum, count, most)| (sum / float(count), most)).collect()
+}
+
+/// A number of parts, for whole arithmetic on times.
+fn widened(parts: usize) -> u128 {
+    u128::try_from(parts).unwrap_or(u128::MAX)
 }
 
 const LEVELS_MAX: usize = 5;
