@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::options::Options;
 use crate::profile::{Found, Profile, float_of};
-use crate::quantity::{grouped, percent, quantity};
+use crate::quantity::{grouped, quantity};
 use samples::{Layout, Skipped};
 use sha2::{Digest as _, Sha256};
 use vmload::{
@@ -192,24 +192,24 @@ impl FleetReport {
             (counts.joined, "the time of another one"),
         ];
         for (count, why) in out.into_iter().filter(|(count, _)| *count > 0) {
-            notes.push(format!("{} rows are left out: {why}", grouped(count)));
+            notes.push(format!("{} left out: {why}", counted(count, "row is", "rows are")));
         }
         if counts.outside > 0 {
             notes.push(format!(
-                "{} samples had a reading above full or below idle; it counts as full or idle",
-                grouped(counts.outside)
+                "{} a reading above full or below idle; it counts as full or idle",
+                counted(counts.outside, "sample has", "samples have")
             ));
         }
         let machines = self.by_load();
         for (at, metric) in self.metrics.iter().enumerate() {
-            let Scale::Fixed { high, .. } = metric.scale() else { continue };
+            let Scale::Fixed { low, high } = metric.scale() else { continue };
             let loads = machines.iter().filter_map(|of| Some(of.found.metrics.get(at)?.p95()));
             let most = loads.fold(0.0, f64::max);
             if most < IDLE && !machines.is_empty() {
                 notes.push(format!(
-                    "{} stays below {} of its full load of {} on every machine, so it hardly decides types; is full load set right?",
+                    "{}: the highest p95 is {}, and full load is set to {}, so it hardly decides types",
                     metric.name(),
-                    percent(most),
+                    quantity(most.mul_add(high - low, low), self.unit(at)),
                     quantity(high, self.unit(at)),
                 ));
             }
@@ -298,6 +298,11 @@ fn capacity(at: usize, metric: &Metric, profiles: &[Profile]) -> Option<Capacity
             sum
         })
     })
+}
+
+/// One or several.
+fn counted(count: u64, one: &str, several: &str) -> String {
+    format!("{} {}", grouped(count), if count == 1 { one } else { several })
 }
 
 /// Of the machines' names and files.

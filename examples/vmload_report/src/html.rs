@@ -270,8 +270,8 @@ fn facts(page: &mut String, report: &FleetReport, machine: Machine<'_>, names: &
     }
     let _ = write!(
         page,
-        "<li>Bursts add {} to the load of the mean<li>{} samples, {} rows left out</ul>",
-        percent(machine.assessed.burstiness),
+        "<li>Bursts add {:.1} points to the load of the mean<li>{} samples, {} rows left out</ul>",
+        machine.assessed.burstiness * 100.0,
         grouped(machine.profile.counts.used),
         grouped(machine.profile.left_out()),
     );

@@ -49,14 +49,12 @@ fn rounded(value: f64) -> String {
     if text.contains('.') {
         text.trim_end_matches('0').trim_end_matches('.').to_owned()
     } else {
-        text
+        text.parse().map_or(text, grouped)
     }
 }
 
-const LADDERS: [(f64, &[&str]); 2] = [
-    (1_000.0, &["Hz", "kHz", "MHz", "GHz", "THz"]),
-    (1_024.0, &["B", "KB", "MB", "GB", "TB", "PB"]),
-];
+const LADDERS: [(f64, &[&str]); 2] =
+    [(1_000.0, &["Hz", "kHz", "MHz", "GHz"]), (1_024.0, &["B", "KB", "MB", "GB", "TB", "PB"])];
 
 #[cfg(test)]
 mod tests {
@@ -69,6 +67,7 @@ mod tests {
             (8_388_608.0, "KB", "8 GB"),
             (84_379.0, "KB/s", "82.4 MB/s"),
             (999.0, "MHz", "999 MHz"),
+            (1_519_270.0, "MHz", "1,519 GHz"),
             (0.0, "KB", "0 KB"),
             (12.5, "", "12.5"),
             (100.0, "requests", "100 requests"),

@@ -96,7 +96,7 @@ mod tests {
         let start = 1_375_308_176_000;
         assert_eq!(
             says(start, 30 * DAY_MS),
-            ["4 Aug", "9 Aug", "14 Aug", "19 Aug", "24 Aug", "29 Aug"]
+            ["3 Aug", "8 Aug", "13 Aug", "18 Aug", "23 Aug", "28 Aug"]
         );
         assert_eq!(says(start, 5 * HOUR_MS), ["23:00", "1 Aug", "01:00", "02:00", "03:00"]);
         assert_eq!(says(0, DAY_MS), ["0 h", "6 h", "12 h", "18 h", "24 h"]);

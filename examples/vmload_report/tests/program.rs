@@ -61,6 +61,8 @@ fn k07_every_machine_has_type_and_load_or_a_reason() {
     assert_eq!((a["vm"].as_str(), a["type"].as_str()), (Some("a"), Some("cpu")));
     // mean (0.6, 0.1, 0): the length over that of full load
     let load = (0.37_f64 / 3.0).sqrt();
+    assert_eq!(a["marks"], serde_json::json!(["bursty"]));
+    assert_eq!(a["metrics"]["cpu"]["allotted"], 1_000.0);
     assert!((a["load"].as_f64().expect("a number") - load).abs() < 1e-9, "{a}");
     assert!((a["metrics"]["cpu"]["max"].as_f64().expect("a number") - 0.9).abs() < 1e-9);
     assert!(a["burstiness"].as_f64().expect("a number") > 0.0);
@@ -109,12 +111,13 @@ fn k11_other_layouts_and_numbers_of_types() {
         "--time",
         "when",
         "--metric",
-        "memory=used/size",
+        "memory,KB=used/size",
         "--types",
         "1",
         "--json",
     ]);
     assert_eq!(report["machines"][0]["lambda"], serde_json::json!([0.5]));
+    assert_eq!(report["units"], serde_json::json!({ "memory": "KB" }));
 }
 
 #[test]
@@ -137,6 +140,59 @@ fn k01_failures_are_one_sentence_and_a_code() {
     fs::write(folder.path().join("a.csv"), "x\n").expect("a file");
     ends(&[path], 4, "there is no column");
     ends(&["--html", "/nowhere/at/all.html"], 5, "cannot write");
+}
+
+#[test]
+fn k01_damaged_and_meagre_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().to_str().expect("a plain path");
+    let refused = |sentence: &str| {
+        let output = run(&[path]);
+        assert_eq!(output.status.code(), Some(4), "{}", said(&output));
+        assert!(said(&output).contains(sentence), "{}", said(&output));
+    };
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(machine(0.1, 0.8).as_bytes()).expect("memory");
+    let gzip = gzip.finish().expect("memory");
+    let file = folder.path().join("a.csv.gz");
+    fs::write(&file, gzip.split_at(gzip.len() / 2).0).expect("a file");
+    refused("a.csv.gz: the file is cut off after line");
+    let mut damaged = gzip.clone();
+    let middle = damaged.len() / 2;
+    damaged.splice(middle..middle + 8, [0xff; 8]);
+    fs::write(&file, damaged).expect("a file");
+    refused("a.csv.gz: ");
+    fs::remove_file(&file).expect("it was there");
+
+    // One row is a report, page and all; rows of a machine that is off are left out, and told.
+    let row = "1375308176;\t1;\t1000;\t250;\t0;\t1000;\t500;\t0;\t0;\t0;\t0\n";
+    let off = "1375308476;\t0;\t0;\t0;\t0;\t1000;\t500;\t0;\t0;\t0;\t0\n";
+    fs::write(folder.path().join("b.csv"), HEADER.to_owned() + row + off).expect("a file");
+    let page = folder.path().join("page.html");
+    let report = json(&[path, "--json", "--html", page.to_str().expect("plain")]);
+    assert_eq!(report["machines"][0]["lambda"], serde_json::json!([0.25, 0.5, 0.0]));
+    let notes = report["notes"].as_array().expect("a list");
+    assert!(notes[0].as_str().is_some_and(|note| note.starts_with("1 row ")), "{notes:?}");
+    assert!(notes.iter().any(|note| note.as_str().is_some_and(|note| note.starts_with("io: "))));
+    let page = fs::read_to_string(page).expect("it is there");
+    assert!(page.contains("class='line' d='M0 150H1'") && !page.contains("NaN"));
+}
+
+#[test]
+fn k07_the_table_names_units_and_what_could_be_given_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fleet(folder.path());
+    let output = run(&[folder.path().to_str().expect("a plain path")]);
+    let text = String::from_utf8(output.stdout).expect("text");
+    let line = |start: &str| {
+        let found = text.lines().find(|line| line.trim_start().starts_with(start));
+        found.unwrap_or_else(|| panic!("no {start}: {text}")).split_whitespace().collect::<Vec<_>>()
+    };
+    assert_eq!(line("cpu  ")[1], "1");
+    assert_eq!(line("capacity"), ["capacity", "allotted", "mean", "use", "p95", "use", "spare"]);
+    // a keeps 0.9 and b 0.15 of 1 GHz each, and a quarter of that
+    assert!(text.contains("813 MHz"), "{text}");
+    assert!(text.contains("c: there are no usable samples"), "{text}");
 }
 
 #[test]
