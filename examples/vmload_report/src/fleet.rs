@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::options::Options;
 use crate::profile::{Found, Profile, float_of};
-use crate::quantity::{grouped, quantity};
+use crate::quantity::{counted, quantity};
 use samples::{Layout, Skipped};
 use sha2::{Digest as _, Sha256};
 use vmload::{
@@ -298,11 +298,6 @@ fn capacity(at: usize, metric: &Metric, profiles: &[Profile]) -> Option<Capacity
             sum
         })
     })
-}
-
-/// One or several.
-fn counted(count: u64, one: &str, several: &str) -> String {
-    format!("{} {}", grouped(count), if count == 1 { one } else { several })
 }
 
 /// Of the machines' names and files.

@@ -99,16 +99,18 @@ fn types(page: &mut String, report: &FleetReport, names: &[&str]) {
     }
     page.push_str("</thead><tbody>");
     for (at, kind) in report.report.types.iter().enumerate() {
+        // without members a centre is its seed, which no machine has
+        let of = |load: f64| if kind.members() > 0 { percent(load) } else { "-".into() };
         let _ = write!(
             page,
             "<tr><td><i class='dot k{}'></i>{}<td>{}<td>{}",
             at % COLOURS,
             escape(kind.name()),
             kind.members(),
-            percent(kind.load())
+            of(kind.load())
         );
         for load in kind.lambda() {
-            let _ = write!(page, "<td>{}", percent(*load));
+            let _ = write!(page, "<td>{}", of(*load));
         }
     }
     let (load, means) = report.overall();

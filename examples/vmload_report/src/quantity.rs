@@ -33,6 +33,11 @@ pub(crate) fn grouped(number: u64) -> String {
     text
 }
 
+/// One or several.
+pub(crate) fn counted(number: u64, one: &str, several: &str) -> String {
+    format!("{} {}", grouped(number), if number == 1 { one } else { several })
+}
+
 /// With one decimal.
 pub(crate) fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)

@@ -1,7 +1,7 @@
 //! The report in a terminal.
 
 use crate::fleet::FleetReport;
-use crate::quantity::{grouped, percent, quantity};
+use crate::quantity::{counted, grouped, percent, quantity};
 use comfy_table::presets::{NOTHING, UTF8_HORIZONTAL_ONLY};
 use comfy_table::{Cell, CellAlignment, Table};
 use std::fmt::Write as _;
@@ -10,7 +10,11 @@ use std::fmt::Write as _;
 pub(crate) fn of(report: &FleetReport, rows: usize, is_terminal: bool) -> String {
     let machines = report.by_load();
     let shown = if rows == 0 { machines.len() } else { rows.min(machines.len()) };
-    let mut text = format!("{}: {} machines\n\n", report.title, report.profiles.len());
+    let mut text = format!(
+        "{}: {}\n\n",
+        report.title,
+        counted(report.profiles.len().try_into().unwrap_or(u64::MAX), "machine", "machines")
+    );
     let _ = writeln!(text, "{}\n", types(report, is_terminal));
     if report.capacities.iter().any(Option::is_some) {
         let _ = writeln!(text, "{}\n", capacity(report, is_terminal));
@@ -42,8 +46,10 @@ fn types(report: &FleetReport, is_terminal: bool) -> Table {
     let means = report.names().into_iter().map(|name| format!("{name} mean"));
     let mut table = new(is_terminal, start.chain(means), 1);
     for kind in report.report.types.iter() {
-        let centre = kind.lambda().iter().copied().map(percent);
-        let start = [kind.name().to_owned(), kind.members().to_string(), percent(kind.load())];
+        // without members a centre is its seed, which no machine has
+        let of = |load: f64| if kind.members() > 0 { percent(load) } else { "-".into() };
+        let centre = kind.lambda().iter().copied().map(of);
+        let start = [kind.name().to_owned(), kind.members().to_string(), of(kind.load())];
         table.add_row(cells(start.into_iter().chain(centre), 1));
     }
     let (load, means) = report.overall();
@@ -130,7 +136,7 @@ fn new(is_terminal: bool, header: impl IntoIterator<Item = String>, names: usize
 /// Names to the left, numbers to the right.
 fn cells(row: impl IntoIterator<Item = String>, names: usize) -> Vec<Cell> {
     let align = |(at, text): (usize, String)| {
-        let is_mark = !text.starts_with(|first: char| first.is_ascii_digit());
+        let is_mark = !text.starts_with(|first: char| first.is_ascii_digit() || first == '-');
         let side = if at < names || is_mark { CellAlignment::Left } else { CellAlignment::Right };
         Cell::new(text).set_alignment(side)
     };
