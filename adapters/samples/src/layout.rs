@@ -147,7 +147,7 @@ impl MetricColumns {
         Metric::new(&self.name, scale)
     }
 
-    fn all(&self) -> impl Iterator<Item = &Column> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Column> {
         let full = match &self.full {
             Full::Column(column) => Some(column),
             Full::Fixed(_) => None,

@@ -12,8 +12,12 @@ pub(crate) fn reading(cell: &[u8]) -> Result<Option<f64>, BadRow> {
 }
 
 /// A time in milliseconds since the epoch, from a cell in units of `unit_ms` milliseconds.
-pub(crate) fn time_ms(cell: &[u8], unit_ms: f64) -> Result<u64, BadRow> {
-    let value = reading(cell).ok().flatten().ok_or(BadRow::Time)?;
+pub(crate) fn time_ms(cell: Result<Option<f64>, BadRow>, unit_ms: f64) -> Result<u64, BadRow> {
+    let value = match cell {
+        Ok(Some(value)) => value,
+        Err(BadRow::Short) => return Err(BadRow::Short),
+        _ => return Err(BadRow::Time),
+    };
     let ms = (value * unit_ms).round();
     if !(0.0..TIME_MS_END).contains(&ms) {
         return Err(BadRow::Time);

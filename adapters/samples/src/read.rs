@@ -1,6 +1,6 @@
 //! A whole file as the samples of one machine.
 
-use crate::{Error, Layout, OnBadRow, Rows, Skipped};
+use crate::{Error, Layout, OnBadRow, Row, Rows, Skipped};
 use std::io::Read;
 use vmload::{Intake, Policy, Samples, VmId};
 
@@ -16,20 +16,11 @@ pub fn read_vm(
     file: impl Read + Send,
 ) -> Result<Collected, Error> {
     let mut rows = Rows::new(vm.clone(), layout, on_bad_row, file)?;
-    let mut intake = Intake::new(vm, layout.metrics(), policy);
-    let mut allotment = Vec::new();
+    let mut collecting = Collecting::new(vm, layout, policy);
     while let Some(row) = rows.next_row()? {
-        let core = |why: vmload::Error| Error::Core { line: row.line, why };
-        if allotment != row.allotment {
-            allotment.clear();
-            allotment.extend_from_slice(row.allotment);
-            intake.allot(&allotment).map_err(|why| core(why.into()))?;
-        }
-        intake.push_partial(row.at, row.readings).map_err(core)?;
+        collecting.take(&row)?;
     }
-    let skipped = rows.skipped();
-    let samples = intake.finish().map_err(|why| Error::Core { line: 0, why })?;
-    Ok(Collected { samples, skipped, allotment })
+    collecting.finish(rows.skipped())
 }
 
 /// One machine's file.
@@ -41,4 +32,31 @@ pub struct Collected {
     pub skipped: Skipped,
     /// The last allotment, one number for each metric; empty without a good row.
     pub allotment: Vec<f64>,
+}
+
+/// Rows on their way into samples.
+pub(crate) struct Collecting<'a> {
+    intake: Intake<'a>,
+    allotment: Vec<f64>,
+}
+
+impl<'a> Collecting<'a> {
+    pub(crate) fn new(vm: VmId, layout: &'a Layout, policy: &'a Policy) -> Self {
+        Self { intake: Intake::new(vm, layout.metrics(), policy), allotment: Vec::new() }
+    }
+
+    pub(crate) fn take(&mut self, row: &Row<'_>) -> Result<(), Error> {
+        let core = |why: vmload::Error| Error::Core { line: row.line, why };
+        if self.allotment != row.allotment {
+            self.allotment.clear();
+            self.allotment.extend_from_slice(row.allotment);
+            self.intake.allot(&self.allotment).map_err(|why| core(why.into()))?;
+        }
+        self.intake.push_partial(row.at, row.readings).map_err(core)
+    }
+
+    pub(crate) fn finish(self, skipped: Skipped) -> Result<Collected, Error> {
+        let samples = self.intake.finish().map_err(|why| Error::Core { line: 0, why })?;
+        Ok(Collected { samples, skipped, allotment: self.allotment })
+    }
 }

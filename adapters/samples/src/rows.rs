@@ -1,7 +1,8 @@
 //! Rows of a file, one at a time.
 
-use crate::number::{reading, time_ms};
-use crate::{BadRow, Column, Error, Full, Layout, TimeColumn};
+use crate::number::reading;
+use crate::slots::Slots;
+use crate::{BadRow, Column, Error, Layout};
 use core::fmt;
 use csv::{ByteRecord, Trim};
 use flate2::bufread::MultiGzDecoder;
@@ -15,11 +16,8 @@ pub struct Rows<'a> {
     vm: VmId,
     reader: csv::Reader<Bounded<'a>>,
     record: ByteRecord,
-    places: Vec<Places>,
-    time: When,
+    slots: Slots,
     on_bad_row: OnBadRow,
-    readings: Vec<Option<f64>>,
-    allotment: Vec<f64>,
     taken: u64,
     skipped: Skipped,
     line: u64,
@@ -48,29 +46,12 @@ impl<'a> Rows<'a> {
         if layout.has_header {
             advance(&mut reader, &mut record, 0)?;
         }
-        let place = |column: &Column| find(&record, column);
-        let mut places = Vec::new();
-        for of in &layout.columns {
-            let sum: Result<Vec<usize>, Error> = of.sum.iter().map(place).collect();
-            let full = match &of.full {
-                Full::Column(column) => Some(place(column)?),
-                Full::Fixed(_) => None,
-            };
-            places.push(Places { sum: sum?, full });
-        }
-        let time = match &layout.time {
-            TimeColumn::Seconds(column) => When::At { column: place(column)?, unit_ms: 1_000.0 },
-            TimeColumn::Milliseconds(column) => When::At { column: place(column)?, unit_ms: 1.0 },
-            TimeColumn::Every { interval_ms } => When::Every(*interval_ms),
-        };
+        let slots = Slots::new(layout, |column| find(&record, column))?;
         Ok(Self {
             vm,
             reader,
             record,
-            readings: vec![None; places.len()],
-            allotment: vec![1.0; places.len()],
-            places,
-            time,
+            slots,
             on_bad_row,
             taken: 0,
             skipped: Skipped::default(),
@@ -90,7 +71,9 @@ impl<'a> Rows<'a> {
             self.line = self.record.position().map_or(self.line + 1, csv::Position::line);
             // A row counts for the time of those after it even if it is bad.
             let number = self.taken + self.skipped.total();
-            match self.understand(number) {
+            let record = &self.record;
+            let cell = |place: usize| reading(record.get(place).ok_or(BadRow::Short)?);
+            match self.slots.fill(number, cell) {
                 Ok(at) => break at,
                 Err(why) if self.on_bad_row == OnBadRow::Refuse => {
                     return Err(Error::BadRow { line: self.line, why });
@@ -99,7 +82,7 @@ impl<'a> Rows<'a> {
             }
         };
         self.taken += 1;
-        let (readings, allotment) = (&self.readings, &self.allotment);
+        let (readings, allotment) = (&self.slots.readings, &self.slots.allotment);
         Ok(Some(Row { at, line: self.line, readings, allotment }))
     }
 
@@ -110,32 +93,6 @@ impl<'a> Rows<'a> {
 
     /// The longest row, in bytes as read.
     pub const ROW_BYTES_MAX: usize = 64 * 1024;
-
-    fn understand(&mut self, number: u64) -> Result<Time, BadRow> {
-        let cell = |place: usize| self.record.get(place).ok_or(BadRow::Short);
-        let at = match self.time {
-            When::At { column, unit_ms } => time_ms(cell(column)?, unit_ms)?,
-            When::Every(interval_ms) => number.saturating_mul(interval_ms),
-        };
-        let slots = self.readings.iter_mut().zip(&mut self.allotment);
-        for (places, (slot, allotted)) in self.places.iter().zip(slots) {
-            let mut sum = Some(0.0);
-            for &place in &places.sum {
-                // one absent part leaves the sum unknown
-                sum = reading(cell(place)?)?.and_then(|part| sum.map(|sum: f64| sum + part));
-                if sum.is_none() {
-                    break;
-                }
-            }
-            *slot = sum;
-            if let Some(place) = places.full {
-                let full = reading(cell(place)?).map_err(|_| BadRow::Allotment)?;
-                let fits = full.filter(|full| full.is_finite() && *full > 0.0);
-                *allotted = fits.ok_or(BadRow::Allotment)?;
-            }
-        }
-        Ok(Time::from_ms(at))
-    }
 }
 
 impl fmt::Debug for Rows<'_> {
@@ -208,7 +165,7 @@ impl Skipped {
         self.short + self.number + self.time + self.allotment
     }
 
-    const fn count(&mut self, why: BadRow) {
+    pub(crate) const fn count(&mut self, why: BadRow) {
         match why {
             BadRow::Short => self.short += 1,
             BadRow::Number => self.number += 1,
@@ -216,16 +173,6 @@ impl Skipped {
             BadRow::Allotment => self.allotment += 1,
         }
     }
-}
-
-struct Places {
-    sum: Vec<usize>,
-    full: Option<usize>,
-}
-
-enum When {
-    At { column: usize, unit_ms: f64 },
-    Every(u64),
 }
 
 /// Ends with an error when more is read for one row than a row may have.
