@@ -21,6 +21,7 @@ use failure::Failure;
 use fleet::FleetReport;
 use options::Options;
 use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -40,6 +41,9 @@ fn run(options: &Options) -> Result<(), Failure> {
         return host::watch(options);
     }
     let layout = options.layout()?;
+    if let Some(path) = &options.html {
+        has_folder(path)?;
+    }
     if let Some(threads) = options.threads {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
         pool.map_err(|why| Failure::Run(format!("cannot start {threads} threads: {why}")))?;
@@ -65,6 +69,15 @@ fn run(options: &Options) -> Result<(), Failure> {
         table::of(&report, options.rows, std::io::stdout().is_terminal())
     };
     say(&text)
+}
+
+/// Whether a file can be there, found out before a long run and not after it.
+fn has_folder(path: &Path) -> Result<(), Failure> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match folder.map(std::fs::metadata) {
+        Some(Err(why)) => Err(Failure::Write { path: path.into(), why }),
+        _ => Ok(()),
+    }
 }
 
 /// To standard output. A reader that goes away early, like `head`, is no failure.

@@ -21,7 +21,7 @@ pub(crate) struct Options {
     #[arg(long, value_enum, default_value = "bitbrains")]
     layout: Named,
     /// What is full load of disks and networks together in the Bitbrains layout, in KB/s
-    #[arg(long, value_name = "KB/S", default_value_t = 125_000.0)]
+    #[arg(long, value_name = "KB/S", default_value_t = 125_000.0, value_parser = positive, allow_negative_numbers = true)]
     pub(crate) io_full: f64,
     /// With --layout columns: a metric, the columns that add up to it, and the column or number that is full load. Columns
     /// go by name, or by place as #0. A unit can follow the name, as in 'memory,KB=used/size'. May be repeated
@@ -73,7 +73,9 @@ impl Options {
         let usage =
             |why: samples::Error| Failure::Usage(format!("the layout cannot be used: {why}"));
         match self.layout {
-            _ if self.folder.is_none() => Layout::bitbrains(self.io_full).map_err(usage),
+            Named::Planetlab | Named::Columns if self.folder.is_none() => {
+                Err(Failure::Usage("--layout needs a folder of files".into()))
+            }
             Named::Bitbrains => Layout::bitbrains(self.io_full).map_err(usage),
             Named::Planetlab => Layout::planetlab().map_err(usage),
             Named::Columns => self.columns(usage),
@@ -128,6 +130,11 @@ enum Named {
 fn column_of(said: &str) -> Column {
     let place = said.strip_prefix('#').and_then(|place| place.parse().ok());
     place.map_or_else(|| Column::Named(said.into()), Column::At)
+}
+
+fn positive(said: &str) -> Result<f64, String> {
+    let number = said.parse().ok().filter(|number: &f64| number.is_finite() && *number > 0.0);
+    number.ok_or_else(|| "it is no positive number".into())
 }
 
 const AFTER: &str = "\

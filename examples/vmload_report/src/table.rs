@@ -2,8 +2,8 @@
 
 use crate::fleet::FleetReport;
 use crate::quantity::{counted, grouped, percent, quantity};
-use comfy_table::presets::{NOTHING, UTF8_HORIZONTAL_ONLY};
-use comfy_table::{Cell, CellAlignment, Table};
+use comfy_table::presets::NOTHING;
+use comfy_table::{Cell, CellAlignment, Table, TableComponent};
 use std::fmt::Write as _;
 
 /// Types, capacity, and the `rows` most loaded machines; 0 is all of them.
@@ -123,7 +123,13 @@ fn by_load(report: &FleetReport, shown: usize, is_terminal: bool) -> Table {
 
 fn new(is_terminal: bool, header: impl IntoIterator<Item = String>, names: usize) -> Table {
     let mut table = Table::new();
-    table.load_preset(if is_terminal { UTF8_HORIZONTAL_ONLY } else { NOTHING });
+    table.load_preset(NOTHING);
+    if is_terminal {
+        table.set_style(TableComponent::HeaderLines, '─');
+        table.set_style(TableComponent::MiddleHeaderIntersections, '─');
+        table.set_style(TableComponent::LeftHeaderIntersection, '─');
+        table.set_style(TableComponent::RightHeaderIntersection, '─');
+    }
     let header = header.into_iter().enumerate().map(|(at, text)| {
         let side =
             if at < names || text == "mark" { CellAlignment::Left } else { CellAlignment::Right };

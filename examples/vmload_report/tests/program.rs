@@ -133,6 +133,9 @@ fn k01_failures_are_one_sentence_and_a_code() {
     ends(&[path], 3, "has no .csv");
     ends(&["/nowhere/at/all"], 3, "cannot use the folder");
     ends(&["--types", "0"], 2, "--types");
+    ends(&[path, "--io-full", "-1"], 2, "positive");
+    ends(&["--layout", "planetlab"], 2, "needs a folder");
+    ends(&["/nowhere/at/all", "--html", "/nowhere/at/all.html"], 5, "cannot write");
     ends(&[path, "--layout", "columns"], 2, "--time");
     fs::write(folder.path().join("a.csv"), HEADER.to_owned() + "7;x\n").expect("a file");
     ends(&[path, "--strict"], 4, "a.csv: line 2: a column is missing");
