@@ -76,17 +76,15 @@ fn read(
 
     let mut collecting = Collecting::new(vm, layout, policy);
     let mut skipped = Skipped::default();
-    let mut line = 0;
-    for row in rows {
-        let row = row.map_err(|why| unreadable(line, why))?;
+    for (line, row) in (1_u64..).zip(rows) {
+        let row = row.map_err(|why| unreadable(line - 1, why))?;
         let cells: Vec<Result<Option<f64>, BadRow>> = row
             .get_column_iter()
             .zip(&scales)
             .map(|((_, field), scale)| reading(field, *scale))
             .collect();
         let filled =
-            slots.fill(line, |place| cells.get(place).copied().unwrap_or(Err(BadRow::Short)));
-        line += 1;
+            slots.fill(line - 1, |place| cells.get(place).copied().unwrap_or(Err(BadRow::Short)));
         match filled {
             Ok(at) => {
                 let (readings, allotment) = (&slots.readings, &slots.allotment);

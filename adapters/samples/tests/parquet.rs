@@ -116,11 +116,11 @@ fn k01_damaged_parquet_is_an_error_or_other_samples() {
         assert!(read(&damaged, &layout, OnBadRow::Skip).is_err(), "cut at {end}");
     }
     let mut errors = 0;
-    for at in 0..sound.len() {
+    for at in (0..sound.len()).step_by(3) {
         let mut bytes = sound.clone();
         bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 0x15);
         fs::write(&damaged, bytes).expect("a file");
         errors += u32::from(read(&damaged, &layout, OnBadRow::Skip).is_err());
     }
-    assert!(errors > 20, "{errors} of {}", sound.len());
+    assert!(errors > 10, "{errors} of {}", sound.len());
 }
