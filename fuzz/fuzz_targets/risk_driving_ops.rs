@@ -3,15 +3,13 @@
 
 #![no_main]
 
+use interbank_fuzz::{Ground, is_of, request_of, table_of};
 use interbank_risk_core::driving::*;
-use interbank_simkit::{Fate, Faults, FaultyStore};
+use interbank_simkit::{Faults, FaultyStore};
 use libfuzzer_sys::fuzz_target;
-use port::blocking::{Store as _, decide};
+use port::blocking::decide;
 use port::outbox::Entry;
-use port::{
-    Amount, Batch, Currency, DecideError, Decision, Expect, Key, MemoryStore, Peer, Row, Snapshot,
-    Tenant, Time,
-};
+use port::{Amount, Currency, Decision, Key, MemoryStore, Peer, Row, Snapshot, Tenant, Time};
 use seal::{Secret, SigningKey, SoftKeys};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
@@ -69,7 +67,7 @@ impl Bank {
 
 struct Play<'b> {
     bank: &'b Bank,
-    store: FaultyStore,
+    ground: Ground,
     now: Time,
     counters: [u64; 2],
     windows: u8,
@@ -77,28 +75,26 @@ struct Play<'b> {
     recorded: Vec<(Samples, [u8; 64])>,
     /// What each request came to.
     levels: BTreeMap<(u8, u8), LevelNotice>,
-    damaged: bool,
 }
 
 impl<'b> Play<'b> {
     fn new(bank: &'b Bank) -> Self {
         Self {
             bank,
-            store: FaultyStore::over(&bank.start, Faults::None),
+            ground: Ground::new(FaultyStore::over(&bank.start, Faults::None)),
             now: bank.now,
             counters: bank.counters,
             windows: 100,
             sent: Vec::new(),
             recorded: Vec::new(),
             levels: BTreeMap::new(),
-            damaged: false,
         }
     }
 
     fn perform(&mut self, op: u8, on: u8, fate: u8) {
-        self.store.set_faults(Faults::commits([(1, fate_of(fate))]));
-        let calm = self.store.pending() == 0 && !self.damaged;
-        let before = self.rows();
+        self.ground.tempt(fate);
+        let calm = !self.ground.is_late() && !self.ground.is_damaged();
+        let before = self.ground.rows();
         let who = on & 1;
         let server = &self.bank.server;
         match op % 16 {
@@ -119,26 +115,20 @@ impl<'b> Play<'b> {
             }
             14 if on & 7 == 0 => self.now = self.now.minus_ms(u64::from(on) * 15),
             14 => self.now = self.now.plus_ms(u64::from(on) * u64::from(on) * 10_000),
-            _ => self.damage(on, fate),
+            _ => self.ground.damage(on, fate),
         }
-        if self.store.is_down() {
-            self.store.restart(fate & 0x80 != 0);
-        }
-        if !calm || self.damaged {
+        self.ground.go_on(fate);
+        if !calm || self.ground.is_damaged() {
             return;
         }
-        let after = self.rows();
+        let after = self.ground.rows();
         let of = |rows: &[(Key, Row)], table: Option<u8>, who: u8| -> Vec<(Key, Row)> {
             let name = car(who);
-            let named = |key: &Key| {
-                let parts = key.as_bytes().get(Key::HEAD_BYTES..).unwrap_or_default();
-                parts.windows(5).any(|part| part == name.as_bytes())
-            };
             let all = rows.iter().filter(|(key, _)| match table {
                 Some(table) => table_of(key) == table,
                 None => table_of(key) != OUTBOX,
             });
-            all.filter(|(key, _)| named(key)).cloned().collect()
+            all.filter(|(key, _)| is_of(key, name.as_bytes())).cloned().collect()
         };
         if ![3, 7, 13].contains(&(op % 16)) {
             let other = 1 - who;
@@ -162,7 +152,7 @@ impl<'b> Play<'b> {
         self.recorded.push((samples.clone(), signature));
         let record = self.bank.server.record(self.now, samples, signature);
         let told = self.decide(record);
-        if on > 250 && !self.damaged {
+        if on > 250 && !self.ground.is_damaged() {
             assert!(told.is_none_or(|told| told.verdict.granted().is_none()), "not signed");
         }
     }
@@ -190,7 +180,7 @@ impl<'b> Play<'b> {
         let named = (request.vehicle.as_bytes()[4], request.id[0]);
         let told = self.decide(self.bank.server.evaluate(self.now, request.clone()));
         let Some(evaluated) = told.and_then(|told| told.verdict.granted()) else { return };
-        if self.damaged {
+        if self.ground.is_damaged() {
             return;
         }
         let notice = evaluated.notice;
@@ -223,48 +213,15 @@ impl<'b> Play<'b> {
         _ = self.decide(server.change(self.now, car(who), event));
     }
 
-    /// One byte of one row changes, or its end is cut: from here on nothing is right any more, and nothing may panic.
-    fn damage(&mut self, on: u8, how: u8) {
-        let rows = self.rows();
-        if how < 192 || rows.is_empty() {
-            return;
-        }
-        let (key, row) = &rows[usize::from(on) % rows.len()];
-        let mut value = row.value.to_vec();
-        let at = usize::from(how).wrapping_mul(31) % value.len().max(1);
-        if on & 1 == 0 {
-            value.truncate(at);
-        } else if let Some(byte) = value.get_mut(at) {
-            *byte ^= how;
-        }
-        self.damaged = true;
-        let mut batch = Batch::new();
-        batch.put(key.clone(), Expect::Any, value);
-        self.store.set_faults(Faults::None);
-        assert!(self.store.commit(&batch).is_ok());
-    }
-
-    fn decide<D: Decision<Error = Error>>(&self, mut decision: D) -> Option<D::Verdict> {
-        match decide(&self.store, &SoftKeys::new(), &mut decision) {
-            Ok(verdict) => Some(verdict),
-            Err(DecideError::Store(_) | DecideError::Unknown(_) | DecideError::Busy) => None,
-            Err(DecideError::Decision(Error::Clock(_))) => None,
-            Err(why) => {
-                assert!(self.damaged, "{why:?}");
-                None
-            }
-        }
-    }
-
-    fn rows(&self) -> Vec<(Key, Row)> {
-        self.store.snapshot().rows
+    fn decide<D: Decision<Error = Error>>(&self, decision: D) -> Option<D::Verdict> {
+        self.ground.decide(decision, |why| matches!(why, Error::Clock(_)))
     }
 
     fn check(&mut self) {
-        if self.damaged {
+        if self.ground.is_damaged() {
             return;
         }
-        let rows = self.rows();
+        let rows = self.ground.rows();
         let mut owed = BTreeSet::new();
         for (key, row) in &rows {
             match table_of(key) {
@@ -281,18 +238,14 @@ impl<'b> Play<'b> {
         let kept: BTreeSet<(u8, u8)> = rows
             .iter()
             .filter(|(key, _)| table_of(key) == REQUEST)
-            .map(|(key, _)| {
-                let bytes = key.as_bytes();
-                (bytes[bytes.len() - 17], bytes[bytes.len() - 1])
-            })
+            .map(|(key, _)| request_of(key))
             .collect();
         self.levels.retain(|named, _| kept.contains(named));
     }
 
     /// All that was late arrives; every request still has the outcome that it had.
     fn finish(&mut self) {
-        self.store.settle();
-        self.store.set_faults(Faults::None);
+        self.ground.settle();
         self.check();
         for request in core::mem::take(&mut self.sent) {
             self.evaluate_one(request);
@@ -321,24 +274,6 @@ fn drive(now: Time, who: u8, style: u8, counter: &mut u64) -> Samples {
 
 fn car(who: u8) -> VehicleId {
     VehicleId::new(if who == 0 { "car-1" } else { "car-2" }).unwrap()
-}
-
-fn table_of(key: &Key) -> u8 {
-    key.as_bytes()[Key::HEAD_BYTES - 1]
-}
-
-fn fate_of(byte: u8) -> Fate {
-    match byte & 15 {
-        0 => Fate::Conflict,
-        1 => Fate::NotApplied,
-        2 => Fate::UnknownApplied,
-        3 => Fate::UnknownLost,
-        4 => Fate::UnknownLate(u32::from(byte >> 4)),
-        5 => Fate::CrashBefore,
-        6 => Fate::CrashAfter,
-        7 => Fate::CrashUnsynced,
-        _ => Fate::Honest,
-    }
 }
 
 const DAY_MS: u64 = 86_400_000;

@@ -3,12 +3,12 @@
 
 #![no_main]
 
+use interbank_fuzz::{Ground, is_of, request_of, table_of};
 use interbank_risk_core::surroundings::*;
-use interbank_simkit::{Fate, Faults, FaultyStore};
+use interbank_simkit::{Faults, FaultyStore};
 use libfuzzer_sys::fuzz_target;
-use port::blocking::{Store as _, decide};
-use port::{Batch, DecideError, Decision, Expect, Key, Row, Tenant, Time, Zone};
-use seal::{Secret, SoftKeys};
+use port::{Decision, Key, Row, Tenant, Time, Zone};
+use seal::Secret;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
@@ -35,7 +35,7 @@ fn server() -> SurroundingsServer {
 
 struct Play<'s> {
     server: &'s SurroundingsServer,
-    store: FaultyStore,
+    ground: Ground,
     now: Time,
     draws: u8,
     key_id: u8,
@@ -45,14 +45,13 @@ struct Play<'s> {
     judged: BTreeMap<(u8, u8), Assessment>,
     /// Requests whose scan was learned.
     confirmed: BTreeSet<(u8, u8)>,
-    damaged: bool,
 }
 
 impl<'s> Play<'s> {
     fn new(server: &'s SurroundingsServer) -> Self {
         Self {
             server,
-            store: FaultyStore::new(Faults::None),
+            ground: Ground::new(FaultyStore::new(Faults::None)),
             now: Time::from_s(1_700_001_000),
             draws: 0,
             key_id: 1,
@@ -60,14 +59,13 @@ impl<'s> Play<'s> {
             sent: Vec::new(),
             judged: BTreeMap::new(),
             confirmed: BTreeSet::new(),
-            damaged: false,
         }
     }
 
     fn perform(&mut self, op: u8, on: u8, fate: u8) {
-        self.store.set_faults(Faults::commits([(1, fate_of(fate))]));
-        let calm = self.store.pending() == 0 && !self.damaged;
-        let before = self.rows();
+        self.ground.tempt(fate);
+        let calm = !self.ground.is_late() && !self.ground.is_damaged();
+        let before = self.ground.rows();
         let who = on & 1;
         match op % 16 {
             0 | 1 => self.challenge(who),
@@ -82,22 +80,17 @@ impl<'s> Play<'s> {
             13 => self.key_id = self.key_id.saturating_add(1 + u8::from(on > 150)),
             14 if on & 3 == 0 => self.now = self.now.minus_ms(u64::from(on) * 20),
             14 => self.now = self.now.plus_ms(u64::from(on) * u64::from(on) * 15_000),
-            _ => self.damage(on, fate),
+            _ => self.ground.damage(on, fate),
         }
-        if self.store.is_down() {
-            self.store.restart(fate & 0x80 != 0);
-        }
-        let after = self.rows();
-        if !calm || self.damaged {
+        self.ground.go_on(fate);
+        let after = self.ground.rows();
+        if !calm || self.ground.is_damaged() {
             return;
         }
         let of = |rows: &[(Key, Row)], table: Option<u8>, who: u8| -> Vec<(Key, Row)> {
             let name = terminal(who);
-            let named = |key: &Key| {
-                key.as_bytes()[Key::HEAD_BYTES..].windows(7).any(|part| part == name.as_bytes())
-            };
             let all = rows.iter().filter(|(key, _)| table.is_none_or(|it| table_of(key) == it));
-            all.filter(|(key, _)| named(key)).cloned().collect()
+            all.filter(|(key, _)| is_of(key, name.as_bytes())).cloned().collect()
         };
         if op % 16 != 12 && op % 16 != 5 {
             let other = 1 - who;
@@ -142,7 +135,7 @@ impl<'s> Play<'s> {
         let named = (request.terminal.as_bytes()[6], request.id[0]);
         let Some(told) = self.decide(self.server.check(self.now, request)) else { return };
         let Some(checked) = told.verdict.granted() else { return };
-        if self.damaged {
+        if self.ground.is_damaged() {
             return;
         }
         let first = self.judged.entry(named).or_insert(checked.assessment);
@@ -169,19 +162,17 @@ impl<'s> Play<'s> {
     fn told(&mut self, who: u8, id: u8, verdict: Verdict<Learned>) {
         let Some(learned) = verdict.granted() else { return };
         let first = self.confirmed.insert((terminal(who).as_bytes()[6], id));
-        assert!(first || learned.repeated || self.damaged, "one scan, learned twice");
+        assert!(first || learned.repeated || self.ground.is_damaged(), "one scan, learned twice");
     }
 
     fn revoke(&mut self, who: u8, on: u8) {
         let from = self.now.minus_ms(u64::from(on) * 3_600_000);
         let revoke = self.server.revoke(self.now, terminal(who), from, None);
-        if self.decide(revoke).is_none() || self.damaged || self.store.pending() > 0 {
+        if self.decide(revoke).is_none() || self.ground.is_damaged() || self.ground.is_late() {
             return;
         }
-        for (key, row) in self.rows() {
-            if table_of(&key) == HISTORY
-                && key.as_bytes().windows(7).any(|part| part == terminal(who).as_bytes())
-            {
+        for (key, row) in self.ground.rows() {
+            if table_of(&key) == HISTORY && is_of(&key, terminal(who).as_bytes()) {
                 let last = History::parse(&row.value).unwrap().last();
                 assert!(last.is_none_or(|last| last < from), "revoked and still known");
             }
@@ -195,27 +186,6 @@ impl<'s> Play<'s> {
 
     fn forget(&mut self, who: u8) {
         _ = self.decide(self.server.forget(self.now, terminal(who)));
-    }
-
-    /// One byte of one row changes, or its end is cut: from here on nothing is right any more, and nothing may panic.
-    fn damage(&mut self, on: u8, how: u8) {
-        let rows = self.rows();
-        if how < 192 || rows.is_empty() {
-            return;
-        }
-        let (key, row) = &rows[usize::from(on) % rows.len()];
-        let mut value = row.value.to_vec();
-        let at = usize::from(how).wrapping_mul(31) % value.len().max(1);
-        if on & 1 == 0 {
-            value.truncate(at);
-        } else if let Some(byte) = value.get_mut(at) {
-            *byte ^= how;
-        }
-        self.damaged = true;
-        let mut batch = Batch::new();
-        batch.put(key.clone(), Expect::Any, value);
-        self.store.set_faults(Faults::None);
-        assert!(self.store.commit(&batch).is_ok());
     }
 
     fn scan(&self, who: u8, on: u8) -> Scan {
@@ -241,27 +211,15 @@ impl<'s> Play<'s> {
         Scan::take(&report, &keys, grid.moment(&Zone::utc(), taken), None)
     }
 
-    fn decide<D: Decision<Error = Error>>(&self, mut decision: D) -> Option<D::Verdict> {
-        match decide(&self.store, &SoftKeys::new(), &mut decision) {
-            Ok(verdict) => Some(verdict),
-            Err(DecideError::Store(_) | DecideError::Unknown(_) | DecideError::Busy) => None,
-            Err(DecideError::Decision(Error::Clock(_))) => None,
-            Err(why) => {
-                assert!(self.damaged, "{why:?}");
-                None
-            }
-        }
-    }
-
-    fn rows(&self) -> Vec<(Key, Row)> {
-        self.store.snapshot().rows
+    fn decide<D: Decision<Error = Error>>(&self, decision: D) -> Option<D::Verdict> {
+        self.ground.decide(decision, |why| matches!(why, Error::Clock(_)))
     }
 
     fn check(&mut self) {
-        if self.damaged {
+        if self.ground.is_damaged() {
             return;
         }
-        let rows = self.rows();
+        let rows = self.ground.rows();
         let learning = self.server.config().policies.at(self.now).unwrap().learning();
         let profiles: BTreeMap<&[u8], &Row> = rows
             .iter()
@@ -282,10 +240,7 @@ impl<'s> Play<'s> {
         let kept: BTreeSet<(u8, u8)> = rows
             .iter()
             .filter(|(key, _)| table_of(key) == REQUEST)
-            .map(|(key, _)| {
-                let bytes = key.as_bytes();
-                (bytes[bytes.len() - 17], bytes[bytes.len() - 1])
-            })
+            .map(|(key, _)| request_of(key))
             .collect();
         self.judged.retain(|named, _| kept.contains(named));
         self.confirmed.retain(|named| kept.contains(named));
@@ -293,8 +248,7 @@ impl<'s> Play<'s> {
 
     /// All that was late arrives; every request still has the outcome that it had.
     fn finish(&mut self) {
-        self.store.settle();
-        self.store.set_faults(Faults::None);
+        self.ground.settle();
         self.check();
         for request in core::mem::take(&mut self.sent) {
             self.check_one(request);
@@ -305,24 +259,6 @@ impl<'s> Play<'s> {
 
 fn terminal(who: u8) -> TerminalId {
     TerminalId::new(if who == 0 { "phone-1" } else { "phone-2" }).unwrap()
-}
-
-fn table_of(key: &Key) -> u8 {
-    key.as_bytes()[Key::HEAD_BYTES - 1]
-}
-
-fn fate_of(byte: u8) -> Fate {
-    match byte & 15 {
-        0 => Fate::Conflict,
-        1 => Fate::NotApplied,
-        2 => Fate::UnknownApplied,
-        3 => Fate::UnknownLost,
-        4 => Fate::UnknownLate(u32::from(byte >> 4)),
-        5 => Fate::CrashBefore,
-        6 => Fate::CrashAfter,
-        7 => Fate::CrashUnsynced,
-        _ => Fate::Honest,
-    }
 }
 
 const PROFILE: u8 = 0x22;

@@ -3,8 +3,8 @@
 #![no_main]
 
 use interbank_samples::{Column, Full, Layout, MetricColumns, OnBadRow, TimeColumn, read_vm};
+use interbank_vmload::{Policy, VmId};
 use libfuzzer_sys::fuzz_target;
-use vmload::{Policy, VmId};
 
 fuzz_target!(|bytes: &[u8]| {
     let cpu = MetricColumns::new("cpu", vec![Column::At(1), Column::At(2)], Full::Column(Column::At(3)));

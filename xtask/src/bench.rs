@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
+use crate::peers::Peers;
 use crate::results::{self, Machine, Results, Run};
 use crate::shell::Program;
 use crate::table;
@@ -15,7 +16,8 @@ use crate::workspace::Workspace;
 ///
 /// benches/table.toml says which results form which row of the table. A bench may leave figures
 /// that are not times (memory, quality) as JSON files {"id": …, "value": …, "unit": …} in the
-/// folder named by INTERBANK_BENCH_FIGURES.
+/// folder named by INTERBANK_BENCH_FIGURES. Peers that are no crates are measured by the Python
+/// script of the bench's name in benches/peers/, in a virtual environment that is made for it.
 #[derive(Args)]
 pub(crate) struct Bench {
     /// The bench target to run; without it, all of them
@@ -82,6 +84,9 @@ impl Bench {
                 figures: Vec::new(),
             };
             run.read(&home, begun)?;
+            if let Some(peers) = Peers::of(name, &workspace.target_directory) {
+                peers.measure(&mut run)?;
+            }
             println!("    {} times, {} figures", run.rows.len(), run.figures.len());
             all.replace(run);
             // saved after each, so that an interrupted run is not lost

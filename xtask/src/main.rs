@@ -13,6 +13,7 @@ mod invariant;
 mod link;
 mod need;
 mod package;
+mod peers;
 mod purity;
 mod quality;
 mod results;

@@ -90,9 +90,14 @@ impl Run {
                     .push(serde_json::from_str(&text).with_context(|| file.display().to_string())?);
             }
         }
+        self.sort();
+        Ok(())
+    }
+
+    /// Puts rows and figures in the order of their ids.
+    pub(crate) fn sort(&mut self) {
         self.rows.sort_by(|a, b| a.id.cmp(&b.id));
         self.figures.sort_by(|a, b| a.id.cmp(&b.id));
-        Ok(())
     }
 }
 
@@ -165,6 +170,20 @@ impl Row {
                 .filter_map(|(kind, amount)| Some((kind.to_ascii_lowercase(), amount.as_u64()?)))
                 .collect(),
         })
+    }
+
+    /// What a peer's script measured; an iteration handles so many elements.
+    pub(crate) fn of_peer(id: &str, median_ns: f64, elements: u64) -> Self {
+        let mut parts = id.rsplitn(3, '/');
+        let (value, function) = (parts.next(), parts.next());
+        Self {
+            id: id.to_owned(),
+            group: parts.next().unwrap_or(id).to_owned(),
+            function: function.map(str::to_owned),
+            value: value.map(str::to_owned),
+            median_ns,
+            throughput: BTreeMap::from([("elements".to_owned(), elements)]),
+        }
     }
 
     /// The time of one element, where an iteration handles several.

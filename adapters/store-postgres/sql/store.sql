@@ -136,7 +136,7 @@ END
 $body$;
 
 -- One batch that names for each row what it was, which is what decisions send: the same steps for one row after another,
--- which costs the server half of what sets cost. The caller's promises: keys ascend and are all different; each operation
+-- which costs the server less than sets do while rows are few. The caller's promises: keys ascend and are all different; each operation
 -- expects a version, or absence and puts.
 --
 -- An insert is not judged but tried: where a row is there after all, the unique index fails the statement (23505), and the

@@ -125,7 +125,8 @@ async fn only_row(stream: RowStream) -> Result<Row, Error> {
     }
 }
 
-/// From about so many operations on, sets cost the server less than one row after another.
+/// What one row after another saves the server shrinks with length: a quarter for 5 operations, an eighth for 16, nothing
+/// for 48.
 const PLAIN_MAX: usize = 16;
 
 const fn change(change: &Change) -> i16 {

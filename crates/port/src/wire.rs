@@ -125,6 +125,18 @@ impl<'a> Reader<'a> {
         self.array::<1>().map(|[byte]| byte)
     }
 
+    /// One byte that is 1 for yes and 0 for no.
+    ///
+    /// # Errors
+    /// [`WireError::Truncated`], [`WireError::Invalid`] for any other byte.
+    pub fn flag(&mut self) -> Result<bool, WireError> {
+        match self.u8()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(WireError::Invalid),
+        }
+    }
+
     /// Two bytes.
     ///
     /// # Errors
@@ -292,6 +304,11 @@ mod tests {
         assert_eq!(Reader::new(&[0xFF; 4]).lp32(), Err(WireError::Truncated));
         assert_eq!(Reader::new(&[0]).finish(), Err(WireError::Trailing));
         assert_eq!(Reader::text(&[0xFF]), Err(WireError::Invalid));
+        assert_eq!(
+            [0, 1, 2].map(|byte| Reader::new(&[byte]).flag()),
+            [Ok(false), Ok(true), Err(WireError::Invalid)]
+        );
+        assert_eq!(Reader::new(&[]).flag(), Err(WireError::Truncated));
     }
 
     proptest! {

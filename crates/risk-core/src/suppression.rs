@@ -262,10 +262,9 @@ const VERSION: u8 = 1;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::DAY_MS;
     use alloc::vec;
     use proptest::prelude::*;
-
-    const DAY_MS: u64 = 86_400_000;
 
     fn at(day: u64) -> Time {
         Time::from_ms(day * DAY_MS)

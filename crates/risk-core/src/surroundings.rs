@@ -80,6 +80,7 @@ mod service;
 mod token;
 mod trace;
 
+pub use crate::{Ignored, Unknown};
 pub use address::{Address, Class, Protocol, Standing, opts_out};
 pub use assess::{
     Abstention, Answer, Assessment, Coverage, Facts, Finding, Findings, Known, Line, Mode, Part,
@@ -90,8 +91,8 @@ pub use history::{History, Revoked};
 pub use observation::{BadTerminal, Nonce, Observation, Relation, Report, Scanned, TerminalId};
 pub use period::{Fold, Grid, Moment};
 pub use policy::{
-    Band, BandDraft, EvidenceDraft, Fault, GridDraft, Ignored, LearningDraft, Plan, Policy,
-    PolicyBook, PolicyDraft, PolicyFault, ScanDraft, TypeDraft, Unknown,
+    Band, BandDraft, EvidenceDraft, Fault, GridDraft, LearningDraft, Plan, Policy, PolicyBook,
+    PolicyDraft, PolicyFault, ScanDraft, TypeDraft,
 };
 pub use population::{BadWidth, Population, Share};
 pub use profile::{Fading, Learning, Neighbour, NotSamePeriod, Profile};

@@ -1,8 +1,8 @@
 //! Whether fitted types still fit.
 
-use crate::greedy::Draw;
-use crate::lloyd::{of_len, of_u64};
-use crate::types::square_distance;
+use crate::distance::square_distance;
+use crate::draw::Draw;
+use crate::whole::{of_len, of_u64};
 use crate::{Error, Misuse, Types};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -56,10 +56,7 @@ impl DriftRule {
     /// # Errors
     /// As [`Types::assign`]; [`Misuse::Bounds`] if the rule is out of range.
     pub fn measure(&self, types: &Types, features: &[Vec<f64>]) -> Result<Drift, Error> {
-        let is_sound = self.factor.is_finite() && self.factor >= 0.0 && self.shift_min.is_finite();
-        if !is_sound || !(1..=10_000).contains(&self.resamples) {
-            return Err(Misuse::Bounds.into());
-        }
+        self.check()?;
         let mut members: Vec<Vec<&[f64]>> = vec![Vec::new(); types.len()];
         for of_vm in features {
             let kind = types.assign(of_vm)?.kind;
@@ -76,6 +73,12 @@ impl DriftRule {
         let is_due =
             moves.iter().any(|m| m.shift > self.factor * m.spread && m.shift > self.shift_min);
         Ok(Drift { moves, is_due })
+    }
+
+    pub(crate) fn check(&self) -> Result<(), Misuse> {
+        let is_sound = self.factor.is_finite() && self.factor >= 0.0 && self.shift_min.is_finite();
+        let fits = is_sound && (1..=10_000).contains(&self.resamples);
+        if fits { Ok(()) } else { Err(Misuse::Bounds) }
     }
 
     fn move_of(&self, centre: &[f64], members: &[&[f64]], draw: &mut Draw) -> Move {

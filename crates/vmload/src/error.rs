@@ -3,13 +3,13 @@
 use core::fmt;
 use port::WireError;
 
-/// Why input, a configuration or stored bytes could not be used.
+/// Why input or a configuration could not be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
-    /// Our own stored bytes are not what we wrote.
-    Corrupt(WireError),
-    /// A bound of the node is reached; nothing was taken.
+    /// The bytes that a peer sent are not a [`crate::Sample`].
+    Peer(WireError),
+    /// A bound is reached; nothing was taken.
     Busy,
     /// The caller handed over something that does not fit.
     Misuse(Misuse),
@@ -25,7 +25,7 @@ impl Error {
     /// Stable number, 6000 to 6039.
     pub const fn code(&self) -> u32 {
         match self {
-            Self::Corrupt(_) => 6_000,
+            Self::Peer(_) => 6_000,
             Self::Busy => 6_001,
             Self::UnknownVm => 6_002,
             Self::NoSamples => 6_003,
@@ -38,7 +38,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Corrupt(_) => f.write_str("stored bytes are damaged"),
+            Self::Peer(_) => f.write_str("the bytes are not a sample"),
             Self::Busy => f.write_str("a bound is reached"),
             Self::UnknownVm => f.write_str("the virtual machine is not known"),
             Self::NoSamples => f.write_str("there are no usable samples"),
@@ -51,7 +51,7 @@ impl fmt::Display for Error {
 impl core::error::Error for Error {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
-            Self::Corrupt(why) => Some(why),
+            Self::Peer(why) => Some(why),
             Self::Misuse(why) => Some(why),
             Self::Refused(why) => Some(why),
             Self::Busy | Self::UnknownVm | Self::NoSamples => None,
@@ -61,7 +61,7 @@ impl core::error::Error for Error {
 
 impl From<WireError> for Error {
     fn from(why: WireError) -> Self {
-        Self::Corrupt(why)
+        Self::Peer(why)
     }
 }
 

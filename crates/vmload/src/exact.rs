@@ -1,6 +1,6 @@
 //! The best grouping of one metric: globally optimal K-means on a line.
 
-use crate::lloyd::{of_len, of_u64};
+use crate::whole::{of_len, of_u64};
 use crate::{Histogram, Misuse};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -9,7 +9,8 @@ use alloc::vec::Vec;
 ///
 /// On a line optimal groups are stretches, so that dynamic programming over the distinct values finds the optimum; with
 /// divide and conquer in O(k · u · log u) for u distinct values. No seeds, no restarts. Of several optima the one whose
-/// later groups start earliest.
+/// later groups start earliest. Costs are sums of floats: what differs by less than about 10⁻¹⁵ of n times the square of the
+/// whole range counts as equal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExactGroups {
     centres: Vec<f64>,
@@ -102,8 +103,6 @@ impl ExactGroups {
 /// Distinct values from the least up, and sums from the left.
 struct Line {
     values: Vec<(f64, u64)>,
-    /// What was subtracted before summing, so that little is lost to rounding.
-    middle: f64,
     weights: Vec<f64>,
     firsts: Vec<f64>,
     seconds: Vec<f64>,
@@ -126,6 +125,7 @@ impl Line {
             is_same
         });
         let ends = values.first().zip(values.last()).ok_or(Misuse::Shape)?;
+        // subtracted before summing, so that little is lost to rounding
         let middle = ends.0.0 / 2.0 + ends.1.0 / 2.0;
         let (mut weights, mut firsts, mut seconds) = (vec![0.0], vec![0.0], vec![0.0]);
         let (mut weight, mut first, mut second) = (0.0, 0.0, 0.0);
@@ -138,7 +138,7 @@ impl Line {
             firsts.push(first);
             seconds.push(second);
         }
-        Ok(Self { values, middle, weights, firsts, seconds })
+        Ok(Self { values, weights, firsts, seconds })
     }
 
     /// The inertia of values `from` up to but without `until`.
@@ -216,9 +216,13 @@ impl Table {
         for bound in bounds.windows(2) {
             let members = line.values.get(bound[0]..bound[1]).unwrap_or_default();
             let count = members.iter().map(|(_, count)| count).sum();
+            let least = members.first().map_or(0.0, |(value, _)| *value);
+            let most = members.last().map_or(0.0, |(value, _)| *value);
+            // from the group's own middle: a value far away from the group takes nothing from its precision
+            let middle = least / 2.0 + most / 2.0;
             let sum: f64 =
-                members.iter().map(|(value, count)| (value - line.middle) * of_u64(*count)).sum();
-            let centre = line.middle + sum / of_u64(count);
+                members.iter().map(|(value, count)| (value - middle) * of_u64(*count)).sum();
+            let centre = (middle + sum / of_u64(count)).clamp(least, most);
             if let Some(last) = found.centres.last() {
                 found.cuts.push(last / 2.0 + centre / 2.0);
             }

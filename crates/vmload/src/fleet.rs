@@ -1,6 +1,7 @@
 //! Both rounds over a whole fleet.
 
-use crate::report::{Assessed, Assessment, input_digest};
+use crate::digest::input_digest;
+use crate::report::{Assessed, Assessment};
 use crate::{
     Error, Lloyd, Metrics, Misuse, Report, Samples, Seeding, Signature, StageOne, StageTwo,
     TypeCount, Types,
@@ -73,10 +74,7 @@ impl Fleet {
     /// # Errors
     /// [`Misuse::Groups`] unless stage 1 has more groups than stage 2 and at most 256.
     pub fn new(config: Config) -> Result<Self, Misuse> {
-        let (least, most) = match config.stage_two.groups {
-            TypeCount::Fixed(groups) => (groups, groups),
-            TypeCount::Chosen { least, most } => (least, most),
-        };
+        let (least, most) = config.stage_two.groups.bounds();
         let fits = least >= 1 && least <= most && most < config.groups;
         if fits && config.groups <= crate::lloyd::GROUPS_MAX {
             Ok(Self { config })

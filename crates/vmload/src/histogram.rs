@@ -88,7 +88,7 @@ impl Histogram {
     /// The distinct loads from the least up, each with its count: what [`crate::ExactGroups`] takes.
     pub fn iter(&self) -> impl Iterator<Item = (f64, u64)> {
         let present = self.bins.iter().enumerate().filter(|(_, count)| **count > 0);
-        present.map(|(bin, &count)| (crate::lloyd::of_len(bin) / STEPS, u64::from(count)))
+        present.map(|(bin, &count)| (crate::whole::of_len(bin) / STEPS, u64::from(count)))
     }
 
     /// The least load that at least this share of the loads does not exceed; `None` if there is none.
@@ -97,7 +97,7 @@ impl Histogram {
         let mut passed = 0_u64;
         self.iter().find_map(|(load, count)| {
             passed += count;
-            (crate::lloyd::of_u64(passed) >= wanted).then_some(load)
+            (crate::whole::of_u64(passed) >= wanted).then_some(load)
         })
     }
 }

@@ -1,11 +1,11 @@
 //! Collecting the samples of one machine, in any order, flaws and all.
 
-use crate::reading::{Admit, admit, hold_age_max_ms};
+use crate::held::Held;
+use crate::reading::{Admit, admit};
 use crate::samples::SAMPLES_MAX;
 use crate::{
     Counts, Error, Flaw, Metrics, Misuse, OnDuplicate, OnSkew, Policy, Samples, Scale, VmId,
 };
-use alloc::vec;
 use alloc::vec::Vec;
 use port::Time;
 
@@ -39,7 +39,7 @@ pub struct Intake<'a> {
     /// NaN where none was said yet.
     allotment: Vec<f64>,
     times: Vec<Time>,
-    /// Row by row; NaN is to be held.
+    /// Row by row, with marks of gaps.
     loads: Vec<f64>,
     counts: Counts,
     latest: Option<Time>,
@@ -158,8 +158,7 @@ impl<'a> Intake<'a> {
         let order = self.order();
         let mut times: Vec<Time> = Vec::with_capacity(order.len());
         let mut rows: Vec<f64> = Vec::with_capacity(self.loads.len());
-        let mut held = vec![(Time::EPOCH, f64::NAN); dimension];
-        let age_max_ms = hold_age_max_ms(self.policy);
+        let mut held = Held::new(dimension);
         for &index in &order {
             let (Some(&at), Some(row)) =
                 (self.times.get(index), self.loads.get(index * dimension..(index + 1) * dimension))
@@ -167,13 +166,15 @@ impl<'a> Intake<'a> {
                 continue;
             };
             let start = rows.len();
-            let filled = self.fill(at, row, &mut held, age_max_ms, &mut rows);
+            rows.extend_from_slice(row);
+            let filled = rows.get_mut(start..).and_then(|row| held.fill(self.policy, at, row));
             let Some(filled) = filled else {
                 rows.truncate(start);
                 self.counts.dropped += 1;
                 continue;
             };
             self.counts.held += filled;
+            held.keep(self.policy, self.policy.duplicate, at, row.iter().copied());
             if times.last() == Some(&at) {
                 self.counts.duplicate += 1;
                 self.counts.joined += 1;
@@ -208,43 +209,18 @@ impl<'a> Intake<'a> {
         let dimension = self.metrics.dimension();
         self.loads.iter().skip(index * dimension).take(dimension).copied()
     }
-
-    /// Appends the row with its gaps filled, and says how many there were; `None` if one cannot be filled.
-    fn fill(
-        &self,
-        at: Time,
-        row: &[f64],
-        held: &mut [(Time, f64)],
-        age_max_ms: u64,
-        rows: &mut Vec<f64>,
-    ) -> Option<u64> {
-        let mut filled = 0;
-        for (&load, (since, last)) in row.iter().zip(held) {
-            if !load.is_nan() {
-                (*since, *last) = (at, load);
-            } else if last.is_nan() || at.since_ms(*since) > age_max_ms {
-                return None;
-            } else {
-                filled += 1;
-            }
-            rows.push(*last);
-        }
-        Some(filled)
-    }
 }
 
 /// Joins the last row into the one before it.
 fn join(rule: OnDuplicate, rows: &mut Vec<f64>, dimension: usize) -> Result<(), Error> {
+    if rule == OnDuplicate::Refuse {
+        return Err(Flaw::Duplicate.into());
+    }
     let split = rows.len() - dimension;
     let (earlier, last) = rows.split_at_mut(split);
     let kept = earlier.iter_mut().rev().take(dimension).rev();
     for (kept, last) in kept.zip(last) {
-        match rule {
-            OnDuplicate::Highest => *kept = kept.max(*last),
-            OnDuplicate::First => {}
-            OnDuplicate::Last => *kept = *last,
-            OnDuplicate::Refuse => return Err(Flaw::Duplicate.into()),
-        }
+        *kept = rule.join(*kept, *last);
     }
     rows.truncate(split);
     Ok(())

@@ -2,9 +2,8 @@
 
 use crate::dispatch::{Kernel, run};
 use crate::kernel::{Assigned, BLOCK, NO_LABEL, assign, shrink, sum_of};
-use crate::samples::count;
 use crate::width::Width;
-use crate::{Error, Misuse, Points, SeedSet};
+use crate::{Error, Grouping, Misuse, Points, SeedSet};
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -44,78 +43,10 @@ impl Lloyd {
         for centre in &mut grouping.centres {
             *centre *= points.scale();
         }
-        grouping.inertia *= points.scale() * points.scale();
+        // one after the other: the square alone may be above what is finite, and 0 times that is no number
+        grouping.inertia *= points.scale();
+        grouping.inertia *= points.scale();
         Ok(grouping)
-    }
-}
-
-/// Which group each point belongs to, and where the groups' centres are.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Grouping {
-    dimension: usize,
-    labels: Vec<u8>,
-    counts: Vec<u64>,
-    centres: Vec<f64>,
-    inertia: f64,
-    rounds: u32,
-    has_converged: bool,
-}
-
-impl Grouping {
-    /// With empty groups behind, their centres at the last one's.
-    pub(crate) fn with_groups(mut self, groups: usize) -> Self {
-        let last = self.centre(self.groups().saturating_sub(1)).to_vec();
-        while self.groups() < groups {
-            self.counts.push(0);
-            self.centres.extend_from_slice(&last);
-        }
-        self
-    }
-
-    /// How many groups, empty ones included.
-    pub const fn groups(&self) -> usize {
-        self.counts.len()
-    }
-
-    /// How many coordinates a centre has.
-    pub const fn dimension(&self) -> usize {
-        self.dimension
-    }
-
-    /// The group of each point.
-    pub fn labels(&self) -> &[u8] {
-        &self.labels
-    }
-
-    /// How many points each group has; 0 marks a group without members.
-    pub fn counts(&self) -> &[u64] {
-        &self.counts
-    }
-
-    /// The centres, one after the other.
-    pub fn centres(&self) -> &[f64] {
-        &self.centres
-    }
-
-    /// The centre of one group; empty if there is no such group.
-    pub fn centre(&self, group: usize) -> &[f64] {
-        let at = group * self.dimension;
-        self.centres.get(at..at + self.dimension).unwrap_or_default()
-    }
-
-    /// The sum of the squared distances of points to their centres.
-    pub const fn inertia(&self) -> f64 {
-        self.inertia
-    }
-
-    /// Rounds of assignment, the last one that changed nothing included.
-    pub const fn rounds(&self) -> u32 {
-        self.rounds
-    }
-
-    /// Whether the labels repeated before the cap.
-    pub const fn has_converged(&self) -> bool {
-        self.has_converged
     }
 }
 
@@ -342,17 +273,6 @@ static ZEROS: [f64; BLOCK] = [0.0; BLOCK];
 
 fn padded<const D: usize>(coordinates: &[f64]) -> [f64; D] {
     core::array::from_fn(|d| coordinates.get(d).copied().unwrap_or_default())
-}
-
-/// Exact below 2⁵³, and every count here is.
-#[allow(clippy::cast_precision_loss)]
-pub(crate) const fn of_u64(n: u64) -> f64 {
-    n as f64
-}
-
-/// As [`of_u64`], of a length.
-pub(crate) const fn of_len(n: usize) -> f64 {
-    count(n)
 }
 
 #[cfg(all(test, feature = "simd"))]

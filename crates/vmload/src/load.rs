@@ -1,6 +1,6 @@
 //! One number for a vector of loads.
 
-use crate::lloyd::of_len;
+use crate::whole::of_len;
 
 /// How a vector of loads becomes one load between 0 and 1. All formulas are convex, so that bursts never lower a load.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,30 +19,27 @@ pub enum LoadFormula {
 }
 
 impl LoadFormula {
-    /// The load of `loads`, without a type.
+    /// The load of `loads` (0 to 1 each), without a type.
     pub fn load(self, loads: &[f64]) -> f64 {
+        self.load_in_type(loads, &[])
+    }
+
+    /// The load of `loads` (0 to 1 each) as a member of the type that has this centre.
+    pub fn load_in_type(self, loads: &[f64], centre: &[f64]) -> f64 {
         let dimension = of_len(loads.len().max(1));
-        match self {
+        let weight: f64 = centre.iter().sum();
+        let load = match self {
+            Self::AlongType if weight > 0.0 => {
+                loads.iter().zip(centre).map(|(load, weight)| load * weight).sum::<f64>() / weight
+            }
             Self::Norm => {
                 let squares: f64 = loads.iter().map(|load| load * load).sum();
                 libm::sqrt(squares / dimension)
             }
             Self::Mean | Self::AlongType => loads.iter().sum::<f64>() / dimension,
             Self::Highest => loads.iter().fold(0.0, |most: f64, &load| most.max(load)),
-        }
-    }
-
-    pub(crate) fn load_mean(loads: &[f64]) -> f64 {
-        Self::Mean.load(loads)
-    }
-
-    /// The load of `loads` as a member of the type that has this centre.
-    pub fn load_in_type(self, loads: &[f64], centre: &[f64]) -> f64 {
-        let weight: f64 = centre.iter().sum();
-        if self == Self::AlongType && weight > 0.0 {
-            loads.iter().zip(centre).map(|(load, weight)| load * weight).sum::<f64>() / weight
-        } else {
-            self.load(loads)
-        }
+        };
+        // the shares of λ are rounded, and can add up to a little more than 1
+        if load > 1.0 { 1.0 } else { load }
     }
 }

@@ -1,16 +1,19 @@
 //! The service node: collects, processes, and says at any time what a machine is.
 
+use crate::held::Held;
 use crate::intake::{checked_allotment, without_allotment};
-use crate::reading::{Admit, admit, hold_age_max_ms};
+use crate::reading::{Admit, admit};
+use crate::report::Assessed;
+use crate::silhouette::POINTS_MAX;
 use crate::{
-    Assignment, Counts, Drift, DriftRule, Error, Flaw, Lloyd, Metrics, Misuse, OnSkew, Policy,
-    Pushed, Sample, SeedSet, Signature, StageOne, StageTwo, TypeCount, TypeSeeding, Types, VmId,
-    Window,
+    Assignment, Counts, Drift, DriftRule, Error, Flaw, Lloyd, Metrics, Misuse, OnDuplicate, OnSkew,
+    Policy, Pushed, Sample, SeedSet, Signature, StageOne, StageTwo, TypeCount, Types, VmId, Window,
 };
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
+use alloc::collections::btree_map::{BTreeMap, Entry};
 use alloc::vec;
 use alloc::vec::Vec;
-use port::{Clamp, Effect, Input, Machine, Time};
+use port::{Clamp, Effect, Input, Machine, Skew, Time};
 
 /// A machine (in the sense of [`port::Machine`]) that takes samples, keeps a bounded window of each virtual machine, and
 /// answers type and load of each at any time.
@@ -18,7 +21,7 @@ use port::{Clamp, Effect, Input, Machine, Time};
 /// It has no effects: it stores and sends nothing. Samples come by [`Node::take`], or as frames ([`Sample::encode`]) from
 /// any peer: whoever passes frames on decides whom to believe. At its deadline it says [`NodeEvent::Due`], measures drift,
 /// and refits the types if that is due; in between, machines are assigned to the types as they are. Types keep their
-/// places over refits.
+/// places over refits ([`Types::matched_to`]).
 ///
 /// Times: a sample later than `now + skew_max_ms`, or outside of the policy's span, is skewed; one older than the window
 /// is dropped. Clocks that step back are held.
@@ -40,8 +43,9 @@ impl Node {
     /// Without machines.
     ///
     /// # Errors
-    /// [`Misuse::Bounds`] if a bound is 0, [`Misuse::Groups`] unless there are more groups than types,
-    /// [`Misuse::Seeds`] if the seeds have another dimension than the metrics.
+    /// [`Misuse::Bounds`] if a bound is 0, the drift rule is out of range, or the number of types is to be chosen among more
+    /// machines than [`crate::silhouette`] takes; [`Misuse::Groups`] unless there are more groups than types;
+    /// [`Misuse::Seeds`] if the seeds have another dimension than the metrics or the features.
     pub fn new(metrics: Metrics, seeds: SeedSet, config: NodeConfig) -> Result<Self, Error> {
         let has_bounds = config.window_ms > 0
             && config.samples_max > 0
@@ -50,18 +54,19 @@ impl Node {
         if !has_bounds {
             return Err(Misuse::Bounds.into());
         }
-        let most = match config.stage_two.groups {
-            TypeCount::Fixed(groups) => groups,
-            TypeCount::Chosen { most, .. } => most,
-        };
-        if most == 0 || most >= seeds.len() {
+        let (_, most) = config.stage_two.groups.bounds();
+        if most >= seeds.len() {
             return Err(Misuse::Groups.into());
         }
         if seeds.dimension() != metrics.dimension() {
             return Err(Misuse::Seeds.into());
         }
-        if let TypeSeeding::Subset(which) = &config.stage_two.seeding {
-            seeds.subset(which)?;
+        // what a fit or the drift rule would refuse at every deadline
+        config.stage_two.check(metrics.dimension(), Some(&seeds))?;
+        config.drift.check()?;
+        let is_chosen = matches!(config.stage_two.groups, TypeCount::Chosen { .. });
+        if is_chosen && config.machines_max > POINTS_MAX {
+            return Err(Misuse::Bounds.into());
         }
         Ok(Self {
             metrics,
@@ -82,12 +87,9 @@ impl Node {
     /// [`Misuse`], [`Error::Refused`] by the policy, [`Error::Busy`] if the machine is new and there are too many.
     pub fn take(&mut self, now: Time, sample: &Sample) -> Result<(), Error> {
         let now = self.clamp.see(now);
-        let is_known = self.machines.contains_key(&sample.vm);
-        if !is_known && self.machines.len() >= self.config.machines_max {
-            return Err(Error::Busy);
-        }
         let mut tracked = match self.machines.get(&sample.vm) {
-            Some(tracked) => TrackedInputs::of(tracked),
+            Some(tracked) => tracked.inputs.clone(),
+            None if self.machines.len() >= self.config.machines_max => return Err(Error::Busy),
             None => TrackedInputs::new(&self.metrics),
         };
         if !sample.allotment.is_empty() {
@@ -99,13 +101,12 @@ impl Node {
         let mut counts = Counts { seen: 1, ..Counts::default() };
         let loads = self.admit(now, sample, &mut tracked, &mut counts)?;
         // nothing below is refused
-        let (span_ms, samples_max) = (self.config.window_ms, self.config.samples_max);
-        let window = Window::new(&self.seeds, span_ms, samples_max)?;
-        let entry = self.machines.entry(sample.vm.clone()).or_insert_with(|| Tracked {
-            inputs: TrackedInputs::new(&self.metrics),
-            window,
-            kind: None,
-        });
+        let entry = match self.machines.entry(sample.vm.clone()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                new.insert(Tracked::new(&self.metrics, &self.seeds, &self.config)?)
+            }
+        };
         entry.inputs = tracked;
         let is_disordered = entry.window.latest().is_some_and(|latest| sample.at < latest);
         counts.disordered = u64::from(is_disordered);
@@ -134,7 +135,8 @@ impl Node {
         let is_outside =
             policy.span.is_some_and(|(from, until)| sample.at < from || sample.at >= until);
         let mut is_dropped = false;
-        if is_outside || sample.at > now.plus_ms(self.config.skew_max_ms) {
+        let skew = Skew { max_ms: self.config.skew_max_ms };
+        if is_outside || skew.settle(now, sample.at).is_err() {
             counts.skewed = 1;
             match policy.skewed {
                 // a time in the future would push all others out of the window
@@ -149,19 +151,13 @@ impl Node {
         if is_dropped || admitted == Admit::Drop {
             return Ok(None);
         }
-        let age_max_ms = hold_age_max_ms(policy);
-        for (load, (since, last)) in loads.iter_mut().zip(&mut tracked.held) {
-            if load.is_nan() {
-                let is_usable = !last.is_nan() && sample.at >= *since;
-                if !is_usable || sample.at.since_ms(*since) > age_max_ms {
-                    return Ok(None);
-                }
-                *load = *last;
-                counts.held += 1;
-            } else if sample.at >= *since {
-                (*since, *last) = (sample.at, *load);
-            }
-        }
+        let raw = loads.clone();
+        let Some(filled) = tracked.held.fill(policy, sample.at, &mut loads) else {
+            return Ok(None);
+        };
+        counts.held += filled;
+        // as the window joins duplicates
+        tracked.held.keep(policy, OnDuplicate::Highest, sample.at, raw.into_iter());
         Ok(Some(loads))
     }
 
@@ -173,37 +169,33 @@ impl Node {
         let tracked = self.machines.get(vm).ok_or(Error::UnknownVm)?;
         let types = self.types.as_ref().ok_or(Error::NoSamples)?;
         let signature = tracked.window.signature(&self.seeds)?;
-        let lambda = signature.lambda();
-        let assignment = types.assign(&types.features().of(&signature))?;
-        let centre = types.kind(assignment.kind).map_or(&[][..], |kind| kind.lambda());
-        let formula = self.config.stage_two.formula;
-        Ok(Standing {
-            load: formula.load_in_type(&lambda, centre),
-            burstiness: signature.burstiness(formula),
-            samples: signature.total(),
-            latest: tracked.window.latest().unwrap_or(Time::EPOCH),
-            lambda,
-            assignment,
-        })
+        let samples = signature.total();
+        // the window is grouped by its seeds: one round
+        let Assessed { lambda, assignment, load, burstiness, .. } =
+            Assessed::new(signature, 1, types)?;
+        let latest = tracked.window.latest().unwrap_or(Time::EPOCH);
+        Ok(Standing { assignment, load, lambda, burstiness, samples, latest })
     }
 
-    /// Fits the types anew, whether that is due or not; they keep their places and names as far as they match.
+    /// Lets go of what is too old, and fits the types anew, whether that is due or not; they keep their places and names as
+    /// far as they match ([`Types::matched_to`]).
     ///
     /// # Errors
     /// [`Error::NoSamples`] if no window has a sample, and what [`StageTwo::fit`] says; the former types stay.
     pub fn refit(&mut self, now: Time) -> Result<(), Error> {
         let now = self.clamp.see(now);
-        self.refit_at(now, None)
+        self.slide(now)?;
+        self.refit_at(now, None, &self.signatures())
     }
 
-    fn refit_at(&mut self, now: Time, drift: Option<Drift>) -> Result<(), Error> {
-        let signatures: Vec<Signature> = self
-            .machines
-            .values()
-            .filter_map(|tracked| tracked.window.signature(&self.seeds).ok())
-            .collect();
-        let signatures: Vec<&Signature> = signatures.iter().collect();
-        let fitted = self.config.stage_two.fit(&self.metrics, &signatures, Some(&self.seeds))?;
+    fn refit_at(
+        &mut self,
+        now: Time,
+        drift: Option<Drift>,
+        signatures: &[Signature],
+    ) -> Result<(), Error> {
+        let all: Vec<&Signature> = signatures.iter().collect();
+        let fitted = self.config.stage_two.fit(&self.metrics, &all, Some(&self.seeds))?;
         let types = match &self.types {
             Some(before) => fitted.types.matched_to(before)?.0,
             None => fitted.types,
@@ -211,7 +203,7 @@ impl Node {
         self.types = Some(types);
         self.due = Some(now.plus_ms(self.config.refit_ms));
         self.tell(NodeEvent::Refitted { drift });
-        self.tell_changes();
+        self.tell_changes(signatures);
         Ok(())
     }
 
@@ -221,43 +213,47 @@ impl Node {
         }
         self.due = Some(now.plus_ms(self.config.refit_ms));
         self.tell(NodeEvent::Due);
-        for tracked in self.machines.values_mut() {
-            tracked.window.slide(&self.seeds, now)?;
-        }
-        // a machine of which nothing came for a whole window is gone
-        self.machines.retain(|_, tracked| !tracked.window.is_empty());
+        self.slide(now)?;
         if self.machines.is_empty() {
             return Ok(());
         }
-        let Some(types) = &self.types else { return self.refit_at(now, None) };
-        let features: Vec<Vec<f64>> = self
-            .machines
-            .values()
-            .filter_map(|tracked| tracked.window.signature(&self.seeds).ok())
-            .map(|signature| types.features().of(&signature))
-            .collect();
+        let signatures = self.signatures();
+        let Some(types) = &self.types else { return self.refit_at(now, None, &signatures) };
+        let features: Vec<Vec<f64>> =
+            signatures.iter().map(|signature| types.features().of(signature)).collect();
         let drift = self.config.drift.measure(types, &features)?;
         if drift.is_due {
-            return self.refit_at(now, Some(drift));
+            return self.refit_at(now, Some(drift), &signatures);
         }
-        self.tell_changes();
+        self.tell_changes(&signatures);
         Ok(())
     }
 
+    /// Lets go of what is too old at `now`; a machine of which nothing came for a whole window is gone.
+    fn slide(&mut self, now: Time) -> Result<(), Misuse> {
+        for tracked in self.machines.values_mut() {
+            tracked.window.slide(&self.seeds, now)?;
+        }
+        self.machines.retain(|_, tracked| !tracked.window.is_empty());
+        Ok(())
+    }
+
+    /// Of all machines in their order; after [`Node::slide`] each has one.
+    fn signatures(&self) -> Vec<Signature> {
+        let windows = self.machines.values().map(|tracked| &tracked.window);
+        windows.filter_map(|window| window.signature(&self.seeds).ok()).collect()
+    }
+
     /// Says which machines are of another type than before.
-    fn tell_changes(&mut self) {
+    fn tell_changes(&mut self, signatures: &[Signature]) {
         let Some(types) = &self.types else { return };
         let mut changes = Vec::new();
-        for (vm, tracked) in &mut self.machines {
-            let Ok(signature) = tracked.window.signature(&self.seeds) else { continue };
-            let Ok(found) = types.assign(&types.features().of(&signature)) else { continue };
+        for ((vm, tracked), signature) in self.machines.iter_mut().zip(signatures) {
+            let Ok(found) = types.assign(&types.features().of(signature)) else { continue };
             let before = tracked.kind.replace(found.kind);
             if before != Some(found.kind) {
-                changes.push(NodeEvent::TypeChanged {
-                    vm: vm.clone(),
-                    from: before,
-                    to: found.kind,
-                });
+                let (vm, to) = (vm.clone(), found.kind);
+                changes.push(NodeEvent::TypeChanged { vm, from: before, to });
             }
         }
         for change in changes {
@@ -415,22 +411,24 @@ struct Tracked {
     kind: Option<usize>,
 }
 
+impl Tracked {
+    fn new(metrics: &Metrics, seeds: &SeedSet, config: &NodeConfig) -> Result<Self, Misuse> {
+        let window = Window::new(seeds, config.window_ms, config.samples_max)?;
+        Ok(Self { inputs: TrackedInputs::new(metrics), window, kind: None })
+    }
+}
+
 #[derive(Clone, Debug)]
 struct TrackedInputs {
     allotment: Vec<f64>,
-    /// The latest usable load of each metric.
-    held: Vec<(Time, f64)>,
+    held: Held,
 }
 
 impl TrackedInputs {
     fn new(metrics: &Metrics) -> Self {
         Self {
             allotment: metrics.iter().map(without_allotment).collect(),
-            held: vec![(Time::EPOCH, f64::NAN); metrics.dimension()],
+            held: Held::new(metrics.dimension()),
         }
-    }
-
-    fn of(tracked: &Tracked) -> Self {
-        tracked.inputs.clone()
     }
 }

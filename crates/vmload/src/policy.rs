@@ -31,7 +31,8 @@ pub enum OnGap {
     /// The sample is left out.
     #[default]
     Drop,
-    /// The metric's value of the latest earlier sample stands in, if that is at most this old; else the sample is left out.
+    /// The metric's value of the latest earlier sample that is used stands in, if it was read at most this long ago; else
+    /// the sample is left out.
     Hold {
         /// The greatest age.
         age_max_ms: u64,
@@ -66,6 +67,17 @@ pub enum OnDuplicate {
     Last,
     /// The input is refused.
     Refuse,
+}
+
+impl OnDuplicate {
+    /// The load that two of one time become.
+    pub(crate) const fn join(self, earlier: f64, later: f64) -> f64 {
+        match self {
+            Self::Highest => earlier.max(later),
+            Self::Last => later,
+            Self::First | Self::Refuse => earlier,
+        }
+    }
 }
 
 /// For a time outside of the believed span.

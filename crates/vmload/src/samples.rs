@@ -1,8 +1,10 @@
 //! The clean samples of one machine, column by column.
 
+use crate::grid::on_grid;
 use crate::intake::{checked_allotment, without_allotment};
-use crate::reading::on_grid;
-use crate::{Counts, Error, Intake, Metrics, Misuse, Policy, VmId};
+use crate::whole::of_len;
+use crate::{Counts, Error, Intake, Metrics, Misuse, OnGap, Policy, VmId};
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use ndarray::{ArrayView2, Axis, ShapeBuilder};
 use port::Time;
@@ -15,7 +17,6 @@ use port::Time;
 pub struct Samples {
     vm: VmId,
     dimension: usize,
-    len: usize,
     /// Empty if the samples came without times.
     times: Vec<Time>,
     /// Column by column.
@@ -68,19 +69,12 @@ impl Samples {
         policy: &Policy,
     ) -> Result<Self, Error> {
         let dimension = metrics.dimension();
-        if !rows.len().is_multiple_of(dimension) {
+        let shape = (rows.len() / dimension, dimension);
+        let view = ArrayView2::from_shape(shape, rows).map_err(|_| Misuse::Shape)?;
+        if view.len() != rows.len() {
             return Err(Misuse::Shape.into());
         }
-        let len = rows.len() / dimension;
-        let mut gathered = Vec::with_capacity(rows.len());
-        for metric in 0..dimension {
-            gathered.extend(rows.iter().skip(metric).step_by(dimension));
-        }
-        let columns: Vec<&[f64]> = match len {
-            0 => alloc::vec![&[]; dimension],
-            _ => gathered.chunks_exact(len).collect(),
-        };
-        Self::from_columns(vm, metrics, &columns, allotment, policy)
+        Self::from_view(vm, metrics, view, allotment, policy)
     }
 
     /// From a raw view without times: one row for each sample, one column for each metric, any strides.
@@ -97,13 +91,12 @@ impl Samples {
         if view.ncols() != metrics.dimension() {
             return Err(Misuse::Shape.into());
         }
-        let columns: Option<Vec<&[f64]>> =
-            view.axis_iter(Axis(1)).map(|column| column.to_slice()).collect();
-        if let Some(columns) = columns {
-            return Self::from_columns(vm, metrics, &columns, allotment, policy);
-        }
-        let rows: Vec<f64> = view.iter().copied().collect();
-        Self::from_rows(vm, metrics, &rows, allotment, policy)
+        let columns: Vec<Cow<'_, [f64]>> = view
+            .axis_iter(Axis(1))
+            .map(|column| column.to_slice().map_or_else(|| column.to_vec().into(), Cow::Borrowed))
+            .collect();
+        let columns: Vec<&[f64]> = columns.iter().map(|column| &column[..]).collect();
+        Self::from_columns(vm, metrics, &columns, allotment, policy)
     }
 
     fn untimed(
@@ -115,7 +108,17 @@ impl Samples {
         policy: &Policy,
     ) -> Result<Self, Error> {
         // one after the other: no skew, no duplicates, and a held value is never too old
-        let policy = Policy { span: None, ..*policy };
+        let ageless = |rule| match rule {
+            OnGap::Hold { .. } => OnGap::Hold { age_max_ms: u64::MAX },
+            rule => rule,
+        };
+        let policy = Policy {
+            missing: ageless(policy.missing),
+            not_a_number: ageless(policy.not_a_number),
+            infinite: ageless(policy.infinite),
+            span: None,
+            ..*policy
+        };
         let mut intake = Intake::new(vm, metrics, &policy);
         if !allotment.is_empty() {
             intake.allot(allotment)?;
@@ -162,17 +165,10 @@ impl Samples {
         let n = u64::try_from(len).unwrap_or(u64::MAX);
         let counts = Counts { seen: n, used: n, ..Counts::default() };
         let dimension = columns.len();
-        Ok(is_clean.then(|| Self {
-            vm: vm.clone(),
-            dimension,
-            len,
-            times: Vec::new(),
-            loads,
-            counts,
-        }))
+        Ok(is_clean.then(|| Self { vm: vm.clone(), dimension, times: Vec::new(), loads, counts }))
     }
 
-    /// `rows` one after the other, on the grid.
+    /// From rows of loads on the grid, one after the other.
     pub(crate) fn from_parts(
         vm: VmId,
         dimension: usize,
@@ -180,12 +176,11 @@ impl Samples {
         rows: &[f64],
         counts: Counts,
     ) -> Self {
-        let len = rows.len() / dimension;
         let mut loads = Vec::with_capacity(rows.len());
         for metric in 0..dimension {
             loads.extend(rows.iter().skip(metric).step_by(dimension));
         }
-        Self { vm, dimension, len, times, loads, counts }
+        Self { vm, dimension, times, loads, counts }
     }
 
     /// Whose they are.
@@ -195,12 +190,12 @@ impl Samples {
 
     /// How many samples.
     pub const fn len(&self) -> usize {
-        self.len
+        self.loads.len() / self.dimension
     }
 
     /// Whether there are none.
     pub const fn is_empty(&self) -> bool {
-        self.len == 0
+        self.loads.is_empty()
     }
 
     /// How many metrics.
@@ -210,7 +205,7 @@ impl Samples {
 
     /// The loads of one metric; empty if there is no such metric.
     pub fn column(&self, metric: usize) -> &[f64] {
-        self.loads.get(metric * self.len..(metric + 1) * self.len).unwrap_or_default()
+        self.loads.get(metric * self.len()..(metric + 1) * self.len()).unwrap_or_default()
     }
 
     /// All columns, one after the other.
@@ -235,7 +230,7 @@ impl Samples {
 
     /// As a view: one row for each sample, one column for each metric.
     pub fn view(&self) -> ArrayView2<'_, f64> {
-        let shape = (self.len, self.dimension).f();
+        let shape = (self.len(), self.dimension).f();
         ArrayView2::from_shape(shape, &self.loads)
             .unwrap_or_else(|_| ArrayView2::from(&[[0.0; 0]; 0]))
     }
@@ -244,14 +239,8 @@ impl Samples {
     pub fn mean(&self) -> Vec<f64> {
         let column_mean = |metric| {
             let sum: f64 = self.column(metric).iter().sum();
-            if self.len == 0 { 0.0 } else { sum / count(self.len) }
+            if self.is_empty() { 0.0 } else { sum / of_len(self.len()) }
         };
         (0..self.dimension).map(column_mean).collect()
     }
-}
-
-/// Exact below 2⁵³, and every length here is.
-#[allow(clippy::cast_precision_loss)]
-pub(crate) const fn count(n: usize) -> f64 {
-    n as f64
 }

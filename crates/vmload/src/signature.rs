@@ -1,6 +1,6 @@
 //! What stage 1 finds in one machine: shares and centres, and what follows from them.
 
-use crate::lloyd::of_u64;
+use crate::whole::of_u64;
 use crate::{Grouping, LoadFormula, Misuse};
 use alloc::vec;
 use alloc::vec::Vec;

@@ -1,6 +1,6 @@
 //! How well points lie within their groups.
 
-use crate::lloyd::of_u64;
+use crate::whole::of_u64;
 use crate::{Misuse, Points};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -33,7 +33,7 @@ pub fn silhouette(points: &Points<'_>, labels: &[u8]) -> Result<f64, Misuse> {
         let mut far = vec![0.0; 256];
         for (other, &label) in rows.iter().zip(labels) {
             if let Some(sum) = far.get_mut(usize::from(label)) {
-                *sum += libm::sqrt(crate::types::square_distance(row, other));
+                *sum += libm::sqrt(crate::distance::square_distance(row, other));
             }
         }
         let own = usize::from(own);
@@ -49,8 +49,8 @@ pub fn silhouette(points: &Points<'_>, labels: &[u8]) -> Result<f64, Misuse> {
         // alone in its group, or all points are one
         total += if within.is_nan() || most <= 0.0 { 0.0 } else { (outside - within) / most };
     }
-    Ok(total / crate::lloyd::of_len(points.len()))
+    Ok(total / crate::whole::of_len(points.len()))
 }
 
 /// The most points of a silhouette.
-const POINTS_MAX: usize = 4_096;
+pub(crate) const POINTS_MAX: usize = 4_096;

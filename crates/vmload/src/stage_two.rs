@@ -1,13 +1,16 @@
 //! Stage 2: the types of machines, from what stage 1 found.
 
-use crate::lloyd::of_u64;
-use crate::types::{Kind, name_kinds, square_distance};
+use crate::distance::square_distance;
+use crate::lloyd::GROUPS_MAX;
+use crate::types::{Kind, name_kinds};
+use crate::whole::of_u64;
 use crate::{
-    DIMENSION_MAX, Error, Greedy, Grouping, Lloyd, LoadFormula, Metrics, Misuse, Points, SeedSet,
+    Error, Features, Greedy, Grouping, Lloyd, LoadFormula, Metrics, Misuse, Points, SeedSet,
     Signature, Types, silhouette,
 };
 use alloc::vec;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 
 /// Groups machines by their features; it never sees a sample.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,130 +59,153 @@ impl StageTwo {
             return Err(Misuse::Shape.into());
         }
         let width = self.features.width(metrics.dimension())?;
+        let start = self.start(width, stage_one)?;
         let rows: Vec<f64> =
             signatures.iter().flat_map(|signature| self.features.of(signature)).collect();
         let points = Points::from_rows(&rows, width)?;
-        let (grouping, seeds, quality) = self.group(&points, stage_one)?;
-        let lambdas: Vec<Vec<f64>> =
-            signatures.iter().map(|signature| signature.lambda()).collect();
-        let kinds = self.kinds(&rows, &lambdas, &grouping, &seeds);
-        let inertia = grouping.inertia();
-        let rounds = grouping.rounds();
+        let (grouping, seeds, silhouette) = match start {
+            Start::Seeds(seeds) => (self.lloyd.group(&points, &seeds.set)?, Some(seeds), None),
+            Start::Drawn(greedy) => {
+                let (grouping, silhouette) = self.draw(greedy, &points)?;
+                (grouping, None, silhouette)
+            }
+        };
+        let kinds = self.kinds(signatures, &rows, &grouping, seeds.as_ref());
+        let (inertia, rounds) = (grouping.inertia(), grouping.rounds());
         Ok(Fitted {
-            types: self.types(metrics, kinds, &seeds),
+            types: self.types(metrics, kinds, seeds.as_ref()),
             inertia,
             rounds,
-            silhouette: quality,
+            silhouette,
         })
     }
 
-    fn group(
+    /// Whether this fits metrics and seeds: what [`StageTwo::fit`] refuses whatever the signatures are.
+    pub(crate) fn check(
         &self,
-        points: &Points<'_>,
+        dimension: usize,
         stage_one: Option<&SeedSet>,
-    ) -> Result<(Grouping, Seeds, Option<f64>), Error> {
-        let TypeSeeding::Drawn(greedy) = &self.seeding else {
-            let TypeCount::Fixed(groups) = self.groups else { return Err(Misuse::Groups.into()) };
-            let all = stage_one.ok_or(Misuse::Seeds)?;
-            let which: Vec<usize> = match &self.seeding {
-                TypeSeeding::Subset(which) => which.clone(),
-                _ => (all.len().checked_sub(groups).ok_or(Misuse::Groups)?..all.len()).collect(),
+    ) -> Result<(), Misuse> {
+        self.start(self.features.width(dimension)?, stage_one).map(|_| ())
+    }
+
+    /// Where the types start among features of this width.
+    fn start(&self, width: usize, stage_one: Option<&SeedSet>) -> Result<Start<'_>, Misuse> {
+        let (least, most) = self.groups.bounds();
+        if least == 0 || most < least || most > GROUPS_MAX {
+            return Err(Misuse::Groups);
+        }
+        if self.lloyd.rounds_max == 0 {
+            return Err(Misuse::Bounds);
+        }
+        if let TypeSeeding::Drawn(greedy) = &self.seeding {
+            let is_chosen = matches!(self.groups, TypeCount::Chosen { .. });
+            return match greedy.restarts {
+                // one group has no silhouette
+                _ if is_chosen && least < 2 => Err(Misuse::Groups),
+                0 => Err(Misuse::Bounds),
+                _ => Ok(Start::Drawn(greedy)),
             };
-            if which.len() != groups || groups >= all.len() {
-                return Err(Misuse::Groups.into());
-            }
-            let seeds = all.subset(&which)?;
-            let grouping = self.lloyd.group(points, &seeds)?;
-            return Ok((grouping, Seeds { which, set: Some(seeds) }, None));
+        }
+        let TypeCount::Fixed(groups) = self.groups else { return Err(Misuse::Groups) };
+        let all = stage_one.ok_or(Misuse::Seeds)?;
+        let which: Vec<usize> = match &self.seeding {
+            TypeSeeding::Subset(which) => which.clone(),
+            _ => (all.len().saturating_sub(groups)..all.len()).collect(),
         };
-        let none = Seeds { which: Vec::new(), set: None };
-        match self.groups {
-            TypeCount::Fixed(groups) => {
-                let grouping = greedy.group(points, groups, LABEL, &self.lloyd)?;
-                Ok((grouping, none, None))
-            }
-            TypeCount::Chosen { least, most } => {
-                if least < 2 || most < least {
-                    return Err(Misuse::Groups.into());
-                }
-                let mut best: Option<(f64, Grouping)> = None;
-                for groups in least..=most {
-                    let grouping = greedy.group(points, groups, LABEL, &self.lloyd)?;
-                    let quality = match silhouette(points, grouping.labels()) {
-                        Ok(quality) => quality,
-                        // all points are one: no number of groups is better than another
-                        Err(Misuse::Groups) => -1.0,
-                        Err(why) => return Err(why.into()),
-                    };
-                    if best.as_ref().is_none_or(|(best, _)| quality > *best) {
-                        best = Some((quality, grouping));
-                    }
-                }
-                let (quality, grouping) = best.ok_or(Misuse::Groups)?;
-                Ok((grouping, none, Some(quality)))
+        if which.len() != groups || groups >= all.len() {
+            return Err(Misuse::Groups);
+        }
+        let set = all.subset(&which)?;
+        if set.dimension() == width {
+            Ok(Start::Seeds(Seeds { which, set }))
+        } else {
+            Err(Misuse::Seeds)
+        }
+    }
+
+    /// The grouping of the number of groups that is wanted, and the silhouette if that number was chosen by it.
+    fn draw(&self, greedy: &Greedy, points: &Points<'_>) -> Result<(Grouping, Option<f64>), Error> {
+        let TypeCount::Chosen { least, most } = self.groups else {
+            let (groups, _) = self.groups.bounds();
+            return Ok((greedy.group(points, groups, LABEL, &self.lloyd)?, None));
+        };
+        let mut best: Option<(f64, Grouping)> = None;
+        for groups in least..=most {
+            let grouping = greedy.group(points, groups, LABEL, &self.lloyd)?;
+            let quality = match silhouette(points, grouping.labels()) {
+                Ok(quality) => quality,
+                // all points are one: no number of groups is better than another
+                Err(Misuse::Groups) => -1.0,
+                Err(why) => return Err(why.into()),
+            };
+            if best.as_ref().is_none_or(|(best, _)| quality > *best) {
+                best = Some((quality, grouping));
             }
         }
+        let (quality, grouping) = best.ok_or(Misuse::Groups)?;
+        Ok((grouping, Some(quality)))
     }
 
     fn kinds(
         &self,
+        signatures: &[&Signature],
         rows: &[f64],
-        lambdas: &[Vec<f64>],
         grouping: &Grouping,
-        seeds: &Seeds,
+        seeds: Option<&Seeds>,
     ) -> Vec<Kind> {
-        let dimension = lambdas.first().map_or(0, Vec::len);
-        let width = grouping.dimension();
+        let dimension = signatures.first().map_or(0, |signature| signature.dimension());
         let of_group = |group: usize| {
             let centre = grouping.centre(group);
-            let members = grouping.counts().get(group).copied().unwrap_or(0);
-            let mut lambda = vec![0.0; dimension];
-            let mut spread = 0.0;
-            let all = grouping.labels().iter().zip(lambdas).zip(rows.chunks_exact(width));
-            for ((_, of_vm), row) in all.filter(|((label, _), _)| usize::from(**label) == group) {
-                spread += square_distance(row, centre);
-                for (sum, load) in lambda.iter_mut().zip(of_vm) {
-                    *sum += load / of_u64(members);
+            let count = grouping.counts().get(group).copied().unwrap_or(0);
+            let rows = rows.chunks_exact(grouping.dimension());
+            let members = || {
+                let all = grouping.labels().iter().zip(signatures).zip(rows.clone());
+                all.filter(move |((label, _), _)| usize::from(**label) == group)
+            };
+            let square_distance = members().map(|(_, row)| square_distance(row, centre)).sum();
+            let lambda = match self.features {
+                Features::Profile { .. } if count > 0 => {
+                    let mut lambda = vec![0.0; dimension];
+                    for ((_, signature), _) in members() {
+                        for (sum, load) in lambda.iter_mut().zip(signature.lambda()) {
+                            *sum += load / of_u64(count);
+                        }
+                    }
+                    lambda
                 }
-            }
-            if members == 0 || self.features == Features::Lambda {
-                lambda = self.features.mean_of(centre, dimension);
-            }
+                features => features.mean_of(centre, dimension),
+            };
             Kind {
                 name: "".into(),
                 load: self.formula.load_in_type(&lambda, &lambda),
                 centre: centre.into(),
                 lambda,
-                members,
-                square_distance: spread,
-                seed: seeds.which.get(group).copied(),
+                members: count,
+                square_distance,
+                seed: seeds.and_then(|seeds| seeds.which.get(group).copied()),
             }
         };
         (0..grouping.groups()).map(of_group).collect()
     }
 
     /// In the seeds' order, or else by load, and with names.
-    fn types(&self, metrics: &Metrics, mut kinds: Vec<Kind>, seeds: &Seeds) -> Types {
-        if seeds.set.is_none() {
+    fn types(&self, metrics: &Metrics, mut kinds: Vec<Kind>, seeds: Option<&Seeds>) -> Types {
+        if seeds.is_none() {
             kinds.sort_by(|a, b| {
-                let by_load = a.load.total_cmp(&b.load);
-                by_load.then_with(|| {
-                    a.centre
-                        .iter()
-                        .zip(&b.centre)
-                        .fold(core::cmp::Ordering::Equal, |order, (a, b)| {
-                            order.then(a.total_cmp(b))
-                        })
-                })
+                let by_centre = || {
+                    let pairs = a.centre.iter().zip(&b.centre);
+                    pairs.fold(Ordering::Equal, |order, (a, b)| order.then(a.total_cmp(b)))
+                };
+                a.load.total_cmp(&b.load).then_with(by_centre)
             });
         }
         let seed_metric = |kind: &Kind| {
-            let place = seeds.which.iter().position(|&which| Some(which) == kind.seed)?;
-            only_metric(seeds.set.as_ref()?.seed(place))
+            let place = seeds?.which.iter().position(|&which| Some(which) == kind.seed)?;
+            only_metric(seeds?.set.seed(place))
         };
         name_kinds(&mut kinds, metrics, seed_metric);
-        let metrics = metrics.dimension();
-        Types { metrics, features: self.features, formula: self.formula, kinds }
+        Types { features: self.features, formula: self.formula, kinds }
     }
 }
 
@@ -199,6 +225,16 @@ pub enum TypeCount {
     },
 }
 
+impl TypeCount {
+    /// The fewest and the most types that there can be.
+    pub(crate) const fn bounds(self) -> (usize, usize) {
+        match self {
+            Self::Fixed(groups) => (groups, groups),
+            Self::Chosen { least, most } => (least, most),
+        }
+    }
+}
+
 /// Where types start.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -209,48 +245,6 @@ pub enum TypeSeeding {
     Subset(Vec<usize>),
     /// Drawn from the machines. The only one that fits profiles.
     Drawn(Greedy),
-}
-
-/// What machines are compared by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Features {
-    /// λ, that is to say the mean load: steady and bursty machines of one mean are alike.
-    #[default]
-    Lambda,
-    /// The whole signature, as [`Signature::profile`]: machines of one mean are told apart by their bursts.
-    Profile {
-        /// Levels of each metric; `levels × metrics` is at most 64.
-        levels: usize,
-    },
-}
-
-impl Features {
-    /// The features of a machine.
-    pub fn of(self, signature: &Signature) -> Vec<f64> {
-        match self {
-            Self::Lambda => signature.lambda(),
-            Self::Profile { levels } => signature.profile(levels),
-        }
-    }
-
-    fn width(self, dimension: usize) -> Result<usize, Misuse> {
-        let width = match self {
-            Self::Lambda => dimension,
-            Self::Profile { levels } => levels.saturating_mul(dimension),
-        };
-        if (1..=DIMENSION_MAX).contains(&width) { Ok(width) } else { Err(Misuse::Bounds) }
-    }
-
-    /// λ of features.
-    fn mean_of(self, features: &[f64], dimension: usize) -> Vec<f64> {
-        match self {
-            Self::Lambda => features.into(),
-            Self::Profile { levels } => {
-                features.chunks(levels.max(1)).take(dimension).map(LoadFormula::load_mean).collect()
-            }
-        }
-    }
 }
 
 /// What stage 2 found.
@@ -266,9 +260,15 @@ pub struct Fitted {
     pub silhouette: Option<f64>,
 }
 
+enum Start<'a> {
+    Seeds(Seeds),
+    Drawn(&'a Greedy),
+}
+
+/// A subset of stage 1's seeds, by their places there.
 struct Seeds {
     which: Vec<usize>,
-    set: Option<SeedSet>,
+    set: SeedSet,
 }
 
 /// The metric that a seed loads alone.

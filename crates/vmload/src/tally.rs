@@ -1,7 +1,7 @@
 //! What is kept of a machine's samples: counts and sums of its groups.
 
-use crate::lloyd::of_u64;
-use crate::reading::{GRID, on_grid};
+use crate::grid::{GRID, on_grid, steps};
+use crate::whole::of_u64;
 use crate::{Error, Misuse, SeedSet, Signature};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -10,7 +10,8 @@ use alloc::vec::Vec;
 /// merging are exact and in any order the same.
 ///
 /// This is stage 1 held at its first assignment, which needs no second look at the samples; λ is exact nevertheless, since
-/// it is the mean whatever the groups are.
+/// it is the mean whatever the groups are. The seeds are not kept here, since all machines share one set: every call has to
+/// bring those that the tally began with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tally {
     dimension: usize,
@@ -104,7 +105,7 @@ impl Tally {
     /// Shares and centres; the centre of a group without samples is its seed.
     ///
     /// # Errors
-    /// [`Error::NoSamples`], [`Misuse::Shape`] if these are other seeds.
+    /// [`Error::NoSamples`], [`Misuse::Shape`] if the seeds are of another number or dimension.
     pub fn signature(&self, seeds: &SeedSet) -> Result<Signature, Error> {
         if seeds.len() != self.counts.len() || seeds.dimension() != self.dimension {
             return Err(Misuse::Shape.into());
@@ -139,6 +140,11 @@ impl Tally {
             let sum: u64 = self.sums.iter().skip(metric).step_by(self.dimension).sum();
             *mean = of_u64(sum) / GRID / total;
         }
+    }
+
+    /// How many coordinates a sample has.
+    pub const fn dimension(&self) -> usize {
+        self.dimension
     }
 
     fn group_of(&self, seeds: &SeedSet, loads: &[f64]) -> Result<usize, Misuse> {
@@ -177,8 +183,3 @@ impl Tally {
 
 /// So many samples of full load still have a sum below 2⁶⁴.
 const TOTAL_MAX: u64 = 1 << 31;
-
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a whole number from 0 to 2³²
-fn steps(load: f64) -> u64 {
-    (on_grid(load) * GRID) as u64
-}

@@ -1,7 +1,8 @@
 //! The types that stage 2 found, and which one a machine is of.
 
-use crate::lloyd::of_u64;
+use crate::distance::square_distance;
 use crate::matching::cheapest;
+use crate::whole::of_u64;
 use crate::{Features, LoadFormula, Metrics, Misuse};
 use alloc::boxed::Box;
 use alloc::format;
@@ -11,7 +12,6 @@ use alloc::vec::Vec;
 /// The fitted types. [`Types::assign`] says what a new machine is without a refit, and without allocating.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Types {
-    pub(crate) metrics: usize,
     pub(crate) features: Features,
     pub(crate) formula: LoadFormula,
     pub(crate) kinds: Vec<Kind>,
@@ -85,9 +85,7 @@ impl Types {
                 best = (for_it, at);
             }
         }
-        // in a profile each metric has as many coordinates as there are levels
-        let levels = (features.len() / self.metrics.max(1)).max(1);
-        Reason::NearerIn { metric: best.1 / levels, than: other }
+        Reason::NearerIn { metric: best.1 / self.features.levels(), than: other }
     }
 
     /// The same types in an order in which each stands where the nearest type of `before` stood, as a whole at the least
@@ -237,8 +235,4 @@ fn dominant(lambda: &[f64]) -> Option<usize> {
         }
     }
     best.1
-}
-
-pub(crate) fn square_distance(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum()
 }

@@ -7,13 +7,14 @@ use port::Time;
 
 /// The samples of the latest stretch of time, and their tally. A step costs what enters and what leaves, however long
 /// the window is.
+///
+/// The seeds are not kept here, since all machines share one set: every call has to bring those that the window began with.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Window {
     tally: Tally,
     times: VecDeque<Time>,
     /// One after the other, aligned with `times`.
     loads: VecDeque<f64>,
-    dimension: usize,
     span_ms: u64,
     samples_max: usize,
 }
@@ -28,8 +29,7 @@ impl Window {
             return Err(Misuse::Bounds);
         }
         let (times, loads) = (VecDeque::new(), VecDeque::new());
-        let dimension = seeds.dimension();
-        Ok(Self { tally: Tally::new(seeds), times, loads, dimension, span_ms, samples_max })
+        Ok(Self { tally: Tally::new(seeds), times, loads, span_ms, samples_max })
     }
 
     /// Takes a sample of `at`, and lets go what is too old then, and the oldest if there are too many. A sample of a time
@@ -39,7 +39,7 @@ impl Window {
     /// # Errors
     /// As [`Tally::add`]; the sample was not taken.
     pub fn push(&mut self, seeds: &SeedSet, at: Time, loads: &[f64]) -> Result<Pushed, Misuse> {
-        if loads.len() != self.dimension || seeds.dimension() != self.dimension {
+        if loads.len() != self.tally.dimension() || seeds.dimension() != self.tally.dimension() {
             return Err(Misuse::Shape);
         }
         if loads.iter().any(|load| !load.is_finite()) {
@@ -60,7 +60,7 @@ impl Window {
         self.tally.add(seeds, loads)?;
         self.times.insert(place, at);
         for (metric, &load) in loads.iter().enumerate() {
-            self.loads.insert(place * self.dimension + metric, load);
+            self.loads.insert(place * self.tally.dimension() + metric, load);
         }
         if self.times.len() > self.samples_max {
             self.pop(seeds)?;
@@ -71,7 +71,7 @@ impl Window {
     /// Lets go what is too old at `now`.
     ///
     /// # Errors
-    /// [`Misuse::Shape`] if these are other seeds.
+    /// [`Misuse::Shape`] if the seeds are of another number or dimension.
     pub fn slide(&mut self, seeds: &SeedSet, now: Time) -> Result<(), Misuse> {
         while self.times.front().is_some_and(|oldest| now.since_ms(*oldest) >= self.span_ms) {
             self.pop(seeds)?;
@@ -80,16 +80,17 @@ impl Window {
     }
 
     fn pop(&mut self, seeds: &SeedSet) -> Result<(), Misuse> {
-        let oldest: Vec<f64> = self.loads.iter().take(self.dimension).copied().collect();
+        let oldest: Vec<f64> = self.loads.iter().take(self.tally.dimension()).copied().collect();
         self.tally.remove(seeds, &oldest)?;
         self.times.pop_front();
-        self.loads.drain(..self.dimension.min(self.loads.len()));
+        self.loads.drain(..self.tally.dimension().min(self.loads.len()));
         Ok(())
     }
 
     fn join(&mut self, seeds: &SeedSet, place: usize, loads: &[f64]) -> Result<(), Misuse> {
-        let from = place * self.dimension;
-        let there: Vec<f64> = self.loads.iter().skip(from).take(self.dimension).copied().collect();
+        let from = place * self.tally.dimension();
+        let there: Vec<f64> =
+            self.loads.iter().skip(from).take(self.tally.dimension()).copied().collect();
         let joined: Vec<f64> = there.iter().zip(loads).map(|(a, &b)| a.max(b)).collect();
         self.tally.remove(seeds, &there)?;
         self.tally.add(seeds, &joined)?;

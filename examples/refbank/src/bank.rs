@@ -220,22 +220,31 @@ impl Bank {
             PurgeTable::Payments,
             PurgeTable::Items,
         ] {
-            let mut after = None;
-            loop {
-                let mut page = self.server.purge(now, table, after);
-                let purged = decide(&*self.vault, &self.keys, &mut page).await?;
-                if purged.rows > 0 {
-                    tracing::info!(event = "purge.done", ?table, rows = purged.rows);
-                }
-                match purged.next {
-                    Some(next) => after = Some(next),
-                    None => break,
-                }
-            }
+            let page = |after| self.server.purge(now, table, after);
+            self.purge_pages(page, |purged| (purged.rows, purged.next)).await?;
         }
         self.purge_gate(now).await?;
         self.purge_forecourt(now).await?;
         self.purge_orders(now).await
+    }
+
+    /// Deletes page by page until there is no next one; `told` says how many rows went, and where to go on.
+    pub(crate) async fn purge_pages<D: Decision>(
+        &self,
+        page: impl Fn(Option<Key>) -> D,
+        told: impl Fn(D::Verdict) -> (usize, Option<Key>),
+    ) -> Result<(), Trouble> {
+        let mut after = None;
+        loop {
+            let (rows, next) = told(decide(&*self.vault, &self.keys, &mut page(after)).await?);
+            if rows > 0 {
+                tracing::info!(event = "purge.done", rows);
+            }
+            match next {
+                Some(next) => after = Some(next),
+                None => return Ok(()),
+            }
+        }
     }
 
     /// What is owed to the accounting system, oldest first.

@@ -4,6 +4,7 @@ use crate::trouble::Trouble;
 use interbank::port::Time;
 use interbank::risk_core::driving::{Attribute, Reading, Samples, VehicleId};
 use interbank::seal::{Secret, SigningKey, VerifyingKey, derive};
+use simkit::Rng;
 
 /// Ava's car, with the device that signs what its sensors say.
 pub(crate) struct Car {
@@ -26,12 +27,12 @@ impl Car {
 
     /// The samples of a trip that ends at `until`, signed.
     pub(crate) fn drive(&self, trip: Trip, until: Time) -> Result<(Samples, [u8; 64]), Trouble> {
-        let seed = match trip {
+        if trip == Trip::Recording {
             // The same values as on a day of the past, under new numbers and times
-            Trip::Recording => LAST_LEARNED_DAY,
-            _ => until.as_ms(),
-        };
-        self.drive_as(trip.style(), seed, trip.minutes(), until)
+            return self.first_month(LAST_LEARNED_DAY, until);
+        }
+        // Within half of what trips varied by while they were learned: an ordinary day.
+        self.drive_as(trip.style(), 2, until.as_ms(), trip.minutes(), until)
     }
 
     /// The samples of one of the owner's trips in the first month; `day` is 1 to [`LAST_LEARNED_DAY`].
@@ -40,27 +41,28 @@ impl Car {
         day: u64,
         until: Time,
     ) -> Result<(Samples, [u8; 64]), Trouble> {
-        self.drive_as(OWNER, day, 20, until)
+        self.drive_as(OWNER, 1, day, 20, until)
     }
 
     fn drive_as(
         &self,
         style: Style,
+        calm: i32,
         seed: u64,
         minutes: u64,
         until: Time,
     ) -> Result<(Samples, [u8; 64]), Trouble> {
         let seconds = minutes * 60;
         let at = |s: u64| until.minus_ms((seconds - s) * 1_000);
-        let mut dice = Dice(seed);
+        let mut rng = Rng::new(seed);
         // Each trip is a little different from the others, and each moment from the one before.
-        let moods = style.values.map(|(_, _, spread)| dice.about(0, spread));
+        let moods = style.values.map(|(_, _, spread)| about(&mut rng, 0, spread / calm));
         let mut readings = vec![Reading::new(at(0), Attribute::SeatSlot, style.seat)];
         for s in (0..=seconds).step_by(4) {
             for ((attribute, mean, spread), mood) in style.values.into_iter().zip(moods) {
                 let often = matches!(attribute, Attribute::CruiseSpeed | Attribute::SteeringRate);
                 if often || s % 60 == 0 {
-                    let value = dice.about(mean + mood, spread / 2).max(1);
+                    let value = about(&mut rng, mean + mood, spread / 2).max(1);
                     readings.push(Reading::new(at(s), attribute, value));
                 }
             }
@@ -164,25 +166,16 @@ const fn style(seat: i32, speed: i32, steering: i32, faster: i32, slower: i32, r
     }
 }
 
-/// Numbers that look random and are the same for the same seed (SplitMix64).
-struct Dice(u64);
-
-impl Dice {
-    fn about(&mut self, mean: i32, spread: i32) -> i32 {
-        // The sum of four is close to normal.
-        let sum: i64 = (0..4).map(|_| i64::from(self.next_u16()) - 32_768).sum();
-        let off = sum * i64::from(spread) / 37_837;
-        mean + i32::try_from(off).unwrap_or(0)
-    }
-
-    fn next_u16(&mut self) -> u16 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        u16::try_from((z ^ (z >> 31)) & 0xFFFF).unwrap_or(0)
-    }
+/// A number near the mean; the sum of four even ones is close to normal.
+fn about(rng: &mut Rng, mean: i32, spread: i32) -> i32 {
+    let sum = (0..4).map(|_| rng.below(EVEN)).sum::<u64>().cast_signed();
+    let off = (sum - 2 * EVEN.cast_signed()) * i64::from(spread) / DEVIATION_OF_FOUR;
+    mean + i32::try_from(off).unwrap_or(0)
 }
+
+const EVEN: u64 = 1 << 16;
+/// Of the sum of four numbers below [`EVEN`]: its square is a third of that of [`EVEN`].
+const DEVIATION_OF_FOUR: i64 = 37_837;
 
 /// A number in the form of a vehicle's; the check digit is right.
 const VIN: &str = "1M8GDM9AXKP042788";

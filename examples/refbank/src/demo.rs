@@ -4,7 +4,7 @@ use crate::around::Place as Around;
 use crate::bank::{PAYEE, currency};
 use crate::car::Trip;
 use crate::failure::Failure;
-use crate::forecourt::{FUEL_MINOR, Fuelled};
+use crate::forecourt::Fuelled;
 use crate::office::Office;
 use crate::options::{Demo, Place};
 use crate::picture;
@@ -385,12 +385,11 @@ impl<'a> Story<'a> {
         key: &str,
         trip: Trip,
     ) -> Result<(Uid, Fuelled), Failure> {
-        let amount = euros(FUEL_MINOR)?;
         let issued = granted(office.bank.issue_fuel(key).await?)?;
         let phone = phone(office, &PAYERS[0])?;
         let scanned = phone.read(&issued.code.to_text());
         let scanned = scanned.map_err(|why| Failure::Demo(why.to_string()))?;
-        let fuelled = office.bank.fuel(trip, amount, phone.answer_as_car(&scanned)?).await?;
+        let fuelled = office.bank.fuel(trip, phone.answer_as_car(&scanned)?).await?;
         Ok((issued.uid, fuelled))
     }
 

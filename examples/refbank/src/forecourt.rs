@@ -7,7 +7,10 @@ use crate::failure::Failure;
 use crate::rows;
 use crate::trouble::Trouble;
 use interbank::port::outbox::Entry;
-use interbank::port::{Amount, Batch, Expect, Peer, ReadSet, Scan, Store as _, Time, decide};
+use interbank::port::wire::{Reader, Writer};
+use interbank::port::{
+    Amount, Batch, Commit, Expect, Peer, ReadSet, Scan, Store as _, Time, WireError,
+};
 use interbank::qrpay::{
     self, Accepted, DeviceId, IssueRequest, Issued, Payee, PaymentRequest, Uid,
 };
@@ -41,6 +44,8 @@ impl Forecourt {
 
 /// What became of a car that wanted to pay.
 pub(crate) enum Fuelled {
+    /// The order that the car answers is not there.
+    NoOrder,
     /// No level was made: the car did not say enough, or nothing that can be believed.
     Turned(Refusal),
     /// The platform ruled; the payment was made if it ruled so.
@@ -68,11 +73,12 @@ impl Bank {
     pub(crate) async fn fuel(
         &self,
         trip: Trip,
-        amount: Amount,
         request: PaymentRequest,
     ) -> Result<Fuelled, Trouble> {
         let Forecourt { server, policy, car } = self.forecourt();
         let now = clock::now();
+        let Some(order) = self.order(&request.uid).await? else { return Ok(Fuelled::NoOrder) };
+        let amount = order.price.amount;
         self.first_month(now).await?;
         let (samples, signature) = car.drive(trip, now)?;
         let recorded = self.decide(server.record(now, samples, signature)).await?;
@@ -107,20 +113,22 @@ impl Bank {
     /// bank has no such door. Whoever is interrupted goes on where it was.
     async fn first_month(&self, now: Time) -> Result<(), Trouble> {
         let Forecourt { server, car, .. } = self.forecourt();
-        let (applied, learned) = (rows::car_applied(), rows::car_learned());
-        if self.point(learned.clone()).await?.is_some() {
+        let past = match self.point(rows::car()).await? {
+            Some(row) => Past::parse(&row.value)?,
+            None => {
+                let past = Past { applied: now.minus_ms(FIRST_DAY * DAY_MS), learned: false };
+                if !self.keep(&past, Expect::Absent).await? {
+                    // Another request has begun.
+                    return Err(Trouble::Busy);
+                }
+                past
+            }
+        };
+        if past.learned {
             return Ok(());
         }
-        let mut begin = Batch::new();
-        let first = now.minus_ms(FIRST_DAY * DAY_MS);
-        begin.put(applied.clone(), Expect::Absent, first.as_ms().to_be_bytes().to_vec());
-        // In conflict with an earlier beginning, which stands.
-        let _ = self.vault().commit(&begin).await.map_err(Trouble::store)?;
-        let row = self.point(applied).await?.ok_or(Trouble::Damaged)?;
-        let first = row.value.as_ref().try_into().map_err(|_| Trouble::Damaged)?;
-        let first = Time::from_ms(u64::from_be_bytes(first));
         let vehicle = || car.vehicle.clone();
-        let day = |number: u64| first.plus_ms(number * DAY_MS);
+        let day = |number: u64| past.applied.plus_ms(number * DAY_MS);
         // Whatever was done already is declined, and that is no trouble.
         let _ = self.decide(server.apply(day(0), vehicle(), &car.device())).await?;
         let _ = self.decide(server.change(day(0), vehicle(), Event::Accept)).await?;
@@ -133,11 +141,18 @@ impl Bank {
         }
         let close = Event::Close { ready: 0 };
         let _ = self.decide(server.change(day(30), vehicle(), close)).await?;
-        let mut done = Batch::new();
-        done.put(learned, Expect::Any, Vec::new());
-        let _ = self.vault().commit(&done).await.map_err(Trouble::store)?;
+        self.keep(&Past { learned: true, ..past }, Expect::Any).await?;
         tracing::info!(event = "fuel.learned");
         Ok(())
+    }
+
+    async fn keep(&self, past: &Past, expect: Expect) -> Result<bool, Trouble> {
+        let mut bytes = Vec::with_capacity(10);
+        Writer::new(&mut bytes, 1).u64(past.applied.as_ms()).u8(past.learned.into());
+        let mut batch = Batch::new();
+        batch.put(rows::car(), expect, bytes);
+        let commit = self.vault().commit(&batch).await.map_err(Trouble::store)?;
+        Ok(matches!(commit, Commit::Applied(_)))
     }
 
     /// Takes notices out of the outbox that the platform, which is this same program, has dealt with.
@@ -157,16 +172,26 @@ impl Bank {
     pub(crate) async fn purge_forecourt(&self, now: Time) -> Result<(), Trouble> {
         self.hand_over(|notice| notice.expires <= now).await?;
         for table in [PurgeTable::Requests, PurgeTable::Revoked, PurgeTable::Stretches] {
-            let mut after = None;
-            loop {
-                let mut page = self.forecourt().server.purge(now, table, after);
-                match decide(self.vault(), self.keys(), &mut page).await?.next {
-                    Some(next) => after = Some(next),
-                    None => break,
-                }
-            }
+            let page = |after| self.forecourt().server.purge(now, table, after);
+            self.purge_pages(page, |purged| (purged.rows, purged.next)).await?;
         }
         Ok(())
+    }
+}
+
+/// How far the car's made-up past was played.
+struct Past {
+    applied: Time,
+    learned: bool,
+}
+
+impl Past {
+    fn parse(bytes: &[u8]) -> Result<Self, WireError> {
+        let mut reader = Reader::new(bytes);
+        reader.version(1)?;
+        let past = Self { applied: Time::from_ms(reader.u64()?), learned: reader.u8()? == 1 };
+        reader.finish()?;
+        Ok(past)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::forecourt::answers_as_car;
 use crate::rows;
 use crate::trouble::Trouble;
-use interbank::port::{Time, Zone, decide};
+use interbank::port::{Time, Zone};
 use interbank::qrpay::{self, Accepted, Binding, DeviceId, PaymentRequest, Uid};
 use interbank::risk_core::surroundings::{
     Assessment, Challenge, CheckRequest, Nonce, Plan, Policy, PolicyBook, PolicyDraft, PurgeTable,
@@ -148,15 +148,16 @@ impl Bank {
         }
     }
 
-    /// Plays the past, which a demo does not have: this hour of four weeks at home, each with a payment that the PIN
-    /// confirmed at the time. A real bank has no such door.
+    /// Plays the past, which a demo does not have: this hour and the next of four weeks at home, each with a payment that the
+    /// PIN confirmed at the time. A real bank has no such door.
     pub(crate) async fn remember_weeks_at_home(
         &self,
         terminal: &TerminalId,
         now: Time,
     ) -> Result<(), Trouble> {
-        for week in (1..=4).rev() {
-            let then = now.minus_ms(week * WEEK_MS);
+        let week_ago = |week: u64| now.minus_ms(week * WEEK_MS);
+        let both_hours = |week| [week_ago(week), week_ago(week).plus_ms(HOUR_MS)];
+        for then in (1..=4).rev().flat_map(both_hours) {
             let report = Place::Home.report(then, None, &clock::entropy()?);
             let Some(scan) = self.gate().take(terminal, &report) else { continue };
             let number = clock::entropy()?.first_chunk().copied().unwrap_or_default();
@@ -170,14 +171,8 @@ impl Bank {
     /// Deletes what is over: challenges, requests, periods in which nothing was confirmed for long.
     pub(crate) async fn purge_gate(&self, now: Time) -> Result<(), Trouble> {
         for table in [PurgeTable::Challenges, PurgeTable::Requests, PurgeTable::Periods] {
-            let mut after = None;
-            loop {
-                let mut page = self.gate().server().purge(now, table, after);
-                match decide(self.vault(), self.keys(), &mut page).await?.next {
-                    Some(next) => after = Some(next),
-                    None => break,
-                }
-            }
+            let page = |after| self.gate().server().purge(now, table, after);
+            self.purge_pages(page, |purged| (purged.rows, purged.next)).await?;
         }
         Ok(())
     }
@@ -217,7 +212,8 @@ fn allows(assessment: &Assessment, amount_minor: i64) -> bool {
     matches!(assessment.plan, Plan::Allow { limit_minor } if amount_minor <= limit_minor)
 }
 
-const WEEK_MS: u64 = 7 * 86_400_000;
+const HOUR_MS: u64 = 3_600_000;
+const WEEK_MS: u64 = 7 * 24 * HOUR_MS;
 const WITHOUT_PIN: &[u8] = b"tap-";
 
 #[cfg(test)]

@@ -1,25 +1,32 @@
-//! Numbers of fixed length as hexadecimal digits; secrets have their own in [`crate::secrets`].
+//! Bytes as hexadecimal digits, in files and in pages; coded in constant time, since some are secrets.
 
-use std::fmt::Write as _;
+use base16ct::{lower, mixed};
+use zeroize::Zeroizing;
 
 /// Two digits for each byte.
 pub(crate) fn digits(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    lower::encode_string(bytes)
 }
 
-/// Exactly so many bytes out of digits.
-pub(crate) fn parse<const N: usize>(digits: &str) -> Option<[u8; N]> {
-    if digits.len() != 2 * N || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return None;
+/// Exactly so many bytes out of digits; erased when dropped.
+pub(crate) fn parse<const N: usize>(digits: &str) -> Option<Zeroizing<[u8; N]>> {
+    let mut bytes = Zeroizing::new([0; N]);
+    let written = mixed::decode(digits, &mut bytes[..]).ok()?.len();
+    (written == N).then_some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_come_back() {
+        let bytes: [u8; 32] = std::array::from_fn(|at| u8::try_from(at * 7 % 256).unwrap());
+        assert_eq!(digits(&bytes[..3]), "00070e");
+        assert_eq!(*parse::<32>(&digits(&bytes)).unwrap(), bytes);
+        assert_eq!(*parse::<2>("0aFF").unwrap(), [0x0A, 0xFF]);
+        for wrong in ["", "0", "00", "000000", "0g00", "é0"] {
+            assert!(parse::<2>(wrong).is_none(), "{wrong}");
+        }
     }
-    let mut bytes = [0; N];
-    for (at, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(digits.get(2 * at..2 * at + 2)?, 16).ok()?;
-    }
-    Some(bytes)
 }

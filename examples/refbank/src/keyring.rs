@@ -2,6 +2,7 @@
 
 use crate::clock;
 use crate::failure::Failure;
+use crate::hex;
 use crate::secrets;
 use interbank::port::{KeyId, MacAlgorithm};
 use interbank::seal::{AccountTokens, Secret, SoftKeys, VerifyingKey, derive};
@@ -45,7 +46,7 @@ impl Keyring {
     }
 
     fn new(stored: &Stored) -> Option<Self> {
-        let secret = |hex: &str| secrets::from_hex(hex).map(|bytes| Secret::new(*bytes));
+        let secret = |digits: &str| hex::parse(digits).map(|bytes| Secret::new(*bytes));
         let mut keys = SoftKeys::new();
         keys.add_signing(SIGNING, &secret(&stored.issuer_seed)?);
         keys.add_wrapping(WRAPPING, &secret(&stored.wrapping_key)?);
@@ -89,7 +90,7 @@ fn draw() -> Result<Stored, Failure> {
     let root = Zeroizing::new(clock::entropy()?);
     let one = |label: &str| {
         let secret = derive::<32>(&root[..], "refbank/keys/v1", &[label.as_bytes()]);
-        String::from(secrets::to_hex(secret.expose()).as_str())
+        hex::digits(secret.expose())
     };
     Ok(Stored {
         version: 1,

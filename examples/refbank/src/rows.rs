@@ -89,14 +89,9 @@ pub(crate) fn owner() -> Key {
     Key::new(BANK, TENANT, OWNER)
 }
 
-/// When the demo's car was registered.
-pub(crate) fn car_applied() -> Key {
-    Key::new(BANK, TENANT, CAR_APPLIED)
-}
-
-/// Whether its first month was learned.
-pub(crate) fn car_learned() -> Key {
-    Key::new(BANK, TENANT, CAR_LEARNED)
+/// How far the past of the demo's car was played.
+pub(crate) fn car() -> Key {
+    Key::new(BANK, TENANT, CAR)
 }
 
 const SHOP: CrateTag = foreign(0x80);
@@ -117,8 +112,7 @@ const CHAIN: u8 = 2;
 const HEAD: u8 = 3;
 
 const OWNER: u8 = 1;
-const CAR_APPLIED: u8 = 2;
-const CAR_LEARNED: u8 = 3;
+const CAR: u8 = 2;
 
 const fn foreign(tag: u8) -> CrateTag {
     match CrateTag::foreign(tag) {

@@ -37,31 +37,6 @@ pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     made.map_err(|why| refuse(path, why.to_string()))
 }
 
-/// Reads 64 hexadecimal digits.
-pub(crate) fn from_hex(text: &str) -> Option<Zeroizing<[u8; 32]>> {
-    let digits = text.as_bytes();
-    if digits.len() != 64 {
-        return None;
-    }
-    let mut bytes = Zeroizing::new([0; 32]);
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        let digit = |at: usize| char::from(pair[at]).to_digit(16);
-        *byte = u8::try_from(digit(0)? * 16 + digit(1)?).ok()?;
-    }
-    Some(bytes)
-}
-
-/// Writes 64 hexadecimal digits.
-pub(crate) fn to_hex(bytes: &[u8; 32]) -> Zeroizing<String> {
-    let mut text = Zeroizing::new(String::with_capacity(64));
-    for byte in bytes {
-        for digit in [byte >> 4, byte & 15] {
-            text.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
-        }
-    }
-    text
-}
-
 /// The refusal of a file.
 pub(crate) fn refuse(path: &Path, why: String) -> Failure {
     Failure::Secrets { path: path.into(), why }
@@ -138,13 +113,5 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         let why = read(&path).unwrap_err().to_string();
         assert!(why.contains("chmod 600"), "{why}");
-    }
-
-    #[test]
-    fn hexadecimal_comes_back() {
-        let bytes = std::array::from_fn(|at| u8::try_from(at * 7 % 256).unwrap());
-        assert_eq!(*from_hex(&to_hex(&bytes)).unwrap(), bytes);
-        assert!(from_hex("00").is_none());
-        assert!(from_hex(&"g".repeat(64)).is_none());
     }
 }

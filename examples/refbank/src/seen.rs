@@ -19,7 +19,7 @@ impl Challenged {
     }
 
     pub(crate) fn nonce(&self) -> Option<Nonce> {
-        hex::parse(&self.nonce).map(Nonce)
+        hex::parse(&self.nonce).map(|nonce| Nonce(*nonce))
     }
 }
 

@@ -290,16 +290,16 @@ impl WalletFile {
         for payer in &PAYERS {
             let entropy = Zeroizing::new(clock::entropy()?);
             let secret = DeviceSecret::draw(&entropy);
-            let name = secrets::to_hex(&clock::entropy()?);
+            let name = hex::digits(&clock::entropy()?);
             phones.push(StoredPhone {
                 slug: payer.slug.into(),
                 name: payer.name.into(),
                 account: payer.account.into(),
                 device: format!("phone-{}", name.get(..8).unwrap_or_default()),
-                secret: String::from(secrets::to_hex(secret.expose()).as_str()),
+                secret: hex::digits(secret.expose()),
             });
         }
-        let issuer_key = String::from(secrets::to_hex(&key.to_bytes()).as_str());
+        let issuer_key = hex::digits(&key.to_bytes());
         let file = Self { version: 1, issuer: issuer.into(), issuer_key_id, issuer_key, phones };
         let text = serde_json::to_vec_pretty(&file).map(Zeroizing::new);
         let text = text.map_err(|why| secrets::refuse(path, why.to_string()))?;
@@ -311,7 +311,7 @@ impl WalletFile {
         if self.version != 1 {
             return None;
         }
-        let key = VerifyingKey::from_bytes(&*secrets::from_hex(&self.issuer_key)?).ok()?;
+        let key = VerifyingKey::from_bytes(&*hex::parse(&self.issuer_key)?).ok()?;
         let mut trust = TrustList::new();
         trust.add(&self.issuer, self.issuer_key_id, TrustedKey::new(key, Validity::always()));
         let phone = |stored: &StoredPhone| {
@@ -320,7 +320,7 @@ impl WalletFile {
                 slug: stored.slug.clone(),
                 name: stored.name.clone(),
                 device: DeviceId::new(stored.device.clone()).ok()?,
-                secret: DeviceSecret::new(Secret::new(*secrets::from_hex(&stored.secret)?)),
+                secret: DeviceSecret::new(Secret::new(*hex::parse(&stored.secret)?)),
                 client: PaymentClient::new(account.clone(), trust.clone()),
                 account,
             })

@@ -1,6 +1,7 @@
 //! What is known of one driver: what is being learned, or the strategies and what confirmed trips changed since.
 
 use super::{Attribute, Driver, Learner, Piece, Registration, Rules, StrategySet, Stretch};
+use crate::DAY_MS;
 use alloc::vec::Vec;
 use port::wire::{Reader, Writer};
 use port::{Time, WireError};
@@ -302,7 +303,7 @@ fn is_believed(piece: &Piece) -> bool {
 }
 
 fn day(time: Time) -> u32 {
-    u32::try_from(time.as_ms() / 86_400_000).unwrap_or(u32::MAX)
+    u32::try_from(time.as_ms() / DAY_MS).unwrap_or(u32::MAX)
 }
 
 /// Reads a counted list whose keys rise.

@@ -1,7 +1,8 @@
 //! The platform's side: what a level is good for (spec V14). The evaluator does not know this policy.
 
 use super::{LevelNotice, RequestId, RiskLevel, VehicleId};
-use crate::surroundings::Unknown;
+use crate::Unknown;
+use crate::draft::{self, drafts, read_text, write_text};
 use alloc::borrow::ToOwned as _;
 use alloc::format;
 use alloc::string::String;
@@ -44,9 +45,7 @@ impl PlatformPolicy {
             ("high.", &draft.high.unknown),
         ];
         for (section, unknown) in sections {
-            if let Some(field) = unknown.keys().next() {
-                // Foreign text: enough of it to be found.
-                let field: String = field.chars().filter(|c| !c.is_control()).take(64).collect();
+            if let Some(field) = draft::first(unknown) {
                 let path = format!("{section}{field}");
                 return Err(PlatformFault::new(path, PlatformFlaw::UnknownField));
             }
@@ -353,106 +352,62 @@ impl PlatformDraft {
         }
     }
 
-    /// Texts too long for the form are cut: such a draft is never valid.
     fn encode(&self, to: &mut Vec<u8>) {
         let mut writer = Writer::new(to, 1);
-        let text = |writer: &mut Writer<'_>, text: &str| {
-            let bytes = text.as_bytes();
-            let len = u8::try_from(bytes.len()).unwrap_or(u8::MAX);
-            writer.u8(len).fixed(bytes.get(..usize::from(len)).unwrap_or_default());
-        };
         writer.i64(self.schema).i64(self.version);
-        text(&mut writer, &self.name);
+        write_text(&mut writer, &self.name);
         writer.i64(self.valid_from_ms);
-        text(&mut writer, &self.currency);
+        write_text(&mut writer, &self.currency);
         match self.low.limit_minor {
             None => writer.u8(0),
             Some(limit_minor) => writer.u8(1).i64(limit_minor),
         };
-        text(&mut writer, &self.low.above);
+        write_text(&mut writer, &self.low.above);
         writer.i64(self.medium.cap_minor);
-        text(&mut writer, &self.medium.above);
+        write_text(&mut writer, &self.medium.above);
         writer.u8(u8::from(self.high.alert));
     }
 
     fn parse(bytes: &[u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new(bytes);
         reader.version(1)?;
-        let text = |reader: &mut Reader<'_>| {
-            reader.lp8().and_then(|bytes| Reader::text(bytes).map(str::to_owned))
-        };
-        let flag = |byte: u8| match byte {
-            0 => Ok(false),
-            1 => Ok(true),
-            _ => Err(WireError::Invalid),
-        };
         let (schema, version) = (reader.i64()?, reader.i64()?);
-        let name = text(&mut reader)?;
+        let name = read_text(&mut reader)?;
         let valid_from_ms = reader.i64()?;
-        let currency = text(&mut reader)?;
-        let limit_minor = if flag(reader.u8()?)? { Some(reader.i64()?) } else { None };
-        let low = LowDraft { limit_minor, above: text(&mut reader)?, unknown: Unknown::new() };
+        let currency = read_text(&mut reader)?;
+        let limit_minor = if reader.flag()? { Some(reader.i64()?) } else { None };
+        let low = LowDraft { limit_minor, above: read_text(&mut reader)?, unknown: Unknown::new() };
         let cap_minor = reader.i64()?;
-        let medium = MediumDraft { cap_minor, above: text(&mut reader)?, unknown: Unknown::new() };
-        let high = HighDraft { alert: flag(reader.u8()?)?, unknown: Unknown::new() };
+        let medium =
+            MediumDraft { cap_minor, above: read_text(&mut reader)?, unknown: Unknown::new() };
+        let high = HighDraft { alert: reader.flag()?, unknown: Unknown::new() };
         reader.finish()?;
         let unknown = Unknown::new();
         Ok(Self { schema, version, name, valid_from_ms, currency, low, medium, high, unknown })
     }
 }
 
-/// What low risk is good for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct LowDraft {
-    /// What is paid at most without asking, in minor units; everything, where it is not given.
-    pub limit_minor: Option<i64>,
-    /// What happens above: `ask_owner` or `refuse`.
-    pub above: String,
-    /// Fields that nobody knows: they are faults.
-    #[serde(flatten, skip_serializing)]
-    pub unknown: Unknown,
-}
-
-impl Default for LowDraft {
-    fn default() -> Self {
-        Self { limit_minor: None, above: "ask_owner".to_owned(), unknown: Unknown::new() }
+drafts! {
+    /// What low risk is good for.
+    LowDraft {
+        /// What is paid at most without asking, in minor units; everything, where it is not given.
+        limit_minor: Option<i64> = None,
+        /// What happens above: `ask_owner` or `refuse`.
+        above: String = "ask_owner".to_owned(),
     }
-}
 
-/// What medium risk is good for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct MediumDraft {
-    /// What is paid at most without asking, in minor units; not more than the limit of low risk.
-    pub cap_minor: i64,
-    /// What happens above: `ask_owner` or `refuse`.
-    pub above: String,
-    /// Fields that nobody knows: they are faults.
-    #[serde(flatten, skip_serializing)]
-    pub unknown: Unknown,
-}
-
-impl Default for MediumDraft {
-    fn default() -> Self {
-        Self { cap_minor: 0, above: "ask_owner".to_owned(), unknown: Unknown::new() }
+    /// What medium risk is good for.
+    MediumDraft {
+        /// What is paid at most without asking, in minor units; not more than the limit of low risk.
+        cap_minor: i64 = 0,
+        /// What happens above: `ask_owner` or `refuse`.
+        above: String = "ask_owner".to_owned(),
     }
-}
 
-/// What high risk leads to, beside the refusal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct HighDraft {
-    /// Whether somebody is told that the vehicle may be stolen.
-    pub alert: bool,
-    /// Fields that nobody knows: they are faults.
-    #[serde(flatten, skip_serializing)]
-    pub unknown: Unknown,
-}
-
-impl Default for HighDraft {
-    fn default() -> Self {
-        Self { alert: true, unknown: Unknown::new() }
+    /// What high risk leads to, beside the refusal.
+    HighDraft {
+        /// Whether somebody is told that the vehicle may be stolen.
+        alert: bool = true,
     }
 }
 

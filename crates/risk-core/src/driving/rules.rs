@@ -1,6 +1,6 @@
 //! By which numbers an institution learns and evaluates: data that is checked first.
 
-use crate::{BasisPoints, LogRatio};
+use crate::{BasisPoints, DAY_MS, LogRatio};
 use core::fmt;
 use port::WireError;
 use port::wire::{Reader, Writer};
@@ -247,8 +247,6 @@ impl fmt::Display for RulesFault {
 }
 
 impl core::error::Error for RulesFault {}
-
-const DAY_MS: u64 = 86_400_000;
 
 #[cfg(test)]
 mod tests {

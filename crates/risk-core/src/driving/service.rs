@@ -11,22 +11,25 @@ mod record;
 mod rows;
 mod take_back;
 
+pub use crate::Purged;
 pub use change::{Change, Changed};
 pub use confirm::Confirm;
 pub use error::{Error, Misuse, Refusal, Verdict};
 pub use evaluate::{Evaluate, EvaluateRequest, Evaluated};
 pub use learn::Learn;
 pub use message::Reply;
-pub use purge::{Purge, PurgeTable, Purged};
+pub use purge::{Purge, PurgeTable};
 pub use record::{Record, Recorded};
 pub use take_back::TakeBack;
 
 use super::{Driver, Event, RequestId, Rules, Samples, Stretch, VehicleId};
+use crate::DAY_MS;
+use crate::verdict::done;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
-use port::{Batch, Conclusion, Key, Peer, Skew, Step, Tenant, Time, WireError};
-use seal::{Audit, Audited, VerifyingKey};
+use port::{Key, Peer, Skew, Tenant, Time, WireError};
+use seal::{Audit, VerifyingKey};
 
 /// Evaluates payments from vehicles for one institution (tenant), and learns how their owners drive.
 ///
@@ -199,10 +202,5 @@ impl Setup {
     }
 }
 
-fn done<V>(verdict: V, audit: Audit, batch: Batch) -> Step<Audited<V>> {
-    Step::Done(Conclusion { verdict: Audited { verdict, audit }, batch })
-}
-
 /// What is not about a payment has no id.
 const NO_ID: RequestId = [0; 16];
-const DAY_MS: u64 = 86_400_000;

@@ -371,11 +371,7 @@ impl Track {
         let last = i32::from_be_bytes(reader.array()?);
         let (low, high) =
             (i32::from_be_bytes(reader.array()?), i32::from_be_bytes(reader.array()?));
-        let stepped_back = match reader.u8()? {
-            0 => false,
-            1 => true,
-            _ => return Err(WireError::Invalid),
-        };
+        let stepped_back = reader.flag()?;
         let count = i64::from(good);
         let fits = if good == 0 {
             (sum, low, high) == (0, i32::MAX, i32::MIN)

@@ -3,10 +3,10 @@
 use super::profile::{Fading, Learning};
 use super::scan::Dwell;
 use super::{Familiarity, Fold, Grid, Kind};
-use crate::{BasisPoints, LogRatio};
+use crate::draft::{self, drafts, read_text, write_text};
+use crate::{BasisPoints, DAY_MS, LogRatio, Unknown};
 use alloc::borrow::ToOwned as _;
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -15,7 +15,6 @@ use alloc::vec::Vec;
 use core::fmt;
 use port::wire::{Reader, Writer};
 use port::{Time, WireError};
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -221,7 +220,7 @@ pub enum Plan {
 ///
 /// Numbers are wide and words are texts on purpose, and unknown fields are kept: so [`Policy::new`] can say what is wrong,
 /// and where.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyDraft {
     /// The version of this form: 1.
     pub schema: i64,
@@ -294,39 +293,6 @@ impl Default for PolicyDraft {
             unknown: Unknown::new(),
         }
     }
-}
-
-/// Fields of a draft that no version of the form knows.
-pub type Unknown = BTreeMap<String, Ignored>;
-
-/// The value of an unknown field: not looked at.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ignored;
-
-impl<'de> Deserialize<'de> for Ignored {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        IgnoredAny::deserialize(from).map(|_| Self)
-    }
-}
-
-macro_rules! drafts {
-    ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty = $default:expr,)* })*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-        #[serde(default)]
-        pub struct $name {
-            $($(#[$field_doc])* pub $field: $type,)*
-            /// Fields that nobody knows: they are faults.
-            #[serde(flatten, skip_serializing)]
-            pub unknown: Unknown,
-        }
-
-        impl Default for $name {
-            fn default() -> Self {
-                Self { $($field: $default,)* unknown: Unknown::new() }
-            }
-        }
-    )*};
 }
 
 drafts! {
@@ -410,7 +376,7 @@ drafts! {
 }
 
 /// One dwell type.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TypeDraft {
     /// From this dwell on, in seconds.
     pub from_s: i64,
@@ -424,7 +390,7 @@ pub struct TypeDraft {
 }
 
 /// One band of familiarity.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BandDraft {
     /// Its lowest familiarity in basis points.
     pub from: i64,
@@ -785,13 +751,9 @@ fn check_bands(bands: &[BandDraft]) -> Result<(), PolicyFault> {
 }
 
 fn known(path: &str, unknown: &Unknown) -> Result<(), PolicyFault> {
-    match unknown.keys().next() {
+    match draft::first(unknown) {
         None => Ok(()),
-        Some(field) => {
-            // Foreign text: enough of it to be found.
-            let field: String = field.chars().filter(|c| !c.is_control()).take(64).collect();
-            Err(PolicyFault::new(format!("{path}{field}"), Fault::UnknownField))
-        }
+        Some(field) => Err(PolicyFault::new(format!("{path}{field}"), Fault::UnknownField)),
     }
 }
 
@@ -819,8 +781,6 @@ fn refuse() -> String {
 fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
-
-const DAY_MS: u64 = 86_400_000;
 
 macro_rules! numbers {
     ($draft:expr) => {
@@ -862,15 +822,11 @@ impl PolicyDraft {
     fn encode(&self, to: &mut Vec<u8>) {
         let mut numbers = self.clone();
         let mut writer = Writer::new(to, 1);
-        let text = |writer: &mut Writer<'_>, text: &str| {
-            let bytes = &text.as_bytes()[..text.len().min(255)];
-            writer.u8(u8::try_from(bytes.len()).unwrap_or(u8::MAX)).fixed(bytes);
-        };
         writer.i64(self.version);
-        text(&mut writer, &self.name);
+        write_text(&mut writer, &self.name);
         writer.i64(self.valid_from_ms);
         for word in [&self.score, &self.grid.fold, &self.no_evidence, &self.suspicious] {
-            text(&mut writer, word);
+            write_text(&mut writer, word);
         }
         for number in numbers!(numbers) {
             writer.i64(*number);
@@ -883,7 +839,7 @@ impl PolicyDraft {
         writer.u8(u8::try_from(self.bands.len()).unwrap_or(u8::MAX));
         for band in &self.bands {
             writer.i64(band.from).i64(band.to);
-            text(&mut writer, &band.then);
+            write_text(&mut writer, &band.then);
             match band.limit_minor {
                 None => writer.u8(0),
                 Some(limit) => writer.u8(1).i64(limit),
@@ -892,27 +848,21 @@ impl PolicyDraft {
     }
 
     fn parse(bytes: &[u8]) -> Result<Self, WireError> {
-        let flag = |byte: u8| match byte {
-            0 => Ok(false),
-            1 => Ok(true),
-            _ => Err(WireError::Invalid),
-        };
-        let text = |reader: &mut Reader<'_>| Ok(Reader::text(reader.lp8()?)?.to_owned());
         let mut reader = Reader::new(bytes);
         reader.version(1)?;
         let mut draft = Self { version: reader.i64()?, ..Self::default() };
-        draft.name = text(&mut reader)?;
+        draft.name = read_text(&mut reader)?;
         draft.valid_from_ms = reader.i64()?;
         let draft_words =
             [&mut draft.score, &mut draft.grid.fold, &mut draft.no_evidence, &mut draft.suspicious];
         for word in draft_words {
-            *word = text(&mut reader)?;
+            *word = read_text(&mut reader)?;
         }
         for number in numbers!(draft) {
             *number = reader.i64()?;
         }
-        draft.learning.blend = flag(reader.u8()?)?;
-        draft.scan.nonce_required = flag(reader.u8()?)?;
+        draft.learning.blend = reader.flag()?;
+        draft.scan.nonce_required = reader.flag()?;
         draft.types.clear();
         for _ in 0..reader.u8()? {
             let (from_s, to_s, weight) = (reader.i64()?, reader.i64()?, reader.i64()?);
@@ -921,8 +871,8 @@ impl PolicyDraft {
         draft.bands.clear();
         for _ in 0..reader.u8()? {
             let (from, to) = (reader.i64()?, reader.i64()?);
-            let then = text(&mut reader)?;
-            let limit_minor = if flag(reader.u8()?)? { Some(reader.i64()?) } else { None };
+            let then = read_text(&mut reader)?;
+            let limit_minor = if reader.flag()? { Some(reader.i64()?) } else { None };
             draft.bands.push(BandDraft { from, to, then, limit_minor, unknown: Unknown::new() });
         }
         reader.finish()?;

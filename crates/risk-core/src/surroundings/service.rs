@@ -9,21 +9,23 @@ mod purge;
 mod revoke;
 mod rows;
 
+pub use crate::Purged;
 pub use challenge::{Challenge, SetChallenge};
 pub use check::{Check, CheckRequest, Checked};
 pub use error::{Error, Misuse, Refusal, Verdict};
 pub use forget::{Forget, Forgotten};
 pub use learn::{Learn, Learned};
-pub use purge::{Purge, PurgeTable, Purged};
+pub use purge::{Purge, PurgeTable};
 pub use revoke::{Reinstate, Revoke, RevokedPage};
 
-use super::{Policy, Reason};
-use super::{PolicyBook, Scan, TerminalId};
+use super::{Policy, PolicyBook, Reason, Scan, TerminalId};
+use crate::DAY_MS;
+use crate::verdict::done;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
-use port::{Batch, Conclusion, Key, Skew, Step, Tenant, Time};
-use seal::{Audit, Audited};
+use port::{Key, Skew, Tenant, Time};
+use seal::Audit;
 
 /// Judges the surroundings of payments for one institution (tenant), and learns from those that were confirmed.
 ///
@@ -186,10 +188,5 @@ fn codes(reasons: &crate::Reasons<Reason>) -> Vec<u32> {
     reasons.as_slice().iter().map(|one| one.reason.code()).collect()
 }
 
-fn done<V>(verdict: V, audit: Audit, batch: Batch) -> Step<Audited<V>> {
-    Step::Done(Conclusion { verdict: Audited { verdict, audit }, batch })
-}
-
-const DAY_MS: u64 = 86_400_000;
 /// The longest `learning.confirm_within_ms` of any policy.
 const LONGEST_CONFIRMATION_MS: u64 = 7 * DAY_MS;

@@ -160,20 +160,15 @@ fn encode_facts(facts: &Facts, writer: &mut Writer<'_>) {
 }
 
 fn read_facts(reader: &mut Reader<'_>) -> Result<Facts, WireError> {
-    let flag = |byte: u8| match byte {
-        0 => Ok(false),
-        1 => Ok(true),
-        _ => Err(WireError::Invalid),
-    };
     let amount_minor = reader.i64()?;
-    let account_limit_minor = if flag(reader.u8()?)? { Some(reader.i64()?) } else { None };
+    let account_limit_minor = if reader.flag()? { Some(reader.i64()?) } else { None };
     let answer = match reader.u8()? {
         0 => Answer::Missing,
         1 => Answer::Right,
         2 => Answer::Wrong,
         _ => return Err(WireError::Invalid),
     };
-    let (repeated, lost) = (flag(reader.u8()?)?, flag(reader.u8()?)?);
+    let (repeated, lost) = (reader.flag()?, reader.flag()?);
     let strange_pairs = match reader.u16()? {
         u16::MAX => None,
         share => Some(BasisPoints::new(share).map_err(|_| WireError::Invalid)?),

@@ -53,20 +53,25 @@ fn play(device: &Device, ids: &[u8], suspends: bool, faults: &Faults, deaths: us
         });
         stage
     };
+    let mut granted = 0;
     let played = every(200_000, setup, |ending| {
         ending.store().settle();
         let stored = notices(&ending.snapshot(), &outbox);
         for told in ending.told().flatten() {
             match told {
                 // Whatever anybody was told is what the platform gets.
-                Ok(notice) if stored.contains(notice) => {}
+                Ok(notice) if stored.contains(notice) => granted += 1,
                 Err(Refusal::Suspended) => {}
                 other => return Err(format!("told {other:?}, stored {stored:?}")),
             }
         }
         Ok(())
     });
-    played.unwrap_or_else(|failure| panic!("{failure}"))
+    let orders = played.unwrap_or_else(|failure| panic!("{failure}"));
+    // Not all are suspended, die or fail.
+    let least = if suspends { 1 } else { orders };
+    assert!(granted >= least, "{granted} levels in {orders} orders");
+    orders
 }
 
 #[test]

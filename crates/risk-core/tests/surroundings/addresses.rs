@@ -1,3 +1,5 @@
+//! What the bits of an address say, and names that ask not to be used.
+
 use interbank_risk_core::surroundings::*;
 
 #[test]

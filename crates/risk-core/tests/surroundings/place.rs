@@ -98,3 +98,14 @@ pub(crate) fn random(state: &mut u64) -> u32 {
     *state ^= *state << 17;
     (*state >> 20) as u32
 }
+
+/// Types of one weight between cut points.
+pub(crate) fn types_of(cuts: &[i64]) -> Vec<TypeDraft> {
+    let of = |cut: &[i64]| TypeDraft {
+        from_s: cut[0],
+        to_s: cut[1],
+        weight: 1,
+        unknown: Unknown::new(),
+    };
+    cuts.windows(2).map(of).collect()
+}

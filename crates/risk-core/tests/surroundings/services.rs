@@ -422,10 +422,9 @@ fn a_terminal_lost_twice_learns_nothing_of_either_time() {
 #[test]
 fn a_full_page_of_full_histories_is_revoked_in_one_batch() {
     const SLOT_MS: u64 = HOUR_MS / 2;
-    let short = |from_s, to_s| TypeDraft { from_s, to_s, weight: 1, unknown: Unknown::new() };
     let policy = policy_with(|draft| {
         (draft.grid.fold, draft.grid.slot_min) = ("day".into(), 30);
-        draft.types = vec![short(0, 900), short(900, 1_800)];
+        draft.types = types_of(&[0, 900, 1_800]);
         draft.learning.revocable_days = 90;
     });
     let grid = policy.grid();
@@ -479,10 +478,8 @@ fn any_sequence_of_decisions_keeps_the_rows_whole() {
     let policies = [
         // One period for all: so many scans come together that the oldest settle early.
         policy_with(|draft| {
-            let dwell =
-                |from_s, to_s| TypeDraft { from_s, to_s, weight: 1, unknown: Unknown::new() };
             (draft.grid.fold, draft.grid.slot_min) = ("day".into(), 1_440);
-            draft.types = vec![dwell(0, 3_600), dwell(3_600, 86_400)];
+            draft.types = types_of(&[0, 3_600, 86_400]);
         }),
         policy_with(|draft| (draft.version, draft.grid.fold) = (2, "weekend".into())),
     ];

@@ -2,7 +2,7 @@
 
 use crate::world::{Rng, vm};
 use interbank_vmload::*;
-use port::{Input, Machine, Peer, Time};
+use port::{Input, Machine, Peer, Time, WireError};
 use proptest::prelude::*;
 
 const START: Time = Time::from_ms(1_700_000_000_000);
@@ -75,7 +75,7 @@ fn k16_frames_are_samples_that_were_pushed() {
     node.handle(START, Input::Frame { from: &peer, bytes: &bytes }).unwrap();
     assert_eq!(node.counts().used, 1);
     let cut = Input::Frame { from: &peer, bytes: &bytes[1..] };
-    assert!(matches!(node.handle(START, cut), Err(Error::Corrupt(_))));
+    assert!(matches!(node.handle(START, cut), Err(Error::Peer(_))));
     assert_eq!(node.counts().seen, 1);
     node.refit(START).unwrap();
     assert!(node.answer(&vm("a")).is_ok());
@@ -182,6 +182,62 @@ fn configurations_that_make_no_sense_are_refused() {
     assert_eq!(make(config), Some(Misuse::Groups.into()));
     let wrong = Node::new(Metrics::fractions(), SeedSet::axis(4).unwrap(), NodeConfig::default());
     assert_eq!(wrong.err(), Some(Misuse::Seeds.into()));
+    // what would fail at the first deadline is refused at once
+    let mut config = NodeConfig::default();
+    config.stage_two.features = Features::Profile { levels: 4 };
+    assert_eq!(make(config.clone()), Some(Misuse::Seeds.into()));
+    config.stage_two.seeding = TypeSeeding::Drawn(Greedy { entropy: [0; 32], restarts: 0 });
+    assert_eq!(make(config.clone()), Some(Misuse::Bounds.into()));
+    config.stage_two.seeding = TypeSeeding::Drawn(Greedy { entropy: [0; 32], restarts: 1 });
+    assert_eq!(make(config.clone()), None);
+    config.stage_two.groups = TypeCount::Chosen { least: 2, most: 3 };
+    assert_eq!(make(config.clone()), Some(Misuse::Bounds.into()), "10,000 machines");
+    config.machines_max = 4_096;
+    assert_eq!(make(config.clone()), None);
+    config.stage_two.groups = TypeCount::Chosen { least: 1, most: 3 };
+    assert_eq!(make(config.clone()), Some(Misuse::Groups.into()));
+    config.stage_two.groups = TypeCount::Fixed(0);
+    assert_eq!(make(config), Some(Misuse::Groups.into()));
+    let mut config = NodeConfig::default();
+    config.drift.resamples = 0;
+    assert_eq!(make(config), Some(Misuse::Bounds.into()));
+    let mut config = NodeConfig::default();
+    config.stage_two.lloyd.rounds_max = 0;
+    assert_eq!(make(config), Some(Misuse::Bounds.into()));
+    let mut config = NodeConfig::default();
+    config.stage_two.seeding = TypeSeeding::Subset(vec![1, 2]);
+    assert_eq!(make(config), Some(Misuse::Groups.into()));
+}
+
+#[test]
+fn a_fit_that_is_asked_for_leaves_out_what_is_too_old() {
+    let mut node = node(NodeConfig { window_ms: 1_000, ..NodeConfig::default() });
+    node.take(START, &sample("old", START, [0.9, 0.0, 0.0])).unwrap();
+    node.take(START, &sample("young", START.plus_ms(900), [0.0, 0.75, 0.0])).unwrap();
+    node.refit(START.plus_ms(1_500)).unwrap();
+    assert_eq!(node.answer(&vm("old")), Err(Error::UnknownVm));
+    let members: Vec<u64> = node.types().unwrap().iter().map(Kind::members).collect();
+    assert_eq!(members, [0, 1, 0]);
+    assert_eq!(node.refit(START.plus_ms(9_000)), Err(Error::NoSamples));
+    assert!(node.types().is_some(), "the former types stay");
+}
+
+#[test]
+fn what_stands_in_does_not_depend_on_the_order_of_duplicates() {
+    let policy = Policy { missing: OnGap::Hold { age_max_ms: 60_000 }, ..Policy::default() };
+    let (a, b) = ([0.75, 0.25, 0.5], [0.25, 0.5, 0.5]);
+    let answers = [[a, b], [b, a]].map(|[first, second]| {
+        let mut node = node(NodeConfig { policy, ..NodeConfig::default() });
+        node.take(START, &sample("a", START, first)).unwrap();
+        node.take(START, &sample("a", START, second)).unwrap();
+        let gaps =
+            Sample { readings: vec![None, None, Some(0.5)], ..sample("a", START.plus_ms(9), a) };
+        node.take(START, &gaps).unwrap();
+        node.refit(START).unwrap();
+        node.answer(&vm("a")).unwrap().lambda
+    });
+    // both samples of the window are the joined one
+    assert_eq!(answers, [vec![0.75, 0.5, 0.5], vec![0.75, 0.5, 0.5]]);
 }
 
 #[test]
@@ -199,6 +255,41 @@ fn the_bytes_of_a_sample_are_these() {
     want.extend([2, 0x40, 0, 0, 0, 0, 0, 0, 0, 0x3F, 0xE0, 0, 0, 0, 0, 0, 0]);
     assert_eq!(bytes, want);
     assert_eq!(Sample::parse(&bytes), Ok(sample));
+}
+
+#[test]
+fn samples_that_nobody_would_read_are_not_written() {
+    let good = Sample { allotment: vec![1.0; 3], ..sample("vm", START, [0.5; 3]) };
+    let refused = |broken: Sample, why| {
+        let mut bytes = vec![7];
+        assert_eq!(broken.encode(&mut bytes), Err(why));
+        assert_eq!(bytes, [7], "nothing was written");
+    };
+    refused(Sample { readings: vec![None; 65], ..good.clone() }, WireError::TooLong);
+    refused(Sample { allotment: vec![1.0; 2], ..good.clone() }, WireError::Invalid);
+    refused(Sample { allotment: vec![1.0, 0.0, 1.0], ..good.clone() }, WireError::Invalid);
+    refused(Sample { allotment: vec![1.0, f64::NAN, 1.0], ..good.clone() }, WireError::Invalid);
+    let mut bytes = Vec::new();
+    good.encode(&mut bytes).unwrap();
+    // one allotment less than there are readings
+    bytes.truncate(bytes.len() - 8);
+    let count = bytes.len() - 17;
+    assert_eq!(bytes[count], 3);
+    bytes[count] = 2;
+    assert_eq!(Sample::parse(&bytes), Err(WireError::Invalid));
+}
+
+#[test]
+fn all_nans_are_one_in_a_frame() {
+    for bits in [0x7FF8_0000_0000_0000, 0xFFF8_0000_0000_0000, 0x7FF0_0000_0000_0001] {
+        let mut bytes = Vec::new();
+        sample("vm", START, [f64::from_bits(bits), 0.0, 0.0]).encode(&mut bytes).unwrap();
+        // version, name, time, number of readings, mark
+        let from = 1 + 3 + 8 + 1 + 1;
+        assert_eq!(bytes[from..from + 8], [0x7F, 0xF8, 0, 0, 0, 0, 0, 0]);
+        bytes[from] = 0xFF;
+        assert_eq!(Sample::parse(&bytes), Err(WireError::Invalid));
+    }
 }
 
 proptest! {

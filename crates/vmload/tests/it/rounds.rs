@@ -439,6 +439,31 @@ fn drawn_seeds_are_no_worse_than_fixed_ones() {
 }
 
 #[test]
+fn k07_load_is_never_above_one() {
+    let rows = [[1.0, 0.0, 0.0], [1.0, 1.0, 0.0], [1.0, 0.0, 1.0], [1.0, 1.0, 1.0]];
+    let seeds = SeedSet::given(rows.as_flattened(), 3).unwrap();
+    let mut config = Config { seeding: Seeding::Given(seeds), ..Config::default() };
+    config.stage_two.formula = LoadFormula::Highest;
+    let fleet = Fleet::new(config).unwrap();
+    // shares whose floats add up to a little more than 1
+    for counts in [[1, 6, 3, 3], [1, 11, 6, 2], [2, 4, 3, 1]] {
+        let rows = rows.iter().zip(counts).flat_map(|(row, count)| [*row].repeat(count));
+        let samples = machine("full", &rows.collect::<Vec<_>>());
+        let report = fleet.assess(&Metrics::fractions(), &[samples]).unwrap();
+        let found = report.machines[0].outcome.as_ref().unwrap();
+        assert!(found.lambda[0] > 1.0, "{counts:?} shows nothing");
+        assert_eq!(found.load, 1.0);
+    }
+}
+
+#[test]
+fn equal_huge_points_have_no_inertia() {
+    let points = Points::from_rows(&[f64::MAX; 8], 2).unwrap();
+    let seeds = SeedSet::given(&[f64::MAX, f64::MAX], 2).unwrap();
+    assert_eq!(Lloyd::default().group(&points, &seeds).unwrap().inertia(), 0.0);
+}
+
+#[test]
 fn every_finite_input_has_a_grouping() {
     let huge = [f64::MAX, -f64::MAX, 0.0, 1.0, -1e300, 5e-324];
     let points = Points::from_rows(&huge, 1).unwrap();

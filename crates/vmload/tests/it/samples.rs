@@ -131,6 +131,84 @@ fn gaps_are_held_by_what_came_before_and_not_for_too_long() {
 }
 
 #[test]
+fn each_kind_of_gap_is_held_for_its_own_time() {
+    let metrics = Metrics::fractions();
+    let policy = Policy {
+        missing: OnGap::Hold { age_max_ms: 1_000 },
+        not_a_number: OnGap::Hold { age_max_ms: 9_000 },
+        infinite: OnGap::Hold { age_max_ms: 5_000 },
+        ..Policy::default()
+    };
+    let taken_after = |age_s: u64, reading: Option<f64>| {
+        let mut intake = Intake::new(vm("a"), &metrics, &policy);
+        intake.push(at(100), &[0.5; 3]).unwrap();
+        intake.push_partial(at(100 + age_s), &[reading, Some(0.25), Some(0.25)]).unwrap();
+        let samples = intake.finish().unwrap();
+        assert!(samples.column(0).iter().all(|&load| load == 0.5));
+        samples.len() == 2
+    };
+    for (reading, age_max_s) in [(None, 1), (Some(f64::NAN), 9), (Some(f64::INFINITY), 5)] {
+        assert!(taken_after(age_max_s, reading), "{reading:?}");
+        assert!(!taken_after(age_max_s + 1, reading), "{reading:?}");
+    }
+}
+
+#[test]
+fn what_stands_in_is_what_the_joined_sample_says() {
+    let metrics = Metrics::fractions();
+    for (duplicate, want) in [
+        (OnDuplicate::Highest, [0.75, 0.5]),
+        (OnDuplicate::First, [0.75, 0.25]),
+        (OnDuplicate::Last, [0.125, 0.5]),
+    ] {
+        let missing = OnGap::Hold { age_max_ms: 5_000 };
+        let policy = Policy { missing, duplicate, ..Policy::default() };
+        let mut intake = Intake::new(vm("a"), &metrics, &policy);
+        intake.push(at(1), &[0.75, 0.25, 0.0]).unwrap();
+        intake.push(at(1), &[0.125, 0.5, 0.0]).unwrap();
+        intake.push_partial(at(2), &[None, None, Some(0.0)]).unwrap();
+        let samples = intake.finish().unwrap();
+        assert_eq!(samples.column(0), [want[0]; 2], "{duplicate:?}");
+        assert_eq!(samples.column(1), [want[1]; 2], "{duplicate:?}");
+    }
+}
+
+#[test]
+fn a_sample_that_is_left_out_does_not_stand_in() {
+    let metrics = Metrics::fractions();
+    let missing = OnGap::Hold { age_max_ms: 2_000 };
+    let policy = Policy { missing, ..Policy::default() };
+    // the gap that leaves the second sample out, before and behind the metric that is asked for later
+    for (gap, asked) in [(0, 1), (1, 0)] {
+        let mut intake = Intake::new(vm("a"), &metrics, &policy);
+        let with_gap = |readings: [f64; 3], gap: usize| {
+            let mut readings = readings.map(Some);
+            readings[gap] = None;
+            readings
+        };
+        intake.push(at(10), &[0.25; 3]).unwrap();
+        intake.push_partial(at(13), &with_gap([0.75; 3], gap)).unwrap();
+        intake.push_partial(at(14), &with_gap([0.5; 3], asked)).unwrap();
+        let samples = intake.finish().unwrap();
+        // the value of second 13 never counted, and that of second 10 is too old
+        assert_eq!(samples.times(), [at(10)], "{gap}");
+    }
+}
+
+#[test]
+fn without_times_no_held_value_is_too_old() {
+    let metrics = Metrics::fractions();
+    let policy = Policy { not_a_number: OnGap::Hold { age_max_ms: 0 }, ..Policy::default() };
+    let mut rows = vec![0.5, 0.5, 0.5];
+    for _ in 0..3 {
+        rows.extend([f64::NAN, 0.25, 0.25]);
+    }
+    let samples = Samples::from_rows(vm("a"), &metrics, &rows, &[], &policy).unwrap();
+    assert_eq!(samples.column(0), [0.5; 4]);
+    assert_eq!(samples.counts().held, 3);
+}
+
+#[test]
 fn duplicates_follow_the_rule() {
     let metrics = Metrics::fractions();
     for (rule, want) in [

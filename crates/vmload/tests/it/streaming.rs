@@ -171,6 +171,13 @@ fn exact_groups_are_never_worse_than_lloyd_with_restarts() {
 }
 
 #[test]
+fn a_value_far_away_does_not_move_the_other_centres() {
+    let values = [0.25, 0.5, 0.75, 1e132].map(|value| (value, 1));
+    let exact = ExactGroups::new(values, 2).unwrap();
+    assert_eq!((exact.centres(), exact.counts()), (&[0.5, 1e132][..], &[3, 1][..]));
+}
+
+#[test]
 fn input_on_a_line_that_makes_no_sense_is_refused() {
     assert_eq!(ExactGroups::new([], 2), Err(Misuse::Shape));
     assert_eq!(ExactGroups::new([(1.0, 0)], 2), Err(Misuse::Shape));

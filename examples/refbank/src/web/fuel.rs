@@ -39,15 +39,15 @@ pub(crate) async fn pay(
     };
     let (owner, phone) = owner(&app)?;
     let number = hex::digits(clock::entropy()?.get(..8).unwrap_or_default());
-    let amount = fuel()?;
     let issued = app.bank.issue_fuel(&format!("fuel-{number}")).await?;
     let Verdict::Granted(issued) = issued else { return Err(Trouble::Busy.into()) };
     let code = issued.code.to_text();
     let scanned = phone.read(&code).map_err(|why| Trouble::Inside(Box::new(why)))?;
     let request = phone.answer_as_car(&scanned)?;
-    let fuelled = app.bank.fuel(trip, amount, request).await?;
+    let fuelled = app.bank.fuel(trip, request).await?;
     let mut page = FuelPage { chosen: trip, ..FuelPage::new(&session)? };
     match fuelled {
+        Fuelled::NoOrder => return Err(WebError::NotFound),
         Fuelled::Turned(why) => {
             page.end("warn", "Not paid", sentence(&why.to_string()));
             withdraw(&app, issued.uid).await?;
@@ -107,7 +107,7 @@ pub(crate) async fn confirm(
         return page_with(StatusCode::UNPROCESSABLE_ENTITY, &page);
     }
     let learned = match hex::parse(&form.id) {
-        Some(id) => app.bank.fuel_confirmed(id).await?,
+        Some(id) => app.bank.fuel_confirmed(*id).await?,
         None => false,
     };
     let message = if learned {

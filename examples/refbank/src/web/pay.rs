@@ -116,7 +116,7 @@ pub(crate) struct Confirms {
 impl Confirms {
     fn check(self) -> Option<(TerminalId, [u8; 16])> {
         let terminal = TerminalId::new(self.terminal?).ok()?;
-        Some((terminal, hex::parse(&self.check?)?))
+        Some((terminal, *hex::parse(&self.check?)?))
     }
 }
 

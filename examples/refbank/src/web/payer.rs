@@ -123,8 +123,7 @@ pub(crate) async fn remember(
 ) -> Result<Response, WebError> {
     let phone = find(&app.wallet, &slug)?;
     app.bank.remember_weeks_at_home(&phone.terminal()?, clock::now()).await?;
-    let notice =
-        "The bank now knows this hour of four past weeks at home, each confirmed by the PIN.";
+    let notice = "The bank now knows this hour and the next of four past weeks at home, each confirmed by the PIN.";
     let page = PhonePage { notice, ..PhonePage::new(&app.wallet, phone, &session, "").await? };
     page_with(StatusCode::OK, &page)
 }
@@ -149,7 +148,8 @@ pub(crate) async fn pay(
     let Ok(pin) = Pin::new(form.pin.into_bytes()) else {
         return again("A PIN has at least four digits.");
     };
-    let reply = app.wallet.pay(phone, &scanned, pin, hex::parse(&form.check)).await?;
+    let check = hex::parse(&form.check).map(|check| *check);
+    let reply = app.wallet.pay(phone, &scanned, pin, check).await?;
     match (reply.uid, reply.payment) {
         (Some(uid), Some(payment)) => {
             wait_for_end(&app.wallet, &uid, &payment).await?;

@@ -5,32 +5,7 @@ use core::fmt;
 use port::{ClockBehind, KeyError, WireError};
 
 /// Granted with what was asked, or declined with the reason.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub enum Verdict<T> {
-    /// No, and why.
-    Declined(Refusal),
-    /// Yes, and what.
-    Granted(T),
-}
-
-impl<T> Verdict<T> {
-    /// What was granted, if it was.
-    pub fn granted(self) -> Option<T> {
-        match self {
-            Self::Granted(what) => Some(what),
-            Self::Declined(_) => None,
-        }
-    }
-
-    /// Why it was declined, if it was.
-    pub const fn declined(&self) -> Option<Refusal> {
-        match self {
-            Self::Declined(why) => Some(*why),
-            Self::Granted(_) => None,
-        }
-    }
-}
+pub type Verdict<T> = crate::Verdict<T, Refusal>;
 
 /// Why something was not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

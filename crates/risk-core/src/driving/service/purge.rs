@@ -1,8 +1,8 @@
 //! End of life: what is over is deleted, a page at a time.
 
 use super::super::State;
-use super::rows::{self, DATA, DataRow, REGISTRATION, REQUEST, RegistrationRow, RequestRow};
-use super::{DAY_MS, Error, Misuse, Setup};
+use super::rows::{self, DATA, DataRow, REGISTRATION, REQUEST, RegistrationRow, RequestRow, next};
+use super::{DAY_MS, Error, Misuse, Purged, Setup};
 use alloc::sync::Arc;
 use port::{
     Answers, Ask, Batch, Conclusion, Decision, Expect, Key, ReadSet, Row, Scan as Page, Step, Time,
@@ -19,15 +19,6 @@ pub enum PurgeTable {
     /// Data of vehicles that sent nothing for a day and whose stretch ended long ago. The numbers of their samples stay known
     /// as long as they are in the row: so the stretch goes, the rest stays.
     Stretches,
-}
-
-/// What came of one page.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Purged {
-    /// How many rows were deleted or emptied.
-    pub rows: usize,
-    /// Where the next page starts; `None` at the end.
-    pub next: Option<Key>,
 }
 
 /// The decision over one page.
@@ -61,8 +52,6 @@ impl Decision for Purge {
 
     fn step(&mut self, answers: Answers) -> Result<Step<Purged>, Error> {
         let page = answers.rows.scans.first().ok_or(Error::Misuse(Misuse::Answers))?;
-        let full = page.len() == PAGE_ROWS;
-        let next = if full { page.last().map(|(key, _)| key.clone()) } else { None };
         let (config, mut batch) = (&self.setup.config, Batch::new());
         let over = |since: Time, kept_ms: u64| self.now >= since.plus_ms(kept_ms);
         for (key, row) in page {
@@ -91,7 +80,7 @@ impl Decision for Purge {
                 }
             }
         }
-        let verdict = Purged { rows: batch.ops().len(), next };
+        let verdict = Purged { rows: batch.ops().len(), next: next(page, PAGE_ROWS) };
         Ok(Step::Done(Conclusion { verdict, batch }))
     }
 }

@@ -5,10 +5,12 @@ use super::super::{
     VehicleId,
 };
 use super::{Error, Misuse};
+use crate::rows::{self, fit};
+pub(super) use crate::rows::{next, table};
 use alloc::vec::Vec;
 use bytes::Bytes;
 use port::wire::{Reader, Writer};
-use port::{Answers, CrateTag, Key, KeyError, Row, Tenant, Time, WireError};
+use port::{Answers, Key, Row, Tenant, Time, WireError};
 
 /// Registrations: vehicle.
 pub(super) const REGISTRATION: u8 = 0x30;
@@ -21,12 +23,9 @@ pub(super) const REQUEST: u8 = 0x33;
 /// Notices to the platform.
 pub(super) const OUTBOX: u8 = 0x3f;
 
-pub(super) fn table(tenant: Tenant, table: u8) -> Key {
-    Key::new(CrateTag::RISK_CORE, tenant, table)
-}
-
+/// The row of a vehicle, or what all its rows of a table start with.
 pub(super) fn of(tenant: Tenant, number: u8, vehicle: &VehicleId) -> Key {
-    fit(table(tenant, number).text(vehicle.as_bytes()))
+    rows::of(tenant, number, vehicle.as_bytes())
 }
 
 pub(super) fn habits(tenant: Tenant, vehicle: &VehicleId, driver: Driver) -> Key {
@@ -35,13 +34,6 @@ pub(super) fn habits(tenant: Tenant, vehicle: &VehicleId, driver: Driver) -> Key
 
 pub(super) fn request(tenant: Tenant, vehicle: &VehicleId, id: &RequestId) -> Key {
     fit(of(tenant, REQUEST, vehicle).raw(id))
-}
-
-/// The parts are bounded: the longest key has 91 of 256 bytes. An impossible key would be one that no store takes, never one
-/// of another row.
-fn fit(key: Result<Key, KeyError>) -> Key {
-    debug_assert!(key.is_ok());
-    key.unwrap_or_else(|_| Key::new(CrateTag::RISK_CORE, Tenant::new(u64::MAX), u8::MAX))
 }
 
 /// The row at a position of the answers.
@@ -163,11 +155,7 @@ impl RequestRow {
                 RequestKind::Learned
             }
             1 => {
-                let confirmed = match reader.u8()? {
-                    0 => false,
-                    1 => true,
-                    _ => return Err(WireError::Invalid),
-                };
+                let confirmed = reader.flag()?;
                 let outcome = Outcome::read(&mut reader)?;
                 let stretch = Stretch::read(&mut reader)?;
                 let notice = match reader.rest() {

@@ -1,8 +1,8 @@
 //! End of life: what is over is deleted, a page at a time.
 
 use super::super::History;
-use super::rows::{self, CHALLENGE, ChallengeRow, HISTORY, REQUEST, RequestRow};
-use super::{Error, Misuse, Setup};
+use super::rows::{self, CHALLENGE, ChallengeRow, HISTORY, REQUEST, RequestRow, next};
+use super::{Error, Misuse, Purged, Setup};
 use alloc::sync::Arc;
 use port::{
     Answers, Ask, Batch, Conclusion, Decision, Expect, Key, ReadSet, Row, Scan as Page, Step, Time,
@@ -18,15 +18,6 @@ pub enum PurgeTable {
     Periods,
     /// Requests, with the scans of those that were never confirmed.
     Requests,
-}
-
-/// What came of one page.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Purged {
-    /// How many rows were deleted.
-    pub rows: usize,
-    /// Where the next page starts; `None` at the end.
-    pub next: Option<Key>,
 }
 
 /// The decision over one page. A terminal's own row stays until it is [forgotten](super::Forget): it says whether the
@@ -75,8 +66,6 @@ impl Decision for Purge {
 
     fn step(&mut self, answers: Answers) -> Result<Step<Purged>, Error> {
         let page = answers.rows.scans.first().ok_or(Error::Misuse(Misuse::Answers))?;
-        let full = page.len() == PAGE_ROWS;
-        let next = if full { page.last().map(|(key, _)| key.clone()) } else { None };
         let mut batch = Batch::new();
         for (key, row) in page {
             if self.is_over(row)? {
@@ -87,7 +76,7 @@ impl Decision for Purge {
                 batch.delete(key.clone(), Expect::At(row.version));
             }
         }
-        let verdict = Purged { rows: batch.ops().len(), next };
+        let verdict = Purged { rows: batch.ops().len(), next: next(page, PAGE_ROWS) };
         Ok(Step::Done(Conclusion { verdict, batch }))
     }
 }

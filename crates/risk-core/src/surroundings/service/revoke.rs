@@ -1,7 +1,7 @@
 //! A lost terminal: what it learned since is taken back, and it is refused until it is found.
 
 use super::super::{History, Policy, Revoked, TerminalId};
-use super::rows::{self, HISTORY, TERMINAL, TerminalRow, point};
+use super::rows::{self, HISTORY, TERMINAL, TerminalRow, next, point};
 use super::{Error, Misuse, Setup, done};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -84,9 +84,7 @@ impl Decision for Revoke {
             Row::unchanged(terminal_row.as_ref()),
             terminal.encode(),
         );
-        let full = histories.len() == PAGE_ROWS;
-        let next = if full { histories.last().map(|(key, _)| key.clone()) } else { None };
-        let mut verdict = RevokedPage { recent: 0, all: 0, next };
+        let mut verdict = RevokedPage { recent: 0, all: 0, next: next(&histories, PAGE_ROWS) };
         for (at, (key, row)) in histories.into_iter().enumerate() {
             let mut history = History::parse(&row.value)?;
             match history.revoke(self.from) {

@@ -2,10 +2,12 @@
 
 use super::super::{Assessment, Nonce, Scan, TerminalId};
 use super::{Error, Misuse, RequestId};
+use crate::rows::{self, fit};
+pub(super) use crate::rows::{next, table};
 use alloc::vec::Vec;
 use bytes::Bytes;
 use port::wire::{Reader, Writer};
-use port::{Answers, CrateTag, Key, KeyError, Row, Tenant, Time, WireError};
+use port::{Answers, Key, Row, Tenant, Time, WireError};
 
 /// Terminals: name.
 pub(super) const TERMINAL: u8 = 0x20;
@@ -18,13 +20,9 @@ pub(super) const HISTORY: u8 = 0x23;
 /// Requests: terminal, id.
 pub(super) const REQUEST: u8 = 0x24;
 
-pub(super) fn table(tenant: Tenant, table: u8) -> Key {
-    Key::new(CrateTag::RISK_CORE, tenant, table)
-}
-
 /// The row of a terminal, or what all its rows of a table start with.
 pub(super) fn of(tenant: Tenant, number: u8, terminal: &TerminalId) -> Key {
-    fit(table(tenant, number).text(terminal.as_bytes()))
+    rows::of(tenant, number, terminal.as_bytes())
 }
 
 pub(super) fn of_period(tenant: Tenant, number: u8, terminal: &TerminalId, period: u16) -> Key {
@@ -39,13 +37,6 @@ pub(super) fn request(tenant: Tenant, terminal: &TerminalId, id: &RequestId) -> 
 pub(super) fn beside(tenant: Tenant, history: &Key) -> Key {
     let parts = history.as_bytes().get(Key::HEAD_BYTES..).unwrap_or_default();
     fit(table(tenant, PROFILE).raw(parts))
-}
-
-/// The parts are bounded: the longest key has 91 of 256 bytes. An impossible key would be one that no store takes, never one
-/// of another row.
-fn fit(key: Result<Key, KeyError>) -> Key {
-    debug_assert!(key.is_ok());
-    key.unwrap_or_else(|_| Key::new(CrateTag::RISK_CORE, Tenant::new(u64::MAX), u8::MAX))
 }
 
 /// The row at a position of the answers.
@@ -199,11 +190,7 @@ impl RequestRow {
         };
         let state = match reader.u8()? {
             0 => RequestState::Open(Scan::read(&mut reader)?),
-            1 => match reader.u8()? {
-                0 => RequestState::Confirmed { learned: false },
-                1 => RequestState::Confirmed { learned: true },
-                _ => return Err(WireError::Invalid),
-            },
+            1 => RequestState::Confirmed { learned: reader.flag()? },
             _ => return Err(WireError::Invalid),
         };
         reader.finish()?;

@@ -1,44 +1,8 @@
 //! Judging allocates nothing, and neither do reading, learning and placing in time.
 
-#![allow(
-    clippy::unwrap_used,
-    unsafe_code,
-    reason = "a counting allocator has to be unsafe; a test fails by panicking"
-)]
-
+use super::allocations;
 use interbank_risk_core::surroundings::*;
 use port::{Time, Zone};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: every call is passed on to the system allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.with(|count| count.set(count.get() + 1));
-        // SAFETY: as the caller promised.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: as the caller promised.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-fn allocations<T>(mut work: impl FnMut() -> T) -> u64 {
-    let before = COUNT.with(Cell::get);
-    let _kept = work();
-    COUNT.with(Cell::get) - before
-}
 
 #[test]
 fn an_assessment_without_a_trace_allocates_nothing() {
@@ -67,15 +31,16 @@ fn an_assessment_without_a_trace_allocates_nothing() {
     let scan = take(4, 40..90);
     let known = Known { own: Some(&own), adjacent: Some(&adjacent) };
     let facts = Facts::of(1_000);
-    assert_eq!(allocations(|| policy.assess(scan.taken(), &scan, known, facts)), 0);
-    assert_eq!(allocations(|| Profile::parse(&bytes)), 0);
-    assert_eq!(allocations(|| policy.grid().moment(&zone, scan.taken())), 0);
+    assert_eq!(allocations(|| policy.assess(scan.taken(), &scan, known, facts)).0, 0);
+    let (count, parsed) = allocations(|| Profile::parse(&bytes));
+    assert_eq!((count, parsed.as_ref()), (0, Ok(&own)));
+    assert_eq!(allocations(|| policy.grid().moment(&zone, scan.taken())).0, 0);
     let mut tokens = [Token::default(); 32];
     let addresses: [Address; 32] = core::array::from_fn(|n| router(n.to_be_bytes()[7]));
-    assert_eq!(allocations(|| key.tokens(&addresses, &mut tokens)), 0);
-    assert_eq!(allocations(|| own.update(&scan, &learning)), 0);
-    assert_eq!(allocations(|| adjacent.update(&scan, &learning)), 0);
-    // The counter counts.
+    assert_eq!(allocations(|| key.tokens(&addresses, &mut tokens)).0, 0);
+    assert_eq!(allocations(|| own.update(&scan, &learning)).0, 0);
+    assert_eq!(allocations(|| adjacent.update(&scan, &learning)).0, 0);
+    // A trace is a list.
     let known = Known { own: Some(&own), adjacent: None };
-    assert_eq!(allocations(|| policy.trace(scan.taken(), &scan, known, facts)), 1);
+    assert_eq!(allocations(|| policy.trace(scan.taken(), &scan, known, facts)).0, 1);
 }

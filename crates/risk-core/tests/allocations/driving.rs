@@ -1,39 +1,12 @@
 //! An evaluation without a trace allocates nothing, however many drivers and attributes there are.
 
-#![allow(unsafe_code, reason = "an allocator is unsafe to write; it only counts")]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
+use super::allocations;
 use interbank_risk_core::driving::{
     Attribute, Band, Categorical, CircularBand, Contrast, Driver, DrivingStrategy, Histogram,
     Model, ModelKind, Piece, Population, Rules, StrategySet, Stretch, Windows,
 };
 use interbank_risk_core::{BasisPoints, LogRatio};
 use port::Time;
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: everything is passed on to the system's allocator; a counter of this thread is all that is added.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps the contract of `dealloc`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 fn model(attribute: Attribute, centre: i32) -> Model {
     let share = BasisPoints::new(500).unwrap();
@@ -82,15 +55,13 @@ fn an_evaluation_of_16_attributes_and_4_drivers_allocates_nothing() {
     }
     let contrasts: Vec<Contrast> = sets.iter().map(|set| Contrast::new(set, &population)).collect();
     let rules = Rules::default();
-    let before = ALLOCATIONS.get();
-    let outcome = rules.evaluate(&stretch, &sets);
-    assert_eq!(ALLOCATIONS.get() - before, 0);
+    let (count, outcome) = allocations(|| rules.evaluate(&stretch, &sets));
+    assert_eq!(count, 0);
     assert_eq!(outcome.evaluation().unwrap().lines().count(), Attribute::COUNT);
-    let before = ALLOCATIONS.get();
-    let says = Contrast::best(&contrasts, &stretch).unwrap().1;
-    assert_eq!(ALLOCATIONS.get() - before, 0);
-    assert_ne!(says, LogRatio::ZERO);
-    // and the counter counts: reasons are a list
-    let reasons = outcome.evaluation().unwrap().reasons();
-    assert!(ALLOCATIONS.get() > before && !reasons.as_slice().is_empty());
+    let (count, best) = allocations(|| Contrast::best(&contrasts, &stretch));
+    assert_eq!(count, 0);
+    assert_ne!(best.unwrap().1, LogRatio::ZERO);
+    // Reasons are a list.
+    let (count, reasons) = allocations(|| outcome.evaluation().unwrap().reasons());
+    assert!(count > 0 && !reasons.as_slice().is_empty());
 }
