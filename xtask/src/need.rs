@@ -32,13 +32,13 @@ pub(crate) struct Need {
 /// Everything that tests need. Extend this table when a test starts another program.
 const NEEDS: &[Need] = &[
     Need {
-        purpose: "the browser test of refbank",
+        purpose: "the browser tests of refbank and vmload-report",
         variable: "INTERBANK_CHROMIUM",
         programs: &["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"],
         folders: Vec::new,
         debian: "chromium",
         meanwhile: None,
-        packages: &["refbank"],
+        packages: &["refbank", "vmload-report"],
     },
     Need {
         purpose: "the browser test of refbank",
