@@ -48,7 +48,7 @@ impl Coding {
     }
 
     /// The table from ASCII to the byte on the wire; only printable characters are ever looked up. Of text codings.
-    pub(crate) const fn from_ascii(self) -> &'static [u8; 256] {
+    pub(crate) const fn on_wire(self) -> &'static [u8; 256] {
         match self {
             Self::Ebcdic037 => &TO_037,
             Self::Ebcdic1047 => &TO_1047,
@@ -140,15 +140,16 @@ mod tests {
             let known = coding.to_ascii().iter().filter(|ascii| **ascii != 0).count();
             assert_eq!(known, 95);
             for ascii in 0x20..0x7F_u8 {
-                let wire = coding.from_ascii()[usize::from(ascii)];
+                let wire = coding.on_wire()[usize::from(ascii)];
                 assert_eq!(coding.to_ascii()[usize::from(wire)], ascii);
             }
         }
         // Published examples: digits are F0 to F9, and the letters come in three runs.
-        let ebcdic = |ascii: u8| Coding::Ebcdic037.from_ascii()[usize::from(ascii)];
-        assert_eq!(b"09AIJRSZaz =".map(ebcdic), [
-            0xF0, 0xF9, 0xC1, 0xC9, 0xD1, 0xD9, 0xE2, 0xE9, 0x81, 0xA9, 0x40, 0x7E
-        ]);
+        let ebcdic = |ascii: u8| Coding::Ebcdic037.on_wire()[usize::from(ascii)];
+        assert_eq!(
+            b"09AIJRSZaz =".map(ebcdic),
+            [0xF0, 0xF9, 0xC1, 0xC9, 0xD1, 0xD9, 0xE2, 0xE9, 0x81, 0xA9, 0x40, 0x7E]
+        );
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub struct Dialect {
     /// By number; 0, 1 and 65 are never described.
     fields: Box<[Option<Field>; 129]>,
     names: Vec<(u8, String)>,
+    /// A byte on the wire becomes at most so many bytes of a value.
+    pub(crate) growth: usize,
 }
 
 impl Dialect {
@@ -49,6 +51,7 @@ impl Dialect {
             types: types(description.types.as_deref())?,
             fields: Box::new([None; 129]),
             names: Vec::new(),
+            growth: 1,
         };
         match description.base.as_deref() {
             None => {}
@@ -79,6 +82,9 @@ impl Dialect {
                     dialect.rename(number, &entry.name);
                 }
             }
+        }
+        if dialect.fields.iter().flatten().any(|field| field.contents == Coding::Bcd) {
+            dialect.growth = 2;
         }
         Ok(dialect)
     }
@@ -379,5 +385,9 @@ fn numbers(key: &str) -> Option<(u8, u8)> {
 /// The key as it may be shown: what is not a short word is left out.
 fn path_of(key: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    if key.len() <= 16 && key.bytes().all(plain) { format!("fields.{key}") } else { "fields".into() }
+    if key.len() <= 16 && key.bytes().all(plain) {
+        format!("fields.{key}")
+    } else {
+        "fields".into()
+    }
 }

@@ -34,7 +34,7 @@ impl Format {
             _ => return None,
         };
         let units_max = match content {
-            Content::Binary if length_digits == 0 && number % 8 != 0 => return None,
+            Content::Binary if length_digits == 0 && !number.is_multiple_of(8) => return None,
             Content::Binary if length_digits == 0 => number / 8,
             Content::Signed if length_digits != 0 => return None,
             Content::Signed => number + 1,
@@ -127,7 +127,9 @@ impl Content {
             },
             _ => {
                 let wanted = self.classes();
-                value.iter().fold(true, |all, byte| all & (CLASSES[usize::from(*byte)] & wanted != 0))
+                value
+                    .iter()
+                    .fold(true, |all, byte| all & (CLASSES[usize::from(*byte)] & wanted != 0))
             }
         }
     }
@@ -176,7 +178,19 @@ mod tests {
 
     #[test]
     fn the_notation_is_read_and_written() {
-        for text in ["n 6", "n..19", "ans...999", "b 64", "x+n 8", "z..37", "b...999", "a.3", "as 2", "ns..28", "ans....9999"] {
+        for text in [
+            "n 6",
+            "n..19",
+            "ans...999",
+            "b 64",
+            "x+n 8",
+            "z..37",
+            "b...999",
+            "a.3",
+            "as 2",
+            "ns..28",
+            "ans....9999",
+        ] {
             assert_eq!(Format::parse(text).unwrap().to_string(), text);
         }
         assert_eq!(Format::parse("b 64").unwrap().units_max, 8);
@@ -185,7 +199,10 @@ mod tests {
 
     #[test]
     fn other_notations_are_refused() {
-        for text in ["", "n", "n6", "n 0", "n  6", "n ", "n..", "n.....5", "q 4", "b 7", "x+n..8", "n 10000", "n +6", "n..-1", "n. .5", " n 6", "N 6", "n 6 "] {
+        for text in [
+            "", "n", "n6", "n 0", "n  6", "n ", "n..", "n.....5", "q 4", "b 7", "x+n..8",
+            "n 10000", "n +6", "n..-1", "n. .5", " n 6", "N 6", "n 6 ",
+        ] {
             assert_eq!(Format::parse(text), None, "{text}");
         }
     }
@@ -206,6 +223,11 @@ mod tests {
         assert_eq!(all("b").len(), 256);
         let signed = Content::Signed;
         assert!(signed.allows(b"C12") && signed.allows(b"D00"));
-        assert!(!signed.allows(b"12") && !signed.allows(b"c1") && !signed.allows(b"CC") && !signed.allows(b""));
+        assert!(
+            !signed.allows(b"12")
+                && !signed.allows(b"c1")
+                && !signed.allows(b"CC")
+                && !signed.allows(b"")
+        );
     }
 }

@@ -61,6 +61,13 @@ impl Message {
     pub const ECHOED: [u8; 22] =
         [2, 3, 4, 5, 6, 7, 11, 12, 13, 15, 32, 33, 37, 41, 42, 49, 50, 51, 66, 70, 90, 100];
 
+    /// Fields whose values say nothing about card or holder: `Debug` shows them, [`Message::tokenise`] keeps them. What a
+    /// network puts into private fields is not known here, so the list says what may be seen, not what must not.
+    pub const HARMLESS: [u8; 33] = [
+        3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 15, 16, 17, 18, 19, 21, 22, 24, 25, 28, 32, 33, 37, 38,
+        39, 41, 42, 49, 50, 51, 70, 90, 100,
+    ];
+
     /// Gives a field its value: ASCII characters, or the bytes of a `b` field. The old value is zeroized.
     ///
     /// # Errors
@@ -132,7 +139,9 @@ impl fmt::Debug for Message {
             write!(f, ", {field}: ")?;
             match core::str::from_utf8(value) {
                 Ok(digits) if field == 2 => write!(f, "{}", Pan::mask(digits))?,
-                Ok(text) if SHOWN.contains(&field) && is_tame(text) => f.write_str(text)?,
+                Ok(text) if Self::HARMLESS.contains(&field) && is_tame(text) => {
+                    f.write_str(text)?
+                }
                 _ => write!(f, "<{} bytes>", value.len())?,
             }
         }
@@ -146,13 +155,6 @@ impl fmt::Display for Message {
         fmt::Debug::fmt(self, f)
     }
 }
-
-/// Fields whose values say nothing about card or holder. What a network puts into private fields is not known here, so
-/// the list says what may be seen, not what must not.
-const SHOWN: [u8; 33] = [
-    3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 15, 16, 17, 18, 19, 21, 22, 24, 25, 28, 32, 33, 37, 38, 39, 41, 42,
-    49, 50, 51, 70, 90, 100,
-];
 
 /// The longest value of the shown fields is the 42 digits of field 90; a longer one is not what it should be.
 fn is_tame(text: &str) -> bool {

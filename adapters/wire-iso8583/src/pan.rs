@@ -109,7 +109,8 @@ mod tests {
 
     #[test]
     fn check_digits_of_published_test_numbers() {
-        for good in ["4111111111111111", "5555555555554444", "378282246310005", "6200000000000005"] {
+        for good in ["4111111111111111", "5555555555554444", "378282246310005", "6200000000000005"]
+        {
             assert!(Pan::new(good.as_bytes()).unwrap().has_check_digit(), "{good}");
         }
         assert!(!Pan::new(b"4123456789012345").unwrap().has_check_digit());
@@ -124,7 +125,9 @@ mod tests {
             let clear = shown.bytes().filter(u8::is_ascii_digit).count();
             assert_eq!(clear, if len < 13 { 0 } else { 10 }, "{shown}");
         }
-        for bad in [&b""[..], b"12345678901234567890", b"41111111 1111111", b"4111111111111111=", b"\xFF"] {
+        for bad in
+            [&b""[..], b"12345678901234567890", b"41111111 1111111", b"4111111111111111=", b"\xFF"]
+        {
             assert_eq!(Pan::new(bad), None);
         }
         assert_eq!(format!("{:?}", Pan::new(b"4111111111111111")), "Some(Pan(411111******1111))");
@@ -137,6 +140,9 @@ mod tests {
         let pan = Pan::new(b"4111111111111111").unwrap();
         let account = Account::new("4111111111111111").unwrap();
         assert_eq!(pan.token(&tokens), Ok(tokens.token(&account)));
-        assert_eq!((pan.issuer(6), pan.issuer(8), pan.issuer(19)), ("411111", "41111111", "41111111"));
+        assert_eq!(
+            (pan.issuer(6), pan.issuer(8), pan.issuer(19)),
+            ("411111", "41111111", "41111111")
+        );
     }
 }

@@ -8,6 +8,8 @@ use zeroize::Zeroize as _;
 /// where it was.
 pub(crate) struct Values {
     bytes: Vec<u8>,
+    /// Bytes of `bytes` that belong to a field.
+    live: usize,
     /// Bit n−1 for field n.
     present: u128,
     /// Start and end, by field number less one; of absent fields without meaning.
@@ -19,7 +21,7 @@ impl Values {
 
     pub(crate) fn with_capacity(capacity: usize) -> Self {
         let bytes = Vec::with_capacity(capacity.min(Self::BYTES_MAX));
-        Self { bytes, present: 0, slots: [(0, 0); 128] }
+        Self { bytes, live: 0, present: 0, slots: [(0, 0); 128] }
     }
 
     pub(crate) fn set(&mut self, field: u8, value: &[u8]) -> Result<(), Fault> {
@@ -33,7 +35,7 @@ impl Values {
     /// Makes room for a value, zeros, and says where. The field's old value is erased.
     fn begin(&mut self, field: u8, len: usize) -> Result<(usize, usize), Fault> {
         let old_len = self.get(field).map_or(0, <[u8]>::len);
-        if self.len() - old_len + len > Self::BYTES_MAX {
+        if self.live - old_len + len > Self::BYTES_MAX {
             return Err(Fault::TooLong);
         }
         self.remove(field);
@@ -47,6 +49,7 @@ impl Values {
         let (Ok(slot), Some(place)) = (slot, place) else { return Err(Fault::TooLong) };
         *place = slot;
         self.bytes.resize(to, 0);
+        self.live += len;
         self.present |= bit(field);
         Ok((from, to))
     }
@@ -70,6 +73,7 @@ impl Values {
                 old.zeroize();
             }
             self.present &= !bit(field);
+            self.live -= to - from;
         }
     }
 
@@ -101,8 +105,8 @@ impl Values {
     }
 
     /// Bytes of all values together.
-    pub(crate) fn len(&self) -> usize {
-        self.iter().map(|(_, value)| value.len()).sum()
+    pub(crate) const fn len(&self) -> usize {
+        self.live
     }
 
     fn slot(&self, field: u8) -> Option<(usize, usize)> {
@@ -115,7 +119,7 @@ impl Values {
 
     /// Moves the values into a new buffer without gaps and with room for more; the old one is erased.
     fn compact(&mut self, more: usize) {
-        let room = (self.len() + more).max(64).next_power_of_two();
+        let room = (self.live + more).max(64).next_power_of_two();
         let mut moved = Self::with_capacity(room);
         for (field, value) in self.iter() {
             let from = moved.bytes.len();
@@ -128,6 +132,7 @@ impl Values {
             }
         }
         moved.present = self.present;
+        moved.live = self.live;
         *self = moved;
     }
 }
@@ -143,6 +148,7 @@ impl Clone for Values {
         let mut copy = Self::with_capacity(self.bytes.len());
         copy.bytes.extend_from_slice(&self.bytes);
         copy.present = self.present;
+        copy.live = self.live;
         copy.slots = self.slots;
         copy
     }
@@ -198,13 +204,14 @@ mod tests {
                 values.remove(field);
                 model.remove(&field);
             } else {
-                let value = vec![round.to_be_bytes()[3]; usize::try_from((seed >> 12) % 300).unwrap()];
+                let value =
+                    vec![round.to_be_bytes()[3]; usize::try_from((seed >> 12) % 300).unwrap()];
                 values.set(field, &value).unwrap();
                 model.insert(field, value);
             }
             assert!(values.iter().eq(model.iter().map(|(field, value)| (*field, &value[..]))));
         }
-        assert_eq!(values.clone().len(), model.values().map(vec::Vec::len).sum::<usize>());
+        assert_eq!(values.clone().len(), model.values().map(Vec::len).sum::<usize>());
     }
 
     #[test]
