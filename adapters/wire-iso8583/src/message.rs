@@ -26,11 +26,11 @@ use core::fmt;
 /// assert_eq!(format!("{message:?}"), "Message { mti: 0200, 2: 411111******1111, 11: 123456 }");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Message {
     pub(crate) mti: Mti,
     pub(crate) values: Values,
-    /// The second bitmap is sent although no field above 64 is there.
+    /// The second bitmap is sent even if no field above 64 is there.
     pub(crate) wide: bool,
 }
 
@@ -131,6 +131,15 @@ impl Message {
         self.values.iter()
     }
 }
+
+impl PartialEq for Message {
+    /// Whether both are written as the same bytes.
+    fn eq(&self, other: &Self) -> bool {
+        self.mti == other.mti && self.is_wide() == other.is_wide() && self.values == other.values
+    }
+}
+
+impl Eq for Message {}
 
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -46,6 +46,8 @@ impl Message {
         if reader.at != bytes.len() {
             return Err(ParseError::new(129, reader.at, Fault::Trailing));
         }
+        // With a field above 64 the second bitmap goes without saying.
+        let wide = wide && !values.is_above_64();
         Ok(Self { mti, values, wide })
     }
 }
