@@ -46,8 +46,12 @@ fn iso8583(c: &mut Criterion) {
     let mut out = Vec::with_capacity(512);
 
     let mut group = c.benchmark_group("iso8583/parse");
-    group.bench_function("ascii", |b| b.iter(|| Message::parse(black_box(&ascii_bytes), &ascii).unwrap()));
-    group.bench_function("packed", |b| b.iter(|| Message::parse(black_box(&packed_bytes), &packed).unwrap()));
+    group.bench_function("ascii", |b| {
+        b.iter(|| Message::parse(black_box(&ascii_bytes), &ascii).unwrap())
+    });
+    group.bench_function("packed", |b| {
+        b.iter(|| Message::parse(black_box(&packed_bytes), &packed).unwrap())
+    });
     group.bench_function("iso_8583_rs", |b| {
         b.iter(|| iso_8583_rs::Message::parse(&borrowing, black_box(&ascii_bytes)).unwrap().bitmap);
     });
@@ -57,11 +61,16 @@ fn iso8583(c: &mut Criterion) {
     group.finish();
 
     let mut group = c.benchmark_group("iso8583/both");
-    for (name, dialect, bytes) in [("ascii", &ascii, &ascii_bytes), ("packed", &packed, &packed_bytes)] {
+    for (name, dialect, bytes) in
+        [("ascii", &ascii, &ascii_bytes), ("packed", &packed, &packed_bytes)]
+    {
         group.bench_function(name, |b| {
             b.iter(|| {
                 out.clear();
-                Message::parse(black_box(bytes), dialect).unwrap().encode(dialect, &mut out).unwrap();
+                Message::parse(black_box(bytes), dialect)
+                    .unwrap()
+                    .encode(dialect, &mut out)
+                    .unwrap();
                 assert_eq!(out.len(), bytes.len());
             });
         });
@@ -82,7 +91,8 @@ fn iso8583(c: &mut Criterion) {
     let mut written = Vec::new();
     group.bench_function("iso8583_codec_rs", |b| {
         b.iter(|| {
-            let read = iso8583_codec_rs::iso8583::parse_bytes(black_box(&ascii_bytes), &json).unwrap();
+            let read =
+                iso8583_codec_rs::iso8583::parse_bytes(black_box(&ascii_bytes), &json).unwrap();
             written = iso8583_codec_rs::iso8583::publish_bytes(&read, &json).unwrap();
         });
     });

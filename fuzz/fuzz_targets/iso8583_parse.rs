@@ -59,9 +59,11 @@ fn read(bytes: &[u8], dialect: &Dialect) {
 fn views(message: &Message, dialect: &Dialect, bytes: &[u8]) {
     let shown = format!("{message:?}");
     for field in [35, 45, 52, 55] {
-        assert!(message.field(field).is_none_or(|value| {
-            shown.contains(&format!("{field}: <{} bytes>", value.len()))
-        }));
+        assert!(
+            message.field(field).is_none_or(|value| {
+                shown.contains(&format!("{field}: <{} bytes>", value.len()))
+            })
+        );
     }
     if let Ok(Some(pan)) = message.pan() {
         let masked = pan.to_string();
