@@ -385,9 +385,5 @@ fn numbers(key: &str) -> Option<(u8, u8)> {
 /// The key as it may be shown: what is not a short word is left out.
 fn path_of(key: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    if key.len() <= 16 && key.bytes().all(plain) {
-        format!("fields.{key}")
-    } else {
-        "fields".into()
-    }
+    if key.len() <= 8 && key.bytes().all(plain) { format!("fields.{key}") } else { "fields".into() }
 }
