@@ -1,0 +1,27 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
+
+mod institution;
+mod mti;
+mod outcome;
+mod request;
+mod response;
+mod response_code;
+mod text;
+
+pub use institution::InstitutionId;
+pub use mti::{Class, Function, Mti, Origin};
+pub use outcome::{Action, HostOutcome, Posting, StandInOutcome};
+pub use request::{
+    AccountInfo, Bin, Capabilities, Channel, CheckDigit, Country, EntryMode, Evidence, Evidences,
+    Expiry, Kind, Mcc, MessageMac, NetworkFunction, NetworkRequest, Request, RequestDraft,
+    RequestError, RequestKey, TransactionRequest,
+};
+pub use response::{AuthCode, Response, Source};
+pub use response_code::ResponseCode;
+pub use text::{Text, TextError};
