@@ -9,6 +9,7 @@ extern crate std;
 mod institution;
 mod mti;
 mod outcome;
+mod parameters;
 mod request;
 mod response;
 mod response_code;
@@ -17,6 +18,11 @@ mod text;
 pub use institution::InstitutionId;
 pub use mti::{Class, Function, Mti, Origin};
 pub use outcome::{Action, HostOutcome, Posting, StandInOutcome};
+pub use parameters::{
+    CounterDraft, ExposureDraft, Fault, Finding, Limit, LimitDraft, Parameters, ParametersDraft,
+    ParametersFault, RangeDraft, Resolution, RuleDraft, RuleLimitsDraft, ScopeDraft, SealError,
+    SealedParameters, Unknown, Verification, Window,
+};
 pub use request::{
     AccountInfo, Bin, Capabilities, Channel, CheckDigit, Country, EntryMode, Evidence, Evidences,
     Expiry, Kind, Mcc, MessageMac, NetworkFunction, NetworkRequest, Request, RequestDraft,
