@@ -6,7 +6,10 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+mod account_state;
+mod counts;
 mod institution;
+mod journal;
 mod mti;
 mod outcome;
 mod parameters;
@@ -15,7 +18,10 @@ mod response;
 mod response_code;
 mod text;
 
+pub use account_state::{AccountState, Balance, Hold};
+pub use counts::{Counts, Slot};
 pub use institution::InstitutionId;
+pub use journal::{Entry, EntryState};
 pub use mti::{Class, Function, Mti, Origin};
 pub use outcome::{Action, HostOutcome, Posting, StandInOutcome};
 pub use parameters::{
