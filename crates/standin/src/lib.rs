@@ -7,19 +7,28 @@ extern crate alloc;
 extern crate std;
 
 mod account_state;
+mod authorize;
 mod counts;
+mod error;
+mod exposure;
 mod institution;
 mod journal;
 mod mti;
 mod outcome;
 mod parameters;
+mod reason;
 mod request;
 mod response;
 mod response_code;
+mod stand_in;
+mod table;
 mod text;
 
 pub use account_state::{AccountState, Balance, Hold};
+pub use authorize::{Answered, Authorize, Verdict};
 pub use counts::{Counts, Slot};
+pub use error::Error;
+pub use exposure::{Lane, Share};
 pub use institution::InstitutionId;
 pub use journal::{Entry, EntryState};
 pub use mti::{Class, Function, Mti, Origin};
@@ -29,6 +38,7 @@ pub use parameters::{
     ParametersFault, RangeDraft, Resolution, RuleDraft, RuleLimitsDraft, ScopeDraft, SealError,
     SealedParameters, Unknown, Verification, Window,
 };
+pub use reason::Reason;
 pub use request::{
     AccountInfo, Bin, Capabilities, Channel, CheckDigit, Country, EntryMode, Evidence, Evidences,
     Expiry, Kind, Mcc, MessageMac, NetworkFunction, NetworkRequest, Request, RequestDraft,
@@ -36,4 +46,5 @@ pub use request::{
 };
 pub use response::{AuthCode, Response, Source};
 pub use response_code::ResponseCode;
+pub use stand_in::{StandIn, StandInConfig};
 pub use text::{Text, TextError};

@@ -111,6 +111,27 @@ impl Parameters {
             && now < stale_at
     }
 
+    /// What the row says that names the set in force: version (8) and digest (32).
+    pub fn head_bytes(&self) -> [u8; 40] {
+        let mut bytes = [0; 40];
+        bytes[..8].copy_from_slice(&self.0.version.to_be_bytes());
+        bytes[8..].copy_from_slice(&self.0.digest);
+        bytes
+    }
+
+    /// Wrong PINs before code 75.
+    pub(crate) fn pin_tries(&self) -> u8 {
+        match self.0.draft.pin_tries {
+            0 => 3,
+            tries => tries,
+        }
+    }
+
+    /// Whether an initiator has an exposure cap of its own.
+    pub(crate) fn is_capped(&self, initiator: InstitutionId) -> bool {
+        self.0.exposure.initiators.iter().any(|(who, _)| *who == initiator)
+    }
+
     /// The counters of its windows.
     pub(crate) fn counters(&self) -> &[Counter] {
         &self.0.counters
