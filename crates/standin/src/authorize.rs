@@ -63,6 +63,7 @@ impl StandIn {
 /// What came of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "nearly every verdict is an answer")]
 pub enum Verdict {
     /// Answered: send this. It rests on the batch.
     Answered(Answered),

@@ -13,10 +13,12 @@ mod error;
 mod exposure;
 mod institution;
 mod journal;
+mod lease;
 mod mti;
 mod outcome;
 mod parameters;
 mod reason;
+mod reconciliation;
 mod request;
 mod response;
 mod response_code;
@@ -31,6 +33,7 @@ pub use error::Error;
 pub use exposure::{Lane, Share};
 pub use institution::InstitutionId;
 pub use journal::{Entry, EntryState};
+pub use lease::{Lease, Leased};
 pub use mti::{Class, Function, Mti, Origin};
 pub use outcome::{Action, HostOutcome, Posting, StandInOutcome};
 pub use parameters::{
@@ -39,6 +42,7 @@ pub use parameters::{
     SealedParameters, Unknown, Verification, Window,
 };
 pub use reason::Reason;
+pub use reconciliation::{Found, Line, Reconciliation, Report};
 pub use request::{
     AccountInfo, Bin, Capabilities, Channel, CheckDigit, Country, EntryMode, Evidence, Evidences,
     Expiry, Kind, Mcc, MessageMac, NetworkFunction, NetworkRequest, Request, RequestDraft,

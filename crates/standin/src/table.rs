@@ -13,6 +13,8 @@ const ACCOUNT: u8 = 3;
 const JOURNAL: u8 = 4;
 /// Lanes: number.
 const LANE: u8 = 5;
+/// What each lane was granted.
+const POOL: u8 = 6;
 
 /// An entry under its own key.
 const OWN: u8 = 0;
@@ -45,6 +47,10 @@ pub(crate) fn reversal_of(
 
 pub(crate) fn lane(institution: InstitutionId, lane: u16) -> Key {
     fit(table(institution, LANE).raw(&lane.to_be_bytes()))
+}
+
+pub(crate) fn pool(institution: InstitutionId) -> Key {
+    table(institution, POOL)
 }
 
 fn of_role(institution: InstitutionId, account: &AccountRef, role: u8, key: &RequestKey) -> Key {

@@ -1,9 +1,10 @@
 //! The sixteen checks, limits at their boundaries, repeats, reversals.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
 use interbank_standin::*;
-use port::blocking::Store as _;
-use port::blocking::decide;
-use port::*;
+use port::blocking::{Store, decide};
+use port::{Amount, Batch, Commit, Currency, Expect, MemoryStore, ReadSet, Scan, Skew, Time, Zone};
 use seal::*;
 use std::collections::BTreeMap;
 
@@ -122,7 +123,7 @@ fn s07_flipping_one_parameter_flips_the_decision() {
         ("/rules/0/limits/floor_minor", 8_999.into(), "05"),
         ("/rules/0/limits/windows/0/count", 0.into(), "65"),
         ("/rules/0/limits/windows/0/sum_minor", 8_999.into(), "61"),
-        ("/ranges/0/to", 62_000_000_i64.into(), "00"),
+        ("/ranges/0/from", 62_000_001_i64.into(), "14"),
         ("/balance_required", true.into(), "51"),
     ];
     for (path, value, code) in flips {
@@ -298,4 +299,89 @@ fn a_completion_takes_the_place_of_its_hold() {
     assert_eq!(bench.run(NOW, complete(3, 6_000)).response.code, ResponseCode::APPROVED);
     assert_eq!((bench.state().spent_minor, bench.state().holds.len()), (6_000, 0));
     assert_eq!(bench.run(NOW, complete(4, 1)).reason, Some(Reason::NoOriginal));
+}
+
+#[test]
+fn sd09_lanes_never_have_more_than_the_cap_together() {
+    let bench = Bench::new(|json| json["exposure"]["institution_minor"] = 9_000.into());
+    let mut batch = Batch::new();
+    for lane in 0..3 {
+        batch.delete(bench.stand_in.lane_key(lane), Expect::Any);
+    }
+    assert!(bench.store.commit(&batch).is_ok());
+    let request = TransactionRequest::new(bench.draft(1, 5_000)).unwrap();
+    let mut decision = bench.stand_in.authorize(NOW, 1, HostOutcome::NotAsked, request);
+    let verdict = decide(&bench.store, &bench.keys, &mut decision).unwrap().verdict;
+    assert_eq!(verdict, Verdict::NeedsLease { lane: 0, minor: 5_000 });
+    let initiator = InstitutionId::new(1111).unwrap();
+    let lease = |lane, minor| {
+        decide(&bench.store, &bench.keys, &mut bench.stand_in.lease(lane, initiator, minor))
+            .unwrap()
+    };
+    assert_eq!(lease(0, 5_000), Leased::Spendable(5_000));
+    assert_eq!(lease(1, 5_000), Leased::Spendable(4_000));
+    assert_eq!(bench.code(1, 5_000), "00");
+    assert_eq!(lease(0, 1), Leased::Spendable(0));
+    assert_eq!(bench.code(2, 1), "61");
+    // Lane 1 gives its part back: lane 0 can lease it.
+    let mut back = bench.stand_in.give_back(1);
+    assert_eq!(decide(&bench.store, &bench.keys, &mut back), Ok(Leased::Spendable(0)));
+    assert_eq!(lease(0, 4_001), Leased::Spendable(4_000));
+    assert_eq!((bench.code(3, 4_000), bench.code(4, 1)), ("00".into(), "61".into()));
+}
+
+#[test]
+fn s11_two_institutions_two_answers() {
+    for (limit, code) in [(500, "00"), (499, "61")] {
+        let bench = Bench::new(|json| json["rules"][0]["limits"]["single_minor"] = limit.into());
+        assert_eq!(bench.code(1, 500), code);
+    }
+}
+
+#[test]
+fn sd01_threads_never_approve_more_than_limit_and_balance() {
+    for (balance, most) in [(20_500, 20_500), (900_000, 25_000)] {
+        let bench = Bench::new(|json| {
+            json["balance_age_max_ms"] = 3_600_000.into();
+            json["rules"][0]["limits"]["windows"][0]["count"] = 1_000.into();
+        });
+        let state = AccountState {
+            balance: Some(Balance { minor: balance, as_of: NOW, watermark: 0 }),
+            ..AccountState::default()
+        };
+        let mut batch = Batch::new();
+        let key = bench.stand_in.account_key(&bench.account.token);
+        batch.put(key, Expect::Absent, state.encode().unwrap());
+        assert!(bench.store.commit(&batch).is_ok());
+        let approved = std::sync::atomic::AtomicI64::new(0);
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let (bench, approved) = (&bench, &approved);
+                scope.spawn(move || {
+                    for trace in 0..25 {
+                        let request =
+                            TransactionRequest::new(bench.draft(thread * 100 + trace, 700));
+                        let mut decision = bench.stand_in.authorize(
+                            NOW,
+                            1,
+                            HostOutcome::NotAsked,
+                            request.unwrap(),
+                        );
+                        // A decision that lost too often against the others says so; the request comes again.
+                        let verdict = loop {
+                            if let Ok(done) = decide(&bench.store, &bench.keys, &mut decision) {
+                                break done.verdict;
+                            }
+                        };
+                        let Verdict::Answered(answered) = verdict else { panic!("{verdict:?}") };
+                        let minor = answered.response.approved.map_or(0, Amount::minor);
+                        approved.fetch_add(minor, std::sync::atomic::Ordering::Relaxed);
+                    }
+                });
+            }
+        });
+        let approved = approved.into_inner();
+        assert_eq!(approved, most / 700 * 700);
+        assert_eq!(bench.state().spent_minor, approved);
+    }
 }
