@@ -72,7 +72,7 @@ impl Message {
     }
 
     /// Three digits or three letters: both are in use.
-    fn currency(&self, field: u8) -> Result<Currency, FieldError> {
+    pub(crate) fn currency(&self, field: u8) -> Result<Currency, FieldError> {
         let read = |value: &[u8]| {
             let currency = match decimal(value).map(u16::try_from) {
                 Some(Ok(number)) if value.len() == 3 => Currency::from_numeric(number),

@@ -109,6 +109,10 @@ pub enum Fault {
     Currency,
     /// The year of a date cannot be told.
     Year,
+    /// It says something else than another field of the message.
+    Conflict,
+    /// Nobody is known who keeps the account.
+    Unroutable,
 }
 
 impl Fault {
@@ -130,6 +134,8 @@ impl Fault {
             Self::Meaning => 9212,
             Self::Currency => 9213,
             Self::Year => 9214,
+            Self::Conflict => 9215,
+            Self::Unroutable => 9216,
         }
     }
 }
@@ -152,6 +158,8 @@ impl fmt::Display for Fault {
             Self::Meaning => "not what the field stands for",
             Self::Currency => "no currency of ISO 4217",
             Self::Year => "the year cannot be told",
+            Self::Conflict => "at odds with another field",
+            Self::Unroutable => "nobody is known who keeps the account",
         })
     }
 }

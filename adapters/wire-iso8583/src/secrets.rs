@@ -18,7 +18,8 @@ impl Message {
         self.view(52, |value| value.try_into().map(Secret::new).map_err(|_| Fault::Meaning))
     }
 
-    /// The account number of field 2, or else the one in front of the separator of track 2, field 35.
+    /// The account number of field 2, or else the one in front of the separator of track 2, field 35, or else that of
+    /// track 1, field 45, between the format `B` and the separator.
     ///
     /// # Errors
     /// [`Fault::Meaning`] of the field that was looked at.
@@ -26,10 +27,23 @@ impl Message {
         if self.has(2) {
             return self.pan();
         }
-        self.view(35, |track| {
-            let digits = track.split(|byte| matches!(byte, b'=' | b'D')).next();
-            digits.and_then(Pan::new).ok_or(Fault::Meaning)
-        })
+        let track = if self.has(35) { 35 } else { 45 };
+        self.view(track, |value| card_of_track(track, value).ok_or(Fault::Meaning))
+    }
+
+    /// As [`Message::card`], where field 2 and the tracks have the same number; a track in another format has none.
+    ///
+    /// # Errors
+    /// As [`Message::card`]; [`Fault::Conflict`] of a track with another number.
+    pub fn consistent_card(&self) -> Result<Option<Pan<'_>>, FieldError> {
+        let card = self.card()?;
+        for track in [35, 45] {
+            let other = self.field(track).and_then(|value| card_of_track(track, value));
+            if other.is_some() && other != card {
+                return Err(FieldError::new(track, Fault::Conflict));
+            }
+        }
+        Ok(card)
     }
 
     /// Makes a message that may be kept: takes out, and erases, every field but those that say nothing about card or
@@ -57,4 +71,13 @@ impl Message {
         }
         Ok(token)
     }
+}
+
+/// The account number of track 2 (field 35) or track 1 (field 45), as ISO/IEC 7813 places it.
+fn card_of_track(field: u8, track: &[u8]) -> Option<Pan<'_>> {
+    let digits = match field {
+        35 => track.split(|byte| matches!(byte, b'=' | b'D')).next(),
+        _ => track.strip_prefix(b"B")?.split(|byte| *byte == b'^').next(),
+    };
+    digits.and_then(Pan::new)
 }
