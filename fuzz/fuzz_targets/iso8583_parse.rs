@@ -1,14 +1,20 @@
 //! Any bytes, in several dialects: what is accepted is written as the same bytes, crosses into another dialect and back, and no
-//! view of it panics or shows card data; frames come out the same whatever the chunks.
+//! view of it panics or shows card data; frames come out the same whatever the chunks. As a request of the stand-in crate it keeps
+//! its stored form, a repeat asks for the same, and its answers are read back.
 
 #![no_main]
 
 use interbank_wire_iso8583::{
-    Coding, Codings, Dialect, FrameDecoder, FrameError, Framing, Message, Odd,
+    Coding, Codings, Dialect, EvidenceFields, FrameDecoder, FrameError, Framing, Incoming, Message,
+    Odd, Usage,
 };
 use libfuzzer_sys::fuzz_target;
-use port::Time;
-use seal::{AccountTokens, Secret};
+use port::{Amount, Time};
+use seal::{Account, AccountRef, AccountTokens, Secret};
+use standin::{
+    AccountInfo, Evidences, InstitutionId, Request, Response, ResponseCode, Source,
+    TransactionRequest,
+};
 use std::sync::LazyLock;
 
 static DIALECTS: LazyLock<Vec<Dialect>> = LazyLock::new(|| {
@@ -26,6 +32,9 @@ static DIALECTS: LazyLock<Vec<Dialect>> = LazyLock::new(|| {
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((first, bytes)) = bytes.split_first() else { return };
+    assert!(
+        EvidenceFields::new(bytes).map(|(_, value)| value.len() + 3).sum::<usize>() <= bytes.len()
+    );
     frames(*first, bytes);
     for dialect in &*DIALECTS {
         read(bytes, dialect);
@@ -54,7 +63,82 @@ fn read(bytes: &[u8], dialect: &Dialect) {
         }
     }
     views(&message, dialect, bytes);
+    ask(&message, dialect, bytes);
 }
+
+fn ask(message: &Message, dialect: &Dialect, bytes: &[u8]) {
+    // What is easily mistaken is there often enough; what only takes luck, the message is given.
+    let mut complete = message.clone();
+    for (field, value) in [
+        (3, &b"000000"[..]),
+        (4, b"000000000100"),
+        (7, b"1124160000"),
+        (11, b"000001"),
+        (32, b"1"),
+        (41, b"TERM0001"),
+        (49, b"978"),
+    ] {
+        if !complete.has(field) && complete.set(field, value).is_err() {
+            return;
+        }
+    }
+    for message in [message, &complete] {
+        let encoded = encode(message, dialect);
+        let bytes = encoded.as_deref().unwrap_or(bytes);
+        let Ok(incoming) = Incoming::parse(bytes, dialect, NOW) else { continue };
+        match incoming.request(&USAGE, accounts) {
+            Ok(Request::Transaction(request)) => answer(&incoming, &request, dialect),
+            Ok(Request::Network(request)) => assert_eq!(incoming.key(), Ok(request.key)),
+            Err(error) => assert!(!error.response_code().is_approval()),
+        }
+    }
+}
+
+fn answer(incoming: &Incoming, request: &TransactionRequest, dialect: &Dialect) {
+    let mut stored = Vec::new();
+    request.encode(&mut stored).expect("a request that fits");
+    let mut bare = request.clone();
+    (bare.evidence, bare.mac) = (Evidences::default(), None);
+    assert_eq!(TransactionRequest::parse(&stored).as_ref(), Ok(&bare));
+    if let Some(repeat) = incoming.message().mti().repeat() {
+        let mut message = incoming.message().clone();
+        message.set_mti(repeat);
+        if let Some(bytes) = encode(&message, dialect) {
+            let again = Incoming::parse(&bytes, dialect, NOW).expect("what was written");
+            let again = again.request(&USAGE, accounts).expect("what was asked before");
+            assert!(matches!(again, Request::Transaction(again) if again.asks_the_same(request)));
+        }
+    }
+    for code in [ResponseCode::APPROVED, ResponseCode::PARTIAL, ResponseCode::FORMAT] {
+        let said = Response {
+            mti: request.mti.response().expect("it asks"),
+            key: request.key,
+            code,
+            approved: code.is_approval().then_some(request.amount),
+            auth_code: None,
+            source: Source::Host,
+            balance: Some(Amount::new(-5, request.amount.currency())),
+            retrieval_ref: request.retrieval_ref,
+        };
+        // Amounts of more than twelve digits, and unusual echoes, cannot be written.
+        let Ok(message) = incoming.answer(&said) else { continue };
+        let Some(bytes) = encode(&message, dialect) else { continue };
+        let back = Incoming::parse(&bytes, dialect, NOW).expect("what was written");
+        assert_eq!(back.response(request), Ok(said));
+    }
+}
+
+fn accounts(
+    account: &Account,
+    named: Option<InstitutionId>,
+) -> Option<(InstitutionId, AccountInfo)> {
+    let info = AccountInfo::new(account, AccountRef::from_bytes([7; 16]));
+    Some((named.or(InstitutionId::new(9))?, info))
+}
+
+const NOW: Time = Time::from_s(1_764_000_000);
+
+static USAGE: LazyLock<Usage> = LazyLock::new(|| Usage::iso1987().with_cvn_field(48));
 
 fn views(message: &Message, dialect: &Dialect, bytes: &[u8]) {
     let shown = format!("{message:?}");
