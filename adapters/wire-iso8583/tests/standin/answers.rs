@@ -109,78 +109,33 @@ fn a_hosts_answer_that_does_not_fit_is_refused() {
     let part = Response { approved: Some(yuan(5_000)), source: Source::Host, ..part };
     let good = incoming(&message).answer(&part).unwrap();
     assert_eq!(incoming(&good).response(&request), Ok(part.clone()));
-    let changed = |change: &dyn Fn(&mut Message)| {
+    // An empty value takes the field out.
+    let with = |field, value: &str| {
         let mut answer = good.clone();
-        change(&mut answer);
+        let _ = match (field, value) {
+            (0, digits) => answer.set_mti(mti(digits)),
+            (_, "") => answer.remove(field),
+            _ => answer.set(field, value).unwrap(),
+        };
         incoming(&answer).response(&request)
     };
-    let refused = |change: &dyn Fn(&mut Message)| fault(changed(change));
-    assert_eq!(
-        refused(&|m| {
-            m.remove(39);
-        }),
-        (39, Fault::Missing)
-    );
-    assert_eq!(
-        refused(&|m| {
-            m.remove(4);
-        }),
-        (4, Fault::Missing)
-    );
-    assert_eq!(
-        refused(&|m| {
-            m.set(39, "0a").unwrap();
-        }),
-        (39, Fault::Meaning)
-    );
-    assert_eq!(
-        refused(&|m| {
-            m.set_stan(1).unwrap();
-        }),
-        (11, Fault::Conflict)
-    );
-    assert_eq!(
-        refused(&|m| {
-            m.set_terminal("T2").unwrap();
-        }),
-        (11, Fault::Conflict)
-    );
-    assert_eq!(
-        refused(&|m| {
-            m.set(54, "1002156D00000000007").unwrap();
-        }),
-        (54, Fault::Meaning)
-    );
-    assert_eq!(
-        refused(&|m| {
-            m.set(54, "1002156X000000000075").unwrap();
-        }),
-        (54, Fault::Meaning)
-    );
-    assert_eq!(
-        refused(&|m| {
-            m.set_mti(mti("0110"));
-        }),
-        (0, Fault::MessageType)
-    );
-    assert_eq!(
-        refused(&|m| {
-            m.set_mti(mti("0200"));
-        }),
-        (0, Fault::MessageType)
-    );
+    for (field, value, blamed, expected) in [
+        (39, "", 39, Fault::Missing),
+        (4, "", 4, Fault::Missing),
+        (39, "0a", 39, Fault::Meaning),
+        (11, "000001", 11, Fault::Conflict),
+        (41, "T2      ", 11, Fault::Conflict),
+        (54, "1002156D00000000007", 54, Fault::Meaning),
+        (54, "1002156X000000000075", 54, Fault::Meaning),
+        (0, "0110", 0, Fault::MessageType),
+        (0, "0200", 0, Fault::MessageType),
+    ] {
+        assert_eq!(fault(with(field, value)), (blamed, expected), "{field} {value}");
+    }
     // A code of authorization in another form is not worth an approval.
     let odd = Response { auth_code: None, ..part };
-    assert_eq!(
-        changed(&|m| {
-            m.set(38, "ab 123").unwrap();
-        }),
-        Ok(odd)
-    );
+    assert_eq!(with(38, "ab 123"), Ok(odd));
     // Code 08 approves for some hosts; here it does not, and nothing was approved.
-    let other = changed(&|m| {
-        m.set(39, "08").unwrap();
-    })
-    .unwrap();
+    let other = with(39, "08").unwrap();
     assert_eq!((other.is_approval(), other.approved, other.auth_code), (false, None, None));
 }

@@ -137,7 +137,7 @@ fn forms(secret: &[u8]) -> Vec<Vec<u8>> {
             let from = bytes.iter().position(|byte| *byte != 0).unwrap();
             forms.push(bytes[from..].to_vec());
         }
-        if secret.len() % 2 == 0 {
+        if secret.len().is_multiple_of(2) {
             let (pairs, _) = secret.as_chunks::<2>();
             forms.push(pairs.iter().map(|[high, low]| high << 4 | low & 15).collect());
         }

@@ -1,6 +1,6 @@
 //! Messages as requests of the stand-in crate, and its answers as messages.
 #![cfg(feature = "standin")]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod answers;
 mod evidence;
