@@ -6,7 +6,7 @@
 
 use interbank_wire_iso8583::{
     Coding, Codings, Dialect, EvidenceFields, FrameDecoder, FrameError, Framing, Incoming, Message,
-    Odd, Usage,
+    Mti, Odd, Usage,
 };
 use libfuzzer_sys::fuzz_target;
 use port::{Amount, Time};
@@ -69,14 +69,19 @@ fn read(bytes: &[u8], dialect: &Dialect) {
 fn ask(message: &Message, dialect: &Dialect, bytes: &[u8]) {
     // What is easily mistaken is there often enough; what only takes luck, the message is given.
     let mut complete = message.clone();
+    let asking = [b"0100", b"0120", b"0200", b"0220", b"0400", b"0421", b"0800"];
+    complete.set_mti(Mti::from_digits(*asking[bytes.len() % 7]).expect("four digits"));
     for (field, value) in [
-        (3, &b"000000"[..]),
+        (2, &b"4111111111111111"[..]),
+        (3, b"000000"),
         (4, b"000000000100"),
         (7, b"1124160000"),
         (11, b"000001"),
         (32, b"1"),
         (41, b"TERM0001"),
         (49, b"978"),
+        (70, b"301"),
+        (90, b"020065432111240959000000000000100000000000"),
     ] {
         if !complete.has(field) && complete.set(field, value).is_err() {
             return;

@@ -59,11 +59,28 @@ impl Message {
     /// # Errors
     /// [`Fault::Meaning`] for a negative amount, or one of more than 12 digits.
     pub fn set_amount(&mut self, amount: Amount) -> Result<&mut Self, FieldError> {
+        self.set_amount_of(4, 49, amount)
+    }
+
+    /// Sets fields 6 and 51, the currency as a number.
+    ///
+    /// # Errors
+    /// As [`Message::set_amount`].
+    pub fn set_billing_amount(&mut self, amount: Amount) -> Result<&mut Self, FieldError> {
+        self.set_amount_of(6, 51, amount)
+    }
+
+    fn set_amount_of(
+        &mut self,
+        field: u8,
+        currency: u8,
+        amount: Amount,
+    ) -> Result<&mut Self, FieldError> {
         if !(0..1_000_000_000_000).contains(&amount.minor()) {
-            return Err(FieldError::new(4, Fault::Meaning));
+            return Err(FieldError::new(field, Fault::Meaning));
         }
-        self.set(4, format!("{:012}", amount.minor()))?;
-        self.set(49, format!("{:03}", amount.currency().numeric()))
+        self.set(field, format!("{:012}", amount.minor()))?;
+        self.set(currency, format!("{:03}", amount.currency().numeric()))
     }
 
     fn amount_of(&self, amount: u8, currency: u8) -> Result<Option<Amount>, FieldError> {

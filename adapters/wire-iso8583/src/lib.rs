@@ -23,6 +23,8 @@ mod incoming;
 mod message;
 mod mti;
 mod original;
+#[cfg(feature = "standin")]
+mod outgoing;
 mod pan;
 mod parse;
 mod particulars;
@@ -51,6 +53,8 @@ pub use incoming::Incoming;
 pub use message::Message;
 pub use mti::{Class, Mti};
 pub use original::OriginalData;
+#[cfg(feature = "standin")]
+pub use outgoing::Outgoing;
 pub use pan::Pan;
 pub use particulars::{ProcessingCode, ResponseCode};
 #[cfg(feature = "tokio")]

@@ -74,6 +74,15 @@ impl Usage {
         self.kinds.iter().rev().find(fits).map(|rule| rule.kind)
     }
 
+    /// The codes for a kind in messages of this class: transaction type, and the condition where it takes one. Of several the
+    /// first that reading would take for this kind; `None` if there is none.
+    pub fn codes(&self, class: Class, kind: Kind) -> Option<(u8, Option<u8>)> {
+        let rules = self.kinds.iter().filter(|rule| rule.class == class && rule.kind == kind);
+        rules.map(|rule| (rule.transaction, rule.condition)).find(|(code, condition)| {
+            self.kind(class, *code, condition.map(u16::from)) == Some(kind)
+        })
+    }
+
     /// The private fields with card verification numbers.
     pub fn cvn_fields(&self) -> &[u8] {
         &self.cvn_fields

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn response(request: &TransactionRequest, code: ResponseCode) -> Response {
+pub(crate) fn response(request: &TransactionRequest, code: ResponseCode) -> Response {
     let approved = code.is_approval().then_some(request.amount);
     Response {
         mti: request.mti.response().unwrap(),

@@ -4,6 +4,7 @@
 
 mod answers;
 mod evidence;
+mod outgoing;
 mod requests;
 
 use interbank_wire_iso8583::{
