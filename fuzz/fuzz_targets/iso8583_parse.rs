@@ -6,7 +6,7 @@
 
 use interbank_wire_iso8583::{
     Coding, Codings, Dialect, EvidenceFields, FrameDecoder, FrameError, Framing, Incoming, Message,
-    Mti, Odd, Usage,
+    Mti, Odd, Outgoing, Usage,
 };
 use libfuzzer_sys::fuzz_target;
 use port::{Amount, Time};
@@ -113,6 +113,15 @@ fn answer(incoming: &Incoming, request: &TransactionRequest, dialect: &Dialect) 
             let again = again.request(&USAGE, accounts).expect("what was asked before");
             assert!(matches!(again, Request::Transaction(again) if again.asks_the_same(request)));
         }
+    }
+    let number = |_: &AccountInfo| Account::new("4111111111111111").ok();
+    // Some values are longer in a request than in a field.
+    if let Ok(message) = Outgoing::new(request).as_repeat().message(&USAGE, number)
+        && let Some(bytes) = encode(&message, dialect)
+    {
+        let told = Incoming::parse(&bytes, dialect, NOW).expect("what was written");
+        let told = told.request(&USAGE, accounts).expect("what was asked");
+        assert!(matches!(told, Request::Transaction(told) if told.asks_the_same(request)));
     }
     for code in [ResponseCode::APPROVED, ResponseCode::PARTIAL, ResponseCode::FORMAT] {
         let said = Response {
