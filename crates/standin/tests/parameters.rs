@@ -1,0 +1,181 @@
+//! Parameters: who may author them, what is refused, how rules combine.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use interbank_standin::*;
+use port::{Amount, Currency, Time};
+use seal::{AccountRef, Distrust, Secret, SigningKey, TrustList, TrustedKey, Validity};
+
+const NOW: Time = Time::from_s(1_785_000_000);
+
+fn draft(version: u64, edit: impl Fn(&mut serde_json::Value)) -> ParametersDraft {
+    let mut json = serde_json::json!({
+        "schema": 1, "institution": 6222, "version": version, "currency": "CNY",
+        "issued_at_ms": 0, "effective_from_ms": 0, "valid_until_ms": 1_786_000_000_000_u64,
+        "stale_after_ms": 1_786_000_000_000_u64, "exposure": { "institution_minor": 1 },
+        "counters": [{ "id": 1, "window": "day" }],
+        "rules": [{ "number": 1, "approve": true, "limits": { "single_minor": 100 } }]
+    });
+    edit(&mut json);
+    serde_json::from_value(json).unwrap()
+}
+
+fn set(version: u64) -> Parameters {
+    Parameters::new(draft(version, |_| {})).unwrap()
+}
+
+fn key(byte: u8) -> SigningKey {
+    SigningKey::from_seed(&Secret::new([byte; 32]))
+}
+
+fn trust() -> TrustList {
+    let mut trust = TrustList::new();
+    let accounting = TrustedKey::new(key(1).verifying_key(), Validity::always());
+    trust.add("accounting.example", 1, accounting);
+    trust
+}
+
+fn sealed(set: &Parameters, by: &SigningKey, issuer: &str) -> SealedParameters {
+    let signature = by.sign(&SealedParameters::message(set).unwrap());
+    SealedParameters::new(set, issuer, 1, signature).unwrap()
+}
+
+#[test]
+fn s03_only_the_accounting_system_determines_parameters() {
+    let set = set(1);
+    let good = sealed(&set, &key(1), "accounting.example");
+    assert_eq!(good.open(NOW, &trust(), None), Ok(set.clone()));
+    let forged = sealed(&set, &key(2), "accounting.example");
+    assert_eq!(forged.open(NOW, &trust(), None), Err(SealError::Signature));
+    let stranger = sealed(&set, &key(1), "stand-in.example");
+    let unknown = Err(SealError::Distrust(Distrust::UnknownIssuer));
+    assert_eq!(stranger.open(NOW, &trust(), None), unknown);
+}
+
+#[test]
+fn sd07_every_damaged_byte_is_refused() {
+    let mut bytes = Vec::new();
+    sealed(&set(1), &key(1), "accounting.example").encode(&mut bytes).unwrap();
+    for at in 0..bytes.len() {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 1;
+        let opened = SealedParameters::parse(&damaged).ok();
+        assert!(opened.is_none_or(|sealed| sealed.open(NOW, &trust(), None).is_err()), "{at}");
+    }
+}
+
+#[test]
+fn sd07_an_older_set_never_replaces_a_newer_one() {
+    let held = set(5);
+    for (version, taken) in [(4, false), (5, false), (6, true)] {
+        let offered = sealed(&set(version), &key(1), "accounting.example");
+        assert_eq!(offered.open(NOW, &trust(), Some(&held)).is_ok(), taken, "{version}");
+    }
+    let over = sealed(&set(6), &key(1), "accounting.example");
+    assert_eq!(over.open(Time::from_s(1_786_000_000), &trust(), None), Err(SealError::Over));
+    let other = Parameters::new(draft(6, |json| json["institution"] = 1.into())).unwrap();
+    let other = sealed(&other, &key(1), "accounting.example");
+    assert_eq!(other.open(NOW, &trust(), Some(&held)), Err(SealError::Institution));
+}
+
+#[test]
+fn faults_are_named_by_their_path() {
+    let cases: [(&str, serde_json::Value, &str); 9] = [
+        ("/schema", 2.into(), "schema"),
+        ("/currency", "XXX".into(), "currency"),
+        ("/rules/0/limits/singl_minor", 1.into(), "rules[0].limits.singl_minor"),
+        ("/rules/0/scope", serde_json::json!({ "kinds": ["gift"] }), "rules[0].scope.kinds[0]"),
+        ("/rules/0/scope", serde_json::json!({ "products": ["x"] }), "rules[0].scope.products[0]"),
+        ("/rules/0/deny", "00".into(), "rules[0].deny"),
+        ("/rules/0/limits/single_minor", (-1).into(), "rules[0].limits.single_minor"),
+        (
+            "/rules/0/limits/windows",
+            serde_json::json!([{ "of": 2, "count": 1 }]),
+            "rules[0].limits.windows[0].of",
+        ),
+        ("/counters/0/length_ms", 1.into(), "counters[0].length_ms"),
+    ];
+    for (path, value, fault) in cases {
+        let draft = draft(1, |json| {
+            let (parent, field) = path.rsplit_once('/').unwrap();
+            json.pointer_mut(parent).unwrap()[field] = value.clone();
+        });
+        assert_eq!(Parameters::new(draft).map_err(|found| found.path), Err(fault.to_owned()));
+    }
+}
+
+fn request() -> TransactionRequest {
+    let account = seal::Account::new("6200000000000005").unwrap();
+    TransactionRequest::new(RequestDraft {
+        institution: InstitutionId::new(6222),
+        initiator: InstitutionId::new(1111),
+        account: Some(AccountInfo::new(&account, AccountRef::from_bytes([7; 16]))),
+        amount: Some(Amount::new(500, Currency::parse("CNY").unwrap())),
+        kind: Some(Kind::Purchase),
+        mti: Some(Mti::FINANCIAL),
+        trace: Some(1),
+        sent_at: Some(NOW),
+        terminal: Some(Text::new("T1").unwrap()),
+        ..RequestDraft::default()
+    })
+    .unwrap()
+}
+
+#[test]
+fn limits_take_the_minimum_capabilities_the_most_specific_and_deny_wins() {
+    let rules = serde_json::json!([
+        { "number": 1, "approve": true, "limits": { "single_minor": 100 } },
+        { "number": 2, "scope": { "kinds": ["purchase"] }, "approve": false, "limits": { "single_minor": 900 } },
+        { "number": 3, "scope": { "accounts": ["07070707070707070707070707070707"] }, "approve": true,
+          "limits": { "single_minor": 300 } },
+        { "number": 4, "scope": { "initiators": [2222] }, "deny": "62" }
+    ]);
+    let set = Parameters::new(draft(1, |json| json["rules"] = rules.clone())).unwrap();
+    let found = set.resolve(NOW, &request(), false);
+    assert_eq!(found.approve, Some(Limit { value: true, rule: 3 }));
+    assert_eq!(found.single_minor, Some(Limit { value: 100, rule: 1 }));
+    assert_eq!(found.deny, None);
+    assert_eq!(set.explain(3).to_string(), "rule 3, scope accounts");
+    let denied = Parameters::new(draft(1, |json| {
+        json["rules"] = rules.clone();
+        json["rules"][3]["scope"] = serde_json::json!({});
+    }))
+    .unwrap();
+    let deny = denied.resolve(NOW, &request(), false).deny.map(|deny| deny.rule);
+    assert_eq!(deny, Some(4));
+    for rule in 1..=3 {
+        assert!(denied.findings().contains(&Finding::Shadowed { rule, by: 4 }), "{rule}");
+    }
+}
+
+#[test]
+fn the_load_report_finds_conflicts_and_gaps() {
+    let set = Parameters::new(draft(1, |json| {
+        json["rules"] = serde_json::json!([
+            { "number": 1, "scope": { "kinds": ["purchase"] }, "approve": true },
+            { "number": 2, "scope": { "kinds": ["purchase"] }, "approve": false }
+        ]);
+    }))
+    .unwrap();
+    let found = set.findings();
+    assert!(found.contains(&Finding::Conflict(1, 2)) && found.contains(&Finding::Gap(Kind::Cash)));
+    assert!(found.contains(&Finding::Unlimited(1)));
+    // The smaller permission counts.
+    assert_eq!(set.resolve(NOW, &request(), false).approve, Some(Limit { value: false, rule: 2 }));
+}
+
+#[test]
+fn the_stored_form_comes_back() {
+    let full = draft(3, |json| {
+        json["ranges"] = serde_json::json!([{ "from": 1, "to": 2, "product": "gold" }]);
+        json["rules"][0]["scope"] =
+            serde_json::json!({ "products": ["gold"], "vip": true, "mccs": [5411] });
+        json["rules"][0]["pin"] = "key:3".into();
+    });
+    let mut bytes = Vec::new();
+    full.encode(&mut bytes).unwrap();
+    assert_eq!(ParametersDraft::parse(&bytes), Ok(full));
+    for cut in 0..bytes.len() {
+        assert!(ParametersDraft::parse(&bytes[..cut]).is_err());
+    }
+}
