@@ -7,13 +7,18 @@ extern crate alloc;
 extern crate std;
 
 mod account_state;
+mod acknowledgement;
 mod authorize;
 mod counts;
+mod entry_ref;
 mod error;
 mod exposure;
+mod hold;
+mod install;
 mod institution;
 mod journal;
 mod lease;
+mod load;
 mod mti;
 mod outcome;
 mod parameters;
@@ -25,21 +30,27 @@ mod response_code;
 mod stand_in;
 mod table;
 mod text;
+mod varint;
 
-pub use account_state::{AccountState, Balance, Hold};
+pub use account_state::{AccountState, Balance};
+pub use acknowledgement::Acknowledgement;
 pub use authorize::{Answered, Authorize, Verdict};
 pub use counts::{Counts, Slot};
+pub use entry_ref::{EntryRef, Role};
 pub use error::Error;
 pub use exposure::{Lane, Share};
+pub use hold::Hold;
+pub use install::{Install, InstallVerdict, Offer};
 pub use institution::InstitutionId;
 pub use journal::{Entry, EntryState};
 pub use lease::{Lease, Leased};
+pub use load::{Load, Loaded};
 pub use mti::{Class, Function, Mti, Origin};
 pub use outcome::{Action, HostOutcome, Posting, StandInOutcome};
 pub use parameters::{
-    CounterDraft, ExposureDraft, Fault, Finding, Limit, LimitDraft, Parameters, ParametersDraft,
-    ParametersFault, RangeDraft, Resolution, RuleDraft, RuleLimitsDraft, ScopeDraft, SealError,
-    SealedParameters, Unknown, Verification, Window,
+    CounterDraft, ExposureDraft, Fault, Finding, Limit, LimitDraft, Mark, Parameters,
+    ParametersDelta, ParametersDraft, ParametersFault, RangeDraft, Resolution, RuleDraft,
+    RuleLimitsDraft, ScopeDraft, SealError, SealedParameters, Unknown, Verification, Window,
 };
 pub use reason::Reason;
 pub use reconciliation::{Found, Line, Reconciliation, Report};

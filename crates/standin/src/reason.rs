@@ -102,4 +102,6 @@ reasons! {
     ReversedBefore = 4_328, INVALID_TRANSACTION, "a reversal came before the request";
     /// A balance was asked for and is not known.
     NoBalance = 4_329, INOPERATIVE, "no balance is known";
+    /// Check 2: it was sent so long ago, or so far ahead, that nothing could tell it from a repeat.
+    OutOfTime = 4_330, DUPLICATE, "the message is too old to be told from a repeat, or from the future";
 }

@@ -66,6 +66,8 @@ pub(super) fn check(draft: ParametersDraft) -> Checking<Checked> {
     draft.encode(&mut bytes).map_err(|_| ParametersFault::new("", Fault::TooMany))?;
     let digest = digest(&bytes);
     let version = draft.version;
+    let velocity_ms_max =
+        rules.iter().filter_map(|rule| rule.velocity).map(|(_, ms)| ms).max().unwrap_or(0);
     let checked = Checked {
         draft,
         institution,
@@ -76,6 +78,7 @@ pub(super) fn check(draft: ParametersDraft) -> Checking<Checked> {
         counters,
         exposure,
         rules,
+        velocity_ms_max,
         digest,
     };
     Ok(checked)

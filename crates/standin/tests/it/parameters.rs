@@ -1,12 +1,9 @@
 //! Parameters: who may author them, what is refused, how rules combine.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
-
+use crate::setting::{ISSUER, NOW, id, key, sealed, sealed_by, trust};
 use interbank_standin::*;
 use port::{Amount, Currency, Time};
-use seal::{AccountRef, Distrust, Secret, SigningKey, TrustList, TrustedKey, Validity};
-
-const NOW: Time = Time::from_s(1_785_000_000);
+use seal::{AccountRef, Distrust};
 
 fn draft(version: u64, edit: impl Fn(&mut serde_json::Value)) -> ParametersDraft {
     let mut json = serde_json::json!({
@@ -24,58 +21,43 @@ fn set(version: u64) -> Parameters {
     Parameters::new(draft(version, |_| {})).unwrap()
 }
 
-fn key(byte: u8) -> SigningKey {
-    SigningKey::from_seed(&Secret::new([byte; 32]))
-}
-
-fn trust() -> TrustList {
-    let mut trust = TrustList::new();
-    let accounting = TrustedKey::new(key(1).verifying_key(), Validity::always());
-    trust.add("accounting.example", 1, accounting);
-    trust
-}
-
-fn sealed(set: &Parameters, by: &SigningKey, issuer: &str) -> SealedParameters {
-    let signature = by.sign(&SealedParameters::message(set).unwrap());
-    SealedParameters::new(set, issuer, 1, signature).unwrap()
+fn open(sealed: &SealedParameters, above: u64) -> Result<Parameters, SealError> {
+    sealed.open(NOW, &trust(), id(6222), above)
 }
 
 #[test]
 fn s03_only_the_accounting_system_determines_parameters() {
     let set = set(1);
-    let good = sealed(&set, &key(1), "accounting.example");
-    assert_eq!(good.open(NOW, &trust(), None), Ok(set.clone()));
-    let forged = sealed(&set, &key(2), "accounting.example");
-    assert_eq!(forged.open(NOW, &trust(), None), Err(SealError::Signature));
-    let stranger = sealed(&set, &key(1), "stand-in.example");
-    let unknown = Err(SealError::Distrust(Distrust::UnknownIssuer));
-    assert_eq!(stranger.open(NOW, &trust(), None), unknown);
+    assert_eq!(open(&sealed(&set), 0), Ok(set.clone()));
+    let forged = sealed_by(&set, &key(2), ISSUER);
+    assert_eq!(open(&forged, 0), Err(SealError::Signature));
+    let stranger = sealed_by(&set, &key(1), "stand-in.example");
+    assert_eq!(open(&stranger, 0), Err(SealError::Distrust(Distrust::UnknownIssuer)));
 }
 
 #[test]
 fn sd07_every_damaged_byte_is_refused() {
     let mut bytes = Vec::new();
-    sealed(&set(1), &key(1), "accounting.example").encode(&mut bytes).unwrap();
+    sealed(&set(1)).encode(&mut bytes).unwrap();
     for at in 0..bytes.len() {
         let mut damaged = bytes.clone();
         damaged[at] ^= 1;
         let opened = SealedParameters::parse(&damaged).ok();
-        assert!(opened.is_none_or(|sealed| sealed.open(NOW, &trust(), None).is_err()), "{at}");
+        assert!(opened.is_none_or(|sealed| open(&sealed, 0).is_err()), "{at}");
     }
 }
 
 #[test]
 fn sd07_an_older_set_never_replaces_a_newer_one() {
-    let held = set(5);
     for (version, taken) in [(4, false), (5, false), (6, true)] {
-        let offered = sealed(&set(version), &key(1), "accounting.example");
-        assert_eq!(offered.open(NOW, &trust(), Some(&held)).is_ok(), taken, "{version}");
+        assert_eq!(open(&sealed(&set(version)), 5).is_ok(), taken, "{version}");
     }
-    let over = sealed(&set(6), &key(1), "accounting.example");
-    assert_eq!(over.open(Time::from_s(1_786_000_000), &trust(), None), Err(SealError::Over));
+    let at = |s| sealed(&set(6)).open(Time::from_s(s), &trust(), id(6222), 0).err();
+    assert_eq!((at(1_785_999_999), at(1_786_000_000)), (None, Some(SealError::Over)));
+    let stale = Parameters::new(draft(6, |json| json["stale_after_ms"] = NOW.as_ms().into()));
+    assert_eq!(open(&sealed(&stale.unwrap()), 0), Err(SealError::Stale));
     let other = Parameters::new(draft(6, |json| json["institution"] = 1.into())).unwrap();
-    let other = sealed(&other, &key(1), "accounting.example");
-    assert_eq!(other.open(NOW, &trust(), Some(&held)), Err(SealError::Institution));
+    assert_eq!(open(&sealed(&other), 0), Err(SealError::Institution));
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! The four-way table, a test for each cell, and the planted faults.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
-
 use interbank_standin::*;
 use port::{Amount, Currency, Time};
 
@@ -94,6 +92,7 @@ fn approved(trace: u64) -> Entry {
         rule: 0,
         spent_minor: 500,
         spent_after_minor: 500,
+        capped: false,
         parameters: [0; 32],
         previous: [0; 32],
         state: EntryState::Queued,

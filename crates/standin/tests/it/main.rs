@@ -1,0 +1,8 @@
+//! The stand-in module by its public API: parameters, decisions, delivery, reconciliation.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod deciding;
+mod parameters;
+mod reconciling;
+mod setting;
