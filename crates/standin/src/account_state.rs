@@ -20,7 +20,9 @@ pub struct AccountState {
     pub head: [u8; 32],
     /// How many entries wait to be delivered. While there are any, stand-in decides (spec: sticky lane).
     pub undelivered: u16,
-    /// When the last one was delivered.
+    /// How many entries could not be posted and wait for a person.
+    pub exceptions: u16,
+    /// When the last entry was delivered.
     pub settled: Time,
     /// On the negative list, with which code, until when.
     pub deny: Option<(ResponseCode, Time)>,
@@ -108,6 +110,7 @@ impl AccountState {
             .u64(self.seq)
             .fixed(&self.head)
             .u16(self.undelivered)
+            .u16(self.exceptions)
             .u64(self.settled.as_ms())
             .i64(self.spent_minor)
             .u8(self.pin_failures);
@@ -162,6 +165,7 @@ impl AccountState {
             seq: reader.u64()?,
             head: reader.array()?,
             undelivered: reader.u16()?,
+            exceptions: reader.u16()?,
             settled: Time::from_ms(reader.u64()?),
             spent_minor: reader.i64()?,
             pin_failures: reader.u8()?,
@@ -229,8 +233,8 @@ pub struct Balance {
     pub spent_minor: i64,
 }
 
-/// What is left for lists when everything else is there: 119 bytes, and three counts.
-const LIST_BYTES_MAX: usize = AccountState::BYTES_MAX - 119 - 3;
+/// What is left for lists when everything else is there: 121 bytes, and three counts.
+const LIST_BYTES_MAX: usize = AccountState::BYTES_MAX - 121 - 3;
 
 #[cfg(test)]
 mod tests {
@@ -268,6 +272,7 @@ mod tests {
             seq: u64::MAX,
             head: [0xFF; 32],
             undelivered: AccountState::UNDELIVERED_MAX,
+            exceptions: u16::MAX,
             settled: now,
             deny: Some((ResponseCode::LOST, now)),
             vip_until: Some(now),

@@ -6,6 +6,7 @@ use crate::{
     Acknowledgement, Error, Parameters, ParametersDelta, SealError, SealedParameters, StandIn,
     load, table,
 };
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -39,7 +40,7 @@ pub enum Offer {
     /// All of them.
     Whole(SealedParameters),
     /// What has changed since the newest set.
-    Delta(ParametersDelta),
+    Delta(Box<ParametersDelta>),
 }
 
 impl From<SealedParameters> for Offer {
@@ -50,7 +51,7 @@ impl From<SealedParameters> for Offer {
 
 impl From<ParametersDelta> for Offer {
     fn from(delta: ParametersDelta) -> Self {
-        Self::Delta(delta)
+        Self::Delta(Box::new(delta))
     }
 }
 

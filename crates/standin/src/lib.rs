@@ -13,6 +13,7 @@ mod counts;
 mod entry_ref;
 mod error;
 mod exposure;
+mod feed;
 mod hold;
 mod install;
 mod institution;
@@ -22,11 +23,13 @@ mod load;
 mod mti;
 mod outcome;
 mod parameters;
+mod purge;
 mod reason;
 mod reconciliation;
 mod request;
 mod response;
 mod response_code;
+mod settle;
 mod stand_in;
 mod table;
 mod text;
@@ -39,6 +42,9 @@ pub use counts::{Counts, Slot};
 pub use entry_ref::{EntryRef, Role};
 pub use error::Error;
 pub use exposure::{Lane, Share};
+pub use feed::{
+    AccountUpdate, BalanceUpdate, Change, FeedPage, FeedVerdict, Ignored, SealedFeed, TakeFeed,
+};
 pub use hold::Hold;
 pub use install::{Install, InstallVerdict, Offer};
 pub use institution::InstitutionId;
@@ -52,6 +58,7 @@ pub use parameters::{
     ParametersDelta, ParametersDraft, ParametersFault, RangeDraft, Resolution, RuleDraft,
     RuleLimitsDraft, ScopeDraft, SealError, SealedParameters, Unknown, Verification, Window,
 };
+pub use purge::{Purge, PurgeTable, Purged};
 pub use reason::Reason;
 pub use reconciliation::{Found, Line, Reconciliation, Report};
 pub use request::{
@@ -61,5 +68,6 @@ pub use request::{
 };
 pub use response::{AuthCode, Response, Source};
 pub use response_code::ResponseCode;
+pub use settle::{Settle, Settled, Settlement};
 pub use stand_in::{StandIn, StandInConfig};
 pub use text::{Text, TextError};

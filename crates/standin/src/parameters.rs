@@ -3,7 +3,9 @@
 mod check;
 mod delta;
 mod draft;
+mod explain;
 mod fault;
+mod findings;
 mod head;
 mod resolve;
 mod sealed;
@@ -81,7 +83,7 @@ impl Parameters {
 
     /// What its author should look at before signing: conflicts, shadowed rules, gaps (spec: load report).
     pub fn findings(&self) -> Vec<Finding> {
-        check::findings(&self.0)
+        findings::findings(&self.0)
     }
 
     /// What it was made of.
@@ -151,6 +153,16 @@ impl Parameters {
     /// Whether an initiator has an exposure cap of its own.
     pub(crate) fn is_capped(&self, initiator: InstitutionId) -> bool {
         self.0.exposure.initiators.iter().any(|(who, _)| *who == initiator)
+    }
+
+    /// How long anything that was counted may count.
+    pub(crate) fn counted_ms_max(&self) -> u64 {
+        let windows = self.0.counters.iter().map(|counter| match counter.window {
+            // Forgotten a bucket later at most.
+            Window::Sliding(ms) => ms + ms / 23 + 24,
+            Window::Day | Window::Week | Window::Month => 32 * 86_400_000,
+        });
+        windows.max().unwrap_or(0).max(self.0.velocity_ms_max)
     }
 
     /// The counters of its windows.

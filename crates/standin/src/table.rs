@@ -49,8 +49,12 @@ pub(crate) fn feed(institution: InstitutionId) -> Key {
     table(institution, FEED)
 }
 
+pub(crate) fn accounts(institution: InstitutionId) -> Key {
+    table(institution, ACCOUNT)
+}
+
 pub(crate) fn account(institution: InstitutionId, account: &AccountRef) -> Key {
-    fit(table(institution, ACCOUNT).raw(account.as_bytes()))
+    fit(accounts(institution).raw(account.as_bytes()))
 }
 
 pub(crate) fn journal(institution: InstitutionId) -> Key {
