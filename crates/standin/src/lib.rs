@@ -60,7 +60,7 @@ pub use parameters::{
 };
 pub use purge::{Purge, PurgeTable, Purged};
 pub use reason::Reason;
-pub use reconciliation::{Found, Line, Reconciliation, Report};
+pub use reconciliation::{Found, Line, Reconciliation, Report, Total};
 pub use request::{
     AccountInfo, Bin, Capabilities, Channel, CheckDigit, Country, EntryMode, Evidence, Evidences,
     Expiry, Kind, Mcc, MessageMac, NetworkFunction, NetworkRequest, Request, RequestDraft,

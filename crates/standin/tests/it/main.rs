@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod deciding;
+mod installing;
 mod parameters;
 mod reconciling;
 mod setting;

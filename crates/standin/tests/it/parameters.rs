@@ -117,7 +117,7 @@ fn limits_take_the_minimum_capabilities_the_most_specific_and_deny_wins() {
     assert_eq!(found.approve, Some(Limit { value: true, rule: 3 }));
     assert_eq!(found.single_minor, Some(Limit { value: 100, rule: 1 }));
     assert_eq!(found.deny, None);
-    assert_eq!(set.explain(3).to_string(), "rule 3, scope accounts");
+    assert_eq!(set.explain(3).to_string(), "rule 3, scope one account");
     let denied = Parameters::new(draft(1, |json| {
         json["rules"] = rules.clone();
         json["rules"][3]["scope"] = serde_json::json!({});
