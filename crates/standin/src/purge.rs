@@ -69,7 +69,7 @@ impl Purge {
                 let kept_ms = kept_ms.max(counted_ms).saturating_add(DAY_MS);
                 let known = balance.into_iter().chain([state.seen, state.settled]);
                 !waits
-                    && state.holds.is_empty()
+                    && state.holds.iter().all(|hold| hold.is_over(self.now, self.hold_ms()))
                     && state.pin_failures == 0
                     && listed.iter().flatten().all(|until| self.now >= *until)
                     && known.into_iter().all(|since| over(since, kept_ms))
@@ -80,11 +80,8 @@ impl Purge {
             }
             PurgeTable::Journal => {
                 let entry = Entry::parse(&row.value).map_err(Error::Corrupt)?;
-                let parameters = self.setup.config.parameters.as_ref();
                 let kept_ms = match entry.request.kind {
-                    Kind::PreAuthorization => {
-                        kept_ms.max(parameters.map_or(HOLD_MS, Parameters::hold_ms))
-                    }
+                    Kind::PreAuthorization => kept_ms.max(self.hold_ms()),
                     _ => kept_ms,
                 };
                 !entry.state.is_out() && over(entry.at.max(entry.request.key.sent_at()), kept_ms)
@@ -97,6 +94,10 @@ impl Purge {
                 u64::from_be_bytes(version) < in_force
             }
         })
+    }
+
+    fn hold_ms(&self) -> u64 {
+        self.setup.config.parameters.as_ref().map_or(HOLD_MS, Parameters::hold_ms)
     }
 
     const fn page_rows(&self) -> usize {

@@ -139,7 +139,8 @@ fn sd07_a_set_takes_over_at_its_effective_date() {
         json["effective_from_ms"] = at.as_ms().into();
         json["rules"][0]["limits"]["single_minor"] = 50.into();
     });
-    let InstallVerdict::Accepted { acknowledgement, .. } = offer(&bench, NOW, sealed(&eight)) else {
+    let InstallVerdict::Accepted { acknowledgement, .. } = offer(&bench, NOW, sealed(&eight))
+    else {
         panic!()
     };
     assert_eq!(acknowledgement.effective_from, at);

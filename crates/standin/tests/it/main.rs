@@ -3,7 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod deciding;
+mod delivering;
+mod evidence;
+mod feeding;
 mod installing;
+mod kinds;
 mod parameters;
 mod reconciling;
 mod setting;
+mod windows;

@@ -198,6 +198,10 @@ impl Bench {
         }
     }
 
+    pub(crate) fn settle(&self, mut settle: Settle) -> Settled {
+        decide(&self.store, &Says(vec![]), &mut settle).unwrap().verdict
+    }
+
     pub(crate) fn row(&self, key: port::Key) -> Option<bytes::Bytes> {
         let rows = self.store.read(&ReadSet::points([key])).unwrap();
         rows.points[0].as_ref().map(|row| row.value.clone())
