@@ -186,6 +186,9 @@ impl Authorize {
         if let Err(reason) = self.authentic(answers) {
             return Ok(self.unrecorded(reason));
         }
+        if !self.enrolled() {
+            return Ok(self.unrecorded(Reason::NotEnrolled));
+        }
         if let Some(row) = own
             && let Some(verdict) = self.repeated(row)?
         {
@@ -193,9 +196,6 @@ impl Authorize {
         }
         if !self.in_time() {
             return Ok(self.unrecorded(Reason::OutOfTime));
-        }
-        if !self.enrolled() {
-            return Ok(self.unrecorded(Reason::NotEnrolled));
         }
         let mut state = parse_state(account.as_ref().map(|row| &row.value))?;
         let now = self.setup.config.skew.settle(self.now, state.seen)?;
