@@ -388,7 +388,8 @@ fn s11_one_store_serves_institutions_apart() {
         });
         let config = StandInConfig { institution: id(institution), ..config(None) };
         let mut install = StandIn::new(config.clone()).install(NOW, &trust(), sealed(&set));
-        decide(&store, &Says(vec![]), &mut install).unwrap();
+        let verdict = decide(&store, &Says(vec![]), &mut install).unwrap().verdict;
+        assert!(matches!(verdict, InstallVerdict::Accepted { .. }));
         let stand_in = StandIn::new(StandInConfig { parameters: Some(set), ..config });
         let mut lease = stand_in.lease(NOW, 0, id(1111), 100_000);
         decide(&store, &Says(vec![]), &mut lease).unwrap();

@@ -161,3 +161,137 @@ fn the_stored_form_comes_back() {
         assert!(ParametersDraft::parse(&bytes[..cut]).is_err());
     }
 }
+
+/// A set with these rules and these ranges, and what its report says.
+fn report(rules: &serde_json::Value, edit: impl Fn(&mut serde_json::Value)) -> Vec<String> {
+    let set = Parameters::new(draft(1, |json| {
+        json["rules"] = rules.clone();
+        json["counters"] = serde_json::json!([]);
+        edit(json);
+    }))
+    .unwrap();
+    set.findings().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_set_without_oddities_has_an_empty_report() {
+    let rules = serde_json::json!([
+        { "number": 1, "approve": true, "limits": { "single_minor": 100 } },
+        { "number": 2, "scope": { "mccs": [7995] }, "deny": "57" },
+        { "number": 3, "scope": { "kinds": ["cash"] }, "approve": false, "limits": { "single_minor": 50 } }
+    ]);
+    assert_eq!(report(&rules, |_| {}), Vec::<String>::new());
+}
+
+#[test]
+fn the_report_names_each_oddity() {
+    let cases: [(serde_json::Value, &str); 7] = [
+        (
+            serde_json::json!([
+                { "number": 1, "approve": true, "pin": "floor", "limits": { "single_minor": 100 } },
+                { "number": 2, "pin": "waive" }
+            ]),
+            "rules 1 and 2 of equal scope disagree",
+        ),
+        (
+            serde_json::json!([
+                { "number": 1, "approve": true, "limits": { "single_minor": 100 } },
+                { "number": 2, "scope": { "initiators": [5], "mccs": [7995] }, "limits": { "floor_minor": 1 } },
+                { "number": 3, "scope": { "mccs": [7995, 7996] }, "deny": "57" }
+            ]),
+            "rule 2 never decides: rule 3 denies",
+        ),
+        (
+            // The denial ends before the rule does: no shadow, but the other one is named.
+            serde_json::json!([
+                { "number": 1, "approve": true, "limits": { "single_minor": 100 } },
+                { "number": 2, "scope": { "mccs": [7995] }, "until_ms": 10, "limits": { "floor_minor": 1 } },
+                { "number": 3, "deny": "57", "until_ms": 11, "scope": { "mccs": [7995] } }
+            ]),
+            "rule 2 never decides: rule 3 denies",
+        ),
+        (
+            serde_json::json!([
+                { "number": 1, "approve": true, "limits": { "single_minor": 100 } },
+                { "number": 2, "scope": { "kinds": ["cash"] }, "limits": { "single_minor": 101 } }
+            ]),
+            "rule 2 has a single amount that never decides: rule 1 is lower",
+        ),
+        (
+            serde_json::json!([
+                { "number": 1, "approve": true, "limits": { "single_minor": 100 } },
+                { "number": 2, "scope": { "bins": [{ "from": 3, "to": 9 }] }, "limits": { "single_minor": 1 } }
+            ]),
+            "no request can fit rule 2",
+        ),
+        (
+            serde_json::json!([
+                { "number": 1, "approve": true, "limits": { "single_minor": 100 } },
+                { "number": 2, "scope": { "initiators": [7] }, "limits": { "single_minor": 1 } }
+            ]),
+            "no request can fit rule 2",
+        ),
+        (
+            serde_json::json!([{ "number": 1, "approve": true }]),
+            "rule 1 allows without a single-amount limit",
+        ),
+    ];
+    for (rules, found) in cases {
+        let report = report(&rules, |json| {
+            json["ranges"] = serde_json::json!([{ "from": 1, "to": 2 }]);
+            json["initiators"] = serde_json::json!([5]);
+        });
+        assert_eq!(report, [found], "{rules}");
+    }
+    let gap = serde_json::json!([
+        { "number": 1, "approve": true, "limits": { "single_minor": 100 }, "scope": { "kinds": [
+            "purchase", "cash", "pre-authorization", "completion", "refund", "transfer"] } }
+    ]);
+    assert_eq!(report(&gap, |_| {}), ["no rule allows any inquiry"]);
+    let uncounted = serde_json::json!([
+        { "number": 1, "approve": true, "limits": { "single_minor": 100 } }
+    ]);
+    let counters = serde_json::json!([{ "id": 4, "window": "day" }]);
+    let report = report(&uncounted, |json| json["counters"] = counters.clone());
+    assert_eq!(report, ["no rule limits counter 4"]);
+    // A denial that ends earlier than the rule it denies shadows nothing.
+    let passing = serde_json::json!([
+        { "number": 1, "approve": true, "limits": { "single_minor": 100 } },
+        { "number": 2, "scope": { "mccs": [7995] }, "limits": { "floor_minor": 1 } },
+        { "number": 3, "deny": "57", "until_ms": 11, "scope": { "mccs": [7995] } }
+    ]);
+    assert_eq!(self::report(&passing, |_| {}), Vec::<String>::new());
+}
+
+#[test]
+fn a_decline_is_explained_by_its_rule_and_what_that_is_about() {
+    let bench = crate::setting::Bench::new(|json| {
+        json["rules"] = serde_json::json!([
+            { "number": 1, "approve": true },
+            { "number": 17, "limits": { "single_minor": 99 }, "scope": { "initiators": [1111, 2222],
+                "kinds": ["purchase"], "products": ["gold"], "bins": [{ "from": 62000000, "to": 62000009 }] } },
+            { "number": 18, "scope": { "mccs": [1, 2, 3, 4, 5] }, "deny": "57" }
+        ]);
+        json["rules"][0]["pin"] = "waive".into();
+    });
+    let set = bench.stand_in.config().parameters.clone().unwrap();
+    let explained = |trace, minor, mcc| {
+        let draft = RequestDraft { mcc, ..bench.draft(trace, minor) };
+        bench.run(NOW, draft).explain(&set).to_string()
+    };
+    assert_eq!(
+        explained(1, 100, None),
+        "declined by rule 17, scope card numbers 62000000 to 62000009, product gold, \
+         initiator 1111 or 2222, kind purchase: the amount is above the limit for one"
+    );
+    assert_eq!(
+        explained(2, 9, Mcc::new(4)),
+        "declined by rule 18, scope category 0001 or 0002 or 0003 or 2 more: a rule denies"
+    );
+    assert_eq!(explained(3, 9, None), "approved");
+    bench.put_state(&AccountState { pin_failures: 9, ..bench.state() });
+    assert_eq!(explained(4, 9, None), "declined: too many wrong PINs");
+    // A repeat is explained as it was the first time.
+    assert!(explained(1, 100, None).starts_with("declined by rule 17"));
+    assert_eq!(set.explain(99).to_string(), "no rule");
+}
