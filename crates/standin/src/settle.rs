@@ -133,8 +133,7 @@ impl Decision for Settle {
         let Some(mut entry) = parse(entry_row)? else {
             return nothing(Settled::Unknown, "standin.settle.unknown");
         };
-        let before = entry.state;
-        match before {
+        match entry.state {
             EntryState::NotOwed => return nothing(Settled::NotOwed, "standin.settle.repeated"),
             EntryState::Exception if self.settlement != Settlement::Exception => {}
             EntryState::Queued => {}
@@ -144,28 +143,18 @@ impl Decision for Settle {
             Some(row) => AccountState::parse(&row.value).map_err(Error::Corrupt)?,
             None => AccountState::default(),
         };
-        entry.state = self.settlement.state();
-        if before.waits() {
-            state.undelivered = state.undelivered.saturating_sub(1);
-        } else {
-            state.exceptions = state.exceptions.saturating_sub(1);
-        }
-        if entry.state == EntryState::Exception {
-            state.exceptions = state.exceptions.checked_add(1).ok_or(Error::Busy)?;
-        }
-        state.settled = state.settled.max(self.now);
+        let reversal = parse(reversal_row)?;
+        let to = self.settlement.state();
+        let back_minor = end(&mut entry, &mut state, reversal.as_ref(), to, self.now)?;
         let mut batch = Batch::with_capacity(4);
-        if !entry.state.is_out() {
-            let back = released(&mut state, &entry, parse(reversal_row)?.as_ref());
-            if back > 0 {
-                let mut lane = match lane_row {
-                    Some(row) => Lane::parse(&row.value).map_err(Error::Corrupt)?,
-                    None => Lane::default(),
-                };
-                lane.spend(entry.request.initiator, entry.capped, -back);
-                let lane = lane.encode().map_err(|_| Error::TooLong)?;
-                batch.put(self.keys[3].clone(), Row::unchanged(lane_row.as_ref()), lane);
-            }
+        if back_minor > 0 {
+            let mut lane = match lane_row {
+                Some(row) => Lane::parse(&row.value).map_err(Error::Corrupt)?,
+                None => Lane::default(),
+            };
+            lane.spend(entry.request.initiator, entry.capped, -back_minor);
+            let lane = lane.encode().map_err(|_| Error::TooLong)?;
+            batch.put(self.keys[3].clone(), Row::unchanged(lane_row.as_ref()), lane);
         }
         let [account_key, entry_key, reversal_key, _] = self.keys.clone();
         if reversal_key != entry_key {
@@ -180,6 +169,29 @@ impl Decision for Settle {
         let verdict = Settled::Done { undelivered };
         Ok(self.done(verdict, self.settlement.action(), batch))
     }
+}
+
+/// Ends an entry that waits for delivery or for a person, and says how much is no longer out of its lane: the caller takes that
+/// from the lane's shares, as [`Entry::capped`] says.
+pub(crate) fn end(
+    entry: &mut Entry,
+    state: &mut AccountState,
+    reversal: Option<&Entry>,
+    to: EntryState,
+    now: Time,
+) -> Result<i64, Error> {
+    if entry.state.waits() {
+        state.undelivered = state.undelivered.saturating_sub(1);
+    } else if entry.state == EntryState::Exception {
+        state.exceptions = state.exceptions.saturating_sub(1);
+    }
+    if to == EntryState::Exception {
+        state.exceptions = state.exceptions.checked_add(1).ok_or(Error::Busy)?;
+    }
+    state.settled = state.settled.max(now);
+    let was_out = entry.state.is_out();
+    entry.state = to;
+    Ok(if was_out && !to.is_out() { released(state, entry, reversal) } else { 0 })
 }
 
 /// How much of an entry's charge is still out when its delivery ends: what neither a reversal nor a completion took back.
