@@ -5,4 +5,8 @@
 pub use port;
 #[cfg(feature = "qrpay")]
 pub use qrpay;
+#[cfg(feature = "risk-core")]
+pub use risk_core;
 pub use seal;
+#[cfg(feature = "vmload")]
+pub use vmload;

@@ -96,18 +96,46 @@ pub struct Driving {
     /// Windows shorter than the minimum that were tried, and how many of them got a level.
     pub too_short: u64,
     pub too_short_judged: u64,
-    pub generated: Vec<Attack>,
+    pub levels: Vec<Levels>,
+    pub alarms: Vec<Alarms>,
 }
 
 /// Windows of one length.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Window {
     pub minutes: u32,
-    /// Whether the level may be given at this length under the policy of the report.
+    /// Whether they are the first minutes of a trip, so that they show what is read at the departure.
+    pub from_departure: bool,
     pub comparison: Comparison,
     pub target: Option<u16>,
-    /// Owners' windows that were refused rather than judged.
+    /// Windows of owners, and of thieves, that were refused rather than judged.
     pub refused: Share,
+    pub refused_stolen: Share,
+}
+
+/// What is said of ten minutes of somebody's driving.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Levels {
+    pub who: String,
+    /// By the default rules.
+    pub low: Share,
+    pub medium: Share,
+    pub high: Share,
+    pub refused: Share,
+    /// By the sequential test: the owner, somebody else.
+    pub owner: Share,
+    pub other: Share,
+}
+
+/// How often an alarm sounds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Alarms {
+    /// How it combines attributes.
+    pub by: String,
+    /// How often at most it may sound while the owner drives.
+    pub alpha: u16,
+    pub owners: Share,
+    pub thieves: Share,
 }
 
 impl Comparison {

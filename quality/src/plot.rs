@@ -12,9 +12,7 @@ pub fn plots(figures: &Figures) -> Result<Vec<(&'static str, String)>> {
         ("surroundings.svg", surroundings(&figures.surroundings.scenarios)?),
         ("attacks.svg", attacks(&figures.surroundings.attacks)?),
     ];
-    if !figures.driving.windows.is_empty() {
-        plots.push(("driving.svg", driving(figures)?));
-    }
+    plots.push(("driving.svg", driving(figures)?));
     Ok(plots)
 }
 
@@ -49,7 +47,9 @@ fn attacks(attacks: &[Attack]) -> Result<String> {
 
 fn driving(figures: &Figures) -> Result<String> {
     let mut svg = String::new();
-    let windows = &figures.driving.windows;
+    // without the departure: the harder ones
+    let windows: Vec<&Window> =
+        figures.driving.windows.iter().filter(|window| !window.from_departure).collect();
     {
         let root = SVGBackend::with_string(&mut svg, (WIDTH, 360)).into_drawing_area();
         root.fill(&WHITE).map_err(fault)?;

@@ -252,7 +252,7 @@ impl Cause {
 
     fn of_state(state: &SqlState) -> Self {
         match state.code() {
-            "IB001" | "40001" | "40P01" => Self::Contention,
+            "IB001" | "23505" | "40001" | "40P01" => Self::Contention,
             "3D000" => Self::Database,
             "53100" => Self::DiskFull,
             "55P03" => Self::LockTimeout,

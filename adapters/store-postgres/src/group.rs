@@ -55,6 +55,28 @@ pub(crate) async fn apply(session: &Session, group: &[&Batch]) -> Result<Vec<Com
     Ok(versions.into_iter().map(commit).collect())
 }
 
+/// Applies one [plain](is_plain) batch in one statement, which is one transaction. Where a row is there that it wants absent,
+/// the server has undone all of it: contention, and [`apply`] has to judge.
+pub(crate) async fn apply_one(session: &Session, batch: &Batch) -> Result<Vec<Commit>, Error> {
+    let ops = Ops::of(&[batch]);
+    let params: [&(dyn ToSql + Sync); 4] = [&ops.keys, &ops.expects, &ops.changes, &ops.values];
+    let stream = session.client.query_raw(&session.apply_one, params).await;
+    let stream = stream.map_err(|why| error::after_sending(&why, false))?;
+    let row = only_row(stream).await?;
+    let version: i64 = row.try_get(0).map_err(|_| Error::Unknown(Cause::Schema))?;
+    Ok(vec![commit(version)])
+}
+
+/// Whether the batch says of each row what it was, as decisions do, and is short.
+pub(crate) fn is_plain(batch: &Batch) -> bool {
+    let plain = |op: &Op| match op.expect {
+        Expect::Any => !matters(op),
+        Expect::Absent => matches!(op.change, Change::Put(_)),
+        Expect::At(_) => expect(op.expect) > 0,
+    };
+    batch.ops().len() <= PLAIN_MAX && batch.ops().iter().all(plain)
+}
+
 /// Judges a batch that writes nothing.
 pub(crate) async fn judge(session: &Session, batch: &Batch) -> Result<Commit, Error> {
     let ops = Ops::of(&[batch]);
@@ -102,6 +124,9 @@ async fn only_row(stream: RowStream) -> Result<Row, Error> {
         }
     }
 }
+
+/// From about so many operations on, sets cost the server less than one row after another.
+const PLAIN_MAX: usize = 16;
 
 const fn change(change: &Change) -> i16 {
     match change {

@@ -14,6 +14,7 @@ use tokio_postgres::{Client, Config, SimpleQueryMessage, Statement};
 pub(crate) struct Session {
     pub(crate) client: Client,
     pub(crate) apply: Statement,
+    pub(crate) apply_one: Statement,
     pub(crate) judge: Statement,
     pub(crate) points: Statement,
     pub(crate) pages: Statement,
@@ -33,10 +34,11 @@ impl Session {
         let (client, carrier) = connect(options, connector).await?;
         let settings = settings(options);
         // All of it leaves at once and is one round trip
-        let (format, answers, apply, judge, points, pages) = tokio::join!(
+        let (format, answers, apply, apply_one, judge, points, pages) = tokio::join!(
             format(&client, &name),
             client.simple_query(&settings),
             prepare(&client, &name, APPLY, APPLY_TYPES),
+            prepare(&client, &name, APPLY_ONE, APPLY_ONE_TYPES),
             prepare(&client, &name, JUDGE, &[Type::BYTEA_ARRAY, Type::INT8_ARRAY]),
             prepare(&client, &name, POINTS, &[Type::BYTEA_ARRAY]),
             prepare(&client, &name, PAGES, PAGES_TYPES),
@@ -56,7 +58,15 @@ impl Session {
         if !writable {
             return Err(Cause::ReadOnly.into());
         }
-        Ok(Self { apply: apply?, judge: judge?, points: points?, pages: pages?, client, carrier })
+        Ok(Self {
+            apply: apply?,
+            apply_one: apply_one?,
+            judge: judge?,
+            points: points?,
+            pages: pages?,
+            client,
+            carrier,
+        })
     }
 
     /// Whether the connection is known to be gone.
@@ -152,6 +162,10 @@ const APPLY_TYPES: &[Type] = &[
     Type::INT2_ARRAY,
     Type::BYTEA_ARRAY,
 ];
+
+pub(crate) const APPLY_ONE: &str = "SELECT @.apply_one($1, $2, $3, $4)";
+const APPLY_ONE_TYPES: &[Type] =
+    &[Type::BYTEA_ARRAY, Type::INT8_ARRAY, Type::INT2_ARRAY, Type::BYTEA_ARRAY];
 
 /// Requirements alone: true at the moment of one view, and then the commit is at that moment. The version is the greatest
 /// among the rows.

@@ -225,7 +225,12 @@ impl Core {
         loop {
             let lease = self.pool.session().await.map_err(Error::NotApplied)?;
             self.counts.transactions.fetch_add(1, Ordering::Relaxed);
-            let sent = timeout(self.limit(), group::apply(&lease, group)).await;
+            let sent = match group {
+                [only] if attempts == 0 && group::is_plain(only) => {
+                    timeout(self.limit(), group::apply_one(&lease, only)).await
+                }
+                _ => timeout(self.limit(), group::apply(&lease, group)).await,
+            };
             match sent.unwrap_or(Err(Error::Unknown(Cause::Silent))) {
                 Err(Error::NotApplied(Cause::Contention)) if attempts < ATTEMPTS_MAX => {
                     attempts += 1;

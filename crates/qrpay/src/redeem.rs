@@ -1,6 +1,6 @@
 //! Redeeming: the one message of the payer, checked in the order of the spec, and the debit owed in the same batch.
 
-use crate::binding::Binding;
+use crate::binding::{Binding, BoundKey};
 use crate::instruction::{Instruction, InstructionKind};
 use crate::item::{ChallengeState, Item, Kind, State};
 use crate::payment::{Outcome, Payment, PaymentState};
@@ -8,8 +8,8 @@ use crate::reply::ReplyScheme as _;
 use crate::server::{Setup, Trail, done};
 use crate::table::{self, point};
 use crate::{
-    Error, Misuse, PaymentId, PaymentRequest, PaymentServer, Price, Refusal, Transcript, Uid,
-    Verdict,
+    DeviceId, Error, Misuse, PaymentId, PaymentRequest, PaymentServer, Price, Refusal, Transcript,
+    Uid, Verdict,
 };
 use alloc::sync::Arc;
 
@@ -38,7 +38,8 @@ impl PaymentServer {
             binding: table::binding(tenant, &account),
             outcome: table::outcome(tenant, &request, &account),
         };
-        Redeem { setup: self.setup.clone(), now, request, account, keys, stage: Stage::Rows }
+        let (setup, stage) = (self.setup.clone(), Stage::Rows);
+        Redeem { setup, now, request, account, keys, stage, accepts: |_| true }
     }
 }
 
@@ -66,6 +67,7 @@ pub struct Redeem {
     account: AccountRef,
     keys: Keys,
     stage: Stage,
+    accepts: fn(&DeviceId) -> bool,
 }
 
 /// Where the rows are that the request names.
@@ -106,6 +108,14 @@ struct Trial {
 }
 
 impl Redeem {
+    /// Only devices for which `accepts` says yes may have made the reply; the keys of others count as if they were not bound.
+    ///
+    /// For banks that bind a second key that needs no PIN, and let it pay only where something else speaks for the payer.
+    #[must_use]
+    pub fn answered_by(self, accepts: fn(&DeviceId) -> bool) -> Self {
+        Self { accepts, ..self }
+    }
+
     fn rows(&mut self, answers: &Answers) -> Result<Step<Audited<Verdict<Accepted>>>, Error> {
         let [item_row, binding_row, outcome_row] =
             [point(answers, 0)?, point(answers, 1)?, point(answers, 2)?];
@@ -175,7 +185,8 @@ impl Redeem {
         let transcript = Bytes::from_owner(transcript.to_bytes());
         let before = trials.len();
         let keys = binding.map_or(&[][..], |binding| &binding.keys);
-        for (key_at, key) in keys.iter().enumerate().filter(|(_, key)| key.is_usable(now)) {
+        let usable = |key: &BoundKey| key.is_usable(now) && (self.accepts)(&key.device);
+        for (key_at, key) in keys.iter().enumerate().filter(|(_, key)| usable(key)) {
             let question = key.credential.question(&transcript);
             let answer_at = question.is_some().then_some(questions.len());
             questions.extend(question);

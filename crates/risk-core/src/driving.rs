@@ -61,8 +61,9 @@
 //! ```
 //!
 //! **Three ways to compare**, for different questions. [`Rules::evaluate`] weighs which pieces match; it is the one of the levels.
-//! [`Alarm`] is true with a stated probability at most while the owner drives. [`Sequential`] adds evidence minute by minute, so
-//! that the answer is ready when the request comes.
+//! [`Alarm`] is true with a stated probability at most while the owner drives. [`Contrast`] weighs how likely each piece is for
+//! the owner against a [`Population`], which tells people apart better, also by minutes; [`Sequential`] adds that up while the
+//! vehicle drives, so that the answer is ready when the request comes.
 //!
 //! **Limits.** 16 attributes, 4 drivers a vehicle, 1,024 readings in a message, 128 windows kept for each attribute, 64 trips that
 //! can be taken back, 4 of them a day. The vehicle's clock must be right to within the gap that the rules allow (5 seconds): a
@@ -75,6 +76,7 @@ mod band;
 mod calibration;
 mod categorical;
 mod circular;
+mod contrast;
 mod evaluate;
 mod habits;
 mod histogram;
@@ -83,6 +85,7 @@ mod model;
 mod notice;
 mod obd;
 mod platform;
+mod population;
 mod reason;
 mod registration;
 mod rules;
@@ -100,6 +103,7 @@ pub use band::{Band, Moments};
 pub use calibration::{Calibration, Windows};
 pub use categorical::Categorical;
 pub use circular::{CircularBand, Directions};
+pub use contrast::Contrast;
 pub use evaluate::{Evaluation, Line, Outcome, Rejection, RiskLevel, Standing};
 pub use habits::{Habits, Taken};
 pub use histogram::Histogram;
@@ -111,11 +115,12 @@ pub use platform::{
     HighDraft, LowDraft, MediumDraft, PlatformBook, PlatformDraft, PlatformFault, PlatformFlaw,
     PlatformPolicy, PlatformReason, Ruled, Ruling, VehiclePayment,
 };
+pub use population::Population;
 pub use reason::Reason;
 pub use registration::{Before, Event, Illegal, Registration, State};
 pub use rules::{Rules, RulesDraft, RulesFault};
 pub use samples::{BadSamples, ReplayGuard, Replayed, Samples};
-pub use sequential::{Contrast, Finding, Sequential};
+pub use sequential::{Finding, Sequential};
 pub use service::{
     Change, Changed, Confirm, DrivingConfig, DrivingServer, Error, Evaluate, EvaluateRequest,
     Evaluated, Learn, Misuse, Purge, PurgeTable, Purged, Record, Recorded, Refusal, Reply,

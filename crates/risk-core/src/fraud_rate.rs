@@ -97,11 +97,17 @@ impl FraudRate {
     ///
     /// # Errors
     /// [`FraudRateError::Unlike`] for another instrument, currency or start, [`FraudRateError::Overflow`],
-    /// [`FraudRateError::TooFarAhead`]; nothing was changed.
+    /// [`FraudRateError::TooFarAhead`] if its newest day lies more than a year after ours; nothing was changed.
     pub fn merge(&mut self, other: &Self) -> Result<(), FraudRateError> {
         let about = |rate: &Self| (rate.instrument, rate.currency, rate.start);
         if about(self) != about(other) {
             return Err(FraudRateError::Unlike);
+        }
+        let newest = |rate: &Self| rate.days.last_key_value().map(|(newest, _)| newest.0);
+        if let (Some(ours), Some(theirs)) = (newest(self), newest(other))
+            && theirs > ours.saturating_add(AHEAD_MAX_DAYS)
+        {
+            return Err(FraudRateError::TooFarAhead);
         }
         let mut both = self.clone();
         for (day, sums) in &other.days {
@@ -617,6 +623,11 @@ mod tests {
         assert_eq!(rate, before);
         let transfers = FraudRate::new(Instrument::CreditTransfer, eur(0).currency(), Day(START));
         assert_eq!(rate.merge(&transfers), Err(FraudRateError::Unlike));
+        // An instance with a wrong clock would push out what the others counted.
+        let mut ahead = cards();
+        ahead.paid(Day(START + 367), eur(1)).unwrap();
+        assert_eq!(rate.merge(&ahead), Err(FraudRateError::TooFarAhead));
+        assert_eq!(rate, before);
         for year in 1..=10 {
             rate.paid(Day(START + 366 * year), eur(1)).unwrap();
         }

@@ -24,3 +24,8 @@ pub use judge::Judge;
 pub use latency::Latency;
 pub use log_ratio::LogRatio;
 pub use reason::{Contribution, Reasons};
+
+/// The examples of the guide are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide/deploying-risk.md")]
+struct Guide;

@@ -3,11 +3,11 @@
 #![allow(unsafe_code, reason = "an allocator is unsafe to write; it only counts")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use interbank_risk_core::BasisPoints;
 use interbank_risk_core::driving::{
-    Attribute, Band, Categorical, CircularBand, Driver, DrivingStrategy, Histogram, Model,
-    ModelKind, Piece, Rules, StrategySet, Stretch,
+    Attribute, Band, Categorical, CircularBand, Contrast, Driver, DrivingStrategy, Histogram,
+    Model, ModelKind, Piece, Population, Rules, StrategySet, Stretch, Windows,
 };
+use interbank_risk_core::{BasisPoints, LogRatio};
 use port::Time;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -61,7 +61,8 @@ fn an_evaluation_of_16_attributes_and_4_drivers_allocates_nothing() {
         .map(|driver| {
             let strategy = |attribute| {
                 let model = model(attribute, 2_000 + 100 * i32::from(driver.as_u8()));
-                DrivingStrategy::new(attribute, model, 60_000, 100).unwrap()
+                let windows = Windows::new(vec![attribute.range().1.min(1_000); 20]);
+                DrivingStrategy::new(attribute, model, 60_000, 100).unwrap().with_windows(windows)
             };
             StrategySet::new(driver, Attribute::ALL.map(strategy).to_vec()).unwrap()
         })
@@ -69,11 +70,26 @@ fn an_evaluation_of_16_attributes_and_4_drivers_allocates_nothing() {
     let pieces = Attribute::ALL
         .map(|attribute| Piece::new(attribute, attribute.range().1.min(2_050), 900_000));
     let stretch = Stretch::new(Time::from_s(1_700_000_000), 900_000, pieces);
+    let mut population = Population::new();
+    for driver in 0..70 {
+        let value = |attribute: Attribute| attribute.range().1.min(1_000 + 20 * driver);
+        let trip = Stretch::new(
+            Time::from_s(1_700_000_000),
+            900_000,
+            Attribute::ALL.map(|attribute| Piece::new(attribute, value(attribute), 900_000)),
+        );
+        population.update(&[trip, trip]);
+    }
+    let contrasts: Vec<Contrast> = sets.iter().map(|set| Contrast::new(set, &population)).collect();
     let rules = Rules::default();
     let before = ALLOCATIONS.get();
     let outcome = rules.evaluate(&stretch, &sets);
     assert_eq!(ALLOCATIONS.get() - before, 0);
     assert_eq!(outcome.evaluation().unwrap().lines().count(), Attribute::COUNT);
+    let before = ALLOCATIONS.get();
+    let says = Contrast::best(&contrasts, &stretch).unwrap().1;
+    assert_eq!(ALLOCATIONS.get() - before, 0);
+    assert_ne!(says, LogRatio::ZERO);
     // and the counter counts: reasons are a list
     let reasons = outcome.evaluation().unwrap().reasons();
     assert!(ALLOCATIONS.get() > before && !reasons.as_slice().is_empty());

@@ -3,6 +3,8 @@
 use crate::book::{Book, Holder};
 use crate::clock;
 use crate::failure::Failure;
+use crate::forecourt::{Forecourt, STATION, station};
+use crate::gate::{Gate, answers_with_pin};
 use crate::keyring::{DECOY, Keyring, SIGNING, WRAPPING};
 use crate::options::Place;
 use crate::owner::Owner;
@@ -17,7 +19,7 @@ use interbank::port::{
     Time, Version, decide,
 };
 use interbank::qrpay::{
-    Accepted, Binding, DeviceId, Enrolled, Error, Instruction, InstructionKind, Payment, PaymentId,
+    Accepted, Binding, DeviceId, Enrolled, Instruction, InstructionKind, Payment, PaymentId,
     PaymentRequest, PaymentServer, PaymentState, Policy, PurgeTable, Rebinding, ServerConfig, Uid,
     Verdict,
 };
@@ -37,6 +39,8 @@ pub(crate) struct Bank {
     tokens: AccountTokens,
     issuer: VerifyingKey,
     forms: Secret<32>,
+    gate: Gate,
+    forecourt: Forecourt,
     book: Book,
     trail: Trail,
     changes: broadcast::Sender<Uid>,
@@ -73,6 +77,8 @@ impl Bank {
             tokens: keyring.tokens,
             issuer: keyring.issuer,
             forms: keyring.forms,
+            forecourt: Forecourt::new(&keyring.surroundings)?,
+            gate: Gate::new(keyring.surroundings)?,
             book: Book::new(vault.clone()),
             trail: Trail::new(vault.clone()),
             vault,
@@ -84,9 +90,19 @@ impl Bank {
 
     /// Decides over a payer's one message.
     pub(crate) async fn pay(&self, request: PaymentRequest) -> Result<Verdict<Accepted>, Trouble> {
+        self.redeem(request, answers_with_pin).await
+    }
+
+    /// Decides over a message that one of these keys has to have answered.
+    pub(crate) async fn redeem(
+        &self,
+        request: PaymentRequest,
+        accepts: fn(&DeviceId) -> bool,
+    ) -> Result<Verdict<Accepted>, Trouble> {
         let uid = request.uid.clone();
         let token = self.tokens.token(&request.account);
-        let verdict = self.decide(self.server.redeem(clock::now(), request, token)).await?;
+        let redeem = self.server.redeem(clock::now(), request, token).answered_by(accepts);
+        let verdict = self.decide(redeem).await?;
         match &verdict {
             Verdict::Granted(accepted) => {
                 tracing::info!(event = "pay.accepted", %uid, repeated = accepted.repeated);
@@ -217,6 +233,8 @@ impl Bank {
                 }
             }
         }
+        self.purge_gate(now).await?;
+        self.purge_forecourt(now).await?;
         self.purge_orders(now).await
     }
 
@@ -229,21 +247,21 @@ impl Bank {
     }
 
     /// Runs a decision with its audit record.
-    pub(crate) async fn decide<T, D>(&self, decision: D) -> Result<Verdict<T>, Trouble>
+    pub(crate) async fn decide<V, D>(&self, decision: D) -> Result<V, Trouble>
     where
-        D: Decision<Verdict = Audited<Verdict<T>>, Error = Error>,
+        D: Decision<Verdict = Audited<V>>,
     {
         self.decide_with(decision, nothing).await
     }
 
     /// Runs a decision with its audit record and further rows.
-    pub(crate) async fn decide_with<T, D>(
+    pub(crate) async fn decide_with<V, D>(
         &self,
         decision: D,
-        also: impl Fn(&Verdict<T>, &mut Batch) -> Result<(), KeyError>,
-    ) -> Result<Verdict<T>, Trouble>
+        also: impl Fn(&V, &mut Batch) -> Result<(), KeyError>,
+    ) -> Result<V, Trouble>
     where
-        D: Decision<Verdict = Audited<Verdict<T>>, Error = Error>,
+        D: Decision<Verdict = Audited<V>>,
     {
         let mut recorded = Recorded::new(decision, &clock::entropy()?, also);
         let verdict = decide(&*self.vault, &self.keys, &mut recorded).await?;
@@ -295,6 +313,19 @@ impl Bank {
         &self.server
     }
 
+    pub(crate) const fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    pub(crate) const fn forecourt(&self) -> &Forecourt {
+        &self.forecourt
+    }
+
+    /// What stands for an account in rows.
+    pub(crate) fn token(&self, account: &Account) -> AccountRef {
+        self.tokens.token(account)
+    }
+
     pub(crate) const fn book(&self) -> &Book {
         &self.book
     }
@@ -326,7 +357,9 @@ impl Bank {
     /// Whether the rows are there that a new bank begins with; makes them if not.
     pub(crate) async fn open_books(&self) -> Result<(), Trouble> {
         let merchant = merchant()?;
-        self.book.open(Holder::Merchant(merchant), PAYEE, Amount::new(0, currency()?)).await
+        let nothing = Amount::new(0, currency()?);
+        self.book.open(Holder::Merchant(merchant), PAYEE, nothing).await?;
+        self.book.open(Holder::Merchant(station()?), STATION, nothing).await
     }
 
     /// Deletes single rows that are no longer needed.
@@ -412,7 +445,7 @@ mod tests {
     async fn pay(wallet: &Wallet, code: &str) -> PayReply {
         let phone = &wallet.phones()[0];
         let pin = Pin::new(PAYERS[0].pin.as_bytes()).unwrap();
-        wallet.pay(phone, &phone.read(code).unwrap(), pin).await.unwrap()
+        wallet.pay(phone, &phone.read(code).unwrap(), pin, None).await.unwrap()
     }
 
     async fn standing(bank: &Bank, uid: &Uid) -> Standing {

@@ -1,7 +1,10 @@
 //! The whole story in the terminal: each step says what it claims, and is verified.
 
+use crate::around::Place as Around;
 use crate::bank::{PAYEE, currency};
+use crate::car::Trip;
 use crate::failure::Failure;
+use crate::forecourt::{FUEL_MINOR, Fuelled};
 use crate::office::Office;
 use crate::options::{Demo, Place};
 use crate::picture;
@@ -10,6 +13,7 @@ use crate::trouble::Trouble;
 use crate::wallet::{PAYERS, PayReply, Payer, Phone};
 use interbank::port::Amount;
 use interbank::qrpay::{Code, Pin, Refusal, Scanned, Uid, Verdict};
+use interbank::risk_core::driving::{Refusal as NoLevel, RiskLevel, Ruling};
 use serde_json::{Value, json};
 use std::io::Write as _;
 use std::path::Path;
@@ -51,6 +55,10 @@ impl<'a> Story<'a> {
         self.refunds(&office, &uid).await?;
         self.empty_account(&office).await?;
         self.cancelled_order(&office).await?;
+        self.no_pin_at_home(&office).await?;
+        self.no_way_elsewhere(&office).await?;
+        self.car_pays(&office).await?;
+        self.thief_drives_on(&office).await?;
         self.books_and_records(&office).await?;
         office.close().await;
         Ok(())
@@ -60,8 +68,8 @@ impl<'a> Story<'a> {
         let accounts = office.bank.book().accounts().await?;
         self.holds(
             "bank-opens",
-            "The bank opens: it draws its keys, makes a store, opens three accounts and binds two phones.",
-            accounts.len() == 3 && office.wallet.phones().len() == 2,
+            "The bank opens: it draws its keys, makes a store, opens four accounts and binds two phones.",
+            accounts.len() == 4 && office.wallet.phones().len() == 2,
         )?;
         self.holds(
             "keys-private",
@@ -288,11 +296,121 @@ impl<'a> Story<'a> {
         )
     }
 
+    async fn no_pin_at_home(&mut self, office: &Office) -> Result<(), Failure> {
+        let phone = phone(office, &PAYERS[0])?;
+        let scanned = self.another_order(office, "demo-4", 480).await?;
+        let (new, check) = office.wallet.pay_without_pin(phone, &scanned, Around::Home).await?;
+        let why = first_reason(&new);
+        let pin =
+            Pin::new(PAYERS[0].pin.as_bytes()).map_err(|why| Failure::Demo(why.to_string()))?;
+        let confirmed = office.wallet.pay(phone, &scanned, pin, Some(check)).await?;
+        self.holds(
+            "new-phone-asks-pin",
+            &format!("{} wants to pay without the PIN. The bank asks for it: {why}. The PIN confirms what the phone has around it.", PAYERS[0].name),
+            new.outcome == "pin" && new.payment.is_none() && confirmed.outcome == "accepted",
+        )?;
+        office.bank.remember_weeks_at_home(&phone.terminal()?, crate::clock::now()).await?;
+        let scanned = self.another_order(office, "demo-5", 520).await?;
+        let (home, _) = office.wallet.pay_without_pin(phone, &scanned, Around::Home).await?;
+        let why = first_reason(&home);
+        self.holds(
+            "home-needs-no-pin",
+            &format!("Four weeks at home later the same hour needs no PIN: {why}."),
+            home.outcome == "accepted" && plan(&home) == Some("allow"),
+        )
+    }
+
+    async fn no_way_elsewhere(&mut self, office: &Office) -> Result<(), Failure> {
+        let phone = phone(office, &PAYERS[0])?;
+        let before = office.bank.book().postings(100).await?.len();
+        let scanned = self.another_order(office, "demo-6", 520).await?;
+        let (stolen, _) = office.wallet.pay_without_pin(phone, &scanned, Around::Elsewhere).await?;
+        let (forged, _) = office.wallet.pay_without_pin(phone, &scanned, Around::Recording).await?;
+        let whys = (first_reason(&stolen), first_reason(&forged));
+        self.holds(
+            "elsewhere-refused",
+            &format!("A thief tries elsewhere: {}. Then with a scan recorded at home: {}. Neither is paid.", whys.0, whys.1),
+            plan(&stolen) == Some("refuse")
+                && plan(&forged) == Some("refuse")
+                && stolen.payment.is_none()
+                && forged.payment.is_none()
+                && office.bank.book().postings(100).await?.len() <= before + 1,
+        )
+    }
+
+    async fn car_pays(&mut self, office: &Office) -> Result<(), Failure> {
+        let (uid, fuelled) = self.at_the_pump(office, "demo-7", Trip::Usual).await?;
+        let Fuelled::Ruled { evaluated, ruled, paid: Some(Verdict::Granted(_)), .. } = fuelled
+        else {
+            return self.holds("car-pays", "The car pays at the pump.", false);
+        };
+        until(office, &uid, Standing::Paid).await?;
+        self.holds(
+            "car-pays",
+            &format!(
+                "{}'s car comes to the pump and pays: {}, the trip conforms to {}.",
+                PAYERS[0].name, ruled.why, evaluated.notice.conformity
+            ),
+            ruled.ruling == Ruling::Pay && evaluated.notice.level == RiskLevel::Low,
+        )
+    }
+
+    async fn thief_drives_on(&mut self, office: &Office) -> Result<(), Failure> {
+        let (uid, fuelled) = self.at_the_pump(office, "demo-8", Trip::Thief).await?;
+        let Fuelled::Ruled { evaluated, ruled, paid: None, .. } = fuelled else {
+            return self.holds("thief-refused", "The platform refuses the thief.", false);
+        };
+        self.holds(
+            "thief-refused",
+            &format!(
+                "A thief comes with the same car: {}, the trip conforms to {}. Refused, and somebody is told.",
+                ruled.why, evaluated.notice.conformity
+            ),
+            ruled.ruling == Ruling::Refuse { alert: true }
+                && order(office, &uid).await?.payment.is_none(),
+        )?;
+        let (_, short) = self.at_the_pump(office, "demo-9", Trip::Short).await?;
+        let (_, replayed) = self.at_the_pump(office, "demo-10", Trip::Recording).await?;
+        self.holds(
+            "trips-checked",
+            "Nine minutes of driving give no level, and neither does a recording of an earlier trip.",
+            matches!(short, Fuelled::Turned(NoLevel::Rejected(_)))
+                && matches!(replayed, Fuelled::Turned(NoLevel::Replayed(_))),
+        )
+    }
+
+    async fn at_the_pump(
+        &self,
+        office: &Office,
+        key: &str,
+        trip: Trip,
+    ) -> Result<(Uid, Fuelled), Failure> {
+        let amount = euros(FUEL_MINOR)?;
+        let issued = granted(office.bank.issue_fuel(key).await?)?;
+        let phone = phone(office, &PAYERS[0])?;
+        let scanned = phone.read(&issued.code.to_text());
+        let scanned = scanned.map_err(|why| Failure::Demo(why.to_string()))?;
+        let fuelled = office.bank.fuel(trip, amount, phone.answer_as_car(&scanned)?).await?;
+        Ok((issued.uid, fuelled))
+    }
+
+    async fn another_order(
+        &self,
+        office: &Office,
+        key: &str,
+        minor: i64,
+    ) -> Result<Scanned, Failure> {
+        let issued = granted(office.bank.issue(key, euros(minor)?, "").await?)?;
+        let scanned = phone(office, &PAYERS[0])?.read(&issued.code.to_text());
+        scanned.map_err(|why| Failure::Demo(why.to_string()))
+    }
+
     async fn books_and_records(&mut self, office: &Office) -> Result<(), Failure> {
         let accounts = office.bank.book().accounts().await?;
         let sum = |pick: fn(&crate::book::Account) -> Amount| -> i128 {
             accounts.iter().map(|(_, account)| i128::from(pick(account).minor())).sum()
         };
+        until_nothing_is_owed(office).await?;
         let owed = office.bank.owed_entries(10).await?;
         self.holds(
             "books-balance",
@@ -362,7 +480,7 @@ async fn pay(
     pin: &str,
 ) -> Result<PayReply, Failure> {
     let pin = Pin::new(pin.as_bytes()).map_err(|why| Failure::Demo(why.to_string()))?;
-    Ok(office.wallet.pay(phone(office, payer)?, scanned, pin).await?)
+    Ok(office.wallet.pay(phone(office, payer)?, scanned, pin, None).await?)
 }
 
 async fn order(office: &Office, uid: &Uid) -> Result<Order, Failure> {
@@ -388,6 +506,25 @@ async fn until(office: &Office, uid: &Uid, want: Standing) -> Result<(), Failure
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     Err(Failure::Demo(format!("the order is not {} after {PATIENCE:?}", want.label())))
+}
+
+async fn until_nothing_is_owed(office: &Office) -> Result<(), Failure> {
+    let deadline = Instant::now() + PATIENCE;
+    while !office.bank.owed_entries(1).await?.is_empty() && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Ok(())
+}
+
+/// What the bank made of the surroundings.
+fn plan(reply: &PayReply) -> Option<&str> {
+    reply.surroundings.as_ref().map(|seen| seen.plan.as_str())
+}
+
+/// The weightiest reason, in words.
+fn first_reason(reply: &PayReply) -> &str {
+    let reasons = reply.surroundings.as_ref().and_then(|seen| seen.reasons.first());
+    reasons.map_or("", |why| why.text.as_str())
 }
 
 async fn until_balance(office: &Office, name: &str, want_minor: i64) -> Result<(), Failure> {

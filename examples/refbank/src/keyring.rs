@@ -17,6 +17,8 @@ pub(crate) struct Keyring {
     pub(crate) tokens: AccountTokens,
     /// Vouches for forms.
     pub(crate) forms: Secret<32>,
+    /// Turns addresses around a phone into tokens.
+    pub(crate) surroundings: Secret<32>,
     /// What wallets check signatures with.
     pub(crate) issuer: VerifyingKey,
 }
@@ -53,6 +55,12 @@ impl Keyring {
             keys,
             tokens: AccountTokens::new(&secret(&stored.account_token_secret)?),
             forms: secret(&stored.form_secret)?,
+            // Older files have none of its own.
+            surroundings: derive(
+                secret(&stored.account_token_secret)?.expose(),
+                "refbank/surroundings/v1",
+                &[],
+            ),
             issuer,
         })
     }

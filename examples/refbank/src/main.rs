@@ -2,12 +2,17 @@
 
 #![forbid(unsafe_code)]
 
+mod around;
 mod bank;
 mod book;
+mod car;
 mod clearing;
 mod clock;
 mod demo;
 mod failure;
+mod forecourt;
+mod gate;
+mod hex;
 mod keyring;
 mod line;
 mod log;
@@ -18,6 +23,7 @@ mod picture;
 mod recorded;
 mod rows;
 mod secrets;
+mod seen;
 mod serve;
 mod shop;
 mod trail;

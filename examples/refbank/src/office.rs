@@ -69,6 +69,12 @@ async fn enrol(bank: &Bank, wallet: &Wallet) -> Result<(), Trouble> {
         let opening = Amount::new(payer.opening_minor, currency()?);
         let use_key = || phone.use_key(Pin::new(payer.pin.as_bytes())?);
         bank.enrol(&phone.account, &phone.name, opening, &phone.device, use_key).await?;
+        let (device, key) = phone.key_without_pin()?;
+        bank.enrol(&phone.account, &phone.name, opening, &device, || Ok(key)).await?;
+        if payer.has_car {
+            let (device, key) = phone.key_of_car()?;
+            bank.enrol(&phone.account, &phone.name, opening, &device, || Ok(key)).await?;
+        }
     }
     Ok(())
 }

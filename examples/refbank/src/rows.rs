@@ -89,6 +89,16 @@ pub(crate) fn owner() -> Key {
     Key::new(BANK, TENANT, OWNER)
 }
 
+/// When the demo's car was registered.
+pub(crate) fn car_applied() -> Key {
+    Key::new(BANK, TENANT, CAR_APPLIED)
+}
+
+/// Whether its first month was learned.
+pub(crate) fn car_learned() -> Key {
+    Key::new(BANK, TENANT, CAR_LEARNED)
+}
+
 const SHOP: CrateTag = foreign(0x80);
 const BOOK: CrateTag = foreign(0x81);
 const TRAIL: CrateTag = foreign(0x82);
@@ -107,6 +117,8 @@ const CHAIN: u8 = 2;
 const HEAD: u8 = 3;
 
 const OWNER: u8 = 1;
+const CAR_APPLIED: u8 = 2;
+const CAR_LEARNED: u8 = 3;
 
 const fn foreign(tag: u8) -> CrateTag {
     match CrateTag::foreign(tag) {

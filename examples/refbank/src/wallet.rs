@@ -2,15 +2,23 @@
 //!
 //! A wallet knows its account, its device secret and whom it trusts. It reaches the bank through a [`Line`] alone.
 
+use crate::around::Place;
 use crate::clock;
 use crate::failure::Failure;
+use crate::forecourt::as_car;
+use crate::gate::without_pin;
+use crate::hex;
 use crate::line::Line;
 use crate::picture::{self, Unreadable};
 use crate::secrets;
+use crate::seen::{Challenged, Seen};
 use crate::trouble::Trouble;
+use interbank::port::wire::Writer;
 use interbank::qrpay::{
-    DeviceId, DeviceSecret, PaymentClient, Pin, ReadError, ReplyKey, Scanned, use_key,
+    DeviceId, DeviceSecret, PaymentClient, PaymentRequest, Pin, ReadError, ReplyKey, Scanned,
+    use_key,
 };
+use interbank::risk_core::surroundings::TerminalId;
 use interbank::seal::{Account, Secret, TrustList, TrustedKey, Validity, VerifyingKey};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -70,12 +78,43 @@ impl Wallet {
         read.await.map_err(|why| Trouble::Inside(Box::new(why)))
     }
 
-    /// Computes the reply with the PIN and sends the one message.
+    /// Asks to pay without the PIN: looks around, and answers with the key that needs none. The number of the check comes
+    /// back with the bank's answer.
+    pub(crate) async fn pay_without_pin(
+        &self,
+        phone: &Phone,
+        scanned: &Scanned,
+        place: Place,
+    ) -> Result<(PayReply, [u8; 16]), Trouble> {
+        let name = phone.device.as_bytes();
+        let mut who = Vec::with_capacity(64);
+        Writer::bare(&mut who).lp8(name)?.lp8(phone.account.expose())?;
+        let (status, bytes) = self.line.post("/pay/challenge", who).await?;
+        if !status.is_success() {
+            return Err(Trouble::Busy);
+        }
+        let challenged: Challenged =
+            serde_json::from_slice(&bytes).map_err(|why| Trouble::Inside(Box::new(why)))?;
+        let report = place.report(clock::now(), challenged.nonce(), &clock::entropy()?);
+        let answered = phone.answer_without_pin(scanned)?;
+        let (mut request, mut around) = (Vec::with_capacity(160), Vec::with_capacity(512));
+        answered.encode(&mut request);
+        report.encode(&mut around)?;
+        let check = check_number()?;
+        let mut body = Vec::with_capacity(768);
+        Writer::bare(&mut body).fixed(&check).lp8(name)?.lp16(&request)?.lp16(&around)?;
+        let (_, reply) = self.line.post("/pay/without-pin", body).await?;
+        let reply = serde_json::from_slice(&reply).map_err(|why| Trouble::Inside(Box::new(why)))?;
+        Ok((reply, check))
+    }
+
+    /// Computes the reply with the PIN and sends the one message; it confirms the check, if there was one.
     pub(crate) async fn pay(
         &self,
         phone: &Phone,
         scanned: &Scanned,
         pin: Pin,
+        check: Option<[u8; 16]>,
     ) -> Result<PayReply, Trouble> {
         let permit = self.pins.acquire().await.map_err(|_| Trouble::Busy)?;
         let secret = phone.secret.clone();
@@ -86,7 +125,14 @@ impl Wallet {
         let request = phone.client.answer(scanned, &ReplyKey::mac(&key))?;
         let mut bytes = Vec::with_capacity(160);
         request.encode(&mut bytes);
-        let (_, reply) = self.line.post("/pay", bytes).await?;
+        let path = match check {
+            Some(check) => {
+                let (phone, check) = (&phone.device, hex::digits(&check));
+                format!("/pay?terminal={phone}&check={check}")
+            }
+            None => "/pay".into(),
+        };
+        let (_, reply) = self.line.post(&path, bytes).await?;
         serde_json::from_slice(&reply).map_err(|why| Trouble::Inside(Box::new(why)))
     }
 
@@ -131,6 +177,37 @@ impl Phone {
     pub(crate) fn use_key(&self, pin: Pin) -> Result<Secret<32>, Trouble> {
         Ok(use_key(&self.secret, Some(&pin), &self.account, &self.device, KEY)?)
     }
+
+    /// The phone's second key, and the bank's name for it: it needs no PIN, and pays only where the gate lets it.
+    pub(crate) fn key_without_pin(&self) -> Result<(DeviceId, Secret<32>), Trouble> {
+        let device = without_pin(&self.device)?;
+        let key = use_key(&self.secret, None, &self.account, &device, KEY)?;
+        Ok((device, key))
+    }
+
+    /// What this phone answers to a code where nobody enters the PIN.
+    pub(crate) fn answer_without_pin(&self, scanned: &Scanned) -> Result<PaymentRequest, Trouble> {
+        let (_, key) = self.key_without_pin()?;
+        Ok(self.client.answer(scanned, &ReplyKey::mac(&key))?)
+    }
+
+    /// The key of this payer's car, and the bank's name for it.
+    pub(crate) fn key_of_car(&self) -> Result<(DeviceId, Secret<32>), Trouble> {
+        let device = as_car(&self.device)?;
+        let key = use_key(&self.secret, None, &self.account, &device, KEY)?;
+        Ok((device, key))
+    }
+
+    /// What this payer's car answers to the pump's code.
+    pub(crate) fn answer_as_car(&self, scanned: &Scanned) -> Result<PaymentRequest, Trouble> {
+        let (_, key) = self.key_of_car()?;
+        Ok(self.client.answer(scanned, &ReplyKey::mac(&key))?)
+    }
+
+    /// Its name as a terminal.
+    pub(crate) fn terminal(&self) -> Result<TerminalId, Trouble> {
+        TerminalId::new(self.device.to_string()).map_err(|why| Trouble::Inside(why.into()))
+    }
 }
 
 /// A screen in sight.
@@ -161,6 +238,9 @@ pub(crate) struct PayReply {
     /// Whether this was answered before.
     #[serde(default)]
     pub(crate) repeated: bool,
+    /// What the bank made of the surroundings, where it judged them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) surroundings: Option<Seen>,
 }
 
 /// Where a payment stands.
@@ -267,6 +347,8 @@ pub(crate) struct Payer {
     /// Told to whoever tries the demo; a real one is told to nobody.
     pub(crate) pin: &'static str,
     pub(crate) opening_minor: i64,
+    /// Whether a car pays from this account too.
+    pub(crate) has_car: bool,
 }
 
 /// Who has a phone.
@@ -277,6 +359,7 @@ pub(crate) const PAYERS: [Payer; 2] = [
         account: "6222000000000001",
         pin: "258036",
         opening_minor: 250_000,
+        has_car: true,
     },
     Payer {
         slug: "ben",
@@ -284,8 +367,13 @@ pub(crate) const PAYERS: [Payer; 2] = [
         account: "6222000000000002",
         pin: "714925",
         opening_minor: 4_000,
+        has_car: false,
     },
 ];
 
-/// Each phone has one key.
+/// Keys of a phone's devices are never replaced here.
 const KEY: u8 = 1;
+
+fn check_number() -> Result<[u8; 16], Trouble> {
+    Ok(clock::entropy()?.first_chunk().copied().unwrap_or_default())
+}

@@ -3,6 +3,7 @@
 mod accounts;
 mod assets;
 mod form;
+mod fuel;
 mod guard;
 mod home;
 mod live;
@@ -20,6 +21,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use interbank::qrpay::PaymentRequest;
+use interbank::risk_core::surroundings::Report;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
@@ -65,7 +67,12 @@ pub(crate) fn router(
             post(payer::scan).layer(DefaultBodyLimit::max(PICTURE_BYTES_MAX)),
         )
         .route("/wallet/{phone}/pay", post(payer::pay))
+        .route("/wallet/{phone}/pay-without-pin", post(payer::pay_without_pin))
+        .route("/wallet/{phone}/weeks-at-home", post(payer::remember))
         .route("/wallet/{phone}/payments/{uid}/{payment}", get(payer::outcome))
+        .route("/fuel", get(fuel::show))
+        .route("/fuel/pay", post(fuel::pay))
+        .route("/fuel/confirm", post(fuel::confirm))
         .route("/bank", get(accounts::show))
         .route("/bank/unlock", post(accounts::unlock))
         .layer(from_fn_with_state(app.clone(), form::session))
@@ -89,6 +96,11 @@ pub(crate) fn router(
 pub(crate) fn public(bank: Arc<Bank>) -> Router {
     Router::new()
         .route("/pay", post(pay::pay).layer(DefaultBodyLimit::max(PaymentRequest::BYTES_MAX)))
+        .route("/pay/challenge", post(pay::challenge).layer(DefaultBodyLimit::max(160)))
+        .route(
+            "/pay/without-pin",
+            post(pay::without_pin).layer(DefaultBodyLimit::max(OFFER_BYTES_MAX)),
+        )
         .route("/pay/{uid}/{payment}", get(pay::progress))
         .route("/merchant/screens", get(merchant::screens))
         .route("/merchant/orders/{uid}/code.png", get(merchant::code_png))
@@ -97,6 +109,7 @@ pub(crate) fn public(bank: Arc<Bank>) -> Router {
         .with_state(bank)
 }
 
+const OFFER_BYTES_MAX: usize = PaymentRequest::BYTES_MAX + Report::BYTES_MAX + 96;
 const FORM_BYTES_MAX: usize = 16 * 1024;
 const PICTURE_BYTES_MAX: usize = 8 * 1024 * 1024;
 const REQUEST_TIME: Duration = Duration::from_secs(15);

@@ -91,6 +91,57 @@ fn an_order_is_paid_in_two_windows() {
 }
 
 #[test]
+fn a_phone_at_home_pays_without_the_pin_and_a_car_as_it_is_driven() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let bank = Bank::start(&folder.path().join("data"));
+    let visitor = Visitor::new(&bank);
+    let browser = Browser::start();
+    let home = format!("http://{}", bank.address);
+    let approve = |key: &str| {
+        let order = visitor.order(key, "4.80");
+        browser.open(&format!("{home}/wallet/ava"));
+        browser.until("return document.querySelector('.screen img')?.naturalWidth > 100");
+        browser.click(".screen");
+        browser.until("return document.getElementById('without-pin') !== null");
+        order
+    };
+
+    browser.open(&format!("{home}/wallet/ava"));
+    browser.click("#weeks-at-home");
+    browser.until("return document.getElementById('notice') !== null");
+    let order = approve("first");
+    browser.screenshot("risk-1-approve");
+    browser.click("#without-pin");
+    browser.until("return document.getElementById('result') !== null");
+    assert_eq!(browser.text("#result"), "Paid");
+    assert!(browser.text("#familiarity").ends_with('%'));
+    assert!(browser.text("#reasons").contains("usual devices of dwell type 2 are here"));
+    browser.screenshot("risk-2-paid-without-pin");
+    assert_eq!(visitor.standing(&order), "Paid");
+
+    let order = approve("second");
+    browser.run("document.getElementById('place').value = 'elsewhere'");
+    browser.click("#without-pin");
+    browser.until("return document.getElementById('error') !== null");
+    assert_eq!(browser.text("#error"), "Paying without the PIN is refused here.");
+    browser.screenshot("risk-3-refused");
+    assert_eq!(visitor.standing(&order), "Waiting for payment");
+
+    for (trip, result, level) in [("usual", "Paid by the car", "low"), ("thief", "Refused", "high")]
+    {
+        browser.open(&format!("{home}/fuel"));
+        browser.run(&format!("document.getElementById('trip').value = '{trip}'"));
+        browser.click("#pay");
+        browser.until("return document.getElementById('result') !== null");
+        assert_eq!(browser.text("#result"), result);
+        assert_eq!(browser.text("#level"), level);
+        let marks = browser.run("return document.querySelectorAll('.pieces circle').length");
+        assert!(marks.as_u64().is_some_and(|marks| marks >= 5), "{marks}");
+        browser.screenshot(&format!("risk-4-{trip}"));
+    }
+}
+
+#[test]
 fn pictures_can_be_uploaded_and_pasted() {
     let folder = tempfile::tempdir().expect("a folder");
     let bank = Bank::start(&folder.path().join("data"));

@@ -34,6 +34,12 @@ fn the_summary_says_that_each_step_holds() {
         "refund-bounded",
         "empty-account-declined",
         "cancelled-unpayable",
+        "new-phone-asks-pin",
+        "home-needs-no-pin",
+        "elsewhere-refused",
+        "car-pays",
+        "thief-refused",
+        "trips-checked",
         "books-balance",
         "audit-intact",
     ] {

@@ -32,6 +32,7 @@ fn every_response_carries_the_security_headers() {
         ("/wallet", 200),
         ("/wallet/ava", 200),
         ("/bank", 200),
+        ("/fuel", 200),
         ("/healthz", 200),
         ("/static/style.css", 200),
         ("/static/live.js", 200),
@@ -87,6 +88,10 @@ fn forms_of_strangers_are_refused() {
         (format!("{order}/refund"), "key=k&amount=1"),
         ("/wallet/ava/screen".to_owned(), "picture=x"),
         ("/wallet/ava/pay".to_owned(), "code=x&pin=0000"),
+        ("/wallet/ava/pay-without-pin".to_owned(), "code=x&place=home"),
+        ("/wallet/ava/weeks-at-home".to_owned(), ""),
+        ("/fuel/pay".to_owned(), "trip=usual"),
+        ("/fuel/confirm".to_owned(), "code=x&id=00&pin=0000"),
         ("/bank/unlock".to_owned(), "account=00"),
     ];
     for (path, fields) in &posts {

@@ -35,6 +35,29 @@ fn qd01_a_reply_that_only_begins_alike_is_no_retry() {
 }
 
 #[test]
+fn keys_of_devices_that_may_not_answer_count_as_unbound() {
+    let bank = Bank::new();
+    let tap = bank.enroll("622200001", "tap-phone");
+    let pin = bank.enroll("622200001", "phone");
+    let redeem = |request: &PaymentRequest, accepts: fn(&DeviceId) -> bool| {
+        let token = bank.tokens.token(&request.account);
+        let redeem = bank.server.redeem(bank.now, request.clone(), token).answered_by(accepts);
+        bank.decide(redeem).verdict
+    };
+    let is_tap: fn(&DeviceId) -> bool = |device| device.as_bytes().starts_with(b"tap-");
+    let is_other: fn(&DeviceId) -> bool = |device| !device.as_bytes().starts_with(b"tap-");
+    let is_none: fn(&DeviceId) -> bool = |_| false;
+    let order = bank.order();
+    let (by_tap, by_pin) = (tap.answer(&order), pin.answer(&order));
+    assert_eq!(redeem(&by_pin, is_tap).declined(), Some(Refusal::Refused));
+    assert_eq!(redeem(&by_tap, is_other).declined(), Some(Refusal::Refused));
+    assert_eq!(redeem(&by_tap, is_none).declined(), Some(Refusal::Refused));
+    assert_eq!(bank.debits(), 0);
+    assert!(redeem(&by_tap, is_tap).granted().is_some());
+    assert_eq!(bank.debits(), 1);
+}
+
+#[test]
 fn qd02_racing_clients_cause_exactly_one_debit() {
     let bank = Bank::new();
     let wallets: Vec<_> = (0..8).map(|n| bank.enroll(&format!("62220000{n}"), "phone")).collect();

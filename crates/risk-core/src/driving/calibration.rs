@@ -93,10 +93,10 @@ pub struct Windows {
 }
 
 impl Windows {
-    /// Of these values.
+    /// Of these values; of more than [`Calibration::VALUES_MAX`], the first ones that are given, whatever their size.
     pub fn new(mut values: Vec<i32>) -> Self {
-        values.sort_unstable();
         values.truncate(Calibration::VALUES_MAX);
+        values.sort_unstable();
         let sum = values.iter().map(|value| i64::from(*value)).sum();
         let squares = values.iter().map(|value| i128::from(*value).pow(2)).sum();
         Self { rising: values, sum, squares }

@@ -247,7 +247,8 @@ pub enum Taken {
     NotLearned,
     /// Learning is over.
     NotLearning,
-    /// It began before the application, ended after the period, or is of a day that has settled.
+    /// It began before the application, ended after the period, is of a day that has settled, or of a time before the vehicle
+    /// was last activated or resumed.
     OutsidePeriod,
 }
 

@@ -45,10 +45,10 @@ impl PlatformPolicy {
         ];
         for (section, unknown) in sections {
             if let Some(field) = unknown.keys().next() {
-                return Err(PlatformFault::new(
-                    format!("{section}{field}"),
-                    PlatformFlaw::UnknownField,
-                ));
+                // Foreign text: enough of it to be found.
+                let field: String = field.chars().filter(|c| !c.is_control()).take(64).collect();
+                let path = format!("{section}{field}");
+                return Err(PlatformFault::new(path, PlatformFlaw::UnknownField));
             }
         }
         let medium = draft.medium.cap_minor;

@@ -198,7 +198,8 @@ pub struct RulesDraft {
     pub k_hundredths: i64,
     /// The tail that a value has to have to match a frequency table, in basis points, 1 to 5,000.
     pub tail_min: i64,
-    /// For how many days a confirmed trip can be taken back, 1 to 90.
+    /// For how many days a confirmed trip can be taken back, 1 to 90; with more than 64 trips in that time, the oldest days
+    /// settle earlier.
     pub revocable_days: i64,
 }
 

@@ -1,59 +1,7 @@
 //! Evidence that grows while the vehicle drives, so that the answer is ready when the request comes.
 
-use super::{Attribute, Rejection, RiskLevel, Rules, Stretch, Windows};
+use super::{Contrast, Rejection, RiskLevel, Rules, Stretch};
 use crate::{BasisPoints, LogRatio};
-use alloc::vec::Vec;
-
-/// What each value of one attribute says for the owner and against anybody: ln(P(value | owner) / P(value | population)).
-///
-/// The values are cut into eight parts that are equally frequent in the population; counts start from one, so that what was
-/// never seen says much, but nothing says everything.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Contrast {
-    attribute: Attribute,
-    /// The first value of each part but the first.
-    cuts: [i32; PARTS - 1],
-    says: [LogRatio; PARTS],
-}
-
-impl Contrast {
-    /// Of an owner's windows and values of many other vehicles in the same attribute.
-    pub fn new(attribute: Attribute, owner: &Windows, population: &[i32]) -> Self {
-        let mut rising = population.to_vec();
-        rising.sort_unstable();
-        let mut cuts = [i32::MAX; PARTS - 1];
-        for (at, cut) in cuts.iter_mut().enumerate() {
-            *cut = rising.get((at + 1) * rising.len() / PARTS).copied().unwrap_or(i32::MAX);
-        }
-        let count = |values: &[i32]| {
-            let mut counts = [1_u64; PARTS];
-            for value in values {
-                if let Some(count) = counts.get_mut(cuts.partition_point(|cut| cut <= value)) {
-                    *count += 1;
-                }
-            }
-            counts
-        };
-        let (own, all) = (count(owner.as_slice()), count(&rising));
-        let (own_sum, all_sum) = (own.iter().sum(), all.iter().sum());
-        let mut says = [LogRatio::ZERO; PARTS];
-        for ((one, own), all) in says.iter_mut().zip(own).zip(all) {
-            *one = LogRatio::of(own, own_sum) - LogRatio::of(all, all_sum);
-        }
-        Self { attribute, cuts, says }
-    }
-
-    /// What a value says.
-    pub fn of(&self, value: i32) -> LogRatio {
-        let part = self.cuts.partition_point(|cut| *cut <= value);
-        self.says.get(part).copied().unwrap_or_default()
-    }
-
-    /// Of which attribute.
-    pub const fn attribute(&self) -> Attribute {
-        self.attribute
-    }
-}
 
 /// Wald's sequential probability ratio test, owner against population, over windows that follow each other.
 ///
@@ -90,13 +38,9 @@ impl Sequential {
         self.sum = (self.sum + part).min(self.owner_from);
     }
 
-    /// One window more, compared by an owner's contrasts. Faulty pieces say nothing.
-    pub fn update_from(&mut self, contrasts: &[Contrast], window: &Stretch) {
-        let says = |contrast: &Contrast| {
-            let piece = window.piece(contrast.attribute).filter(|piece| piece.fault.is_none());
-            piece.map_or(LogRatio::ZERO, |piece| contrast.of(piece.value))
-        };
-        self.update(contrasts.iter().map(says).sum());
+    /// One window more, compared by an owner's [`Contrast`].
+    pub fn update_from(&mut self, contrast: &Contrast, window: &Stretch) {
+        self.update(contrast.of(window));
     }
 
     /// The sum so far.
@@ -115,31 +59,23 @@ impl Sequential {
         }
     }
 
-    /// The level at a request. The preset length stays as a floor (spec V9).
+    /// The level at a request, given the stretch that ends at it. Its preset length and two pieces of data stay the floor
+    /// (spec V9, V4), whatever was summed up before.
     ///
     /// # Errors
-    /// [`Rejection::TooShort`].
-    pub fn level(&self, rules: &Rules, stretch_ms: u64) -> Result<RiskLevel, Rejection> {
-        if stretch_ms < rules.preset_ms() {
+    /// [`Rejection::TooShort`], [`Rejection::TooFewPieces`].
+    pub fn level(&self, rules: &Rules, stretch: &Stretch) -> Result<RiskLevel, Rejection> {
+        if stretch.length_ms() < rules.preset_ms() {
             return Err(Rejection::TooShort);
+        }
+        if stretch.pieces().filter(|piece| piece.fault.is_none()).count() < PIECES_MIN {
+            return Err(Rejection::TooFewPieces);
         }
         Ok(match self.finding() {
             Finding::Owner => RiskLevel::Low,
             Finding::Undecided => RiskLevel::Medium,
             Finding::Other => RiskLevel::High,
         })
-    }
-
-    /// The contrasts of all strategies of a set, against values of many other vehicles.
-    pub fn contrasts<'a>(
-        set: &super::StrategySet,
-        population: impl Fn(Attribute) -> &'a [i32],
-    ) -> Vec<Contrast> {
-        let one = |strategy: &super::DrivingStrategy| {
-            let attribute = strategy.attribute();
-            Contrast::new(attribute, strategy.windows(), population(attribute))
-        };
-        set.as_slice().iter().map(one).collect()
     }
 }
 
@@ -154,4 +90,5 @@ pub enum Finding {
     Undecided,
 }
 
-const PARTS: usize = 8;
+/// Fewer pieces than two never give a level.
+const PIECES_MIN: usize = 2;

@@ -111,7 +111,8 @@ impl DrivingServer {
         Confirm::new(self.setup.clone(), now, vehicle, id)
     }
 
-    /// Takes back what confirmed trips that ended at `from` or later changed.
+    /// Takes back what confirmed trips that ended at `from` or later changed, as far as they can be taken back
+    /// ([`Rules::revocable_days`], [`Habits::RECENT_MAX`](super::Habits::RECENT_MAX)).
     pub fn take_back(&self, now: Time, vehicle: VehicleId, from: Time) -> TakeBack {
         TakeBack::new(self.setup.clone(), now, vehicle, from)
     }

@@ -1,6 +1,7 @@
 //! Everything that an evaluation rested on, so that it can be explained, stored and made again.
 
-use super::{Outcome, Rules, StrategySet, Stretch};
+use super::{Outcome, Rejection, RiskLevel, Rules, StrategySet, Stretch};
+use crate::Judge;
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use port::WireError;
@@ -76,5 +77,19 @@ impl Trace<'_> {
         let outcome = Outcome::read(&mut reader)?;
         reader.finish()?;
         Ok(Trace { rules, stretch, sets: Cow::Owned(sets), outcome })
+    }
+}
+
+/// Rules judge recorded evaluations anew: so a draft can be put beside the live rules ([`Shadow`](crate::shadow::Shadow)) or
+/// tried over a history of traces ([`backtest`](crate::backtest)). The strategies are those of the trace.
+impl Judge for Rules {
+    type Case = Trace<'static>;
+    type Outcome = Result<RiskLevel, Rejection>;
+
+    fn judge(&self, case: &Trace<'static>) -> Self::Outcome {
+        match self.evaluate(&case.stretch, &case.sets) {
+            Outcome::Evaluated(evaluation) => Ok(evaluation.level),
+            Outcome::Rejected(why) => Err(why),
+        }
     }
 }

@@ -53,6 +53,12 @@ impl Recording {
         Self { gap_max_ms, span: None, tracks: [None; Attribute::COUNT] }
     }
 
+    /// The same with another longest time without any reading, from the next reading on.
+    #[must_use]
+    pub(super) const fn with_gap(self, gap_max_ms: u64) -> Self {
+        Self { gap_max_ms, ..self }
+    }
+
     /// One reading more. Sensors may be interleaved; each has to keep its own order, or its piece is not used. A clock that
     /// jumps by more than a gap, in either direction, starts the stretch anew.
     pub fn update(&mut self, reading: Reading) {

@@ -7,7 +7,7 @@ use port::wire::{Reader, Writer};
 /// The address of a neighbour under the protocol by which it was found (spec R3).
 ///
 /// The same octets under two protocols are two addresses. A clear address lives in memory only, for as long as it takes to
-/// make its [`Token`](super::Token); `Debug` prints its first three octets (the maker), never the rest.
+/// make its [`Token`](super::Token); `Debug` prints the maker of an address that has one (three octets), never the rest.
 ///
 /// ```
 /// use interbank_risk_core::surroundings::{Address, Class, Protocol, Standing};
@@ -178,7 +178,12 @@ impl Address {
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [a, b, c, ..] = self.id;
-        write!(f, "Address({:?} {a:02x}:{b:02x}:{c:02x}:..)", self.protocol)
+        match self.class() {
+            Class::Universal if self.protocol != Protocol::Cell => {
+                write!(f, "Address({:?} {a:02x}:{b:02x}:{c:02x}:..)", self.protocol)
+            }
+            class => write!(f, "Address({:?} {class:?})", self.protocol),
+        }
     }
 }
 

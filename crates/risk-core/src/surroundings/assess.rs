@@ -95,6 +95,7 @@ impl Policy {
     /// not know but the institution's other terminals do. `None` where there are too few pairs to tell; zero where only one
     /// stranger is apart from more than a tenth of what is familiar, since a hotspot that passes is no second place.
     ///
+    /// Asked is about a sample of a large scan: pairs are kept of a few neighbours of each, the same ones for all terminals.
     /// The scan has to be [taken](Scan::take) with the population. The answer goes into [`Facts::strange_pairs`].
     pub fn strange_pairs(
         &self,
@@ -103,7 +104,8 @@ impl Policy {
         population: &Population,
     ) -> Option<BasisPoints> {
         let (mut familiar, mut strangers) = (Vec::new(), Vec::new());
-        for (seen, name) in scan.fixed_names() {
+        let below = Population::asked_below(scan.population_names());
+        for (seen, name) in scan.fixed_names().filter(|(_, name)| *name < below) {
             let knows = |profile: Option<&Profile>| {
                 profile.is_some_and(|profile| {
                     let keys = profile.neighbours().iter().map(|neighbour| neighbour.key.needle());
@@ -182,7 +184,8 @@ impl Policy {
             // The tighter of the two limits wins.
             let limit_minor =
                 facts.account_limit_minor.map_or(limit_minor, |of| of.min(limit_minor));
-            assessment.plan = if facts.amount_minor > limit_minor {
+            // A payment of less than nothing is none that could go without a PIN.
+            assessment.plan = if facts.amount_minor > limit_minor || facts.amount_minor < 0 {
                 assessment.findings = findings.with(Finding::AboveLimit);
                 Plan::AskPin
             } else {
@@ -235,11 +238,11 @@ impl Facts {
 /// How a scan answers the server's challenge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// It names none, or none is open.
+    /// It names none, or the one that is open has expired.
     Missing,
     /// It names the one that is open.
     Right,
-    /// It names another one.
+    /// It names another one than the one that is open, or none is open: a challenge is answered once.
     Wrong,
 }
 
@@ -705,11 +708,9 @@ fn recombined_long(
 pub fn evidence(is_here: bool, present: u64, observed: u64, share: (u64, u64)) -> LogRatio {
     let (seen, all) = share;
     let observed = observed.max(present);
-    if is_here {
-        LogRatio::of(present + 1, observed + 2) - LogRatio::of(seen, all)
-    } else {
-        LogRatio::of(observed - present + 1, observed + 2) - LogRatio::of(all - seen.min(all), all)
-    }
+    let counted = if is_here { present } else { observed - present };
+    let surprise = LogRatio::of(if is_here { seen } else { all - seen.min(all) }, all);
+    LogRatio::of(counted.saturating_add(1), observed.saturating_add(2)) - surprise
 }
 
 /// What is odd about a scan or a request.

@@ -61,7 +61,7 @@ impl History {
         }
         self.recent.insert(at, confirmed);
         while self.recent.len() > Self::RECENT_MAX {
-            self.settle_first(learning);
+            self.settle_through(learning);
         }
         true
     }
@@ -157,6 +157,15 @@ impl History {
 
     fn settle(&mut self, before: Time, learning: &Learning) {
         while self.recent.first().is_some_and(|first| first.taken < before) {
+            self.settle_through(learning);
+        }
+    }
+
+    /// Lets the oldest day's first scan settle, and with it all that were made no later: a scan of a later day may be among
+    /// them, where the terminal crossed the date line in between. What is recent was made after all that has settled.
+    fn settle_through(&mut self, learning: &Learning) {
+        self.settle_first(learning);
+        while self.recent.iter().any(|confirmed| confirmed.taken <= self.settled_until) {
             self.settle_first(learning);
         }
     }
@@ -211,7 +220,8 @@ impl Confirmed {
         let mut seen: Vec<Seen> = Vec::with_capacity(count);
         for _ in 0..count {
             let next = Seen::read(reader)?;
-            if seen.last().is_some_and(|last| last.key.needle() >= next.key.needle()) {
+            let orderly = seen.last().is_none_or(|last| last.key.needle() < next.key.needle());
+            if !orderly || next.key.generation() != u32::from(key_id & 3) {
                 return Err(WireError::Invalid);
             }
             seen.push(next);

@@ -719,6 +719,7 @@ fn check_types(types: &[TypeDraft], slot_s: i64) -> Result<(), PolicyFault> {
     for (at, one) in types.iter().enumerate() {
         let path = |field: &str| format!("types[{at}].{field}");
         known(&path(""), &one.unknown)?;
+        within(path("from_s"), one.from_s, 0, slot_s - 1)?;
         if one.from_s < covered {
             return Err(PolicyFault::new(path("from_s"), Fault::Overlap));
         }
@@ -753,6 +754,7 @@ fn check_bands(bands: &[BandDraft]) -> Result<(), PolicyFault> {
     for (at, band) in bands.iter().enumerate() {
         let path = |field: &str| format!("bands[{at}].{field}");
         known(&path(""), &band.unknown)?;
+        within(path("from"), band.from, 0, 10_000)?;
         if band.from < next {
             return Err(PolicyFault::new(path("from"), Fault::Overlap));
         }

@@ -2,7 +2,7 @@
 
 use super::odds::exp2_neg;
 use super::{Scan, TerminalId};
-use crate::LogRatio;
+use crate::{BasisPoints, LogRatio};
 use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
@@ -22,7 +22,12 @@ use sha2::{Digest as _, Sha256};
 /// Without the key it says nothing.
 ///
 /// **Accuracy.** A count is never too low while nothing was dropped; it is too high by more than `terminals seen × 2.72 /
-/// width` with a chance below 2 % (four rows). The filters err on the side of *seen*.
+/// width` with a chance below 2 % (four rows). The filters err on the side of *seen*: a count that is taken for one made
+/// before is dropped, and a pair for one seen before.
+///
+/// **Capacity.** With a width of 2ʷ, one count in a hundred is dropped at 3.4 × 2ʷ (terminal, address) pairs, one in ten at
+/// 12 × 2ʷ: 3.5 and 12.8 million at the largest width. Beyond, shares come out too low, which makes common neighbours look
+/// rare. [`Population::saturation`] says how far it is; begin a new sketch from time to time, or shard by terminal.
 ///
 /// **Merging** adds up counters and joins filters, in any order with the same result. Counts stay right if each terminal is
 /// fed to one sketch only (shard by terminal).
@@ -77,8 +82,10 @@ impl Population {
                 }
             }
         }
-        for (at, one) in names.iter().enumerate().take(PAIRED_MAX) {
-            for other in &names[at + 1..names.len().min(PAIRED_MAX)] {
+        let below = lowest(names, PAIRED_MAX);
+        let paired: Vec<u64> = names.iter().copied().filter(|name| *name < below).collect();
+        for (at, one) in paired.iter().enumerate() {
+            for other in &paired[at + 1..] {
                 insert(&mut self.pairs, width_log2, pair(*one, *other));
             }
         }
@@ -105,6 +112,14 @@ impl Population {
         Ok(())
     }
 
+    /// The chance that a new count is dropped, since it looks like one that was made. Above a tenth, begin a new sketch.
+    pub fn saturation(&self) -> BasisPoints {
+        let set: u64 = self.counted.iter().map(|word| u64::from(word.count_ones())).sum();
+        // Two bits have to be set by others; at most 2²⁶ of them.
+        let all = 64_u64 << self.width_log2;
+        BasisPoints::of(set * set, all * all)
+    }
+
     /// How many terminals were counted.
     pub const fn terminals(&self) -> u64 {
         self.terminals
@@ -117,6 +132,14 @@ impl Population {
 
     pub(super) fn count(&self, name: u64) -> u32 {
         (0..ROWS).map(|row| self.counters[self.cell(row, name)]).min().unwrap_or(0)
+    }
+
+    /// Of a scan with these names, only those below this one can be asked whether they were [together](Self::were_together).
+    ///
+    /// Pairs are kept of the lowest names of a scan, so that all terminals of a place keep the same ones; asked are fewer than
+    /// are kept, since no two scans see quite the same.
+    pub(super) fn asked_below(names: &[u64]) -> u64 {
+        lowest(names, ASKED_MAX)
     }
 
     pub(super) fn were_together(&self, one: u64, other: u64) -> bool {
@@ -282,8 +305,18 @@ const fn mix(x: u64) -> u64 {
     x ^ (x >> 31)
 }
 
+/// A bound below which so many of these names lie, or all of them.
+fn lowest(names: &[u64], most: usize) -> u64 {
+    let mut rising = names.to_vec();
+    rising.sort_unstable();
+    rising.dedup();
+    rising.get(most).copied().unwrap_or(u64::MAX)
+}
+
 const ROWS: usize = 4;
 /// Pairs are kept of this many neighbours of a scan: 276.
 const PAIRED_MAX: usize = 24;
+/// And asked for of this many.
+const ASKED_MAX: usize = 16;
 /// `ln 2` in units of 2⁻¹⁶.
 const LN_2: i32 = 45_426;

@@ -70,14 +70,17 @@ impl Profile {
         seen: &[Seen],
         learning: &Learning,
     ) -> bool {
+        let is_known = self.occurrences != 0 || self.count != 0;
+        if is_known && (day < self.day || key_id < self.key_id) {
+            return false;
+        }
+        if is_known {
+            self.rotate(key_id);
+        }
         let is_first = self.occurrences == 0 && self.count == 0;
         if is_first {
             (self.day, self.key_id) = (day, key_id);
         }
-        if day < self.day || key_id < self.key_id {
-            return false;
-        }
-        self.rotate(key_id);
         let is_new = is_first || day > self.day;
         self.fade(day, &learning.fading);
         if is_new {
@@ -338,7 +341,8 @@ impl Profile {
         if orderly { Ok(profile) } else { Err(WireError::Invalid) }
     }
 
-    /// Forgets what was learned under keys older than the one before `key_id`.
+    /// Forgets what was learned under keys older than the one before `key_id`. Where that is all, the occurrences go too: they
+    /// would count as so many in which none of the neighbours to come was there.
     fn rotate(&mut self, key_id: u8) {
         match key_id.saturating_sub(self.key_id) {
             0 => return,
@@ -346,7 +350,10 @@ impl Profile {
                 let kept = u32::from(self.key_id & 3);
                 self.retain(|neighbour| neighbour.key.generation() == kept);
             }
-            _ => self.count = 0,
+            _ => {
+                self.retain(|_| false);
+                (self.occurrences, self.novelty) = (0, 0);
+            }
         }
         self.key_id = key_id;
     }
@@ -459,7 +466,8 @@ impl Neighbour {
     }
 
     /// Its usual dwell in seconds, given the slot's length: the middle of the usual so far, the last one and the new one, each
-    /// capped at the slot. `None` if no dwell was ever reported.
+    /// capped at the slot. `None` if no dwell was ever reported. Of several scans in one occurrence the first one's dwell is
+    /// the new one; a longer one of the others stands for that occurrence from the next on.
     pub fn dwell_s(&self, grid: Grid) -> Option<u32> {
         self.dwell.seconds(grid.slot_s())
     }

@@ -1,15 +1,17 @@
 //! Drivers with styles, seeded: whether another driver shows, and what alarms promise.
 
 use crate::registration::{DAY_MS, after};
-use crate::setting::REQUEST;
+use crate::setting::{REQUEST, pieces, stretch};
 use interbank_risk_core::driving::{
-    Alarm, Attribute, Contrast, Driver, DrivingStrategy, Event, Finding, Habits, Reading,
-    Recording, Rejection, RiskLevel, Rules, RulesDraft, Sequential, StrategySet, Stretch, Taken,
-    Windows,
+    Alarm, Attribute, Band, Contrast, Driver, DrivingStrategy, Event, Finding, Habits, Model,
+    Piece, Population, Reading, Recording, Rejection, RiskLevel, Rules, RulesDraft, SensorFault,
+    Sequential, StrategySet, Stretch, Taken, Windows,
 };
 use interbank_risk_core::{BasisPoints, LogRatio};
 use port::Time;
+use proptest::prelude::*;
 use simkit::Rng;
+use std::sync::LazyLock;
 
 /// What of each attribute differs between people, between trips of one of them, and between readings; in the attribute's unit.
 struct Style {
@@ -92,6 +94,20 @@ fn learn(person: &Person, rng: &mut Rng, rules: &Rules, windows: u32) -> Strateg
     habits.current().unwrap()
 }
 
+/// Of so many people, twelve trips each, looked at for one, two and ten minutes.
+fn population(rng: &mut Rng, drivers: u32) -> Population {
+    let mut all = Population::new();
+    for _ in 0..drivers {
+        let person = Person::new(rng);
+        let mut windows = Vec::new();
+        for _ in 0..12 {
+            windows.extend([60, 100, 600].map(|length_s| person.drive(rng, REQUEST, length_s)));
+        }
+        all.update(&windows);
+    }
+    all
+}
+
 /// How often a score of a stranger is below one of the owner; equal ones count half. In basis points.
 fn auc(owner: &[i64], stranger: &[i64]) -> u64 {
     let twice: u64 = owner
@@ -167,10 +183,10 @@ fn alarms_keep_their_promise_while_the_owner_drives() {
         for (at, one) in STYLES.iter().enumerate().take(3) {
             let attribute = one.attribute;
             let windows = Windows::new((0..59).map(|_| value(&person, at, one)).collect());
-            let band = interbank_risk_core::driving::Band::of(attribute, 0, 1, 200);
-            let model = interbank_risk_core::driving::Model::Band(band);
+            let band = Band::of(attribute, 0, 1, 200);
+            let model = Model::Band(band);
             strategies.push(crate::setting::strategy(attribute, model, 60).with_windows(windows));
-            let piece = |value| interbank_risk_core::driving::Piece::new(attribute, value, 600_000);
+            let piece = |value| Piece::new(attribute, value, 600_000);
             own.push(piece(value(&person, at, one)));
             strange.push(piece(value(&other, at, one)));
         }
@@ -249,42 +265,35 @@ fn v09_stays_the_floor_of_the_sequential_test() {
     let mut test = Sequential::new(share(100), share(100), BasisPoints::ONE);
     test.update(LogRatio::of(1_000_000, 1));
     assert_eq!(test.finding(), Finding::Owner);
-    assert_eq!(test.level(&rules, 599_999), Err(Rejection::TooShort));
-    assert_eq!(test.level(&rules, 600_000), Ok(RiskLevel::Low));
+    assert_eq!(test.level(&rules, &stretch(599_999)), Err(Rejection::TooShort));
+    assert_eq!(test.level(&rules, &stretch(600_000)), Ok(RiskLevel::Low));
     // no credit beyond the bound: as much against is enough to doubt, and twice as much to tell
     let bound = test.sum();
     test.update(-bound);
-    assert_eq!(test.level(&rules, 600_000), Ok(RiskLevel::Medium));
+    assert_eq!(test.level(&rules, &stretch(600_000)), Ok(RiskLevel::Medium));
     test.update(-bound);
-    assert_eq!(test.level(&rules, 600_000), Ok(RiskLevel::High));
+    assert_eq!(test.level(&rules, &stretch(600_000)), Ok(RiskLevel::High));
 }
 
 #[test]
 fn the_sequential_test_tells_a_stranger_minute_by_minute() {
     let rules = Rules::default();
     let mut rng = Rng::new(0xc0de);
-    let others: Vec<Stretch> =
-        (0..120).map(|_| Person::new(&mut rng).drive(&mut rng, REQUEST, 300)).collect();
-    let values = Attribute::ALL.map(|attribute| {
-        let piece = |one: &Stretch| one.piece(attribute).map(|piece| piece.value);
-        others.iter().filter_map(piece).collect::<Vec<i32>>()
-    });
-    let at = |attribute: Attribute| usize::from(attribute.number()) - 1;
+    let population = population(&mut rng, 60);
     let share = |points| BasisPoints::new(points).unwrap();
     let (mut owner_other, mut stranger_other, mut owner_low, mut stranger_low) = (0, 0, 0, 0);
     for _ in 0..10 {
         let owner = Person::new(&mut rng);
         let set = learn(&owner, &mut rng, &rules, 60);
-        let contrasts: Vec<Contrast> =
-            Sequential::contrasts(&set, |attribute| &values[at(attribute)]);
+        let contrast = Contrast::new(&set, &population);
         for _ in 0..4 {
             let stranger = Person::new(&mut rng);
             for (who, person) in [&owner, &stranger].into_iter().enumerate() {
                 let mut test = Sequential::new(share(500), share(500), share(5_000));
                 for _ in 0..6 {
-                    test.update_from(&contrasts, &person.drive(&mut rng, REQUEST, 100));
+                    test.update_from(&contrast, &person.drive(&mut rng, REQUEST, 100));
                 }
-                let level = test.level(&rules, 600_000).unwrap();
+                let level = test.level(&rules, &stretch(600_000)).unwrap();
                 let (low, other) = if who == 0 {
                     (&mut owner_low, &mut owner_other)
                 } else {
@@ -300,4 +309,202 @@ fn the_sequential_test_tells_a_stranger_minute_by_minute() {
     );
     assert!(owner_low >= 30 && owner_other <= 6, "{owner_low} {owner_other}");
     assert!(stranger_other >= 26 && stranger_low <= 10, "{stranger_other} {stranger_low}");
+}
+
+#[test]
+fn v04_the_sequential_test_gives_no_level_to_one_piece_or_none() {
+    let rules = Rules::default();
+    let test = Sequential::new(BasisPoints::ONE, BasisPoints::ONE, BasisPoints::ONE);
+    for count in 0..2 {
+        let few = Stretch::new(REQUEST, 900_000, pieces().into_iter().take(count));
+        assert_eq!(test.level(&rules, &few), Err(Rejection::TooFewPieces), "{count}");
+    }
+    let mut broken = pieces();
+    broken.iter_mut().skip(1).for_each(|piece| {
+        piece.fault = Some(SensorFault::Stuck);
+    });
+    let broken = Stretch::new(REQUEST, 900_000, broken);
+    assert_eq!(test.level(&rules, &broken), Err(Rejection::TooFewPieces));
+    assert!(test.level(&rules, &stretch(900_000)).is_ok());
+}
+
+#[test]
+fn without_a_population_no_value_speaks_for_the_owner() {
+    let mut rng = Rng::new(0xb0b);
+    let owner = Person::new(&mut rng);
+    let set = learn(&owner, &mut rng, &Rules::default(), 60);
+    let stretch = owner.drive(&mut rng, REQUEST, 600);
+    let few = Population::DRIVERS_MIN - 1;
+    for drivers in [0, few] {
+        let contrast = Contrast::new(&set, &population(&mut rng, drivers));
+        assert_eq!(contrast.of(&stretch), LogRatio::ZERO, "{drivers}");
+    }
+    let contrast = Contrast::new(&set, &population(&mut rng, few + 1));
+    assert_ne!(contrast.of(&stretch), LogRatio::ZERO);
+}
+
+#[test]
+fn v16_evidence_tells_more_than_matches_and_more_the_longer_it_looks() {
+    let rules = Rules::default();
+    let mut rng = Rng::new(0xface);
+    let population = population(&mut rng, 60);
+    let mut scores: [[Vec<i64>; 2]; 3] = Default::default();
+    for _ in 0..20 {
+        let owner = Person::new(&mut rng);
+        let set = learn(&owner, &mut rng, &rules, 60);
+        let contrast = Contrast::new(&set, &population);
+        for _ in 0..4 {
+            let stranger = Person::new(&mut rng);
+            for (who, person) in [&owner, &stranger].into_iter().enumerate() {
+                let ten = person.drive(&mut rng, REQUEST, 600);
+                let one = person.drive(&mut rng, REQUEST, 60);
+                let matched = rules.evaluate(&ten, core::slice::from_ref(&set));
+                let matched = matched.evaluation().unwrap().conformity.as_u16();
+                scores[0][who].push(matched.into());
+                scores[1][who].push(contrast.of(&one).as_units().into());
+                scores[2][who].push(contrast.of(&ten).as_units().into());
+            }
+        }
+    }
+    let [matches, one, ten] = scores.map(|[owner, stranger]| auc(&owner, &stranger));
+    println!("matches {matches}, evidence of one minute {one}, of ten {ten}");
+    assert!(ten > matches && ten > one && one > 7_500, "{matches} {one} {ten}");
+}
+
+#[test]
+fn one_sensor_that_went_astray_decides_nothing_alone() {
+    let mut rng = Rng::new(0xabba);
+    let population = population(&mut rng, 40);
+    let owner = Person::new(&mut rng);
+    let contrast = Contrast::new(&learn(&owner, &mut rng, &Rules::default(), 60), &population);
+    let stretch = owner.drive(&mut rng, REQUEST, 600);
+    let with = |piece| {
+        let pieces = stretch.pieces().copied().chain([piece]);
+        Stretch::new(REQUEST, 600_000, pieces)
+    };
+    let speed = Attribute::CruiseSpeed;
+    let rest: LogRatio = contrast
+        .pieces(&stretch)
+        .filter(|(attribute, _)| *attribute != speed)
+        .map(|(_, says)| says)
+        .sum();
+    let astray = with(Piece::new(speed, 30_000, 600_000));
+    assert_eq!(contrast.of(&astray), rest - Contrast::SAYS_MAX);
+    let broken =
+        with(Piece { fault: Some(SensorFault::Stuck), ..Piece::new(speed, 6_500, 600_000) });
+    assert_eq!(contrast.of(&broken), rest);
+    let out_of_range = with(Piece { fault: None, ..Piece::new(speed, i32::MIN, 600_000) });
+    assert_eq!(contrast.of(&out_of_range), rest);
+}
+
+#[test]
+fn the_best_of_several_drivers_says_less_by_the_logarithm_of_their_number() {
+    let mut rng = Rng::new(0xd00d);
+    let population = population(&mut rng, 40);
+    let mut both = Driver::all().take(2).map(|driver| {
+        let person = Person::new(&mut rng);
+        let set = learn(&person, &mut rng, &Rules::default(), 60);
+        let set = StrategySet::new(driver, set.as_slice().to_vec()).unwrap();
+        (Contrast::new(&set, &population), person)
+    });
+    let ((first, _), (second, person)) = (both.next().unwrap(), both.next().unwrap());
+    let stretch = person.drive(&mut rng, REQUEST, 1_200);
+    assert_eq!(Contrast::best(&[], &stretch), None);
+    let alone = second.of(&stretch);
+    assert!(alone > first.of(&stretch));
+    let (driver, says) = Contrast::best(&[first, second], &stretch).unwrap();
+    assert_eq!((driver.as_u8(), says), (1, alone - LogRatio::of(2, 1)));
+}
+
+/// The hour and the seat are told apart by how often they occur.
+#[test]
+fn what_is_rare_among_others_and_usual_for_the_owner_says_most() {
+    let rules = Rules::default();
+    let departure = |minute, seat| {
+        let pieces = [(Attribute::StartTime, minute), (Attribute::SeatSlot, seat)];
+        let pieces = pieces.map(|(attribute, value)| Piece::new(attribute, value, 900_000));
+        Stretch::new(REQUEST.plus_ms(DAY_MS), 900_000, pieces)
+    };
+    let mut all = Population::new();
+    for driver in 0..100 {
+        // nine of ten set off at eight and sit in the first slot
+        let one = if driver % 10 == 0 { departure(180, 2) } else { departure(480, 1) };
+        all.update(&[one]);
+    }
+    let says = |minute, seat, now: Stretch| {
+        let mut habits = Habits::new(Driver::FIRST);
+        let learning = after(&[(Event::Apply, 0), (Event::Accept, 0)]);
+        for tag in 0..30 {
+            assert_eq!(habits.learn(&learning, tag, &departure(minute, seat)), Taken::Learned);
+        }
+        assert!(habits.finish(&rules));
+        Contrast::new(&habits.current().unwrap(), &all).of(&now)
+    };
+    let common = says(480, 1, departure(480, 1));
+    let rare = says(180, 2, departure(190, 2));
+    assert!(rare > common && common > LogRatio::ZERO, "{rare} {common}");
+    let stranger = says(180, 2, departure(480, 1));
+    assert!(stranger < LogRatio::ZERO - LogRatio::of(10, 1), "{stranger}");
+    // a slot that nobody was ever seen with
+    assert!(says(480, 1, departure(480, 9)) < common);
+}
+
+#[test]
+fn a_population_is_the_same_however_it_was_put_together_and_comes_back() {
+    let people = |seed, drivers| population(&mut Rng::new(seed), drivers);
+    let [one, two] = [people(1, 9), people(2, 11)];
+    let (mut first, mut last) = (one.clone(), two.clone());
+    first.merge(&two);
+    last.merge(&one);
+    assert_eq!(first, last);
+    assert_eq!(first.drivers(Attribute::CruiseSpeed), 20);
+    let mut bytes = Vec::new();
+    first.encode(&mut bytes);
+    assert_eq!(Population::parse(&bytes), Ok(first));
+    for cut in [0, 1, 100, bytes.len() - 1] {
+        assert!(Population::parse(&bytes[..cut]).is_err(), "{cut}");
+    }
+    let mut more = bytes.clone();
+    more.push(0);
+    assert!(Population::parse(&more).is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn foreign_bytes_are_no_population(at in any::<prop::sample::Index>(), byte in any::<u8>(), value in any::<i32>(), coverage_ms in any::<u64>()) {
+        static SOME: LazyLock<Population> = LazyLock::new(|| population(&mut Rng::new(3), 8));
+        let mut bytes = Vec::new();
+        SOME.encode(&mut bytes);
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+        if let Ok(all) = Population::parse(&bytes) {
+            let mut again = Vec::new();
+            all.encode(&mut again);
+            prop_assert_eq!(&again, &bytes);
+            // whatever it says is bounded
+            let windows = Windows::new(vec![2_000; 20]);
+            let strategies = Attribute::ALL.iter().filter_map(|attribute| {
+                let band = Model::Band(Band::of(*attribute, 2_000, 100, 200));
+                let strategy = DrivingStrategy::new(*attribute, band, 60_000, 100).ok()?;
+                Some(strategy.with_windows(windows.clone()))
+            });
+            let set = StrategySet::new(Driver::FIRST, strategies.collect()).unwrap();
+            let pieces = Attribute::ALL.map(|attribute| Piece::new(attribute, value, coverage_ms));
+            let stretch = Stretch::new(REQUEST, 600_000, pieces);
+            for (_, says) in Contrast::new(&set, &all).pieces(&stretch) {
+                prop_assert!(says <= Contrast::SAYS_MAX && -says <= Contrast::SAYS_MAX);
+            }
+        }
+    }
+}
+
+#[test]
+fn of_too_many_windows_those_stay_that_came_first_not_the_smallest() {
+    let values: Vec<i32> = (0..1_000).map(|n| (n * 7_919) % 1_000).collect();
+    let windows = Windows::new(values.clone());
+    let mut first = values[..128].to_vec();
+    first.sort_unstable();
+    assert_eq!(windows.as_slice(), first);
 }

@@ -1,12 +1,12 @@
 //! The gates, the comparison and the level.
 
 use crate::setting::{REQUEST, owner, pieces, strategy, stretch};
-use interbank_risk_core::BasisPoints;
 use interbank_risk_core::driving::{
     Attribute, Band, Categorical, CircularBand, Deviation, Driver, DrivingStrategy, Histogram,
-    Model, ModelKind, Outcome, Piece, Reason, Rejection, RiskLevel, Rules, SensorFault, Standing,
-    StrategySet, Stretch, Trace,
+    Model, ModelKind, Outcome, Piece, Reason, Rejection, RiskLevel, Rules, RulesDraft, SensorFault,
+    Standing, StrategySet, Stretch, Trace,
 };
+use interbank_risk_core::{BasisPoints, backtest};
 use port::Time;
 use proptest::prelude::*;
 
@@ -293,4 +293,25 @@ proptest! {
         }
         prop_assert!(Trace::parse(&good[..at]).is_err());
     }
+}
+
+#[test]
+fn a_draft_of_rules_is_tried_over_recorded_traces() {
+    let live = Rules::default();
+    let recorded = |length_ms| {
+        let mut bytes = vec![];
+        live.trace(&stretch(length_ms), &[owner()]).encode(&mut bytes);
+        Trace::parse(&bytes).unwrap()
+    };
+    let history: Vec<(bool, Trace<'static>)> =
+        [500_000, 600_000, 900_000].map(|length_ms| (true, recorded(length_ms))).into();
+    let draft =
+        RulesDraft { preset_s: 700, medium_from: 6_667, low_from: 9_000, ..RulesDraft::default() };
+    let draft = Rules::new(&draft).unwrap();
+    let cases = history.iter().map(|(truth, case)| (*truth, case));
+    let report = backtest::run(&live, &draft, cases, 9, || 0);
+    let (medium, short) = (Ok(RiskLevel::Medium), Err(Rejection::TooShort));
+    assert_eq!((report.count(true, short), report.count(true, medium)), (1, 2));
+    assert_eq!(report.comparison.examples(medium, short), [1]);
+    assert_eq!((report.comparison.agreed(), report.comparison.differed()), (2, 1));
 }

@@ -117,6 +117,7 @@ fn a_faulty_policy_is_refused_with_the_path_of_the_fault() {
     for (json, path, code) in [
         (r#", "hihg": {}"#, "hihg: no such field", 3_574),
         (r#", "high": { "alarm": true }"#, "high.alarm: no such field", 3_574),
+        (r#", "a\u0007\nb": 1"#, "ab: no such field", 3_574),
         (
             r#", "medium": { "cap_minor": -1 }"#,
             "medium.cap_minor: must be from 0 to 9223372036854775807",

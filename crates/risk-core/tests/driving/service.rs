@@ -4,9 +4,10 @@ use crate::platform::euros;
 use crate::registration::DAY_MS;
 use crate::setting::REQUEST;
 use interbank_risk_core::driving::{
-    Attribute, Driver, DrivingConfig, DrivingServer, Evaluate, EvaluateRequest, Evaluated, Event,
-    Habits, LevelNotice, Misuse, PurgeTable, Reading, Refusal, Rejection, Replayed, Reply,
-    RiskLevel, Rules, RulesDraft, Samples, State, Taken, Trace, VehicleId, Verdict,
+    Attribute, Before, Driver, DrivingConfig, DrivingServer, Evaluate, EvaluateRequest, Evaluated,
+    Event, Habits, LevelNotice, Misuse, PurgeTable, Reading, Refusal, Registration, Rejection,
+    Replayed, Reply, RiskLevel, Rules, RulesDraft, Samples, State, Taken, Trace, VehicleId,
+    Verdict,
 };
 use port::blocking::{Store, decide};
 use port::outbox::Entry;
@@ -460,4 +461,251 @@ fn requests_are_kept_as_long_as_anything_needs_them() {
     assert_eq!(DrivingServer::new(config.clone()).err(), Some(Misuse::Retention));
     config.request_kept_ms = 14 * DAY_MS;
     assert!(DrivingServer::new(config).is_ok());
+}
+
+#[test]
+fn a_trip_that_waited_while_the_vehicle_was_held_is_never_learned() {
+    let mut device = Device::active();
+    let stolen = start().plus_ms(DAY_MS);
+    device.drive(stolen, 900, false);
+    let _ = device.evaluate(stolen, 1);
+    let before = device.habits();
+    let (reported, found) = (stolen.plus_ms(3_600_000), stolen.plus_ms(DAY_MS));
+    assert_eq!(device.change(reported, Event::Suspend), Ok(State::Suspended(Before::Active)));
+    assert_eq!(device.run(device.server.take_back(reported, car(), stolen)).verdict, 0);
+    assert_eq!(device.change(found, Event::Resume), Ok(State::Active));
+    let confirm = |now, id: u8| device.run(device.server.confirm(now, car(), [id; 16])).verdict;
+    let outside = Refusal::NotTaken(Taken::OutsidePeriod);
+    assert_eq!(confirm(found, 1), Verdict::Declined(outside));
+    assert_eq!(device.habits(), before);
+    // What comes afterwards is learned as ever.
+    let now = found.plus_ms(DAY_MS);
+    device.drive(now, 900, true);
+    let _ = device.evaluate(now, 2);
+    let confirmed = device.run(device.server.confirm(now, car(), [2; 16])).verdict;
+    assert_eq!(confirmed, Verdict::Granted(Taken::Learned));
+}
+
+#[test]
+fn v06_a_trip_of_an_earlier_registration_moves_nothing_of_the_next() {
+    let mut device = Device::active();
+    let sold = start().plus_ms(DAY_MS);
+    device.drive(sold, 900, true);
+    let _ = device.evaluate(sold, 1);
+    assert_eq!(device.change(sold, Event::Revoke), Ok(State::Revoked));
+    assert_eq!(device.apply(sold), Some(State::Applied));
+    assert_eq!(device.change(sold, Event::Accept), Ok(State::Learning));
+    for half_day in 1..20 {
+        let now = sold.plus_ms(half_day * DAY_MS / 2);
+        device.drive(now, 900, false);
+        assert_eq!(device.learn(now), Verdict::Granted(()));
+    }
+    let now = sold.plus_ms(10 * DAY_MS);
+    assert_eq!(device.change(now, CLOSE), Ok(State::Active));
+    let before = device.habits();
+    let confirmed = device.run(device.server.confirm(now, car(), [1; 16])).verdict;
+    assert_eq!(confirmed, Verdict::Declined(Refusal::NotTaken(Taken::OutsidePeriod)));
+    assert_eq!(device.habits(), before);
+}
+
+#[test]
+fn v05_a_vehicle_known_before_the_gap_was_changed_is_measured_by_the_new_one() {
+    let mut device = Device::active();
+    let now = start().plus_ms(DAY_MS);
+    device.drive(now, 900, true);
+    let mut config = device.server.config().clone();
+    let draft =
+        RulesDraft { gap_max_s: 3, learn_days: 10, learn_hours: 2, ..RulesDraft::default() };
+    config.rules = Rules::new(&draft).unwrap();
+    let server = DrivingServer::new(config).unwrap();
+    // Readings come every four seconds: with a gap of three, the stretch after the change has no length.
+    device.server = server;
+    let later = now.plus_ms(DAY_MS);
+    device.drive(later, 900, true);
+    let short = Refusal::Rejected(Rejection::TooShort);
+    assert_eq!(level(device.evaluate(later, 1)), Err(short));
+}
+
+#[test]
+fn a_repeated_level_is_recorded_under_the_rules_that_decided() {
+    let mut device = Device::active();
+    let now = start().plus_ms(DAY_MS);
+    device.drive(now, 900, true);
+    let first = device.evaluate(now, 1).audit.policy;
+    let mut config = device.server.config().clone();
+    config.rules = Rules::new(&RulesDraft { low_from: 9_000, ..RulesDraft::default() }).unwrap();
+    device.server = DrivingServer::new(config).unwrap();
+    let again = device.evaluate(now, 1).audit;
+    assert_eq!((&again.action[..], again.policy), ("risk.driving.evaluate.repeated", first));
+    assert_ne!(first, device.server.config().rules.digest());
+}
+
+/// Both halves of the crate lie under one tag and tenant: no table of one is a table of the other.
+#[test]
+fn surroundings_and_driving_share_a_store_without_meeting() {
+    use interbank_risk_core::surroundings as around;
+    let mut device = Device::active();
+    let tables = |device: &Device| -> std::collections::BTreeSet<u8> {
+        let rows = device.store.inner.snapshot().rows;
+        rows.iter().map(|(key, _)| key.as_bytes()[Key::HEAD_BYTES - 1]).collect()
+    };
+    let now = start().plus_ms(DAY_MS);
+    device.drive(now, 900, true);
+    let _ = device.evaluate(now, 1);
+    let driving = tables(&device);
+    let policy = around::Policy::new(around::PolicyDraft::default()).unwrap();
+    let book = around::PolicyBook::new(vec![policy.clone()]).unwrap();
+    let config = around::SurroundingsConfig::new(Tenant::new(4), book);
+    let server = around::SurroundingsServer::new(config).unwrap();
+    // A terminal with the very name of the vehicle, and a request with the very id.
+    let terminal = around::TerminalId::new("1M8GDM9AXKP042788").unwrap();
+    let keys =
+        around::TerminalKeys::new(around::TokenKey::derive(&Secret::new([7; 32]), 1, &terminal));
+    let report = around::Report {
+        taken: now,
+        zone: "UTC".into(),
+        nonce: None,
+        scanned: around::Scanned::ALL,
+        neighbours: vec![],
+    };
+    let when = policy.grid().moment(&port::Zone::utc(), now);
+    let scan = || around::Scan::take(&report, &keys, when, None);
+    let before = device.store.inner.snapshot().rows;
+    let challenge = server.challenge(now, terminal.clone(), [1; 32]);
+    let _ = device.run(challenge);
+    let _ = device.run(server.learn(now, terminal.clone(), [1; 16], scan()));
+    let all = tables(&device);
+    assert_eq!(driving, [0x30, 0x31, 0x32, 0x33, 0x3f].into());
+    assert_eq!(
+        all.difference(&driving).copied().collect::<Vec<_>>(),
+        [0x20, 0x21, 0x22, 0x23, 0x24]
+    );
+    while !device.run(server.forget(now, terminal.clone())).verdict.is_done {}
+    assert_eq!(
+        device.store.inner.snapshot().rows,
+        before,
+        "forgetting a terminal leaves the vehicle"
+    );
+}
+
+/// Whatever comes in whatever order, with a clock that jumps: rows stay readable, nothing is known of a vehicle that is not
+/// registered, and each level has one notice.
+#[test]
+fn any_sequence_of_decisions_keeps_the_rows_whole() {
+    let (mut levels, mut windows, mut confirmed, mut actives) = (0, 0, 0, 0);
+    for seed in 1..=80_u64 {
+        let mut device = Device::new();
+        let draft =
+            RulesDraft { learn_days: 4, learn_hours: 0, preset_s: 60, ..RulesDraft::default() };
+        let mut config = device.server.config().clone();
+        config.rules = Rules::new(&draft).unwrap();
+        device.server = DrivingServer::new(config).unwrap();
+        let (mut rng, mut now) = (Rng::new(seed), REQUEST);
+        for step in 0..250_u64 {
+            now = match rng.below(12) {
+                0 if rng.below(3) == 0 => now.plus_ms(rng.below(30) * DAY_MS / 10),
+                1 => now.minus_ms(rng.below(4_000)),
+                _ => now.plus_ms(600_000 + rng.below(3_600_000)),
+            };
+            let id = [u8::try_from(step / 3).unwrap(); 16];
+            let event = match rng.below(30) {
+                0 => Some(Event::Suspend),
+                1 if rng.below(3) == 0 => Some(Event::Revoke),
+                2..=4 => Some(Event::Resume),
+                5..=7 => Some(Event::Accept),
+                8..=10 => Some(CLOSE),
+                _ => None,
+            };
+            let mut fates = vec![];
+            macro_rules! run {
+                ($decision:expr) => {{
+                    let mut decision = $decision;
+                    let told = decide(&device.store, &device.keys, &mut decision);
+                    fates.push(told.as_ref().err().map(|failed| format!("{failed:?}")));
+                    told.ok().map(|told| told.verdict)
+                }};
+            }
+            match (event, rng.below(16)) {
+                (Some(event), _) => _ = run!(device.server.change(now, car(), event)),
+                (None, 0) => {
+                    _ = run!(device.server.apply(now, car(), &device.signer.verifying_key()))
+                }
+                (None, 1..=8) => {
+                    let readings = (0..40).flat_map(|n| {
+                        let at = now.minus_ms((39 - n) * 3_000);
+                        let mut value = |half| i32::try_from(rng.below(half)).unwrap();
+                        let [speed, steering] = [6_000 + value(400), 300 + value(60)];
+                        [(Attribute::CruiseSpeed, speed), (Attribute::SteeringRate, steering)]
+                            .map(|(attribute, value)| Reading::new(at, attribute, value))
+                    });
+                    let mut readings: Vec<Reading> = readings.collect();
+                    readings.insert(0, Reading::new(now.minus_ms(117_000), Attribute::SeatSlot, 1));
+                    readings
+                        .insert(0, Reading::new(now.minus_ms(117_000), Attribute::MirrorSlot, 2));
+                    let samples = Samples::new(car(), device.counter, readings).unwrap();
+                    device.counter += 82;
+                    let signature = device.signer.sign(&samples.signed_bytes());
+                    _ = run!(device.server.record(now, samples, signature));
+                    match rng.below(2) {
+                        0 => {
+                            let driver = Driver::new(u8::from(rng.below(4) == 0)).unwrap();
+                            let mut window = [0; 16];
+                            window[..8].copy_from_slice(&rng.below(u64::MAX).to_be_bytes());
+                            let learned = run!(device.server.learn(now, car(), driver, window));
+                            windows +=
+                                u32::from(learned.is_some_and(|it| it == Verdict::Granted(())));
+                        }
+                        _ => {
+                            let ask = EvaluateRequest { id, ..request(1) };
+                            let told = run!(device.server.evaluate(now, ask));
+                            levels += u32::from(told.is_some_and(|it| it.declined().is_none()));
+                        }
+                    }
+                }
+                (None, 9..=12) => {
+                    let told = run!(device.server.confirm(now, car(), id));
+                    confirmed +=
+                        u32::from(told.is_some_and(|it| it == Verdict::Granted(Taken::Learned)));
+                }
+                (None, 13) => {
+                    _ = run!(device.server.take_back(now, car(), now.minus_ms(3 * DAY_MS)))
+                }
+                (None, _) => {
+                    let tables = [PurgeTable::Requests, PurgeTable::Revoked, PurgeTable::Stretches];
+                    let table = tables[usize::try_from(rng.below(3)).unwrap()];
+                    let mut purge = device.server.purge(now, table, None);
+                    let told = decide(&device.store, &device.keys, &mut purge);
+                    fates.push(told.err().map(|failed| format!("{failed:?}")));
+                }
+            }
+            for failed in fates.into_iter().flatten() {
+                assert!(failed.contains("Clock"), "seed {seed}, step {step}: {failed}");
+            }
+            // What is there can be read, and is there only where it may be.
+            let known = device.rows(Key::new(port::CrateTag::RISK_CORE, Tenant::new(4), 0x30));
+            let state =
+                known.first().map(|row| Registration::parse(&row.value[33..]).unwrap().state());
+            actives += u32::from(state == Some(State::Active));
+            let habits = device.habits();
+            for row in &habits {
+                assert!(Habits::parse(&row.value).is_ok(), "seed {seed}, step {step}");
+            }
+            let learns = matches!(
+                state,
+                Some(
+                    State::Learning
+                        | State::Active
+                        | State::Suspended(Before::Learning | Before::Active)
+                )
+            );
+            assert!(learns || habits.is_empty(), "seed {seed}, step {step}: {state:?}");
+            let mut ids: Vec<_> = device.outbox().iter().map(|entry| entry.idempotency).collect();
+            let count = ids.len();
+            ids.sort_unstable();
+            ids.dedup();
+            assert_eq!(ids.len(), count);
+        }
+    }
+    let counts = format!("{levels} levels, {windows} windows, {confirmed} trips, {actives} active");
+    assert!(levels > 100 && windows > 400 && confirmed > 10 && actives > 500, "{counts}");
 }

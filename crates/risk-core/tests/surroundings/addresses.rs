@@ -66,4 +66,12 @@ fn names_that_opt_out_are_known() {
 fn clear_addresses_are_not_printed() {
     let address = Address::parse(Protocol::Wifi, "00:00:5e:00:53:7b").unwrap();
     assert_eq!(format!("{address:?}"), "Address(Wifi 00:00:5e:..)");
+    // Where no maker stands in the first octets, they would be half of the address.
+    for (protocol, text, shown) in [
+        (Protocol::BleRandom, "c1:23:45:67:89:ab", "Address(BleRandom StaticRandom)"),
+        (Protocol::Wifi, "da:a1:19:12:34:56", "Address(Wifi LocalAccessPoint)"),
+    ] {
+        assert_eq!(format!("{:?}", Address::parse(protocol, text).unwrap()), shown);
+    }
+    assert_eq!(format!("{:?}", Address::cell(262, 1, 77)), "Address(Cell Universal)");
 }

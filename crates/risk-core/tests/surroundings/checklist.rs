@@ -236,6 +236,25 @@ fn r15_the_period_that_contains_the_request_is_used() {
         (before.when().adjacent, after.when().adjacent),
         (after.when().period, before.when().period)
     );
+    // Both are handed over; each scan is judged by its own, at a policy that does not blend.
+    let plain = policy_with(|draft| draft.learning.blend = false);
+    let learn = |at: Time, found: &[Observation]| {
+        let when = Grid::HOUR_OF_WEEK.moment(&Zone::utc(), at);
+        let mut profile = Profile::new(when.grid, when.period);
+        for n in 0..4 {
+            let scan = scan(at.plus_ms(n * WEEK_MS), found.to_vec());
+            assert!(profile.update(&scan, &plain.learning()));
+        }
+        profile
+    };
+    let here = learn(boundary.minus_ms(1), &home());
+    let there = learn(boundary, &[near(900, 600), near(901, 600)]);
+    let score = |at: Time, own, adjacent| {
+        let known = Known { own: Some(own), adjacent: Some(adjacent) };
+        basis_points(plain.assess(at, &scan(at, home()), known, Facts::of(1)).baseline)
+    };
+    assert_eq!(score(boundary.minus_ms(1).plus_ms(4 * WEEK_MS), &here, &there), 10_000);
+    assert_eq!(score(boundary.plus_ms(4 * WEEK_MS), &there, &here), 0);
 }
 
 proptest! {
@@ -253,12 +272,34 @@ proptest! {
 }
 
 #[test]
-fn r17_it_is_a_component_and_a_message_handler() {
-    // As functions over plain values: everything else here. As a component over a store: `services`.
+fn r17_the_component_judges_as_the_function_does() {
     let config =
         SurroundingsConfig::new(port::Tenant::new(1), PolicyBook::new(vec![policy()]).unwrap());
     let server = SurroundingsServer::new(config).unwrap();
-    let mut decision = server.confirm(START, terminal(), [1; 16]);
-    let ask = port::Decision::begin(&mut decision);
-    assert_eq!((ask.rows.points.len(), ask.keys.len()), (2, 0));
+    let store = port::MemoryStore::new();
+    let keys = seal::SoftKeys::new();
+    for n in 0..4 {
+        let mut learn = server.learn(week(n), terminal(), [n as u8; 16], scan(week(n), home()));
+        let learned = port::blocking::decide(&store, &keys, &mut learn).unwrap().verdict;
+        assert!(learned.granted().is_some_and(|one| one.learned));
+    }
+    for (id, found) in [(10, home()), (11, home()[..4].to_vec()), (12, vec![near(700, 60)])] {
+        let scan = scan(week(4), found);
+        let request = CheckRequest {
+            id: [id; 16],
+            terminal: terminal(),
+            scan: scan.clone(),
+            amount_minor: 1_000,
+            account_limit_minor: None,
+            population: None,
+        };
+        let mut check = server.check(week(4), request);
+        let checked = port::blocking::decide(&store, &keys, &mut check).unwrap().verdict;
+        let profile = profile_of(&home(), 4);
+        let known = Known { own: Some(&profile), adjacent: None };
+        // The scan names no challenge, and the store says so.
+        let facts = Facts { answer: Answer::Missing, ..Facts::of(1_000) };
+        let plain = policy().assess(week(4), &scan, known, facts);
+        assert_eq!(checked.granted().map(|one| one.assessment), Some(plain));
+    }
 }

@@ -155,3 +155,51 @@ fn neighbours_that_nobody_ever_saw_together_are_found() {
     let scan = take(week(6), mixed, &population);
     assert_eq!(policy().strange_pairs(&scan, known, &population), Some(BasisPoints::ZERO));
 }
+
+/// A hundred access points, of which each scan finds seventy: far more than pairs are kept of.
+#[test]
+fn in_a_dense_place_its_own_neighbours_are_not_strange() {
+    let key = PopulationKey::derive(&seal::Secret::new([9; 32]));
+    let mut population = Population::new(14).unwrap();
+    let mut state = 88_172_645_463_325_252;
+    let mut found = |from: u32| -> Vec<Observation> {
+        let mut all: Vec<u32> = (from..from + 100).collect();
+        for at in 0..all.len() {
+            let other = at + random(&mut state) as usize % (all.len() - at);
+            all.swap(at, other);
+        }
+        all.into_iter().take(70).map(|n| near(n, 600)).collect()
+    };
+    let take = |keys: &TerminalKeys, at, found: Vec<Observation>, population: &Population| {
+        let when = Grid::HOUR_OF_WEEK.moment(&Zone::utc(), at);
+        Scan::take(&report(at, found), keys, when, Some((population, &key)))
+    };
+    // Five other terminals here and five at another such place, each with an order of its own.
+    for n in 0..10_u32 {
+        let id = TerminalId::new(format!("t-{n}")).unwrap();
+        let keys = TerminalKeys::new(TokenKey::derive(&seal::Secret::new([7; 32]), 1, &id));
+        for _ in 0..6 {
+            let scan = take(&keys, START, found(1_000 * (n % 2)), &population);
+            population.update(&id, &scan);
+        }
+    }
+    let when = Grid::HOUR_OF_WEEK.moment(&Zone::utc(), START);
+    let mut profile = Profile::new(when.grid, when.period);
+    for n in 0..6 {
+        let scan = take(&keys(), week(n), found(0), &population);
+        assert!(profile.update(&scan, &policy().learning()));
+        population.update(&terminal(), &scan);
+    }
+    let known = Known { own: Some(&profile), adjacent: None };
+    let limit = BasisPoints::new(1_000).unwrap();
+    for _ in 0..20 {
+        let here = take(&keys(), week(6), found(0), &population);
+        let strange = policy().strange_pairs(&here, known, &population);
+        assert!(strange.is_none_or(|share| share < limit), "{strange:?}");
+        // Half of it beside half of the other place is.
+        let mixed = [&found(0)[..35], &found(1_000)[..35]].concat();
+        let mixed = take(&keys(), week(6), mixed, &population);
+        let strange = policy().strange_pairs(&mixed, known, &population);
+        assert!(strange.is_some_and(|share| share >= limit), "{strange:?}");
+    }
+}

@@ -188,7 +188,13 @@ proptest! {
         ba.merge(&a, &learning()).unwrap();
         prop_assert_eq!(encoded(&ab), encoded(&ba));
         prop_assert_eq!(Profile::parse(&encoded(&ab)), Ok(ab.clone()));
-        prop_assert!(ab.occurrences() >= a.occurrences().max(b.occurrences()) / 2);
+        // Each side faded to the later day, no more and no less.
+        let faded = |one: &Profile| {
+            let factor = Fading::new(56).unwrap().factor(ab.day() - one.day());
+            (u32::from(one.occurrences()) * factor + (1 << 15)) >> 16
+        };
+        let (known, expected) = (u32::from(ab.occurrences()), faded(&a) + faded(&b));
+        prop_assert!(a.is_empty() || b.is_empty() || known == expected, "{} for {}", known, expected);
     }
 }
 
@@ -237,4 +243,75 @@ fn sketches_merge_in_any_order() {
     let mut profile = Profile::new(when.grid, when.period);
     assert!(profile.update(&scan, &learning()));
     assert_eq!(profile.neighbours()[0].share(), Share::estimated(8, ab.terminals()));
+}
+
+#[test]
+fn a_crossing_of_the_date_line_leaves_a_history_that_can_be_read() {
+    // All days alike: the same hour of two local days may come in the wrong order.
+    let grid = Grid::new(60, Fold::Day).unwrap();
+    let when = |day, period| Moment { day, period, adjacent: period, adjacent_bp: 0, grid };
+    let take = |at: Time, day| Scan::take(&report(at, home()), &keys(), when(day, 3), None);
+    let mut history = History::new(grid, 3);
+    // Ten on Friday in the east, then ten on Thursday in the west; and then so many that the first ones settle.
+    for (n, day) in [(0, 101), (1, 100)] {
+        assert!(history.update(START, &take(START.plus_ms(n), day), 90 * DAY_MS, &learning()));
+    }
+    for n in 2..20 {
+        let scan = take(START.plus_ms(n), 101);
+        assert!(history.update(START, &scan, 90 * DAY_MS, &learning()));
+        assert!(history.recent() <= History::RECENT_MAX);
+        let mut bytes = vec![];
+        history.encode(&mut bytes);
+        assert_eq!(History::parse(&bytes).as_ref(), Ok(&history), "after {n}");
+    }
+}
+
+#[test]
+fn a_key_that_was_skipped_lets_a_period_start_anew() {
+    let scan_by = |id: u8, n: u64| {
+        let when = Grid::HOUR_OF_WEEK.moment(&Zone::utc(), week(n));
+        Scan::take(&report(week(n), home()), &TerminalKeys::new(key(id)), when, None)
+    };
+    let mut profile = profile_of(&home(), 8);
+    assert!(profile.update(&scan_by(3, 8), &learning()));
+    // Eight occurrences without anybody in them would make strangers of all neighbours for months.
+    assert_eq!((profile.occurrences(), profile.neighbours().len()), (128, home().len()));
+    assert_eq!(Profile::parse(&encoded(&profile)).as_ref(), Ok(&profile));
+    let mut old = profile_of(&home(), 8);
+    old.merge(&profile, &learning()).unwrap();
+    assert_eq!(
+        encoded(&old),
+        encoded(&profile),
+        "what was learned under a key long gone adds nothing"
+    );
+    assert!(!profile.update(&scan_by(2, 9), &learning()), "an older key");
+}
+
+#[test]
+fn a_sketch_says_when_it_drops_counts() {
+    let key = PopulationKey::derive(&seal::Secret::new([9; 32]));
+    let mut population = Population::new(10).unwrap();
+    assert_eq!(population.saturation().as_u16(), 0);
+    let when = Grid::HOUR_OF_WEEK.moment(&Zone::utc(), START);
+    let feed = |population: &mut Population, from: u32, until: u32| {
+        for n in from..until {
+            let id = TerminalId::new(format!("t-{n}")).unwrap();
+            let found = (100 * n..100 * n + 100).map(|n| near(n, 60)).collect();
+            let scan = Scan::take(&report(START, found), &keys(), when, Some((population, &key)));
+            population.update(&id, &scan);
+        }
+    };
+    // 3.4 and 12 times 2¹⁰ pairs.
+    feed(&mut population, 0, 35);
+    assert!(
+        (70..=130).contains(&population.saturation().as_u16()),
+        "{:?}",
+        population.saturation()
+    );
+    feed(&mut population, 35, 123);
+    assert!(
+        (900..=1_100).contains(&population.saturation().as_u16()),
+        "{:?}",
+        population.saturation()
+    );
 }

@@ -85,6 +85,19 @@ fn r14_faults_are_refused_with_their_paths() {
         let found = change(path, value);
         assert_eq!((found.to_string().as_str(), found.code()), (fault, code), "{path}");
     }
+    // One band and one type after the last: they have no place, and the range that is told is one.
+    let mut more = valid();
+    let beyond = json!({ "from": 10_001, "to": 10_001, "then": "allow", "limit_minor": 60_000 });
+    more["bands"].as_array_mut().unwrap().push(beyond);
+    assert_eq!(load(more).unwrap_err().to_string(), "bands[4].from: must be from 0 to 10000");
+    let mut more = valid();
+    let beyond = json!({ "from_s": 3_600, "to_s": 3_600, "weight": 1 });
+    more["types"].as_array_mut().unwrap().push(beyond);
+    assert_eq!(load(more).unwrap_err().to_string(), "types[3].from_s: must be from 0 to 3599");
+    let mut extreme = valid();
+    extreme["bands"][0]["from"] = json!(i64::MIN);
+    extreme["types"][0]["to_s"] = json!(i64::MAX);
+    assert_eq!(load(extreme).unwrap_err().path, "types[0].to_s");
     let mut falling = valid();
     falling["bands"][1]["then"] = json!("refuse");
     falling["bands"][0]["then"] = json!("pin");

@@ -252,3 +252,27 @@ proptest! {
         prop_assert_eq!(here, usize::from(part.present));
     }
 }
+
+#[test]
+fn extreme_numbers_are_taken_too() {
+    let counts = [0, 1, u64::MAX - 1, u64::MAX];
+    for present in counts {
+        for observed in counts {
+            for (seen, all) in [(0, 0), (1, u64::MAX), (u64::MAX, 1), (u64::MAX, u64::MAX)] {
+                let here = evidence(true, present, observed, (seen, all));
+                let away = evidence(false, present, observed, (seen, all));
+                assert!(here > LogRatio::MIN && away < LogRatio::MAX);
+            }
+        }
+    }
+    let (profile, scan) = (profile_of(&home(), 4), scan(week(4), home()));
+    let known = Known { own: Some(&profile), adjacent: None };
+    let plan = |amount_minor, account_limit_minor| {
+        let facts = Facts { account_limit_minor, ..Facts::of(amount_minor) };
+        policy().assess(week(4), &scan, known, facts).plan
+    };
+    assert_eq!(plan(0, None), Plan::Allow { limit_minor: 20_000 });
+    assert_eq!(plan(-1, None), Plan::AskPin, "less than nothing is no payment");
+    assert_eq!(plan(i64::MIN, Some(i64::MIN)), Plan::AskPin);
+    assert_eq!(plan(i64::MAX, Some(i64::MAX)), Plan::AskPin);
+}

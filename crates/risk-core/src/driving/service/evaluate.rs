@@ -108,8 +108,12 @@ impl Evaluate {
         if found.body != self.request.body() {
             return Ok(None);
         }
+        let rules = notice.as_ref().map(|notice| notice.rules);
         let (verdict, reasons) = verdict(outcome, notice, true, None);
-        Ok(Some(self.audited(verdict, "risk.driving.evaluate.repeated", reasons)))
+        let mut audited = self.audited(verdict, "risk.driving.evaluate.repeated", reasons);
+        // The rules that decided, not those of now.
+        audited.audit.policy = rules.unwrap_or(audited.audit.policy);
+        Ok(Some(audited))
     }
 
     /// The first answer: is it registered, and was it asked before?

@@ -85,9 +85,14 @@ pub(super) struct DataRow {
 
 impl DataRow {
     pub(super) fn of(row: Option<&Row>, rules: &Rules) -> Result<Self, Error> {
-        let new =
-            || Self { recording: Recording::new(rules.gap_max_ms()), guard: ReplayGuard::new() };
-        row.map_or_else(|| Ok(new()), |row| Ok(Self::parse(&row.value)?))
+        let gap_max_ms = rules.gap_max_ms();
+        let Some(row) = row else {
+            let guard = ReplayGuard::new();
+            return Ok(Self { recording: Recording::new(gap_max_ms), guard });
+        };
+        let Self { recording, guard } = Self::parse(&row.value)?;
+        // The rules may have changed since it was written.
+        Ok(Self { recording: recording.with_gap(gap_max_ms), guard })
     }
 
     pub(super) fn encode(&self) -> Bytes {

@@ -9,7 +9,10 @@ use alloc::vec::Vec;
 use port::{Answers, Ask, Batch, Decision, ReadSet, Row, Step, Time};
 use seal::Audited;
 
-/// The decision over trips that should not have been confirmed: the vehicle was stolen at a time. Suspend it besides.
+/// The decision over trips that should not have been confirmed: the vehicle was stolen at a time. What has settled stays.
+///
+/// Suspend it besides, and first: then a trip that still waits for its confirmation is never learned, not after it goes on
+/// either.
 #[derive(Clone, Debug)]
 pub struct TakeBack {
     setup: Arc<Setup>,

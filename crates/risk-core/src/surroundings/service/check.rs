@@ -11,7 +11,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use port::{Answers, Ask, Batch, Decision, Expect, Key, ReadSet, Row, Step, Time};
-use seal::Audited;
+use seal::{Audit, Audited};
 use sha2::{Digest as _, Sha256};
 
 /// A payment whose surroundings are to be judged.
@@ -113,6 +113,8 @@ impl Check {
         let reasons = codes(&assessment.reasons());
         let Self { setup, now, request, .. } = self;
         let audit = setup.audit_of(*now, action, &request.terminal, &request.id, reasons);
+        // The policy that decided, not the one of now.
+        let audit = Audit { policy: assessment.policy_digest, ..audit };
         Audited { verdict: Verdict::Granted(Checked { assessment, repeated: true }), audit }
     }
 }

@@ -37,8 +37,10 @@ impl<T> Verdict<T> {
 pub enum Refusal {
     /// Another request was made under this id.
     IdReused,
-    /// The scan looked forged, or was not current: nothing is learned from it.
+    /// The scan looked forged, or was not known to be current: nothing is learned from it.
     NotBelieved,
+    /// The policy has come to cut the week in another way since the scan was judged.
+    OtherGrid,
     /// The scan was made while the terminal was lost.
     TerminalLost,
     /// The time for a confirmation is over.
@@ -48,7 +50,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// Stable number, 3200 to 3204.
+    /// Stable number, 3200 to 3205.
     pub const fn code(self) -> u32 {
         match self {
             Self::IdReused => 3_200,
@@ -56,6 +58,7 @@ impl Refusal {
             Self::TerminalLost => 3_202,
             Self::TooLate => 3_203,
             Self::UnknownRequest => 3_204,
+            Self::OtherGrid => 3_205,
         }
     }
 }
@@ -65,6 +68,7 @@ impl fmt::Display for Refusal {
         f.write_str(match self {
             Self::IdReused => "another request was made under this id",
             Self::NotBelieved => "nothing is learned from this scan",
+            Self::OtherGrid => "the week is cut in another way now",
             Self::TerminalLost => "the scan was made while the terminal was lost",
             Self::TooLate => "the time for a confirmation is over",
             Self::UnknownRequest => "there is no such request",

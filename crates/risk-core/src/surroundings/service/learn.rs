@@ -1,6 +1,6 @@
 //! Learning from confirmed payments, and from nothing else.
 
-use super::super::{Finding, History, Scan, TerminalId};
+use super::super::{Assessment, Finding, History, Scan, TerminalId};
 use super::rows::{self, HISTORY, PROFILE, RequestRow, RequestState, TERMINAL, TerminalRow, point};
 use super::{Error, Misuse, Refusal, RequestId, Setup, Verdict, done};
 use alloc::sync::Arc;
@@ -100,8 +100,10 @@ impl Learn {
                 if now.since_ms(found.at) > policy.confirm_within_ms() {
                     return Ok(self.decline(Refusal::TooLate));
                 }
-                let believed = found.assessment.is_none_or(|assessment| {
-                    !assessment.findings.is_suspicious() && !assessment.findings.has(Finding::Stale)
+                let believed = found.assessment.is_none_or(|Assessment { findings, .. }| {
+                    // Without an answer nobody knows when it was made.
+                    let is_current = [Finding::Stale, Finding::NotAnswered];
+                    !findings.is_suspicious() && !is_current.iter().any(|one| findings.has(*one))
                 });
                 if !believed {
                     return Ok(self.decline(Refusal::NotBelieved));
@@ -119,7 +121,11 @@ impl Learn {
             return Ok(self.decline(Refusal::TerminalLost));
         }
         if scan.when().grid != policy.grid() {
-            return Err(Error::Misuse(Misuse::Grid));
+            // Handed over, it is the caller's; stored, it waited while the policy changed.
+            return match self.given {
+                Some(_) => Err(Error::Misuse(Misuse::Grid)),
+                None => Ok(self.decline(Refusal::OtherGrid)),
+            };
         }
         let keys = self.period_keys(&scan);
         self.stage = Stage::History(Pending {

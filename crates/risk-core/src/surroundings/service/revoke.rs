@@ -70,6 +70,12 @@ impl Decision for Revoke {
         let mut terminal = TerminalRow::of(terminal_row.as_ref())?;
         let from = match terminal.lost {
             Some((earlier, None)) => earlier.min(self.from),
+            // Scans of the time before may still wait for their confirmation.
+            Some((earlier, Some(until)))
+                if self.now.since_ms(until) <= super::LONGEST_CONFIRMATION_MS =>
+            {
+                earlier.min(self.from)
+            }
             _ => self.from,
         };
         terminal.lost = Some((from, None));
@@ -147,5 +153,6 @@ impl Decision for Reinstate {
     }
 }
 
-/// With the terminal's own row and two rows for each period, a page fits one batch.
-const PAGE_ROWS: usize = 48;
+/// With the terminal's own row and two rows for each period, a page fits one batch: a full history has 41,829 bytes, so that
+/// their sizes are the limit and not their number.
+const PAGE_ROWS: usize = 24;
