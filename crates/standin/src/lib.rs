@@ -23,6 +23,7 @@ mod request;
 mod response;
 mod response_code;
 mod stand_in;
+mod switch;
 mod table;
 mod text;
 
@@ -51,4 +52,9 @@ pub use request::{
 pub use response::{AuthCode, Response, Source};
 pub use response_code::ResponseCode;
 pub use stand_in::{StandIn, StandInConfig};
+pub use switch::{
+    Cause, Diversion, Diverted, Forced, HealthState, HostConfig, HostStanding, PlannedWindow,
+    PurgeAnswers, Silence, Switch, SwitchConfig, SwitchError, SwitchEvent, Thresholds, Transition,
+    Weights,
+};
 pub use text::{Text, TextError};

@@ -15,6 +15,8 @@ const JOURNAL: u8 = 4;
 const LANE: u8 = 5;
 /// What each lane was granted.
 const POOL: u8 = 6;
+/// Answers of the accounting system: time of sending, request key.
+const ANSWER: u8 = 16;
 
 /// An entry under its own key.
 const OWN: u8 = 0;
@@ -51,6 +53,18 @@ pub(crate) fn lane(institution: InstitutionId, lane: u16) -> Key {
 
 pub(crate) fn pool(institution: InstitutionId) -> Key {
     table(institution, POOL)
+}
+
+pub(crate) fn answers(institution: InstitutionId) -> Key {
+    table(institution, ANSWER)
+}
+
+/// By the time of sending first, so that what is over lies together.
+pub(crate) fn answer(institution: InstitutionId, request: &RequestKey) -> Key {
+    let mut tail = Vec::with_capacity(8 + RequestKey::BYTES_MAX);
+    tail.extend_from_slice(&request.sent_at().as_ms().to_be_bytes());
+    request.append(&mut tail);
+    fit(answers(institution).raw(&tail))
 }
 
 fn of_role(institution: InstitutionId, account: &AccountRef, role: u8, key: &RequestKey) -> Key {
