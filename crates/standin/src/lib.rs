@@ -11,6 +11,7 @@ mod authorize;
 mod counts;
 mod error;
 mod exposure;
+mod forwarder;
 mod institution;
 mod journal;
 mod lease;
@@ -22,6 +23,7 @@ mod reconciliation;
 mod request;
 mod response;
 mod response_code;
+mod share;
 mod stand_in;
 mod switch;
 mod table;
@@ -32,6 +34,9 @@ pub use authorize::{Answered, Authorize, Verdict};
 pub use counts::{Counts, Slot};
 pub use error::Error;
 pub use exposure::{Lane, Share};
+pub use forwarder::{
+    Advice, AdviceOutcome, DeadLetter, Forwarder, ForwarderConfig, ForwarderError, ForwarderEvent,
+};
 pub use institution::InstitutionId;
 pub use journal::{Entry, EntryState};
 pub use lease::{Lease, Leased};

@@ -11,7 +11,6 @@ mod latency;
 mod pending;
 mod planned;
 mod purge;
-mod share;
 mod state;
 mod thresholds;
 
@@ -27,7 +26,7 @@ pub use thresholds::{Thresholds, Weights};
 use crate::{
     AccountState, Answered, Class, HostOutcome, InstitutionId, Mti, NetworkFunction,
     NetworkRequest, Reason, RequestDraft, RequestKey, Response, ResponseCode, Source,
-    TransactionRequest, table,
+    TransactionRequest, share, table,
 };
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};

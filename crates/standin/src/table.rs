@@ -35,6 +35,11 @@ pub(crate) fn journal(institution: InstitutionId) -> Key {
     table(institution, JOURNAL)
 }
 
+/// The entries of one account.
+pub(crate) fn journal_of(institution: InstitutionId, account: &AccountRef) -> Key {
+    fit(journal(institution).raw(account.as_bytes()))
+}
+
 pub(crate) fn entry(institution: InstitutionId, account: &AccountRef, key: &RequestKey) -> Key {
     of_role(institution, account, OWN, key)
 }

@@ -1,7 +1,6 @@
 //! Capacity diversion: less traffic for an accounting system that is slow.
 
-use crate::switch::share;
-use crate::{Channel, Kind, TransactionRequest};
+use crate::{Channel, Kind, TransactionRequest, share};
 use alloc::vec::Vec;
 
 /// Sends a stated share of a stated class of traffic to the stand-in module while the accounting system is slow.

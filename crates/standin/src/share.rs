@@ -3,18 +3,18 @@
 use crate::RequestKey;
 
 /// Whether a request is in a share of all, in basis points. `seed` tells purposes apart; nothing is drawn.
-pub(super) fn is_in(key: &RequestKey, seed: u64, share_bp: u16) -> bool {
-    place_bp(key, seed) < u64::from(share_bp)
+pub(crate) fn is_in(key: &RequestKey, seed: u64, share_bp: u16) -> bool {
+    spread(key, seed) % 10_000 < u64::from(share_bp)
 }
 
-/// A place from 0 to 9,999, spread evenly (FNV-1a over the key's bytes, then the finalizer of SplitMix64).
-fn place_bp(key: &RequestKey, seed: u64) -> u64 {
+/// A number of the key, spread evenly (FNV-1a over the key's bytes, then the finalizer of SplitMix64).
+pub(crate) fn spread(key: &RequestKey, seed: u64) -> u64 {
     let hash = key.to_bytes().iter().fold(0xCBF2_9CE4_8422_2325 ^ seed, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3)
     });
     let mixed = (hash ^ (hash >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    (mixed ^ (mixed >> 31)) % 10_000
+    mixed ^ (mixed >> 31)
 }
 
 #[cfg(test)]
