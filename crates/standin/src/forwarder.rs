@@ -23,6 +23,7 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec;
 use alloc::vec::Vec;
 use bytes::Bytes;
+use core::fmt;
 use pace::Pace;
 use port::{Clamp, Committed, Effect, Input, Key, Machine, ReadSet, Row, Rows, Scan, Ticket, Time};
 use queue::{Head, Owed, Queue};
@@ -42,7 +43,7 @@ use settlement::{Ended, Phase, Settlement};
 /// It begins closed: [`Forwarder::open`] it when the accounting system is there ([`crate::HealthState::Draining`] or better). Its
 /// writes require the rows that they rest on, so that the authorizer may go on meanwhile; two forwarders of one institution only
 /// waste messages. Bounded by [`ForwarderConfig::entries_max`] and [`ForwarderConfig::wanted_max`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Forwarder {
     stand_in: StandIn,
     institution: InstitutionId,
@@ -711,6 +712,29 @@ impl Machine for Forwarder {
             _ => None,
         });
         alarm.into_iter().chain(read).chain(lanes).min()
+    }
+}
+
+impl fmt::Debug for Forwarder {
+    /// Its state, without its configuration.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Forwarder")
+            .field("started", &self.started)
+            .field("now", &self.clamp.last())
+            .field("open", &self.open)
+            .field("queues", &self.queues)
+            .field("ready", &self.ready)
+            .field("flights", &self.flights)
+            .field("answers", &self.answers)
+            .field("pace", &self.pace)
+            .field("lanes", &self.lanes)
+            .field("late", &self.late)
+            .field("wanted", &self.wanted)
+            .field("sweep", &self.sweep)
+            .field("reading", &self.reading)
+            .field("read_at", &self.read_at)
+            .field("timers", &self.timers)
+            .finish_non_exhaustive()
     }
 }
 

@@ -32,6 +32,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec;
 use alloc::vec::Vec;
+use core::fmt;
 use health::Sign;
 use host::Host;
 use kept::Kept;
@@ -53,7 +54,7 @@ use seal::AccountRef;
 /// accounting system never sees a later transaction first. That needs one switch for each account at a time.
 ///
 /// Bounded by [`SwitchConfig::pending_max`]. Nothing of one institution changes the routing of another.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Switch {
     config: SwitchConfig,
     clamp: Clamp,
@@ -863,6 +864,21 @@ impl port::Machine for Switch {
 
     fn next_deadline(&self) -> Option<Time> {
         self.timers.first().map(|(due, _)| *due)
+    }
+}
+
+impl fmt::Debug for Switch {
+    /// Its state, without its configuration.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Switch")
+            .field("started", &self.started)
+            .field("now", &self.clamp.last())
+            .field("hosts", &self.hosts)
+            .field("pending", &self.pending)
+            .field("at_stand_in", &self.at_stand_in)
+            .field("tasks", &self.tasks)
+            .field("timers", &self.timers)
+            .finish_non_exhaustive()
     }
 }
 

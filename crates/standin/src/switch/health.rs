@@ -5,10 +5,11 @@ use crate::{Cause, Forced, HealthState, InstitutionId, PlannedWindow, Thresholds
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use bytes::Bytes;
+use core::fmt;
 use port::Time;
 
 /// Takes signs, and changes state by the thresholds. It knows nothing of requests and of other institutions.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Health {
     institution: InstitutionId,
     thresholds: Thresholds,
@@ -291,6 +292,23 @@ impl Health {
             operator: Bytes::new(),
             reason: Bytes::new(),
         }
+    }
+}
+
+impl fmt::Debug for Health {
+    /// Its state, without its configuration.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Health")
+            .field("state", &self.state)
+            .field("since", &self.since)
+            .field("epoch", &self.epoch)
+            .field("forced", &self.forced)
+            .field("misses", &self.misses)
+            .field("good_probes", &self.good_probes)
+            .field("recent", &self.recent)
+            .field("latency", &self.latency)
+            .field("step", &(self.step, self.step_since, self.step_good))
+            .finish_non_exhaustive()
     }
 }
 

@@ -3,9 +3,10 @@
 use crate::switch::health::Health;
 use crate::{HostConfig, RequestKey};
 use alloc::collections::BTreeSet;
+use core::fmt;
 use port::Time;
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Host {
     pub(super) config: HostConfig,
     pub(super) health: Health,
@@ -47,5 +48,19 @@ impl Host {
     pub(super) fn next(&self, now: Time) -> Time {
         let times = [self.health.next(now), self.stall_at()];
         times.into_iter().flatten().fold(self.probe_at, Time::min)
+    }
+}
+
+impl fmt::Debug for Host {
+    /// Its state, without its configuration.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host")
+            .field("health", &self.health)
+            .field("in_flight", &self.in_flight)
+            .field("quiet_since", &self.quiet_since)
+            .field("probe_at", &self.probe_at)
+            .field("probe", &self.probe)
+            .field("drained", &self.drained)
+            .finish_non_exhaustive()
     }
 }

@@ -2,11 +2,12 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::fmt;
 
 /// The times of the latest answers, in buckets whose ends grow by a quarter: a quantile is right within 25 %.
 ///
 /// Every so many answers all counts are halved, so that the past fades.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Latency {
     counts: Vec<u32>,
     total: u32,
@@ -43,6 +44,13 @@ impl Latency {
             }
         }
         None
+    }
+}
+
+impl fmt::Debug for Latency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = ENDS.iter().zip(&self.counts).filter(|(_, count)| **count > 0);
+        f.debug_map().entries(counts).finish()
     }
 }
 
