@@ -3,6 +3,7 @@
 use crate::{Entry, RequestKey};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::fmt;
 use port::Time;
 
 /// The entries of an account that wait, the first of which may be on its way.
@@ -70,11 +71,19 @@ pub(super) enum Head {
     Resting { until: Time },
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Owed {
     pub(super) entry: Entry,
     pub(super) attempts: u32,
     pub(super) strikes: u32,
     /// Somebody may have sent it before.
     pub(super) maybe_sent: bool,
+}
+
+impl fmt::Debug for Owed {
+    /// Which, and what became of it; its content is in the store.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { entry, attempts, strikes, maybe_sent } = self;
+        write!(f, "Owed({}, {attempts}, {strikes}, {maybe_sent})", entry.seq)
+    }
 }

@@ -3,6 +3,7 @@
 use crate::switch::event::Diverted;
 use crate::{HostOutcome, Response, TransactionRequest};
 use alloc::vec::Vec;
+use core::fmt;
 use port::{Peer, Time};
 
 /// A message that is being checked: nothing was routed for it.
@@ -15,7 +16,7 @@ pub(super) struct Check {
 }
 
 /// A request that was routed and is not answered yet.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Pending {
     pub(super) request: TransactionRequest,
     /// Who waits: the sender, and senders of repeats.
@@ -39,6 +40,20 @@ impl Pending {
         if self.waiting.len() < Self::WAITING_MAX {
             self.waiting.push(who);
         }
+    }
+}
+
+impl fmt::Debug for Pending {
+    /// How far it is; what was asked is not shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pending")
+            .field("waiting", &self.waiting.len())
+            .field("due", &self.due)
+            .field("stage", &self.stage)
+            .field("asked_host", &self.asked_host)
+            .field("sticky", &self.sticky)
+            .field("late", &self.late.as_ref().map(|late| late.code))
+            .finish_non_exhaustive()
     }
 }
 

@@ -3,6 +3,7 @@
 use interbank_standin::*;
 use port::Amount;
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash as _, Hasher};
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Host {
@@ -20,7 +21,7 @@ pub(crate) struct Host {
 }
 
 /// One line of the books.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Posting {
     pub(crate) account: seal::AccountRef,
     /// The request that it is about.
@@ -126,9 +127,14 @@ impl Host {
         }
     }
 
-    /// What it goes by, beside the book.
-    pub(crate) fn knows(&self) -> impl std::fmt::Debug {
-        (&self.decided, &self.done, &self.reversed)
+    /// Everything that it goes by; the order of its book only within accounts.
+    pub(crate) fn mark(&self, hasher: &mut impl Hasher) {
+        self.decided.hash(hasher);
+        self.reversed.hash(hasher);
+        self.done.keys().for_each(|key| key.hash(hasher));
+        let mut book: Vec<(usize, &Posting)> = self.book.iter().enumerate().collect();
+        book.sort_by_key(|(at, one)| (one.account, *at));
+        book.iter().for_each(|(_, one)| one.hash(hasher));
     }
 
     /// What the books say about a request.

@@ -12,5 +12,6 @@ mod broken;
 mod every;
 mod host;
 mod invariant;
+mod short;
 mod stories;
 mod world;

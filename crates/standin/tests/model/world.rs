@@ -142,8 +142,27 @@ pub(crate) enum Message {
 }
 
 impl Message {
-    pub(crate) fn is_for_host(&self) -> bool {
-        matches!(self, Self::Request(_) | Self::Advice(_) | Self::Probe(_))
+    /// What tells it from others.
+    pub(crate) fn mark(&self) -> [u64; 5] {
+        let code = |code: ResponseCode| u64::from(u16::from_be_bytes(*code.as_bytes()));
+        match self {
+            Self::Request(request) => {
+                [0, request.key.trace(), request.mti.is_repeat().into(), 0, 0]
+            }
+            Self::Answer(answer) => [1, answer.key.trace(), code(answer.code), 0, 0],
+            Self::Advice(advice) => [
+                2,
+                advice.key.trace(),
+                advice.key.class() as u64,
+                advice.posting as u64,
+                u64::from(advice.mti.is_repeat()) << 1 | u64::from(advice.maybe_applied),
+            ],
+            Self::Outcome(key, outcome) => {
+                [3, key.trace(), key.class() as u64, (*outcome == AdviceOutcome::Posted).into(), 0]
+            }
+            Self::Probe(key) => [4, key.trace(), 0, 0, 0],
+            Self::Echo(key) => [5, key.trace(), 0, 0, 0],
+        }
     }
 
     pub(crate) fn is_probe(&self) -> bool {
@@ -152,7 +171,7 @@ impl Message {
 }
 
 /// What a terminal was told, or that it asked.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Said {
     Asked(RequestKey),
     Told(RequestKey, Vec<u8>),
