@@ -1,6 +1,6 @@
 //! How much an account has spent in a window: buckets, never more permissive than the window itself.
 
-use crate::Window;
+use crate::{Window, varint};
 use alloc::vec::Vec;
 use port::wire::{Reader, Writer};
 use port::{Time, WireError, Zone};
@@ -51,7 +51,7 @@ impl Counts {
     pub fn release(&mut self, slot: Slot, count: u32, amount_minor: i64) {
         if let Some(bucket) = self.buckets.iter_mut().find(|bucket| bucket.at == slot.current) {
             bucket.count = bucket.count.saturating_sub(count);
-            bucket.sum_minor = bucket.sum_minor.saturating_sub(amount_minor);
+            bucket.sum_minor = bucket.sum_minor.saturating_sub(amount_minor).max(0);
         }
         self.buckets.retain(|bucket| bucket.count > 0 || bucket.sum_minor > 0);
     }
@@ -69,26 +69,67 @@ impl Counts {
         self.counter
     }
 
+    /// Puts the oldest bucket into the one after it; `false` if there is nothing to put together. What moved is forgotten
+    /// later than it had to be, never earlier.
+    pub(crate) fn coarsen(&mut self) -> bool {
+        if self.buckets.len() < 2 {
+            return false;
+        }
+        let oldest = self.buckets.remove(0);
+        let next = &mut self.buckets[0];
+        next.count = next.count.saturating_add(oldest.count);
+        next.sum_minor = next.sum_minor.saturating_add(oldest.sum_minor);
+        true
+    }
+
+    /// How many buckets it has.
+    pub(crate) const fn len(&self) -> usize {
+        self.buckets.len()
+    }
+
+    /// How long [`Counts::write`] is.
+    pub(crate) fn bytes(&self) -> usize {
+        let mut bytes = 2;
+        let mut later = None;
+        for bucket in self.buckets.iter().rev() {
+            bytes += varint::len(later.map_or(bucket.at, |later: u64| later - bucket.at))
+                + varint::len(bucket.count.into())
+                + varint::len(bucket.sum_minor.unsigned_abs());
+            later = Some(bucket.at);
+        }
+        bytes
+    }
+
+    /// The newest bucket first: its place, then how far each other lies before the one after it.
     pub(crate) fn write(&self, writer: &mut Writer<'_>) -> Result<(), WireError> {
         let len = u8::try_from(self.buckets.len()).map_err(|_| WireError::TooLong)?;
         writer.u8(self.counter).u8(len);
-        for bucket in &self.buckets {
-            writer.u64(bucket.at).u32(bucket.count).i64(bucket.sum_minor);
+        let mut later = None;
+        for bucket in self.buckets.iter().rev() {
+            varint::write(writer, later.map_or(bucket.at, |later: u64| later - bucket.at));
+            varint::write(writer, bucket.count.into());
+            varint::write_minor(writer, bucket.sum_minor);
+            later = Some(bucket.at);
         }
         Ok(())
     }
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        let bad = WireError::Invalid;
         let counter = reader.u8()?;
         let len = reader.u8()?;
         let mut buckets: Vec<Bucket> = Vec::with_capacity(len.into());
         for _ in 0..len {
-            let (at, count, sum_minor) = (reader.u64()?, reader.u32()?, reader.i64()?);
-            if buckets.last().is_some_and(|last| last.at >= at) {
-                return Err(WireError::Invalid);
-            }
-            buckets.push(Bucket { at, count, sum_minor });
+            let place = varint::read(reader)?;
+            let at = match buckets.last() {
+                None => place,
+                Some(_) if place == 0 => return Err(bad),
+                Some(later) => later.at.checked_sub(place).ok_or(bad)?,
+            };
+            let count = u32::try_from(varint::read(reader)?).map_err(|_| bad)?;
+            buckets.push(Bucket { at, count, sum_minor: varint::read_minor(reader)? });
         }
+        buckets.reverse();
         Ok(Self { counter, buckets })
     }
 }

@@ -290,8 +290,8 @@ impl Forwarder {
         for key in core::mem::take(&mut queue.keys) {
             self.flights.remove(&key);
         }
-        let mut ended = Ended::of(&first.entry, key, state);
-        ended.why = why;
+        let about = first.entry.request.key;
+        let mut ended = Ended { entry: first.entry.reference(), about, key, state, why };
         let Action { exception, .. } = advice::action(&first.entry, host);
         if exception && state != EntryState::Exception {
             (ended.state, ended.why) = (EntryState::Exception, Some(DeadLetter::Forced));
@@ -431,7 +431,8 @@ impl Forwarder {
             settlement.phase = Phase::Resting(retry_at);
             return;
         };
-        let found = settlement::batch(self.institution, lane, &settlement.active, &rows.points);
+        let found =
+            settlement::batch(now, self.institution, lane, &settlement.active, &rows.points);
         match found {
             Ok(batch) if batch.is_empty() => self.settled(lane),
             Ok(batch) => {
@@ -450,7 +451,7 @@ impl Forwarder {
                 settlement.phase = Phase::Resting(retry_at);
                 let row = settlement.active.first().map_or_else(
                     || table::lane(self.institution, lane),
-                    |one| table::account(self.institution, &one.account),
+                    |one| table::account(self.institution, &one.entry.account),
                 );
                 self.events.push_back(ForwarderEvent::Damaged { row });
             }
@@ -462,12 +463,11 @@ impl Forwarder {
         let Some(settlement) = self.lanes.get_mut(&lane) else { return };
         settlement.phase = Phase::Idle;
         settlement.conflicts = 0;
-        for Ended { account, request, key, state, why, .. } in
-            core::mem::take(&mut settlement.active)
-        {
+        for Ended { entry, about, key, state, why } in core::mem::take(&mut settlement.active) {
+            let account = entry.account;
             self.held = self.held.saturating_sub(1);
-            if self.late.remove(&request).is_some() {
-                self.late_order.retain(|one| *one != request);
+            if self.late.remove(&about).is_some() {
+                self.late_order.retain(|one| *one != about);
             }
             self.events.push_back(match why {
                 Some(why) => ForwarderEvent::DeadLetter { key, account, why },

@@ -1,6 +1,6 @@
 //! The journal: the durable record of every stand-in decision, written in the batch that the answer rests on.
 
-use crate::{HostOutcome, Response, StandInOutcome, TransactionRequest};
+use crate::{EntryRef, HostOutcome, Response, StandInOutcome, TransactionRequest};
 use alloc::vec::Vec;
 use port::wire::{Reader, Writer};
 use port::{Time, WireError};
@@ -29,6 +29,8 @@ pub struct Entry {
     pub spent_minor: i64,
     /// The account's spending after it.
     pub spent_after_minor: i64,
+    /// Whether it was charged to the initiator's own cap as well as to the institution's.
+    pub capped: bool,
     /// The digest of the parameter set.
     pub parameters: [u8; 32],
     /// The link of the account's entry before; zeros for the first.
@@ -47,6 +49,17 @@ impl Entry {
         }
     }
 
+    /// How the entry is named.
+    pub fn reference(&self) -> EntryRef {
+        EntryRef::of(&self.request)
+    }
+
+    /// What it added to the exposure of its lane when it was approved. What a reversal, a completion or its delivery took back
+    /// since then is in their own rows.
+    pub fn charge_minor(&self) -> i64 {
+        if self.response.is_approval() { self.spent_minor.max(0) } else { 0 }
+    }
+
     /// SHA-256 over everything but the state of delivery: the next entry of the account holds it.
     ///
     /// # Errors
@@ -54,11 +67,15 @@ impl Entry {
     pub fn link(&self) -> Result<[u8; 32], WireError> {
         let mut bytes = Vec::with_capacity(384);
         self.write(&mut bytes)?;
-        Ok(Sha256::new()
-            .chain_update(b"interbank/standin/journal/v1\0")
-            .chain_update(&bytes)
-            .finalize()
-            .into())
+        Ok(link(&bytes))
+    }
+
+    /// The stored form and the link, in one go.
+    pub(crate) fn encode_linked(&self) -> Result<(Vec<u8>, [u8; 32]), WireError> {
+        let mut bytes = Vec::with_capacity(384);
+        self.encode(&mut bytes)?;
+        let link = link(bytes.get(HEAD_BYTES..).unwrap_or_default());
+        Ok((bytes, link))
     }
 
     /// Appends the stored form, specified in `docs/spec/standin.md`.
@@ -90,6 +107,11 @@ impl Entry {
             rule: reader.u32()?,
             spent_minor: reader.i64()?,
             spent_after_minor: reader.i64()?,
+            capped: match reader.u8()? {
+                0 => false,
+                1 => true,
+                _ => return Err(bad),
+            },
             parameters: reader.array()?,
             previous: reader.array()?,
             request: TransactionRequest::read(&mut reader)?,
@@ -109,6 +131,7 @@ impl Entry {
             .u32(self.rule)
             .i64(self.spent_minor)
             .i64(self.spent_after_minor)
+            .u8(u8::from(self.capped))
             .fixed(&self.parameters)
             .fixed(&self.previous);
         self.request.encode(to)?;
@@ -131,24 +154,48 @@ pub enum EntryState {
     PostedNegative,
     /// It could not be posted; a person has to look.
     Exception,
+    /// It could not be posted, and a person dealt with it: posted it by hand, or wrote it off.
+    Resolved,
 }
 
 impl EntryState {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::NotOwed,
         Self::Queued,
         Self::Posted,
         Self::AlreadyPosted,
         Self::PostedNegative,
         Self::Exception,
+        Self::Resolved,
     ];
 
-    const fn as_u8(self) -> u8 {
+    /// Whether it waits for delivery.
+    pub const fn waits(self) -> bool {
+        matches!(self, Self::Queued)
+    }
+
+    /// Whether the books may still lack what the terminal was told: its amount counts as exposure (spec: loss budget).
+    pub const fn is_out(self) -> bool {
+        matches!(self, Self::Queued | Self::Exception)
+    }
+
+    pub(crate) const fn as_u8(self) -> u8 {
         self as u8
     }
 
-    fn from_u8(byte: u8) -> Option<Self> {
+    pub(crate) fn from_u8(byte: u8) -> Option<Self> {
         Self::ALL.get(usize::from(byte)).copied()
     }
 }
+
+fn link(bytes: &[u8]) -> [u8; 32] {
+    Sha256::new()
+        .chain_update(b"interbank/standin/journal/v1\0")
+        .chain_update(bytes)
+        .finalize()
+        .into()
+}
+
+/// Version and state stand before what the link covers.
+const HEAD_BYTES: usize = 2;

@@ -1,29 +1,36 @@
 //! Leasing exposure: a lane takes a slice of the caps into its own row, or gives back what it has not spent.
 
+use crate::parameters::Head;
 use crate::stand_in::Setup;
-use crate::{Error, InstitutionId, Lane, Parameters, Share, StandIn, table};
+use crate::{Error, InstitutionId, Lane, Share, StandIn, table};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use port::wire::{Reader, Writer};
-use port::{Answers, Ask, Batch, Conclusion, Decision, Key, ReadSet, Row, Step, WireError};
+use port::{Answers, Ask, Batch, Conclusion, Decision, Key, ReadSet, Row, Step, Time, WireError};
 
 impl StandIn {
     /// Leases at least `wanted_minor` more for this initiator, if the caps have it. Run it when a decision says
     /// [`crate::Verdict::NeedsLease`], and now and then for a lane that is dry.
-    pub fn lease(&self, lane: u16, initiator: InstitutionId, wanted_minor: i64) -> Lease {
-        self.lease_of(lane, Some((initiator, wanted_minor.max(0))))
+    pub fn lease(
+        &self,
+        now: Time,
+        lane: u16,
+        initiator: InstitutionId,
+        wanted_minor: i64,
+    ) -> Lease {
+        self.lease_of(now, lane, Some((initiator, wanted_minor.max(0))))
     }
 
     /// Gives back what a lane was granted and has not spent: for idle lanes, and before an instance stops.
-    pub fn give_back(&self, lane: u16) -> Lease {
-        self.lease_of(lane, None)
+    pub fn give_back(&self, now: Time, lane: u16) -> Lease {
+        self.lease_of(now, lane, None)
     }
 
-    fn lease_of(&self, lane: u16, wanted: Option<(InstitutionId, i64)>) -> Lease {
+    fn lease_of(&self, now: Time, lane: u16, wanted: Option<(InstitutionId, i64)>) -> Lease {
         let institution = self.setup.config.institution;
         let keys =
             [table::head(institution), table::lane(institution, lane), table::pool(institution)];
-        Lease { setup: self.setup.clone(), lane, wanted, keys }
+        Lease { setup: self.setup.clone(), now, lane, wanted, keys }
     }
 }
 
@@ -41,6 +48,7 @@ pub enum Leased {
 #[derive(Clone, Debug)]
 pub struct Lease {
     setup: Arc<Setup>,
+    now: Time,
     lane: u16,
     wanted: Option<(InstitutionId, i64)>,
     keys: [Key; 3],
@@ -92,15 +100,12 @@ impl Decision for Lease {
         let [head, lane_row, pool_row] = &answers.rows.points[..] else {
             return Err(Error::Answers);
         };
+        let in_force = head.as_ref().map(|row| Head::parse(&row.value)).transpose();
+        let in_force = in_force.map_err(Error::Corrupt)?.map(|head| head.in_force(self.now));
         let set = self.setup.config.parameters.as_ref();
-        let ours = set.map(Parameters::head_bytes);
-        let in_force = head.as_ref().map(|row| &row.value[..]);
-        let set = match set {
-            Some(set) if in_force == ours.as_ref().map(|bytes| &bytes[..]) => set,
-            _ => {
-                let batch = Batch::new();
-                return Ok(Step::Done(Conclusion { verdict: Leased::Outdated, batch }));
-            }
+        let Some(set) = set.filter(|set| Some(set.mark()) == in_force) else {
+            let batch = Batch::new();
+            return Ok(Step::Done(Conclusion { verdict: Leased::Outdated, batch }));
         };
         let mut lane = match lane_row {
             Some(row) => Lane::parse(&row.value).map_err(Error::Corrupt)?,

@@ -1,16 +1,24 @@
 //! Parameters: what the accounting system allows while it is away. Authored, checked and signed there; here only read.
 
 mod check;
+mod delta;
 mod draft;
+mod explain;
 mod fault;
+mod findings;
+mod head;
 mod resolve;
 mod sealed;
 
+pub(crate) use check::VELOCITY_MAX;
+pub use delta::ParametersDelta;
 pub use draft::{
     CounterDraft, ExposureDraft, LimitDraft, ParametersDraft, RangeDraft, RuleDraft,
     RuleLimitsDraft, ScopeDraft, Unknown,
 };
 pub use fault::{Fault, Finding, ParametersFault};
+pub use head::Mark;
+pub(crate) use head::{Head, Installed};
 pub use resolve::{Limit, Resolution, Verification};
 pub use sealed::{SealError, SealedParameters};
 
@@ -54,6 +62,7 @@ pub(crate) struct Checked {
     pub(crate) counters: Vec<Counter>,
     pub(crate) exposure: Exposure,
     pub(crate) rules: Vec<Rule>,
+    pub(crate) velocity_ms_max: u64,
     pub(crate) digest: [u8; 32],
 }
 
@@ -74,7 +83,7 @@ impl Parameters {
 
     /// What its author should look at before signing: conflicts, shadowed rules, gaps (spec: load report).
     pub fn findings(&self) -> Vec<Finding> {
-        check::findings(&self.0)
+        findings::findings(&self.0)
     }
 
     /// What it was made of.
@@ -105,18 +114,32 @@ impl Parameters {
     /// Whether it may decide now: effective, not past its end, not older than its own staleness limit.
     pub fn holds(&self, now: Time) -> bool {
         let draft = &self.0.draft;
-        let stale_at = Time::from_ms(draft.issued_at_ms).plus_ms(draft.stale_after_ms);
         now >= Time::from_ms(draft.effective_from_ms)
             && now < Time::from_ms(draft.valid_until_ms)
-            && now < stale_at
+            && now < self.stale_at()
     }
 
-    /// What the row says that names the set in force: version (8) and digest (32).
-    pub fn head_bytes(&self) -> [u8; 40] {
-        let mut bytes = [0; 40];
-        bytes[..8].copy_from_slice(&self.0.version.to_be_bytes());
-        bytes[8..].copy_from_slice(&self.0.digest);
-        bytes
+    /// From when on it is too old to decide.
+    pub fn stale_at(&self) -> Time {
+        Time::from_ms(self.0.draft.issued_at_ms).plus_ms(self.0.draft.stale_after_ms)
+    }
+
+    /// What names it.
+    pub fn mark(&self) -> Mark {
+        Mark { version: self.0.version, digest: self.0.digest }
+    }
+
+    /// How long a pre-authorization holds its amount.
+    pub(crate) fn hold_ms(&self) -> u64 {
+        match self.0.draft.pre_authorization_ms {
+            0 => 30 * 86_400_000,
+            ms => ms,
+        }
+    }
+
+    /// The longest time of a velocity limit; 0 without one.
+    pub(crate) fn velocity_ms_max(&self) -> u64 {
+        self.0.velocity_ms_max
     }
 
     /// Wrong PINs before code 75.
@@ -130,6 +153,16 @@ impl Parameters {
     /// Whether an initiator has an exposure cap of its own.
     pub(crate) fn is_capped(&self, initiator: InstitutionId) -> bool {
         self.0.exposure.initiators.iter().any(|(who, _)| *who == initiator)
+    }
+
+    /// How long anything that was counted may count.
+    pub(crate) fn counted_ms_max(&self) -> u64 {
+        let windows = self.0.counters.iter().map(|counter| match counter.window {
+            // Forgotten a bucket later at most.
+            Window::Sliding(ms) => ms + ms / 23 + 24,
+            Window::Day | Window::Week | Window::Month => 32 * 86_400_000,
+        });
+        windows.max().unwrap_or(0).max(self.0.velocity_ms_max)
     }
 
     /// The counters of its windows.

@@ -94,12 +94,14 @@ reasons! {
     Exposure = 4_324, AMOUNT_LIMIT, "the exposure is used up";
     /// Check 16.
     Velocity = 4_325, COUNT_LIMIT, "too many at one terminal";
-    /// The account has too many entries that wait for delivery, or holds.
-    Full = 4_326, COUNT_LIMIT, "too many entries wait for delivery";
+    /// The account's row has no room: entries that wait for delivery, holds, windows.
+    Full = 4_326, COUNT_LIMIT, "the account has no room for more";
     /// What is completed is not known, is completed already, or was less.
     NoOriginal = 4_327, INVALID_TRANSACTION, "what is completed is not known, or was less";
     /// A reversal of this request came before it.
     ReversedBefore = 4_328, INVALID_TRANSACTION, "a reversal came before the request";
     /// A balance was asked for and is not known.
     NoBalance = 4_329, INOPERATIVE, "no balance is known";
+    /// Check 2: it was sent so long ago, or so far ahead, that nothing could tell it from a repeat.
+    OutOfTime = 4_330, DUPLICATE, "the message is too old to be told from a repeat, or from the future";
 }

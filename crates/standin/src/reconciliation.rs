@@ -1,11 +1,12 @@
 //! Reconciliation: the journal, what the accounting system posted, and what the initiator saw, line by line.
 
-use crate::{Entry, Kind, RequestKey};
+use crate::{Entry, EntryState, Kind, RequestKey};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
-use port::{Amount, Time};
+use port::{Amount, Currency, Time};
+use sha2::{Digest as _, Sha256};
 
 /// Compares three views of the same outage (spec: reconciliation). An accumulator: update with each view in any order, then finish.
 ///
@@ -13,6 +14,8 @@ use port::{Amount, Time};
 #[derive(Clone, Debug, Default)]
 pub struct Reconciliation {
     lines: BTreeMap<RequestKey, Views>,
+    totals: BTreeMap<(Kind, bool, [u8; 3]), (u64, i128)>,
+    links: Vec<[u8; 32]>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -25,13 +28,23 @@ struct Views {
 impl Reconciliation {
     /// Nothing compared yet.
     pub const fn new() -> Self {
-        Self { lines: BTreeMap::new() }
+        Self { lines: BTreeMap::new(), totals: BTreeMap::new(), links: Vec::new() }
     }
 
-    /// An entry of the journal. Declines and inquiries are expected to be in no books; an advice that was never owed is left out.
+    /// An entry of the journal, once each. Declines, inquiries and reversals of what was never approved are expected to be in no
+    /// books; they count in the totals all the same.
     pub fn journal(&mut self, entry: &Entry) -> &mut Self {
+        // An entry that cannot be encoded was never stored.
+        self.links.extend(entry.link());
         let approved = entry.response.approved.filter(|_| entry.response.is_approval());
-        let Some(amount) = approved.filter(|_| entry.request.kind != Kind::Inquiry) else {
+        let counted = approved.unwrap_or(entry.request.amount);
+        let total =
+            (entry.request.kind, entry.response.is_approval(), counted.currency().letters());
+        let (count, sum_minor) = self.totals.entry(total).or_default();
+        *count += 1;
+        *sum_minor += i128::from(counted.minor());
+        let owed = entry.state != EntryState::NotOwed;
+        let Some(amount) = approved.filter(|_| owed && entry.request.kind != Kind::Inquiry) else {
             return self;
         };
         let minus = matches!(entry.request.kind, Kind::Refund | Kind::Reversal);
@@ -54,9 +67,16 @@ impl Reconciliation {
     }
 
     /// The report, in the order of keys.
-    pub fn finish(self) -> Report {
+    pub fn finish(mut self) -> Report {
         let lines = self.lines.into_iter().map(|(key, views)| Line::of(key, &views)).collect();
-        Report { lines }
+        let totals = self.totals.into_iter().map(|((kind, approved, currency), (count, sum))| {
+            let currency = Currency::from_letters(&currency).unwrap_or(Currency::NONE);
+            Total { kind, approved, currency, count, sum_minor: sum }
+        });
+        self.links.sort_unstable();
+        let domain = Sha256::new().chain_update(b"interbank/standin/reconciliation/v1\0");
+        let digest = self.links.iter().fold(domain, |hash, link| hash.chain_update(link));
+        Report { lines, totals: totals.collect(), digest: digest.finalize().into() }
     }
 }
 
@@ -65,6 +85,10 @@ impl Reconciliation {
 pub struct Report {
     /// One line for each request that any view knows.
     pub lines: Vec<Line>,
+    /// How many decisions of which kind, and about how much.
+    pub totals: Vec<Total>,
+    /// SHA-256 over the links of all entries, in the order of their bytes: two reports with one digest are of the same journal.
+    pub digest: [u8; 32],
 }
 
 impl Report {
@@ -105,6 +129,21 @@ impl Report {
     }
 }
 
+/// Decisions of one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Total {
+    /// What they were for.
+    pub kind: Kind,
+    /// Whether they were approved.
+    pub approved: bool,
+    /// In which currency.
+    pub currency: Currency,
+    /// How many.
+    pub count: u64,
+    /// How much together: approved, or asked for where they were declined. In minor units.
+    pub sum_minor: i128,
+}
+
 /// One request in the three views.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
@@ -127,7 +166,10 @@ impl Line {
         let journal = views.journal.map(|(amount, _)| amount);
         let posted = views.postings.first().copied();
         let initiator = views.initiator;
+        let sum: i128 = views.postings.iter().map(|amount| i128::from(amount.minor())).sum();
         let found = match (journal, posted) {
+            // What the accounting system had approved and the terminal was told otherwise: posted and taken back.
+            (None, Some(_)) if views.postings.len() > 1 && sum == 0 => Found::Matched,
             (_, Some(_)) if views.postings.len() > 1 => Found::Duplicate,
             (Some(_), None) => Found::Missing,
             (None, Some(_)) => Found::Extra,

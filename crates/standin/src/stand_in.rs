@@ -1,6 +1,6 @@
 //! The stand-in module of one institution: what is set once, and the decisions it makes.
 
-use crate::{InstitutionId, Parameters, RequestKey, table};
+use crate::{EntryRef, InstitutionId, Parameters, table};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use port::{Key, KeyId, Skew, Zone};
@@ -39,14 +39,9 @@ impl StandIn {
         table::journal(self.setup.config.institution)
     }
 
-    /// The row of the journal entry of a request that is no reversal: [`crate::Entry`].
-    pub fn entry_key(&self, account: &AccountRef, request: &RequestKey) -> Key {
-        table::entry(self.setup.config.institution, account, request)
-    }
-
-    /// The row of the journal entry that reverses a request.
-    pub fn reversal_key(&self, account: &AccountRef, original: &RequestKey) -> Key {
-        table::reversal_of(self.setup.config.institution, account, original)
+    /// The row of a journal entry: [`crate::Entry`].
+    pub fn entry_key(&self, entry: &EntryRef) -> Key {
+        table::entry(self.setup.config.institution, entry)
     }
 
     /// The row of a lane: [`crate::Lane`].
@@ -73,10 +68,14 @@ pub struct StandInConfig {
     pub mac_keys: BTreeMap<InstitutionId, KeyId>,
     /// Whether a message without an authentication code is refused. Off where the link itself is authentic.
     pub mac_required: bool,
-    /// Into how many lanes accounts fall; at least 1.
+    /// Into how many lanes accounts fall; at least 1. Change it only while nothing waits for delivery and after each lane gave
+    /// back ([`StandIn::give_back`]): what is out stays with the lane that it was charged to.
     pub lanes: u16,
     /// How far the clocks of instances may differ.
     pub skew: Skew,
+    /// How long entries of the journal are kept after they ended, in milliseconds: as long as a message may come again. A message
+    /// that was sent earlier is refused, since nothing could tell it from a repeat.
+    pub journal_kept_ms: u64,
 }
 
 #[derive(Debug)]

@@ -24,7 +24,7 @@ pub use state::{Cause, Forced, HealthState, Transition};
 pub use thresholds::{Thresholds, Weights};
 
 use crate::{
-    AccountState, Answered, Class, HostOutcome, InstitutionId, Mti, NetworkFunction,
+    AccountState, Answered, Class, EntryRef, HostOutcome, InstitutionId, Mti, NetworkFunction,
     NetworkRequest, Reason, RequestDraft, RequestKey, Response, ResponseCode, Source,
     TransactionRequest, share, table,
 };
@@ -923,13 +923,7 @@ fn was_asked_before(request: &TransactionRequest, started: Time, skew_ms: u64) -
 
 /// The row of the journal entry that this request has or would have.
 fn entry_row(request: &TransactionRequest) -> Key {
-    let account = &request.account.token;
-    match (request.kind, &request.original) {
-        (crate::Kind::Reversal, Some(original)) => {
-            table::reversal_of(request.institution, account, original)
-        }
-        _ => table::entry(request.institution, account, &request.key),
-    }
+    EntryRef::of(request).key(request.institution)
 }
 
 /// An answer of the switch itself. It promises nothing, so that nothing has to be durable first: whoever sent the message is not

@@ -1,12 +1,13 @@
 //! Which rows there are, and how they are found.
 
-use crate::{InstitutionId, RequestKey};
-use alloc::vec::Vec;
+use crate::{EntryRef, InstitutionId, RequestKey};
 use port::{CrateTag, Key, KeyError};
 use seal::AccountRef;
 
 /// The parameters that decide: version and digest.
 const HEAD: u8 = 1;
+/// Signed parameter sets: version, part.
+const SET: u8 = 2;
 /// Accounts: token.
 const ACCOUNT: u8 = 3;
 /// The journal: account token, role, request key.
@@ -15,20 +16,47 @@ const JOURNAL: u8 = 4;
 const LANE: u8 = 5;
 /// What each lane was granted.
 const POOL: u8 = 6;
+/// Acknowledgements of parameter sets: version.
+const ACKNOWLEDGED: u8 = 7;
+/// The last page of lists and balances that was taken.
+const FEED: u8 = 8;
 /// Answers of the accounting system: time of sending, request key.
-const ANSWER: u8 = 16;
-
-/// An entry under its own key.
-const OWN: u8 = 0;
-/// A reversal under the key of what it reverses, so that there is one whatever message brings it.
-const REVERSAL: u8 = 1;
+const ANSWER: u8 = 9;
 
 pub(crate) fn head(institution: InstitutionId) -> Key {
     table(institution, HEAD)
 }
 
+pub(crate) fn sets(institution: InstitutionId) -> Key {
+    table(institution, SET)
+}
+
+pub(crate) fn set(institution: InstitutionId, version: u64) -> Key {
+    fit(sets(institution).raw(&version.to_be_bytes()))
+}
+
+pub(crate) fn part_of_set(institution: InstitutionId, version: u64, part: u8) -> Key {
+    fit(set(institution, version).raw(&[part]))
+}
+
+pub(crate) fn acknowledgements(institution: InstitutionId) -> Key {
+    table(institution, ACKNOWLEDGED)
+}
+
+pub(crate) fn acknowledgement(institution: InstitutionId, version: u64) -> Key {
+    fit(acknowledgements(institution).raw(&version.to_be_bytes()))
+}
+
+pub(crate) fn feed(institution: InstitutionId) -> Key {
+    table(institution, FEED)
+}
+
+pub(crate) fn accounts(institution: InstitutionId) -> Key {
+    table(institution, ACCOUNT)
+}
+
 pub(crate) fn account(institution: InstitutionId, account: &AccountRef) -> Key {
-    fit(table(institution, ACCOUNT).raw(account.as_bytes()))
+    fit(accounts(institution).raw(account.as_bytes()))
 }
 
 pub(crate) fn journal(institution: InstitutionId) -> Key {
@@ -40,16 +68,8 @@ pub(crate) fn journal_of(institution: InstitutionId, account: &AccountRef) -> Ke
     fit(journal(institution).raw(account.as_bytes()))
 }
 
-pub(crate) fn entry(institution: InstitutionId, account: &AccountRef, key: &RequestKey) -> Key {
-    of_role(institution, account, OWN, key)
-}
-
-pub(crate) fn reversal_of(
-    institution: InstitutionId,
-    account: &AccountRef,
-    original: &RequestKey,
-) -> Key {
-    of_role(institution, account, REVERSAL, original)
+pub(crate) fn entry(institution: InstitutionId, entry: &EntryRef) -> Key {
+    fit(journal(institution).raw(&entry.to_bytes()))
 }
 
 pub(crate) fn lane(institution: InstitutionId, lane: u16) -> Key {
@@ -66,18 +86,8 @@ pub(crate) fn answers(institution: InstitutionId) -> Key {
 
 /// By the time of sending first, so that what is over lies together.
 pub(crate) fn answer(institution: InstitutionId, request: &RequestKey) -> Key {
-    let mut tail = Vec::with_capacity(8 + RequestKey::BYTES_MAX);
-    tail.extend_from_slice(&request.sent_at().as_ms().to_be_bytes());
-    request.append(&mut tail);
-    fit(answers(institution).raw(&tail))
-}
-
-fn of_role(institution: InstitutionId, account: &AccountRef, role: u8, key: &RequestKey) -> Key {
-    let mut tail = Vec::with_capacity(17 + RequestKey::BYTES_MAX);
-    tail.extend_from_slice(account.as_bytes());
-    tail.push(role);
-    key.append(&mut tail);
-    fit(journal(institution).raw(&tail))
+    let sent_at = request.sent_at().as_ms().to_be_bytes();
+    fit(answers(institution).raw(&sent_at).and_then(|key| key.raw(&request.to_bytes())))
 }
 
 fn table(institution: InstitutionId, table: u8) -> Key {

@@ -1,10 +1,13 @@
 //! The end of entries in the store: state, account and lane in one batch.
 
 use super::DeadLetter;
-use crate::{AccountState, Entry, EntryState, InstitutionId, Kind, Lane, RequestKey, table};
+use crate::{
+    AccountState, Entry, EntryRef, EntryState, Error, InstitutionId, Lane, RequestKey, Role,
+    settle, table,
+};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
-use port::{Batch, Key, ReadSet, Row, Ticket, Time, WireError};
+use port::{Batch, ReadSet, Row, Ticket, Time};
 use seal::AccountRef;
 
 /// Entries of one lane that were answered.
@@ -31,36 +34,13 @@ pub(super) enum Phase {
 /// An entry that was answered, and how it ends.
 #[derive(Clone, Debug)]
 pub(super) struct Ended {
-    pub(super) account: AccountRef,
-    /// The request of the entry.
-    pub(super) request: RequestKey,
-    /// Where its row is found.
-    pub(super) original: Option<RequestKey>,
+    pub(super) entry: EntryRef,
+    /// The request that the accounting system was asked about.
+    pub(super) about: RequestKey,
     /// The message that ended it.
     pub(super) key: RequestKey,
     pub(super) state: EntryState,
     pub(super) why: Option<DeadLetter>,
-}
-
-impl Ended {
-    pub(super) fn of(entry: &Entry, key: RequestKey, state: EntryState) -> Self {
-        let reverses = entry.request.kind == Kind::Reversal;
-        Self {
-            account: entry.request.account.token,
-            request: entry.request.key,
-            original: entry.request.original.filter(|_| reverses),
-            key,
-            state,
-            why: None,
-        }
-    }
-
-    fn row(&self, institution: InstitutionId) -> Key {
-        match &self.original {
-            Some(original) => table::reversal_of(institution, &self.account, original),
-            None => table::entry(institution, &self.account, &self.request),
-        }
-    }
 }
 
 /// The rows that are needed: the lane, each entry and the reversal of it, each account.
@@ -68,79 +48,67 @@ pub(super) fn want(institution: InstitutionId, lane: u16, ended: &[Ended]) -> Re
     let mut points = Vec::with_capacity(1 + 3 * ended.len());
     points.push(table::lane(institution, lane));
     for one in ended {
-        points.push(one.row(institution));
-        points.push(table::reversal_of(institution, &one.account, &one.request));
-        points.push(table::account(institution, &one.account));
+        points.push(one.entry.key(institution));
+        points.push(one.entry.reversal().key(institution));
+        points.push(table::account(institution, &one.entry.account));
     }
     ReadSet::points(points)
 }
 
-/// The batch that ends the entries, as far as they have not ended already.
+/// The batch that ends the entries, as far as they have not ended already. What an account's entries do to its row is required
+/// with the row, so that no reversal comes in between.
 pub(super) fn batch(
+    now: Time,
     institution: InstitutionId,
     lane: u16,
     ended: &[Ended],
     rows: &[Option<Row>],
-) -> Result<Batch, WireError> {
-    let misfit = WireError::Invalid;
-    let (lane_row, rows) = rows.split_first().ok_or(misfit)?;
+) -> Result<Batch, Error> {
+    let (lane_row, rows) = rows.split_first().ok_or(Error::Answers)?;
     let mut lane_state = match lane_row {
-        Some(row) => Lane::parse(&row.value)?,
+        Some(row) => Lane::parse(&row.value).map_err(Error::Corrupt)?,
         None => Lane::default(),
     };
     let mut released = false;
     let mut accounts: BTreeMap<AccountRef, (AccountState, &Row)> = BTreeMap::new();
     let mut batch = Batch::with_capacity(1 + 2 * ended.len());
     for (one, rows) in ended.iter().zip(rows.chunks(3)) {
-        let [entry_row, reversal_row, account_row] = rows else { return Err(misfit) };
-        // A journal that was purged, or an entry that somebody else ended.
+        let [entry_row, reversal_row, account_row] = rows else { return Err(Error::Answers) };
+        // Purged, or ended by somebody else.
         let (Some(entry_row), Some(account_row)) = (entry_row, account_row) else { continue };
-        let mut entry = Entry::parse(&entry_row.value)?;
-        if entry.state != EntryState::Queued {
+        let mut entry = Entry::parse(&entry_row.value).map_err(Error::Corrupt)?;
+        if !entry.state.waits() {
             continue;
         }
-        if !accounts.contains_key(&one.account) {
-            let state = AccountState::parse(&account_row.value)?;
-            accounts.insert(one.account, (state, account_row));
+        let account = one.entry.account;
+        if !accounts.contains_key(&account) {
+            let state = AccountState::parse(&account_row.value).map_err(Error::Corrupt)?;
+            accounts.insert(account, (state, account_row));
         }
-        let Some((state, _)) = accounts.get_mut(&one.account) else { return Err(misfit) };
-        state.undelivered = state.undelivered.saturating_sub(1);
-        let reversal = match reversal_row {
-            Some(row) => Some(Entry::parse(&row.value)?),
+        let Some((state, _)) = accounts.get_mut(&account) else { return Err(Error::Answers) };
+        // A reversal itself is not reversed.
+        let reversal = match reversal_row.as_ref().filter(|_| one.entry.role == Role::Request) {
+            Some(row) => Some(Entry::parse(&row.value).map_err(Error::Corrupt)?),
             None => None,
         };
-        let out_minor = out_minor(&entry, state, reversal.as_ref());
-        // What could not be posted stays in the exposure until somebody has looked.
-        if one.state != EntryState::Exception && out_minor > 0 {
-            let initiator = entry.request.initiator;
-            let capped = lane_state.shares.iter().any(|share| share.initiator == Some(initiator));
-            lane_state.spend(initiator, capped, -out_minor);
+        let back_minor = settle::end(&mut entry, state, reversal.as_ref(), one.state, now)?;
+        if back_minor > 0 {
+            lane_state.spend(entry.request.initiator, entry.capped, -back_minor);
             released = true;
         }
-        entry.state = one.state;
         let mut bytes = Vec::with_capacity(entry_row.value.len());
-        entry.encode(&mut bytes)?;
-        batch.put(one.row(institution), Row::unchanged(Some(entry_row)), bytes);
+        entry.encode(&mut bytes).map_err(|_| Error::TooLong)?;
+        batch.put(one.entry.key(institution), Row::unchanged(Some(entry_row)), bytes);
     }
     for (account, (state, row)) in accounts {
         let key = table::account(institution, &account);
-        batch.put(key, Row::unchanged(Some(row)), state.encode()?);
+        let state = state.encode().map_err(|_| Error::TooLong)?;
+        batch.put(key, Row::unchanged(Some(row)), state);
     }
     if released {
         let key = table::lane(institution, lane);
-        batch.put(key, Row::unchanged(lane_row.as_ref()), lane_state.encode()?);
+        let lane = lane_state.encode().map_err(|_| Error::TooLong)?;
+        batch.put(key, Row::unchanged(lane_row.as_ref()), lane);
     }
     Ok(batch)
-}
-
-/// What of an entry is in the lane's exposure still. What a reversal gave back is in the reversal's own entry; what a
-/// pre-authorization holds still is in the account.
-fn out_minor(entry: &Entry, state: &AccountState, reversal: Option<&Entry>) -> i64 {
-    let spent = entry.spent_minor.max(0);
-    if entry.request.kind == Kind::PreAuthorization {
-        let held = state.holds.iter().find(|hold| hold.key == entry.request.key);
-        return held.map_or(0, |hold| hold.minor.min(spent));
-    }
-    let given_back = reversal.map_or(0, |reversal| reversal.spent_minor.min(0));
-    spent.saturating_add(given_back).max(0)
 }

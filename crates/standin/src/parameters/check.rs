@@ -1,7 +1,7 @@
 //! Checks a draft, and looks for what is valid but odd.
 
 use super::draft::{LimitDraft, ParametersDraft, RangeDraft, RuleDraft, ScopeDraft, Unknown};
-use super::{Checked, Counter, Exposure, Fault, Finding, Parameters, ParametersFault};
+use super::{Checked, Counter, Exposure, Fault, Parameters, ParametersFault};
 use super::{Range, Rule, Scope, Verification, Window};
 use crate::{Bin, Channel, Country, EntryMode, InstitutionId, Kind, Mcc, ResponseCode};
 use alloc::format;
@@ -66,6 +66,8 @@ pub(super) fn check(draft: ParametersDraft) -> Checking<Checked> {
     draft.encode(&mut bytes).map_err(|_| ParametersFault::new("", Fault::TooMany))?;
     let digest = digest(&bytes);
     let version = draft.version;
+    let velocity_ms_max =
+        rules.iter().filter_map(|rule| rule.velocity).map(|(_, ms)| ms).max().unwrap_or(0);
     let checked = Checked {
         draft,
         institution,
@@ -76,6 +78,7 @@ pub(super) fn check(draft: ParametersDraft) -> Checking<Checked> {
         counters,
         exposure,
         rules,
+        velocity_ms_max,
         digest,
     };
     Ok(checked)
@@ -88,56 +91,6 @@ pub(super) fn digest(bytes: &[u8]) -> [u8; 32] {
         .chain_update(bytes)
         .finalize()
         .into()
-}
-
-pub(super) fn findings(set: &Checked) -> Vec<Finding> {
-    let mut found = Vec::new();
-    for (at, rule) in set.rules.iter().enumerate() {
-        for other in &set.rules[at + 1..] {
-            if rule.scope == other.scope && disagree(rule, other) {
-                found.push(Finding::Conflict(rule.number, other.number));
-            }
-        }
-        let shadow = set.rules.iter().find(|other| {
-            other.number != rule.number
-                && other.deny.is_some()
-                && other.until.is_none()
-                && other.scope.covers(&rule.scope)
-                && !(rule.deny.is_some() && rule.scope == other.scope && rule.number < other.number)
-        });
-        if let Some(by) = shadow {
-            found.push(Finding::Shadowed { rule: rule.number, by: by.number });
-        }
-        let spends = rule.scope.kinds.is_empty()
-            || rule.scope.kinds.iter().any(|kind| *kind != Kind::Inquiry);
-        let limited =
-            |other: &Rule| other.single_minor.is_some() && other.scope.covers(&rule.scope);
-        if rule.approve == Some(true) && spends && !set.rules.iter().any(limited) {
-            found.push(Finding::Unlimited(rule.number));
-        }
-    }
-    for kind in Kind::ALL.iter().filter(|kind| **kind != Kind::Reversal) {
-        let allows = |rule: &Rule| {
-            rule.approve == Some(true)
-                && (rule.scope.kinds.is_empty() || rule.scope.kinds.contains(kind))
-        };
-        if !set.rules.iter().any(allows) {
-            found.push(Finding::Gap(*kind));
-        }
-    }
-    found
-}
-
-fn disagree(a: &Rule, b: &Rule) -> bool {
-    fn differ<T: PartialEq>(a: Option<&T>, b: Option<&T>) -> bool {
-        matches!((a, b), (Some(a), Some(b)) if a != b)
-    }
-    differ(a.approve.as_ref(), b.approve.as_ref())
-        || differ(a.partial.as_ref(), b.partial.as_ref())
-        || differ(a.without_expiry.as_ref(), b.without_expiry.as_ref())
-        || differ(a.pin.as_ref(), b.pin.as_ref())
-        || differ(a.cvn.as_ref(), b.cvn.as_ref())
-        || differ(a.arqc.as_ref(), b.arqc.as_ref())
 }
 
 fn ranges(drafts: &[RangeDraft]) -> Checking<Vec<Range>> {

@@ -83,6 +83,8 @@ drafts! {
         balance_required: bool,
         /// By how much a completion may exceed its pre-authorization, in basis points.
         completion_tolerance_bp: u16,
+        /// How long a pre-authorization holds its amount; 0 means 30 days.
+        pre_authorization_ms: u64,
         /// Whether refunds give limits and balance back.
         refunds_restore: bool,
         /// The rules, at most a thousand.
@@ -221,7 +223,7 @@ impl ParametersDraft {
 }
 
 /// The stored form of a field: numbers big-endian, texts and lists behind their length, options behind a byte.
-trait Form: Sized {
+pub(super) trait Form: Sized {
     fn write(&self, to: &mut Writer<'_>) -> Result<(), WireError>;
     fn read(from: &mut Reader<'_>) -> Result<Self, WireError>;
 }

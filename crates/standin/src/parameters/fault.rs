@@ -77,6 +77,13 @@ pub enum Finding {
     Conflict(u32, u32),
     /// No rule allows anything for this kind.
     Gap(crate::Kind),
+    /// The rule's single amount never decides: a wider rule has a lower one.
+    Idle {
+        /// The rule whose amount never decides.
+        rule: u32,
+        /// The wider rule.
+        by: u32,
+    },
     /// Every request of the first rule is denied by the second, wider one.
     Shadowed {
         /// The rule that never decides.
@@ -84,8 +91,12 @@ pub enum Finding {
         /// The rule that denies before it.
         by: u32,
     },
-    /// A kind is allowed without any limit on its single amount.
+    /// No rule limits what this counter counts.
+    Uncounted(u8),
+    /// The rule lets money go without any limit on the single amount.
     Unlimited(u32),
+    /// No request can fit the rule: its card numbers are in no range, or its initiators are not admitted.
+    Unreachable(u32),
 }
 
 impl fmt::Display for Finding {
@@ -94,6 +105,11 @@ impl fmt::Display for Finding {
             Self::Conflict(a, b) => write!(f, "rules {a} and {b} of equal scope disagree"),
             Self::Gap(kind) => write!(f, "no rule allows any {kind}"),
             Self::Shadowed { rule, by } => write!(f, "rule {rule} never decides: rule {by} denies"),
+            Self::Idle { rule, by } => {
+                write!(f, "rule {rule} has a single amount that never decides: rule {by} is lower")
+            }
+            Self::Uncounted(counter) => write!(f, "no rule limits counter {counter}"),
+            Self::Unreachable(rule) => write!(f, "no request can fit rule {rule}"),
             Self::Unlimited(rule) => write!(f, "rule {rule} allows without a single-amount limit"),
         }
     }

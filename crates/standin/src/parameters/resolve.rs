@@ -2,9 +2,7 @@
 
 use super::{Parameters, Rule, Scope};
 use crate::{ResponseCode, TransactionRequest};
-use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
 use port::{KeyId, Time};
 
 impl Parameters {
@@ -182,35 +180,6 @@ impl Scope {
             && within(&self.countries, &other.countries)
             && within(&self.products, &other.products)
             && (self.vip.is_none() || self.vip == other.vip)
-    }
-
-    /// The scope in words, for explanations: the names of its dimensions.
-    fn describe(&self) -> String {
-        let names = [
-            ("accounts", !self.accounts.is_empty()),
-            ("bins", !self.bins.is_empty()),
-            ("products", !self.products.is_empty()),
-            ("vip", self.vip.is_some()),
-            ("initiators", !self.initiators.is_empty()),
-            ("mccs", !self.mccs.is_empty()),
-            ("countries", !self.countries.is_empty()),
-            ("channels", !self.channels.is_empty()),
-            ("entries", !self.entries.is_empty()),
-            ("kinds", !self.kinds.is_empty()),
-        ];
-        let there: Vec<&str> =
-            names.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect();
-        if there.is_empty() { "institution".into() } else { there.join("+") }
-    }
-}
-
-impl Parameters {
-    /// A rule and its scope in words: `rule 17, scope initiators+kinds`. Rule 0 is what no rule says.
-    pub fn explain(&self, rule: u32) -> impl fmt::Display + use<> {
-        match self.0.rules.iter().find(|one| one.number == rule) {
-            Some(found) => alloc::format!("rule {rule}, scope {}", found.scope.describe()),
-            None => String::from("no rule"),
-        }
     }
 }
 

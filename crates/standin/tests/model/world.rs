@@ -4,11 +4,10 @@ use crate::host::Host;
 use interbank_standin::*;
 use port::blocking::{self, Store, decide};
 use port::{
-    Amount, Batch, Commit, Committed, Currency, DecideError, Effect, Expect, Fault, Input, Key,
-    KeyAnswer, KeyQuestion, Machine, MemoryStore, Peer, ReadSet, Row, Scan, Skew, StoreError, Time,
-    Zone,
+    Amount, Committed, Currency, DecideError, Effect, Fault, Input, Key, KeyAnswer, KeyQuestion,
+    Machine, MemoryStore, Peer, ReadSet, Row, Scan, Skew, StoreError, Time, Zone,
 };
-use seal::{Account, AccountTokens, Secret};
+use seal::{Account, AccountTokens, Secret, SigningKey, TrustList, TrustedKey, Validity};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -38,6 +37,7 @@ impl Play {
             mac_required: false,
             lanes: 1,
             skew: Skew::default(),
+            journal_kept_ms: 86_400_000,
         });
         let host = HostConfig { thresholds, ..HostConfig::new(institution) };
         let switch = SwitchConfig {
@@ -65,18 +65,22 @@ impl Play {
         TransactionRequest::new(self.requests[request].clone()).unwrap().key
     }
 
-    /// The rows that are there before anything happens.
+    /// What is there before anything happens: parameters in force, and all exposure leased to the one lane.
     pub(crate) fn furnish(&self, store: &impl Store) {
-        let parameters = self.stand_in.config().parameters.as_ref().unwrap();
-        let lane = Lane {
-            parameters: parameters.version(),
-            dry: true,
-            shares: vec![Share { initiator: None, granted_minor: BUDGET_MINOR, out_minor: 0 }],
-        };
-        let mut batch = Batch::new();
-        batch.put(self.stand_in.head_key(), Expect::Absent, parameters.head_bytes().to_vec());
-        batch.put(self.stand_in.lane_key(0), Expect::Absent, lane.encode().unwrap());
-        assert!(matches!(store.commit(&batch), Ok(Commit::Applied(_))));
+        let set = self.stand_in.config().parameters.as_ref().unwrap();
+        let key = SigningKey::from_seed(&Secret::new([1; 32]));
+        let mut trust = TrustList::new();
+        let trusted = TrustedKey::new(key.verifying_key(), Validity::always());
+        trust.add("accounting.example", 1, trusted);
+        let signature = key.sign(&SealedParameters::message(set).unwrap());
+        let sealed = SealedParameters::new(set, "accounting.example", 1, signature).unwrap();
+        let mut install = self.stand_in.install(START, &trust, sealed);
+        let installed = decide(store, &NoKeys, &mut install).unwrap().verdict;
+        assert!(matches!(installed, InstallVerdict::Accepted { .. }), "{installed:?}");
+        let initiator = InstitutionId::new(1_111).unwrap();
+        let mut lease = self.stand_in.lease(START, 0, initiator, i64::MAX / 2);
+        let leased = decide(store, &NoKeys, &mut lease).unwrap();
+        assert_eq!(leased, Leased::Spendable(BUDGET_MINOR));
     }
 }
 
@@ -99,7 +103,7 @@ fn request((account, trace, minor, reverses): Ask) -> RequestDraft {
         trace: Some(trace),
         sent_at: Some(START.plus_ms(1 + trace)),
         terminal: Some(Text::new("TERM0001").unwrap()),
-        expiry: Expiry::from_yymm(2_712),
+        expiry: Expiry::from_yymm(2_912),
         ..RequestDraft::default()
     };
     let Some(of) = reverses else { return draft };

@@ -1,7 +1,5 @@
 //! The four-way table, a test for each cell, and the planted faults.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
-
 use interbank_standin::*;
 use port::{Amount, Currency, Time};
 
@@ -94,6 +92,7 @@ fn approved(trace: u64) -> Entry {
         rule: 0,
         spent_minor: 500,
         spent_after_minor: 500,
+        capped: false,
         parameters: [0; 32],
         previous: [0; 32],
         state: EntryState::Queued,
@@ -141,4 +140,46 @@ fn sd17_each_planted_fault_is_found() {
     let time = "2026-07-25T17:20:00Z";
     assert_eq!(lines[1], format!("1111,1,{time},\"'=T\"\"1\",matched,5.00,5.00,1,5.00,CNY"));
     assert_eq!(lines[2], format!("1111,2,{time},\"'=T\"\"1\",missing,5.00,,0,5.00,CNY"));
+}
+
+#[test]
+fn sd17_what_is_not_owed_is_expected_in_no_books() {
+    let mut all = Reconciliation::new();
+    let mut undone = approved(1);
+    undone.state = EntryState::NotOwed;
+    all.journal(&undone);
+    // The accounting system had approved what the terminal was told to be declined: posted, and taken back.
+    let mut declined = approved(2);
+    declined.response.code = ResponseCode::AMOUNT_LIMIT;
+    declined.response.approved = None;
+    let key = declined.request.key;
+    all.journal(&declined).posting(key, cny(500)).posting(key, cny(-500));
+    let report = all.finish();
+    let found: Vec<(u64, Found)> =
+        report.lines.iter().map(|line| (line.key.trace(), line.found)).collect();
+    assert_eq!(found, [(2, Found::Matched)]);
+    let totals: Vec<(bool, u64, i128)> =
+        report.totals.iter().map(|total| (total.approved, total.count, total.sum_minor)).collect();
+    assert_eq!(totals, [(false, 1, 500), (true, 1, 500)]);
+}
+
+#[test]
+fn sd17_one_journal_has_one_digest_in_any_order() {
+    let entries: Vec<Entry> = (1..=4).map(approved).collect();
+    let digest = |entries: &[&Entry]| {
+        let mut all = Reconciliation::new();
+        for entry in entries {
+            all.journal(entry);
+        }
+        all.finish().digest
+    };
+    let [a, b, c, d] = &entries[..] else { panic!() };
+    let whole = digest(&[a, b, c, d]);
+    assert_eq!(digest(&[d, b, a, c]), whole);
+    assert_ne!(digest(&[a, b, c]), whole);
+    // Delivery does not change it.
+    let posted = Entry { state: EntryState::Posted, ..d.clone() };
+    assert_eq!(digest(&[a, b, c, &posted]), whole);
+    let other = Entry { spent_minor: 501, ..d.clone() };
+    assert_ne!(digest(&[a, b, c, &other]), whole);
 }
