@@ -11,7 +11,7 @@ use std::hash::{DefaultHasher, Hash, Hasher as _};
 /// What is played.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setting {
-    pub(crate) requests: [Ask; 3],
+    pub(crate) requests: &'static [Ask],
     /// The accounting system declines the first request itself.
     pub(crate) host_declines: bool,
     /// It is away from the start.
@@ -46,7 +46,7 @@ enum Action {
 
 struct Place {
     world: World<MemoryStore>,
-    arrived: [bool; 3],
+    arrived: Vec<bool>,
     again: bool,
     returned: bool,
     passes: u8,
@@ -63,7 +63,7 @@ pub(crate) fn play(setting: &Setting) -> Result<Extent, String> {
         good_probes: 1,
         ..Thresholds::default()
     };
-    let play = Play::new(&setting.requests, thresholds, 3_600_000);
+    let play = Play::new(setting.requests, thresholds, 3_600_000);
     let store = MemoryStore::new();
     play.furnish(&store);
     let mut world = World::new(play, store);
@@ -80,7 +80,7 @@ pub(crate) fn play(setting: &Setting) -> Result<Extent, String> {
     world.wire.clear();
     let first = Place {
         world,
-        arrived: [false; 3],
+        arrived: vec![false; setting.requests.len()],
         again: !setting.again,
         returned: false,
         passes: setting.passes,
@@ -99,7 +99,7 @@ fn explore(
     extent: &mut Extent,
     trace: &mut Vec<(Action, Option<u32>)>,
 ) -> Result<(), String> {
-    let limits = (place.arrived, place.again, place.returned, place.passes, place.crashes);
+    let limits = (&place.arrived, place.again, place.returned, place.passes, place.crashes);
     if !seen.insert(digest(&place.world, &limits)) {
         return Ok(());
     }
@@ -146,7 +146,7 @@ fn explore(
 
 fn actions(place: &Place) -> Vec<Action> {
     let mut actions = Vec::new();
-    for at in 0..3 {
+    for at in 0..place.arrived.len() {
         if !place.arrived[at] {
             actions.push(Action::Arrive(at));
         }
@@ -169,7 +169,7 @@ fn actions(place: &Place) -> Vec<Action> {
 fn perform(place: &Place, action: Action, fuse: Option<u32>) -> Place {
     let mut next = Place {
         world: place.world.fork(),
-        arrived: place.arrived,
+        arrived: place.arrived.clone(),
         again: place.again,
         returned: place.returned,
         passes: place.passes,
@@ -239,14 +239,23 @@ fn told(why: &str, trace: &[(Action, Option<u32>)]) -> String {
 }
 
 /// Two purchases of one account and one of another.
-pub(crate) const PURCHASES: [Ask; 3] = [(1, 1, 100, None), (1, 2, 40, None), (2, 3, 50, None)];
+pub(crate) const PURCHASES: &[Ask] = &[(1, 1, 100, None), (1, 2, 40, None), (2, 3, 50, None)];
 /// A purchase, its reversal, and a purchase of another account.
-pub(crate) const REVERSAL: [Ask; 3] = [(1, 1, 100, None), (1, 2, 100, Some(1)), (2, 3, 50, None)];
+pub(crate) const REVERSAL: &[Ask] = &[(1, 1, 100, None), (1, 2, 100, Some(1)), (2, 3, 50, None)];
 
-/// With and without a decline of the accounting system's own, online and away at first.
-pub(crate) fn all(requests: [Ask; 3], again: bool, passes: u8, crashes: u8) -> Extent {
+/// With a decline of the accounting system's own or without, and with it away at first or not.
+pub(crate) const WAYS: [(bool, bool); 4] =
+    [(false, false), (true, false), (false, true), (true, true)];
+
+pub(crate) fn all(
+    requests: &'static [Ask],
+    ways: &[(bool, bool)],
+    again: bool,
+    passes: u8,
+    crashes: u8,
+) -> Extent {
     let mut all = Extent::default();
-    for (host_declines, away) in [(false, false), (true, false), (false, true), (true, true)] {
+    for (host_declines, away) in ways.iter().copied() {
         let broken = None;
         let setting = Setting { requests, host_declines, away, again, passes, crashes, broken };
         let one = play(&setting).unwrap_or_else(|why| panic!("{setting:?}: {why}"));

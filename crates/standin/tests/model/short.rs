@@ -1,27 +1,27 @@
-//! What a test run plays of the model; the simulation target plays the rest.
+//! What a test run plays of the model. The simulation target plays more: every way, with time-outs and crashes together.
 
 use crate::every::{PURCHASES, REVERSAL, all};
 
 #[test]
-fn sd04_every_interleaving_of_purchases() {
-    let all = all(PURCHASES, false, 1, 0);
+fn sd06_every_interleaving_of_three_purchases() {
+    let all = all(PURCHASES, &[(false, false), (true, true)], false, 0, 0);
+    assert!(all.ends > 500 && all.states > 2_000, "{all:?}");
+}
+
+#[test]
+fn sd04_every_time_out_of_a_purchase_and_its_reversal() {
+    let all = all(&REVERSAL[..2], &[(false, false), (true, false)], false, 2, 0);
     assert!(all.lates > 100 && all.repeats > 100 && all.dead_letters > 10, "{all:?}");
 }
 
 #[test]
-fn sd06_every_interleaving_of_a_reversal() {
-    let all = all(REVERSAL, false, 1, 0);
-    assert!(all.lates > 100 && all.repeats > 100, "{all:?}");
+fn sd02_a_crash_before_every_operation() {
+    let all = all(&REVERSAL[..2], &[(false, true), (true, false)], false, 1, 1);
+    assert!(all.crashes > 1_000 && all.repeats > 100, "{all:?}");
 }
 
 #[test]
-fn sd02_every_interleaving_with_a_crash() {
-    let all = all(REVERSAL, false, 0, 1);
-    assert!(all.crashes > 1_000, "{all:?}");
-}
-
-#[test]
-fn sd11_every_interleaving_with_a_repeat() {
-    let all = all(PURCHASES, true, 0, 0);
-    assert!(all.ends > 100, "{all:?}");
+fn sd11_a_repeat_at_every_moment() {
+    let all = all(&PURCHASES[..2], &[(false, false), (true, false)], true, 1, 0);
+    assert!(all.ends > 100 && all.lates > 10, "{all:?}");
 }
