@@ -30,7 +30,7 @@ impl Pace {
     }
 
     pub(super) fn timed_out(&mut self, now: Time, sent: Time) {
-        if self.cut_at.is_none_or(|cut_at| sent > cut_at) {
+        if self.cut_at.is_none_or(|cut_at| sent >= cut_at) {
             self.window = (self.window / 2).max(1);
             self.answered = 0;
             self.cut_at = Some(now);
