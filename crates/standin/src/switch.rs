@@ -270,10 +270,10 @@ impl Switch {
         let open = self.hosts.get(&institution).is_some_and(|one| one.health.host_share_bp() > 0);
         if !pending.sticky && !is_asked && open {
             self.unpin(key);
-            self.to_host(now, *key);
+            self.ask_host(now, *key);
         } else if !current {
             self.unpin(key);
-            self.to_stand_in(now, *key, why);
+            self.ask_stand_in(now, *key, why);
         } else {
             self.fall_silent(key, Silence::StandIn);
         }
@@ -495,8 +495,8 @@ impl Switch {
         let away = self.away(now, institution, &pending, known);
         self.pending.insert(key, pending);
         match away {
-            Some(why) => self.to_stand_in(now, key, why),
-            None => self.to_host(now, key),
+            Some(why) => self.ask_stand_in(now, key, why),
+            None => self.ask_host(now, key),
         }
         self.arm(now, institution);
     }
@@ -529,7 +529,7 @@ impl Switch {
         diversions.any(|one| one.takes(&pending.request, p99_ms)).then_some(Diverted::Capacity)
     }
 
-    fn to_host(&mut self, now: Time, key: RequestKey) {
+    fn ask_host(&mut self, now: Time, key: RequestKey) {
         let Some(pending) = self.pending.get_mut(&key) else { return };
         let institution = pending.request.institution;
         let Some(host) = self.hosts.get_mut(&institution) else { return };
@@ -549,7 +549,7 @@ impl Switch {
         });
     }
 
-    fn to_stand_in(&mut self, now: Time, key: RequestKey, why: Diverted) {
+    fn ask_stand_in(&mut self, now: Time, key: RequestKey, why: Diverted) {
         let Some(pending) = self.pending.get_mut(&key) else { return };
         let institution = pending.request.institution;
         let Some(host) = self.hosts.get(&institution) else { return };
@@ -577,7 +577,7 @@ impl Switch {
     fn divert(&mut self, now: Time, key: RequestKey, why: Diverted) {
         if let Some(institution) = self.pending.get(&key).map(|one| one.request.institution) {
             self.leave_host(institution, &key);
-            self.to_stand_in(now, key, why);
+            self.ask_stand_in(now, key, why);
         }
     }
 
@@ -670,7 +670,7 @@ impl Switch {
             },
             [None, Some(_)] => {
                 self.events.push_back(SwitchEvent::Late { institution, response });
-                self.to_stand_in(now, key, Diverted::Known);
+                self.ask_stand_in(now, key, Diverted::Known);
             }
             _ if attempts < KEEP_ATTEMPTS_MAX => self.keep(now, key, response, attempts + 1),
             _ => self.fall_silent(&key, Silence::Store),
@@ -722,7 +722,7 @@ impl Switch {
         self.events.push_back(SwitchEvent::Changed(change));
         if away && let Some(host) = self.hosts.get_mut(&institution) {
             for key in core::mem::take(&mut host.in_flight) {
-                self.to_stand_in(now, key, Diverted::Away);
+                self.ask_stand_in(now, key, Diverted::Away);
             }
         }
     }

@@ -5,7 +5,7 @@ use crate::{
     AccountState, Entry, EntryRef, EntryState, Error, InstitutionId, Lane, RequestKey, Role,
     settle, table,
 };
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, VecDeque, btree_map};
 use alloc::vec::Vec;
 use port::{Batch, ReadSet, Row, Ticket, Time};
 use seal::AccountRef;
@@ -81,11 +81,13 @@ pub(super) fn batch(
             continue;
         }
         let account = one.entry.account;
-        if !accounts.contains_key(&account) {
-            let state = AccountState::parse(&account_row.value).map_err(Error::Corrupt)?;
-            accounts.insert(account, (state, account_row));
-        }
-        let Some((state, _)) = accounts.get_mut(&account) else { return Err(Error::Answers) };
+        let (state, _) = match accounts.entry(account) {
+            btree_map::Entry::Occupied(known) => known.into_mut(),
+            btree_map::Entry::Vacant(new) => {
+                let state = AccountState::parse(&account_row.value).map_err(Error::Corrupt)?;
+                new.insert((state, account_row))
+            }
+        };
         // A reversal itself is not reversed.
         let reversal = match reversal_row.as_ref().filter(|_| one.entry.role == Role::Request) {
             Some(row) => Some(Entry::parse(&row.value).map_err(Error::Corrupt)?),

@@ -182,7 +182,8 @@ fn sd03_what_is_refused_is_kept_and_blocks_nobody() {
     let account = AccountRef::from_bytes([1; 16]);
     let entry = EntryRef { account, role: Role::Request, request: bad };
     let mut resolve = desk.bench.stand_in.settle(desk.now, entry, Settlement::Resolved);
-    decide(&desk.bench.store, &crate::setting::Says(vec![]), &mut resolve).unwrap();
+    let settled = decide(&desk.bench.store, &crate::setting::Says(vec![]), &mut resolve).unwrap();
+    assert_eq!(settled.verdict, Settled::Done { undelivered: 0 });
     assert_eq!(desk.out_minor(), 0);
 }
 

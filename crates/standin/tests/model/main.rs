@@ -5,7 +5,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a test fails by panicking"
+    dead_code,
+    reason = "a test fails by panicking; what the simulation shares is not all used here"
 )]
 
 mod broken;

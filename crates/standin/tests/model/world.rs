@@ -264,7 +264,9 @@ impl<S: Peek> World<S> {
             }
             Message::Outcome(key, outcome) => self.forwarder.answered(now, &key, outcome),
             // One of a switch that is gone is nobody's.
-            Message::Echo(key) => drop(self.switch.probe_answered(now, institution(), &key)),
+            Message::Echo(key) => {
+                let _ = self.switch.probe_answered(now, institution(), &key);
+            }
         }
         self.settle();
     }

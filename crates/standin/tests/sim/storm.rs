@@ -3,8 +3,7 @@
 use crate::invariant;
 use crate::world::*;
 use interbank_standin::*;
-use port::Key;
-use port::Row;
+use port::{Key, Row};
 use simkit::{Failure, Faults, FaultyStore, Odds, Rng};
 
 impl Peek for FaultyStore {
@@ -50,8 +49,8 @@ impl Storm {
         store.set_faults(Faults::seeded(rng.fork("store"), odds));
         let mut world = World::new(play, store);
         let mut declines = rng.fork("declines");
-        for at in 0..ASKS.len() {
-            if declines.chance(1, 5) && ASKS[at].3.is_none() {
+        for (at, ask) in ASKS.iter().enumerate() {
+            if declines.chance(1, 5) && ask.3.is_none() {
                 world.host.declines.insert(world.play.key(at));
             }
         }
