@@ -189,9 +189,8 @@ pub(crate) fn end(
         state.exceptions = state.exceptions.checked_add(1).ok_or(Error::Busy)?;
     }
     state.settled = state.settled.max(now);
-    let was_out = entry.state.is_out();
     entry.state = to;
-    Ok(if was_out && !to.is_out() { released(state, entry, reversal) } else { 0 })
+    Ok(if to.is_out() { 0 } else { released(state, entry, reversal) })
 }
 
 /// How much of an entry's charge is still out when its delivery ends: what neither a reversal nor a completion took back.

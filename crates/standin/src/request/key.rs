@@ -24,6 +24,8 @@ impl RequestKey {
     /// The longest form of [`RequestKey::to_bytes`].
     pub const BYTES_MAX: usize = 33;
 
+    const HEAD_BYTES: usize = 17;
+
     /// `None` if the trace number has more than twelve digits or the time does not fit into 48 bits of milliseconds.
     pub const fn new(
         class: Class,
@@ -71,11 +73,18 @@ impl RequestKey {
     }
 
     pub(crate) fn append(&self, to: &mut Vec<u8>) {
-        to.push(self.class as u8);
-        to.extend_from_slice(&self.initiator.as_u64().to_be_bytes()[3..]);
-        to.extend_from_slice(&self.trace.to_be_bytes()[3..]);
-        to.extend_from_slice(&self.sent_at.as_ms().to_be_bytes()[2..]);
+        to.extend_from_slice(&self.head());
         to.extend_from_slice(self.terminal.as_bytes());
+    }
+
+    /// Everything but the terminal.
+    fn head(&self) -> [u8; Self::HEAD_BYTES] {
+        let mut head = [0; Self::HEAD_BYTES];
+        head[0] = self.class as u8;
+        head[1..6].copy_from_slice(&self.initiator.as_u64().to_be_bytes()[3..]);
+        head[6..11].copy_from_slice(&self.trace.to_be_bytes()[3..]);
+        head[11..].copy_from_slice(&self.sent_at.as_ms().to_be_bytes()[2..]);
+        head
     }
 
     /// Reads [`RequestKey::to_bytes`].
@@ -102,7 +111,10 @@ impl RequestKey {
     }
 
     pub(crate) fn write(&self, writer: &mut Writer<'_>) -> Result<(), WireError> {
-        writer.lp8(&self.to_bytes())?;
+        // Without a detour over the heap: three keys are written for each decision.
+        let len = Self::HEAD_BYTES + self.terminal.as_bytes().len();
+        writer.u8(u8::try_from(len).map_err(|_| WireError::TooLong)?);
+        writer.fixed(&self.head()).fixed(self.terminal.as_bytes());
         Ok(())
     }
 

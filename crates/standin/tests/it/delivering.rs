@@ -276,6 +276,22 @@ fn sd02_no_undelivered_entry_is_ever_purged() {
 }
 
 #[test]
+fn sd11_an_entry_is_kept_as_long_as_its_message_may_come_again() {
+    let bench = Bench::new(|_| {});
+    let ahead = NOW.plus_ms(3_600_000);
+    let draft = || RequestDraft { sent_at: Some(ahead), ..bench.draft(1, 100) };
+    assert_eq!(bench.run(NOW, draft()).reason, None);
+    let entry = EntryRef::of(&TransactionRequest::new(draft()).unwrap());
+    assert_eq!(settle(&bench, entry, Settlement::Posted), Settled::Done { undelivered: 0 });
+    let last = ahead.plus_ms(bench.stand_in.config().journal_kept_ms - 1);
+    assert_eq!(purge(&bench, last, PurgeTable::Journal), 0);
+    assert!(bench.run(last, draft()).repeated);
+    let over = last.plus_ms(1);
+    assert_eq!(purge(&bench, over, PurgeTable::Journal), 1);
+    assert_eq!(bench.run(over, draft()).reason, Some(Reason::OutOfTime));
+}
+
+#[test]
 fn sd07_sets_before_the_one_in_force_are_purged() {
     let mut bench = Bench::new(|_| {});
     let later = set(9, |json| json["effective_from_ms"] = NOW.plus_ms(1_000).as_ms().into());

@@ -222,6 +222,27 @@ fn sd07_a_revoked_key_takes_its_sets_away_an_ended_one_does_not() {
 }
 
 #[test]
+fn sd07_other_rows_than_those_that_were_accepted_are_damage() {
+    let bench = Bench::new(|_| {});
+    // Signed as well, and under the right version; but not what was accepted.
+    let mut other = Vec::new();
+    sealed(&set(7, |json| json["pin_tries"] = 9.into())).encode(&mut other).unwrap();
+    let rows = bench.store.snapshot().rows;
+    let mut own = Vec::new();
+    sealed(&set(7, |_| {})).encode(&mut own).unwrap();
+    let (key, _) = rows.into_iter().find(|(_, row)| row.value == own).unwrap();
+    bench.put(key.clone(), other);
+    let mut load = bench.stand_in.load(NOW, &trust());
+    let damaged = decide(&bench.store, &Says(vec![]), &mut load);
+    let corrupt = Error::Corrupt(port::WireError::Invalid);
+    assert_eq!(damaged, Err(port::DecideError::Decision(corrupt)));
+    own.truncate(100);
+    bench.put(key, own);
+    let mut load = bench.stand_in.load(NOW, &trust());
+    assert!(decide(&bench.store, &Says(vec![]), &mut load).is_err());
+}
+
+#[test]
 fn sd07_installers_that_race_leave_the_newest() {
     let bench = Bench::new(|_| {});
     let accepted: Vec<u64> = std::thread::scope(|scope| {

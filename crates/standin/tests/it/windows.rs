@@ -188,6 +188,21 @@ fn sd09_no_terminal_is_forgotten_behind_others() {
     assert_eq!((approved["A"], approved.values().sum::<u32>()), (2, 16));
 }
 
+#[test]
+fn sd09_what_is_no_longer_counted_takes_no_room() {
+    let mut bench = Bench::new(|_| {});
+    assert_eq!(bench.code(1, 100), "00");
+    let other = set(8, |json| {
+        json["counters"][0]["id"] = 2.into();
+        json["rules"][0]["limits"]["windows"][0]["of"] = 2.into();
+    });
+    bench.install(NOW, &other);
+    bench.fill();
+    assert_eq!(bench.code(2, 200), "00");
+    let counters: Vec<u8> = bench.state().counts.iter().map(Counts::counter).collect();
+    assert_eq!(counters, [2]);
+}
+
 /// RFC 3339, in UTC and whole seconds.
 fn time(text: &str) -> Time {
     let number = |from: usize, to: usize| text[from..to].parse::<i64>().unwrap();
