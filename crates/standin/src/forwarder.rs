@@ -40,7 +40,7 @@ use settlement::{Ended, Phase, Settlement};
 /// No entry is ever dropped. One that waits too long is escalated; one that is refused, or never answered while others are, is put
 /// on the list of exceptions and does not hold its account up any longer.
 ///
-/// It begins closed: [`Forwarder::open`] it when the accounting system is there ([`crate::HealthState::Draining`] or better). Its
+/// It begins closed: [`Forwarder::open`] it while requests go to the accounting system ([`crate::Transition::host_share_bp`]). Its
 /// writes require the rows that they rest on, so that the authorizer may go on meanwhile; two forwarders of one institution only
 /// waste messages. Bounded by [`ForwarderConfig::entries_max`] and [`ForwarderConfig::wanted_max`].
 #[derive(Clone)]

@@ -67,6 +67,9 @@ impl Health {
                 let slow = took_ms > self.thresholds.slow_ms;
                 self.count(if slow { weights.slow } else { 0 });
                 self.good();
+                if slow {
+                    self.good_probes = 0;
+                }
             }
             Sign::Echoed => {
                 self.good_probes = self.good_probes.saturating_add(1);
@@ -95,9 +98,10 @@ impl Health {
         match self.state {
             HealthState::Online => None,
             HealthState::Suspect => {
-                let trusted = self.misses == 0
-                    && self.share_bp() <= u64::from(limits.trust_share_bp)
-                    && here_ms >= limits.suspect_dwell_ms;
+                // Without traffic the window tells of the past for ever: then probes speak for it.
+                let well = self.share_bp() <= u64::from(limits.trust_share_bp)
+                    || self.good_probes >= limits.good_probes;
+                let trusted = well && self.misses == 0 && here_ms >= limits.suspect_dwell_ms;
                 trusted.then(|| self.enter(now, HealthState::Online, Cause::Recovered))
             }
             HealthState::StandIn => {
@@ -267,13 +271,13 @@ impl Health {
         let from = core::mem::replace(&mut self.state, to);
         self.since = now;
         (self.step, self.step_since, self.step_good) = (0, now, 0);
-        if matches!(to, HealthState::StandIn | HealthState::Draining) {
-            // What was seen under other traffic says nothing about this one.
+        if to != HealthState::Suspect {
+            // What was seen before says nothing about what comes now.
             self.recent.clear();
             self.recent_sum = 0;
             self.misses = 0;
-            self.good_probes = 0;
         }
+        self.good_probes = 0;
         self.transition(now, from, cause)
     }
 
@@ -427,6 +431,19 @@ mod tests {
         states(&mut one, 10_002, &[Sign::Echoed; 5]);
         assert_eq!(one.tick(T0.plus_ms(20_000), false), None);
         assert!(one.tick(T0.plus_ms(20_001), false).is_some());
+    }
+
+    #[test]
+    fn without_traffic_probes_end_a_suspicion() {
+        let mut one = health();
+        states(&mut one, 0, &[Sign::Answered { took_ms: 5_000 }; 20]);
+        assert_eq!(one.state(), HealthState::Suspect);
+        states(&mut one, 1, &[Sign::Echoed; 4]);
+        assert_eq!(one.tick(T0.plus_ms(2_000), false), None);
+        states(&mut one, 2_000, &[Sign::Echoed]);
+        assert!(one.tick(T0.plus_ms(2_000), false).is_some());
+        // And it does not come back by what is over.
+        assert_eq!(states(&mut one, 2_001, &[Sign::Answered { took_ms: 5 }]), []);
     }
 
     #[test]

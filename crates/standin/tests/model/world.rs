@@ -351,8 +351,7 @@ impl<S: Peek> World<S> {
                 }
             }
             SwitchEvent::Changed(change) => {
-                let open = matches!(change.to, HealthState::Online | HealthState::Draining);
-                self.forwarder.open(self.now, open || change.forced == Some(Forced::Online));
+                self.forwarder.open(self.now, change.host_share_bp > 0);
             }
             SwitchEvent::Late { response, .. } => {
                 self.lates += 1;
