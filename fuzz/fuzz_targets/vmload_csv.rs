@@ -7,11 +7,13 @@ use interbank_vmload::{Policy, VmId};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    let cpu = MetricColumns::new("cpu", vec![Column::At(1), Column::At(2)], Full::Column(Column::At(3)));
+    let cpu =
+        MetricColumns::new("cpu", vec![Column::At(1), Column::At(2)], Full::Column(Column::At(3)));
     let places = Layout::new(b',', false, TimeColumn::Milliseconds(Column::At(0)), vec![cpu]);
     for layout in [Layout::bitbrains(1_000.0), Layout::planetlab(), places] {
         let layout = layout.unwrap();
-        let read = |rule| read_vm(VmId::new("vm").unwrap(), &layout, &Policy::default(), rule, bytes);
+        let read =
+            |rule| read_vm(VmId::new("vm").unwrap(), &layout, &Policy::default(), rule, bytes);
         let (strict, lenient) = (read(OnBadRow::Refuse), read(OnBadRow::Skip));
         if let Ok(strict) = &strict {
             assert_eq!(lenient.as_ref(), Ok(strict), "no row was bad");
