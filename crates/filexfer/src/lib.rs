@@ -6,6 +6,32 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+mod error;
+mod grant;
+mod hop_list;
+mod hours;
+mod identifier;
+mod legitimacy;
 mod name;
+mod party;
+mod reason;
+mod registry;
+mod request;
+mod route;
+mod verdict;
 
+pub use error::{Error, Misuse};
+pub use grant::{Grant, Who};
+pub use hop_list::{BadHop, HopList};
+pub use hours::Hours;
+pub use identifier::{FileClass, PartyId, SiteId};
+pub use legitimacy::{
+    FileKind, FileMetadata, FileStamp, Known, Legitimacy, Limits, Permit, Standing,
+};
 pub use name::{BadName, FileName, NameSet};
+pub use party::{Party, Role};
+pub use reason::{Failure, Reason};
+pub use registry::{Registry, RegistryError, Rules};
+pub use request::{FileSpec, JobId, Mode, OnConflict, Request};
+pub use route::{End, Route, RouteKind};
+pub use verdict::{SignedVerdict, Verdict};

@@ -1,0 +1,5 @@
+//! The rules of the crate, by the ids of the specification.
+
+mod legitimacy;
+mod parties;
+mod place;
