@@ -1,6 +1,6 @@
 //! Which groups of a file are verified and durable: what a transfer resumes from.
 
-use crate::{Error, Groups, JobId, Misuse};
+use crate::{Error, Groups, Misuse, TransferId};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -138,13 +138,17 @@ impl Bitmap {
     ///
     /// # Errors
     /// [`KeyError`], [`WireError::TooLong`]: neither happens within the bounds.
-    pub fn checkpoint(&mut self, tenant: Tenant, job: &JobId) -> Result<Checkpoint, Error> {
+    pub fn checkpoint(
+        &mut self,
+        tenant: Tenant,
+        transfer: &TransferId,
+    ) -> Result<Checkpoint, Error> {
         self.last = core::mem::take(&mut self.fresh);
         self.checkpoints += 1;
         let mut batch = Batch::new();
         let mut header = Vec::with_capacity(128 + self.full.len() * 16);
         self.encode_header(&mut header).map_err(Error::Corrupt)?;
-        batch.put(header_key(tenant, job)?, Expect::Any, header);
+        batch.put(header_key(tenant, transfer)?, Expect::Any, header);
         for segment in core::mem::take(&mut self.dirty) {
             let Some(bits) = self.open.get(&segment) else { continue };
             let mut row = Vec::with_capacity(1 + WORDS * 8);
@@ -152,26 +156,26 @@ impl Bitmap {
             for word in bits.iter() {
                 to.u64(*word);
             }
-            batch.put(segment_key(tenant, job, segment)?, Expect::Any, row);
+            batch.put(segment_key(tenant, transfer, segment)?, Expect::Any, row);
             self.stored.insert(segment);
         }
         // Rows of segments that are complete by now; a batch's worth at a time.
-        let room = Batch::OPS_MAX - batch.ops().len();
+        let room = OPS_MAX - batch.ops().len().min(OPS_MAX);
         let done = self.stored.iter().filter(|segment| !self.open.contains_key(segment));
         for segment in done.copied().take(room).collect::<Vec<_>>() {
             self.stored.remove(&segment);
-            batch.delete(segment_key(tenant, job, segment)?, Expect::Any);
+            batch.delete(segment_key(tenant, transfer, segment)?, Expect::Any);
         }
         let groups = self.last.clone();
         Ok(Checkpoint { batch, groups, is_complete: self.is_complete() })
     }
 
-    /// The prefix under which the rows of a job's bitmap lie: scan it to resume.
+    /// The prefix under which the rows of a transfer's bitmap lie: scan it to resume.
     ///
     /// # Errors
     /// Never: the key is short.
-    pub fn scan(tenant: Tenant, job: &JobId) -> Result<Scan, Error> {
-        Ok(Scan::first(prefix(tenant, job)?, Scan::ROWS_MAX))
+    pub fn scan(tenant: Tenant, transfer: &TransferId) -> Result<Scan, Error> {
+        Ok(Scan::first(prefix(tenant, transfer)?, Scan::ROWS_MAX))
     }
 
     /// Builds the bitmap again from its rows, header first as the scan gives them. Rows of segments that the header counts as
@@ -189,6 +193,18 @@ impl Bitmap {
             bitmap.parse_segment(key, row).map_err(Error::Corrupt)?;
         }
         Ok(Some(bitmap))
+    }
+
+    /// The keys of all its rows, to be deleted when the transfer is over.
+    ///
+    /// # Errors
+    /// Never: keys are short.
+    pub fn row_keys(&self, tenant: Tenant, transfer: &TransferId) -> Result<Vec<Key>, Error> {
+        let mut keys = alloc::vec![header_key(tenant, transfer)?];
+        for segment in &self.stored {
+            keys.push(segment_key(tenant, transfer, *segment)?);
+        }
+        Ok(keys)
     }
 
     /// What to do after a crash: `reread` is what the last checkpoint added (at most 64 MiB), to be compared with the tree
@@ -476,17 +492,17 @@ pub struct Resume {
     pub next: Option<Range<u64>>,
 }
 
-fn prefix(tenant: Tenant, job: &JobId) -> Result<Key, KeyError> {
-    Key::new(CrateTag::FILEXFER, tenant, TABLE).raw(&job.0)
+fn prefix(tenant: Tenant, transfer: &TransferId) -> Result<Key, KeyError> {
+    Key::new(CrateTag::FILEXFER, tenant, TABLE).raw(&transfer.0)
 }
 
-fn header_key(tenant: Tenant, job: &JobId) -> Result<Key, KeyError> {
+fn header_key(tenant: Tenant, transfer: &TransferId) -> Result<Key, KeyError> {
     // Before all segments.
-    prefix(tenant, job)?.raw(&[0])
+    prefix(tenant, transfer)?.raw(&[0])
 }
 
-fn segment_key(tenant: Tenant, job: &JobId, segment: u64) -> Result<Key, KeyError> {
-    prefix(tenant, job)?.raw(&[1])?.number(segment)
+fn segment_key(tenant: Tenant, transfer: &TransferId, segment: u64) -> Result<Key, KeyError> {
+    prefix(tenant, transfer)?.raw(&[1])?.number(segment)
 }
 
 fn write_ranges(
@@ -534,7 +550,9 @@ const SEGMENT: u64 = Groups::SEGMENT;
 const WORDS: usize = 64;
 const LAST_MAX: usize = 256;
 /// Rows of segments in one batch, beside the header.
-const ROWS_MAX: usize = 64;
+const ROWS_MAX: usize = 16;
 /// More than are due, fewer than a batch takes.
-const DIRTY_MAX: usize = 96;
-pub(crate) const TABLE: u8 = 4;
+const DIRTY_MAX: usize = 24;
+/// A checkpoint shares its batch with other rows.
+const OPS_MAX: usize = 40;
+const TABLE: u8 = 4;

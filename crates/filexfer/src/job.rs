@@ -3,8 +3,8 @@
 use crate::request::optional;
 use crate::request::put_optional;
 use crate::{
-    Error, Failure, FileName, FileStamp, HopList, JobId, Permit, Reason, Request, Retry,
-    SignedVerdict,
+    Error, Failure, FileName, FileStamp, HopList, JobId, OnConflict, Permit, Reason, Request,
+    Retry, SignedVerdict,
 };
 use alloc::vec::Vec;
 use core::fmt;
@@ -34,6 +34,10 @@ pub struct Job {
     pub root: Option<[u8; 32]>,
     /// Under which name it was published; `None` before.
     pub name: Option<FileName>,
+    /// Whether this site holds the whole file in its spool.
+    pub spooled: bool,
+    /// Which name is tried: 0 for the one that was asked for, otherwise the number of a version.
+    pub version: u32,
     /// Failed attempts so far.
     pub attempts: u32,
     /// Not to be tried earlier.
@@ -55,6 +59,8 @@ impl Job {
             size,
             root,
             name: None,
+            spooled: false,
+            version: 0,
             attempts: 0,
             try_at: Time::EPOCH,
         }
@@ -109,6 +115,18 @@ impl Job {
                     State::Scheduled
                 }
             }
+            (State::Transferring, JobEvent::Spooled) if self.root.is_some() => {
+                next.spooled = true;
+                State::Scheduled
+            }
+            (State::Verifying, JobEvent::NameTaken) => {
+                if self.request.on_conflict == OnConflict::Version && self.version < VERSIONS_MAX {
+                    next.version = self.version.max(1) + 1;
+                    State::Verifying
+                } else {
+                    State::Failed(Failure::NameTaken)
+                }
+            }
             (State::Verifying, JobEvent::Published { name }) => {
                 next.name = Some(name.clone());
                 State::Delivered
@@ -131,6 +149,15 @@ impl Job {
         let deadline = self.request.deadline.filter(|_| self.state.is_revocable());
         let start = (self.state == State::Scheduled).then_some(self.try_at);
         deadline.into_iter().chain(start).min()
+    }
+
+    /// The name to publish under at present.
+    ///
+    /// # Errors
+    /// [`crate::BadName`]: never for a job that was accepted, except for a version whose name is too long.
+    pub fn name_to_try(&self) -> Result<FileName, crate::BadName> {
+        let name = FileName::new(&self.request.file.name)?;
+        if self.version == 0 { Ok(name) } else { name.versioned(self.version) }
     }
 
     /// The name of the job.
@@ -183,6 +210,8 @@ impl Job {
             None => to.u8(0),
         };
         to.lp16(self.name.as_ref().map_or("", FileName::as_str).as_bytes())?
+            .u8(u8::from(self.spooled))
+            .u32(self.version)
             .u32(self.attempts)
             .u64(self.try_at.as_ms());
         Ok(())
@@ -215,6 +244,12 @@ impl Job {
             "" => None,
             name => Some(FileName::new(name).map_err(|_| WireError::Invalid)?),
         };
+        let spooled = match from.u8()? {
+            0 => false,
+            1 => true,
+            _ => return Err(WireError::Invalid),
+        };
+        let version = from.u32()?;
         let attempts = from.u32()?;
         let try_at = Time::from_ms(from.u64()?);
         from.finish()?;
@@ -229,6 +264,8 @@ impl Job {
             size,
             root,
             name,
+            spooled,
+            version,
             attempts,
             try_at,
         })
@@ -368,6 +405,10 @@ pub enum JobEvent {
         /// Randomness of the caller.
         entropy: u64,
     },
+    /// This site holds all of it in its spool; the way on is another attempt.
+    Spooled,
+    /// The name that was tried is taken by other content.
+    NameTaken,
     /// It is visible under this name.
     Published {
         /// The name.
@@ -403,3 +444,4 @@ impl fmt::Display for NotNow {
 impl core::error::Error for NotNow {}
 
 const JOBS: u8 = 1;
+const VERSIONS_MAX: u32 = 10_000;

@@ -78,6 +78,14 @@ impl Request {
         Ok(Sha256::digest(self.to_sign()?).into())
     }
 
+    /// What the parts of its transfer call it: the first half of the digest, so that no two requesters share one.
+    ///
+    /// # Errors
+    /// As [`Request::to_sign`].
+    pub fn transfer(&self) -> Result<TransferId, WireError> {
+        Ok(TransferId(self.digest()?.first_chunk().copied().unwrap_or_default()))
+    }
+
     /// Appends the stored and sent form, version 1.
     ///
     /// # Errors
@@ -188,6 +196,18 @@ impl fmt::Display for JobId {
     }
 }
 
+/// The name of a transfer, 16 bytes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TransferId(pub [u8; 16]);
+
+impl fmt::Debug for TransferId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TransferId(")?;
+        self.0.iter().take(4).try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        f.write_str("..)")
+    }
+}
+
 /// Who moves first on the link to the destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mode {
@@ -234,7 +254,7 @@ impl OnConflict {
         }
     }
 
-    const fn from_u8(byte: u8) -> Result<Self, WireError> {
+    pub(crate) const fn from_u8(byte: u8) -> Result<Self, WireError> {
         match byte {
             1 => Ok(Self::Fail),
             2 => Ok(Self::Replace),

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 const TENANT: Tenant = Tenant::new(5);
-const JOB: JobId = JobId([3; 16]);
+const JOB: TransferId = TransferId([3; 16]);
 const TB: u64 = 1_000_000_000_000;
 
 fn commit(store: &MemoryStore, bitmap: &mut Bitmap) -> Checkpoint {
@@ -95,6 +95,9 @@ fn fd13_a_terabyte_resumes_from_few_rows() {
     for n in 0..60 {
         let start = count * 4 / 5 + n * 9_000;
         bitmap.mark(&(start..start + 100)).unwrap();
+        if bitmap.is_due() {
+            let _ = commit(&store, &mut bitmap);
+        }
     }
     let _ = commit(&store, &mut bitmap);
     let rows = store.snapshot().rows;

@@ -51,6 +51,8 @@ fn events() -> Vec<JobEvent> {
         JobEvent::Failed(Failure::StoreFailed),
         JobEvent::Cancel,
         JobEvent::Tick,
+        JobEvent::Spooled,
+        JobEvent::NameTaken,
     ]
 }
 
@@ -107,23 +109,23 @@ fn fd01_transition_table() {
         table.push(format!("{} {line}", number(job.state)));
     }
     // in order: accepted, refused, schedule, absent, present, start, known, moved, interrupted, published,
-    // acknowledged, failed, cancel, tick (no deadline)
+    // acknowledged, failed, cancel, tick (no deadline), spooled, name taken
     assert_eq!(
         table,
         [
-            "r ax..........c.",
-            "a ..s........fc.",
-            "s ...w.t.....fc.",
-            "t ...w..t.s..fc.",
-            "t ...w..tvs..fc.",
-            "v ........sd.f..",
-            "d ..........k...",
-            "k ..............",
-            "x ..............",
-            "w ....s......fc.",
-            "f ..............",
-            "c ..............",
-            "e ..............",
+            "r ax..........c...",
+            "a ..s........fc...",
+            "s ...w.t.....fc...",
+            "t ...w..t.s..fc...",
+            "t ...w..tvs..fc.s.",
+            "v ........sd.f...f",
+            "d ..........k.....",
+            "k ................",
+            "x ................",
+            "w ....s......fc...",
+            "f ................",
+            "c ................",
+            "e ................",
         ]
     );
 }
@@ -210,7 +212,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn fd01_no_order_of_events_leaves_an_end(steps in prop::collection::vec((0..14_usize, 0..5_000_u64), 1..60)) {
+    fn fd01_no_order_of_events_leaves_an_end(steps in prop::collection::vec((0..16_usize, 0..5_000_u64), 1..60)) {
         let retry = Retry::new(10, 1_000, 5).unwrap();
         let (mut job, mut now) = (job(), NOW);
         job.request.deadline = Some(NOW.plus_ms(60_000));

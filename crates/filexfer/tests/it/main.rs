@@ -8,5 +8,6 @@ mod legitimacy;
 mod parties;
 mod place;
 mod receipts;
+mod receiver;
 mod trail;
 mod tree;
