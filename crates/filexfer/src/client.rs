@@ -35,6 +35,7 @@ pub struct ClientServer {
     pool: CreditPool,
     reads: BTreeMap<Ticket, Reading>,
     asks: BTreeMap<Ticket, (TransferId, FileName, ReceiptBatch)>,
+    is_unread: bool,
     fenced: bool,
     last_ticket: Ticket,
     effects: VecDeque<Effect>,
@@ -59,6 +60,7 @@ enum Reading {
 enum Next {
     Send(Bytes),
     Checkpointed(TransferId),
+    Work(Work),
 }
 
 /// Who a client is.
@@ -95,6 +97,7 @@ impl ClientServer {
             pool: CreditPool::default(),
             reads: BTreeMap::new(),
             asks: BTreeMap::new(),
+            is_unread: false,
             fenced: false,
             last_ticket: Ticket(0),
             effects: VecDeque::new(),
@@ -185,11 +188,7 @@ impl ClientServer {
                 pull.version = pull.version.max(1) + 1;
                 self.publish(transfer)?;
             }
-            Err(why) => {
-                self.conclude(now, transfer, Err(why), Bytes::new())?;
-                let at = Place::Store(self.config.party.clone());
-                self.works.push_back(Work::Discard { transfer: *transfer, at });
-            }
+            Err(why) => self.conclude(now, transfer, Err(why), Bytes::new())?,
         }
         self.pump(now)
     }
@@ -269,7 +268,9 @@ impl ClientServer {
         rows.push((self.row(transfer)?, Some(row.into())));
         let taken = Message::Taken { transfer: *transfer, outcome: done, receipt }.to_frame()?;
         self.pulls.remove(transfer);
-        self.journal()?.add(rows, alloc::vec![record], alloc::vec![Next::Send(taken)]);
+        let at = Place::Store(self.config.party.clone());
+        let discard = Next::Work(Work::Discard { transfer: *transfer, at });
+        self.journal()?.add(rows, alloc::vec![record], alloc::vec![Next::Send(taken), discard]);
         Ok(())
     }
 
@@ -330,11 +331,15 @@ impl ClientServer {
 
     fn on_rows(&mut self, reading: Reading, rows: Option<port::Rows>) -> Result<(), Error> {
         let Some(rows) = rows else {
-            if matches!(reading, Reading::Head) {
-                let want = ReadSet::points([Trail::head_key(self.config.tenant)]);
-                self.read(Reading::Head, want);
+            match reading {
+                // Looked for again at the next tick.
+                Reading::Head => self.is_unread = true,
+                // An offer comes again.
+                Reading::Offer(_) => {}
+                Reading::Bitmap(transfer, _) => {
+                    self.pulls.remove(&transfer);
+                }
             }
-            // An offer comes again.
             return Ok(());
         };
         match reading {
@@ -408,8 +413,7 @@ impl ClientServer {
     fn pump(&mut self, now: Time) -> Result<(), Error> {
         let transfers: Vec<TransferId> = self.pulls.keys().copied().collect();
         for transfer in transfers {
-            loop {
-                let Some(pull) = self.pulls.get_mut(&transfer) else { break };
+            while let Some(pull) = self.pulls.get_mut(&transfer) {
                 let Some(receiver) = &mut pull.receiver else { break };
                 match receiver.poll(now, &mut self.pool)? {
                     None => break,
@@ -420,8 +424,10 @@ impl ClientServer {
                     }
                     Some(Pull::Complete) => {
                         // The bitmap's rows stay until the outcome is recorded.
-                        if !pull.is_publishing() {
-                            pull.version = pull.version.max(1);
+                        if pull.offer.deadline.is_some_and(|deadline| deadline <= now) {
+                            self.conclude(now, &transfer, Err(Failure::TooLate), Bytes::new())?;
+                        } else if !pull.is_publishing() {
+                            pull.version = 1;
                             self.publish(&transfer)?;
                         }
                         break;
@@ -511,6 +517,7 @@ impl Machine for ClientServer {
                             let to = self.access.clone();
                             self.effects.push_back(Effect::Send { to, frame });
                         }
+                        Next::Work(work) => self.works.push_back(work),
                         Next::Checkpointed(transfer) => {
                             let pull = self.pulls.get_mut(&transfer);
                             if let Some(receiver) = pull.and_then(|pull| pull.receiver.as_mut()) {
@@ -533,7 +540,12 @@ impl Machine for ClientServer {
                     pull.version = 0;
                 }
             }
-            Input::Tick => {}
+            Input::Tick => {
+                if core::mem::take(&mut self.is_unread) {
+                    let want = ReadSet::points([Trail::head_key(self.config.tenant)]);
+                    self.read(Reading::Head, want);
+                }
+            }
             _ => return Err(Misuse::NotAsked.into()),
         }
         self.pump(now)

@@ -36,6 +36,8 @@ pub struct Job {
     pub name: Option<FileName>,
     /// Whether this site holds the whole file in its spool.
     pub spooled: bool,
+    /// Whether the far end was asked to take it, and may have it by now.
+    pub offered: bool,
     /// Which name is tried: 0 for the one that was asked for, otherwise the number of a version.
     pub version: u32,
     /// Failed attempts so far.
@@ -60,6 +62,7 @@ impl Job {
             root,
             name: None,
             spooled: false,
+            offered: false,
             version: 0,
             attempts: 0,
             try_at: Time::EPOCH,
@@ -210,7 +213,7 @@ impl Job {
             None => to.u8(0),
         };
         to.lp16(self.name.as_ref().map_or("", FileName::as_str).as_bytes())?
-            .u8(u8::from(self.spooled))
+            .u8(u8::from(self.spooled) | u8::from(self.offered) << 1)
             .u32(self.version)
             .u32(self.attempts)
             .u64(self.try_at.as_ms());
@@ -244,11 +247,11 @@ impl Job {
             "" => None,
             name => Some(FileName::new(name).map_err(|_| WireError::Invalid)?),
         };
-        let spooled = match from.u8()? {
-            0 => false,
-            1 => true,
-            _ => return Err(WireError::Invalid),
-        };
+        let flags = from.u8()?;
+        if flags > 3 {
+            return Err(WireError::Invalid);
+        }
+        let (spooled, offered) = (flags & 1 != 0, flags & 2 != 0);
         let version = from.u32()?;
         let attempts = from.u32()?;
         let try_at = Time::from_ms(from.u64()?);
@@ -265,6 +268,7 @@ impl Job {
             root,
             name,
             spooled,
+            offered,
             version,
             attempts,
             try_at,

@@ -93,10 +93,6 @@ impl<T> Journal<T> {
     pub(crate) fn is_full(&self) -> bool {
         self.drafts.len() >= DRAFTS_MAX
     }
-
-    pub(crate) fn is_idle(&self) -> bool {
-        self.drafts.is_empty() && self.in_flight.is_none()
-    }
 }
 
 /// The head is one more.

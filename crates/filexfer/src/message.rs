@@ -101,6 +101,8 @@ pub struct Offer {
     pub size: u64,
     /// Its root.
     pub root: [u8; 32],
+    /// Not to be published at or after this moment.
+    pub deadline: Option<port::Time>,
 }
 
 impl Message {
@@ -149,6 +151,7 @@ impl Message {
                     .u8(offer.on_conflict.as_u8())
                     .u64(offer.size)
                     .fixed(&offer.root);
+                put_optional(&mut to, offer.deadline.map(port::Time::as_ms));
             }
             Self::Want { transfer, range } => put_range(to.u8(6), transfer, range),
             Self::Slice { transfer, range, bytes } => {
@@ -207,6 +210,7 @@ impl Message {
                 on_conflict: OnConflict::from_u8(from.u8()?)?,
                 size: from.u64()?,
                 root: from.array()?,
+                deadline: optional(&mut from)?.map(port::Time::from_ms),
             }),
             6 => {
                 let (transfer, range) = ranged(&mut from)?;

@@ -104,10 +104,12 @@ pub enum Failure {
     RefusedDownstream(Reason),
     /// Attempts are used up.
     GaveUp,
+    /// Everything had arrived at the client when the deadline had passed.
+    TooLate,
 }
 
 impl Failure {
-    /// Stable number, 5030 to 5035.
+    /// Stable number, 5030 to 5036.
     pub const fn code(self) -> u32 {
         match self {
             Self::FileUnstable => 5_030,
@@ -116,6 +118,7 @@ impl Failure {
             Self::StoreFailed => 5_033,
             Self::RefusedDownstream(_) => 5_034,
             Self::GaveUp => 5_035,
+            Self::TooLate => 5_036,
         }
     }
 
@@ -127,6 +130,7 @@ impl Failure {
             Self::StoreFailed => [4, 0],
             Self::RefusedDownstream(reason) => [5, reason.as_u8()],
             Self::GaveUp => [6, 0],
+            Self::TooLate => [7, 0],
         }
     }
 
@@ -138,6 +142,7 @@ impl Failure {
             [4, 0] => Self::StoreFailed,
             [5, reason] => Self::RefusedDownstream(Reason::from_u8(reason)?),
             [6, 0] => Self::GaveUp,
+            [7, 0] => Self::TooLate,
             _ => return Err(WireError::Invalid),
         })
     }
@@ -152,6 +157,7 @@ impl fmt::Display for Failure {
             Self::StoreFailed => f.write_str("the destination's store refuses"),
             Self::RefusedDownstream(reason) => write!(f, "a later site refused: {reason}"),
             Self::GaveUp => f.write_str("attempts are used up"),
+            Self::TooLate => f.write_str("the deadline had passed"),
         }
     }
 }

@@ -24,6 +24,12 @@ impl Retry {
         Ok(Self { first_ms, most_ms, attempts_max })
     }
 
+    /// The same without an end.
+    #[must_use]
+    pub const fn endless(self) -> Self {
+        Self { attempts_max: 0, ..self }
+    }
+
     /// When to try again after the `attempt`th failure (from 1).
     pub fn at(&self, now: Time, attempt: u32, entropy: u64) -> Time {
         let doublings = attempt.saturating_sub(1).min(32);

@@ -68,8 +68,9 @@ pub enum Work {
     },
     /// Give the complete content its name, in one step. Answer: `published`.
     ///
-    /// It is repeated after a crash. If the unpublished content is gone, it was published: under this very name, since another
-    /// one is never tried before that is recorded.
+    /// The unpublished content stays until [`Work::Discard`] (a hard link does that), so that it can be repeated after a crash:
+    /// a name that already has this very content is done, and one with other content is [`crate::Failure::NameTaken`] unless
+    /// `replace` says otherwise.
     Publish {
         /// Of which transfer.
         transfer: TransferId,
