@@ -274,7 +274,7 @@ impl ClientServer {
         Ok(())
     }
 
-    fn on_frame(&mut self, from: &Peer, bytes: &[u8]) -> Result<(), Error> {
+    fn on_frame(&mut self, now: Time, from: &Peer, bytes: &[u8]) -> Result<(), Error> {
         if *from != self.access {
             return Err(Error::Stranger);
         }
@@ -298,11 +298,10 @@ impl ClientServer {
                 Ok(())
             }
             Message::Unstable { transfer } => {
-                // The offer comes again, or does not.
-                if let Some(mut pull) = self.pulls.remove(&transfer)
-                    && let Some(receiver) = &mut pull.receiver
-                {
-                    receiver.stop(&mut self.pool);
+                let is_moving = self.pulls.get(&transfer).is_some_and(|pull| !pull.is_publishing());
+                if is_moving {
+                    let why = Failure::FileUnstable;
+                    self.conclude(now, &transfer, Err(why), Bytes::new())?;
                 }
                 Ok(())
             }
@@ -502,7 +501,7 @@ impl Machine for ClientServer {
                 if self.journal.is_none() {
                     return Err(Error::Busy);
                 }
-                self.on_frame(from, bytes)?;
+                self.on_frame(now, from, bytes)?;
             }
             Input::Rows { ticket, rows } => {
                 let reading = self.reads.remove(&ticket).ok_or(Misuse::NotAsked)?;

@@ -361,6 +361,14 @@ impl Forwarder {
             return Err(Error::Stranger);
         }
         let transfer = pending.request.transfer()?;
+        if pending.hops.has(self.registry.site()) {
+            // What came back is refused, and leaves the job that is under way alone.
+            if self.pending.contains_key(&transfer) {
+                return Ok(());
+            }
+            self.pending.insert(transfer, pending);
+            return self.decide(now, transfer, Err(Reason::Loop));
+        }
         if let Some(active) = self.jobs.get_mut(&transfer) {
             active.silent_at = now.plus_ms(self.config.patience_ms);
             let verdict = active.job.verdict.clone();
@@ -479,7 +487,7 @@ impl Forwarder {
         // Without a signature there is no answer; the requester asks again.
         let Some(KeyAnswer::Signature(signature)) = answer else { return Ok(()) };
         let signed = SignedVerdict { verdict, signature };
-        let is_duplicate = signed.verdict.outcome == Err(Reason::Duplicate);
+        let is_anothers = matches!(signed.verdict.outcome, Err(Reason::Duplicate | Reason::Loop));
         let frame = Message::Answer(signed.clone()).to_frame()?;
         let event = ForwarderEvent::Judged(signed.clone());
         let mut then = alloc::vec![Next::Send(pending.from, frame), Next::Tell(event)];
@@ -491,8 +499,8 @@ impl Forwarder {
         let judged = JobEvent::Judged(Box::new(signed), permit);
         let job = job.on(now, &judged, &self.config.retry).map_err(|_| Misuse::NotAsked)?;
         let mut rows = Vec::new();
-        // The row under a taken id is the other request's.
-        if !is_duplicate {
+        // The row under that id is another's: a former request's, or of the first time that this one came by.
+        if !is_anothers {
             rows.push((job.key(self.config.tenant)?, Some(row(&job)?)));
         }
         let record = record_of(&job, self.config.tenant);
@@ -1026,7 +1034,12 @@ impl Forwarder {
         transfer: TransferId,
         range: Range<u64>,
     ) -> Result<(), Error> {
-        let Some(active) = self.jobs.get_mut(&transfer) else { return Ok(()) };
+        let Some(active) = self.jobs.get_mut(&transfer) else {
+            // It is over here. Whoever has not finished will not.
+            let frame = Message::Unstable { transfer }.to_frame()?;
+            self.effects.push_back(Effect::Send { to: from.clone(), frame });
+            return Ok(());
+        };
         if sink_peer(&self.registry, active)?.as_ref() != Some(from) {
             return Err(Error::Stranger);
         }

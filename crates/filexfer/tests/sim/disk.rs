@@ -83,12 +83,16 @@ impl Disk {
     ) -> Option<Vec<u8>> {
         self.content_reads += 1;
         let Prepared { outboard, name } = self.prepared.get(&transfer)?;
-        let content = self.content(transfer, place, name, None)?;
         let (root, groups) = (*outboard.root(), outboard.groups());
         let mut encoded = Vec::new();
+        let spooled = self.unpublished.get(&(Place::Spool, transfer));
+        let file = self.files.get(&(place.clone(), name.clone()));
         let read = |group: u64| {
+            if *place == Place::Spool {
+                return spooled?.durable.get(&group).map(Vec::as_slice);
+            }
             let bytes = groups.bytes(&(group..group + 1));
-            content.get(bytes.start as usize..bytes.end as usize)
+            file?.content.get(bytes.start as usize..bytes.end as usize)
         };
         Slice::encode(outboard, groups.size(), range, read, &mut encoded).ok()?;
         Slice::open(&root, groups.size(), range, &encoded).ok()?;

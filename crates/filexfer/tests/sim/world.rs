@@ -3,9 +3,9 @@
 use crate::disk::Disk;
 use interbank_filexfer::*;
 use port::blocking::{Store as _, drain};
-use port::{Bytes, Input, KeyId, Machine, Peer, ReadSet, Row, Scan, Tenant, Time, blocking};
+use port::{Bytes, Input, KeyId, Machine, Peer, ReadSet, Row, Tenant, Time, blocking};
 use seal::{Secret, SigningKey, SoftKeys, Validity};
-use simkit::{Faults, FaultyStore, LossyLink, Odds, Parcel, Rng, SimError, Weather};
+use simkit::{Faults, FaultyStore, LossyLink, Odds, Parcel, Rng, Weather};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -17,7 +17,6 @@ pub(crate) struct World {
     pub(crate) now: Time,
     pub(crate) nodes: BTreeMap<String, Node>,
     pub(crate) rng: Rng,
-    pub(crate) odds: Odds,
     /// Chance of a flipped byte in a slice, in thousandths.
     pub(crate) corruption: u64,
     pub(crate) corrupted: u64,
@@ -121,7 +120,6 @@ impl World {
         let mut world = Self {
             now: START,
             nodes: BTreeMap::new(),
-            odds: Odds::CALM,
             corruption: 0,
             corrupted: 0,
             crashes: 0,
@@ -232,7 +230,6 @@ impl World {
                 None => Faults::None,
             });
         }
-        self.odds = odds.unwrap_or(Odds::CALM);
     }
 
     /// Nothing passes between two servers, in both directions.
@@ -358,7 +355,7 @@ impl World {
                 self.slice(&id, &from, transfer, range, &bytes);
                 return;
             }
-            if self.rng.chance(self.corruption, 1_000) {
+            if !bytes.is_empty() && self.rng.chance(self.corruption, 1_000) {
                 let mut bad = bytes.to_vec();
                 let at = self.rng.index(bad.len());
                 bad[at] ^= 1 << self.rng.below(8);
@@ -751,6 +748,3 @@ pub(crate) fn bytes(len: usize, tag: u8) -> Vec<u8> {
     blake3::Hasher::new().update(&[tag]).finalize_xof().fill(&mut content);
     content
 }
-
-#[allow(unused)]
-fn _unused(_: SimError, _: Scan) {}
