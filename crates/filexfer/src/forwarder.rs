@@ -552,6 +552,9 @@ impl Forwarder {
         let id = active.job.request.id;
         if !matches!(state, State::Transferring) {
             active.again_at = None;
+            if matches!(active.route.source, End::Client { .. }) {
+                active.is_prepared = false;
+            }
             if let Some(mut receiver) = active.receiver.take() {
                 receiver.stop(&mut self.pool);
                 if !matches!(state, State::Scheduled | State::Waiting) {
@@ -646,7 +649,8 @@ impl Forwarder {
             self.works.push_back(Work::Prepare { transfer: *transfer, from, name, stamp });
             return Ok(());
         }
-        if job.root.is_none() {
+        // A client says anew what it has at each attempt: it may have forgotten that it was asked.
+        if job.root.is_none() || !(is_here || active.is_prepared || active.comes_from_site()) {
             return self.say_again(now, transfer);
         }
         if self.is_pulling(active) {
@@ -691,7 +695,8 @@ impl Forwarder {
         let Some(active) = self.jobs.get_mut(transfer) else { return Ok(()) };
         active.again_at = Some(now.plus_ms(self.config.again_ms));
         let file = active.job.size.zip(active.job.root);
-        if file.is_some() && !active.job.offered && !active.sinks_here() {
+        let is_described = active.job.spooled || active.is_prepared;
+        if file.is_some() && is_described && !active.job.offered && !active.sinks_here() {
             active.job.offered = true;
             let rows = alloc::vec![(active.job.key(self.config.tenant)?, Some(row(&active.job)?))];
             self.journal()?.add(rows, Vec::new(), alloc::vec![Next::Offer(*transfer)]);
@@ -699,7 +704,8 @@ impl Forwarder {
         }
         let Some(active) = self.jobs.get(transfer) else { return Ok(()) };
         let job = &active.job;
-        let (to, message) = if let (End::Client { access, .. }, None) = (&active.route.source, file)
+        let (to, message) = if let (End::Client { access, .. }, false) =
+            (&active.route.source, is_described)
         {
             let name = FileName::new(&job.request.file.name).map_err(|_| Misuse::TooLong)?;
             (peer(access)?, Message::Fetch { transfer: *transfer, name })
@@ -919,7 +925,7 @@ impl Forwarder {
             Message::Described { transfer, file } => {
                 self.check_source(from, &transfer)?;
                 match file {
-                    Some((size, root)) => self.known(now, &transfer, size, root, false),
+                    Some((size, root)) => self.known(now, &transfer, size, root, true),
                     None => self.fail(now, &transfer, Failure::FileUnstable),
                 }
             }
@@ -1615,6 +1621,10 @@ impl Active {
             silent_at: Time::EPOCH,
             rate_until: Time::EPOCH,
         }
+    }
+
+    const fn comes_from_site(&self) -> bool {
+        matches!(self.route.source, End::Site(_))
     }
 
     const fn sinks_here(&self) -> bool {

@@ -75,7 +75,7 @@ fn schedule(seed: u64, tally: &mut Tally) -> Result<(), Failure> {
     for access in ["a1", "a2", "a3", "aa1", "aa2", "aa3"] {
         world.set_present(access, true);
     }
-    for _ in 0..20 {
+    for _ in 0..3 {
         world.settle();
         if world.asked.iter().all(|request| world.is_over(request)) {
             break;

@@ -272,7 +272,7 @@ impl World {
     /// Until nothing is due within a quarter of an hour, or everything asked for is over.
     pub(crate) fn settle(&mut self) {
         self.run_until(self.now.plus_ms(1));
-        for _ in 0..20_000 {
+        for _ in 0..4_000 {
             let all_over = self.asked.iter().all(|request| self.is_over(request));
             if all_over && self.is_quiet() {
                 return;
@@ -617,7 +617,18 @@ impl World {
                 continue;
             }
             let Some(results) = self.results.get(&request.id) else {
-                return Err(format!("{name} never ended"));
+                let jobs: Vec<String> = ["r1", "r2", "r3"]
+                    .iter()
+                    .filter_map(|r| {
+                        let job = self.forwarder(r).job(&transfer)?;
+                        Some(format!("{r}: {:?} try {:?}", job.state, job.try_at))
+                    })
+                    .collect();
+                let answer = self.answers.get(&request.id).map(|answer| answer.verdict.outcome);
+                return Err(format!(
+                    "{name} never ended: answer {answer:?}, jobs {jobs:?}, now {:?}",
+                    self.now
+                ));
             };
             let [result] = &results[..] else {
                 return Err(format!("{name} has {} results", results.len()));
