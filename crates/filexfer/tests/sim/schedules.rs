@@ -64,7 +64,6 @@ fn schedule(seed: u64, tally: &mut Tally) -> Result<(), Failure> {
         turmoil(&mut world, &mut rng);
     }
     // Peace: everything has to come to its end.
-    world.corrupted += 0;
     world.corruption = 0;
     world.heal();
     world.weather(Weather { refuse: 0, drop: 0, double: 0, delay_max_ms: 40 });

@@ -456,12 +456,9 @@ impl World {
             Roles::Backstage(machine) => {
                 let drained = drain(machine.as_mut(), now, &*store, &*link, &*keys)?;
                 for event in drained.events {
-                    match event {
-                        BackstageEvent::Answered(answer) => {
-                            self.answers.insert(answer.verdict.id, answer);
-                        }
-                        // The inbox is what counts: see `read_inboxes`.
-                        _ => {}
+                    // Of notices the inbox is what counts: see `read_inbox`.
+                    if let BackstageEvent::Answered(answer) = event {
+                        self.answers.insert(answer.verdict.id, answer);
                     }
                 }
                 self.read_inbox(id);
@@ -475,9 +472,8 @@ impl World {
         let rows = self.nodes[id].store.snapshot().rows;
         let prefix = BackstageServer::inbox(TENANT);
         let mut results: BTreeMap<JobId, Vec<Notice>> = BTreeMap::new();
-        for (key, row) in rows.iter().filter(|(key, _)| key.starts_with(&prefix)) {
+        for (_, row) in rows.iter().filter(|(key, _)| key.starts_with(&prefix)) {
             let notice = Notice::parse(&row.value).unwrap();
-            let _ = key;
             match notice.kind {
                 NoticeKind::Result => results.entry(notice.id).or_default().push(notice),
                 NoticeKind::Arrival => {
