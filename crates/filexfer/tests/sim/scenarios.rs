@@ -436,3 +436,41 @@ fn a_job_can_be_called_off_until_the_far_end_may_have_it() {
         world.check().unwrap();
     }
 }
+
+#[test]
+fn fd11_notices_come_again_until_answered_and_count_once() {
+    let mut world = World::new(18);
+    world.put("b1", "a", bytes(20_000, 1));
+    // The answer to the notice is lost for a long time: it is told again and again.
+    let request = world.request("b1", "b1", "bb1", "a");
+    let transfer = request.transfer().unwrap();
+    world.submit(&request);
+    for _ in 0..400 {
+        if world.content("bb1", "a").is_some() {
+            break;
+        }
+        world.run_until(world.now.plus_ms(1));
+    }
+    world.weather(Weather { refuse: 0, drop: 400, double: 500, delay_max_ms: 5_000 });
+    for _ in 0..6 {
+        world.run_until(world.now.plus_ms(10_000));
+        world.crash("b1");
+        world.crash("bb1");
+        world.crash("r1");
+    }
+    world.weather(Weather::FAIR);
+    world.settle();
+    world.run_until(world.now.plus_ms(120_000));
+    world.check().unwrap();
+    // One row for the result at the requester, one for the arrival at the destination, and nothing owed any more.
+    let inbox = BackstageServer::inbox(port::Tenant::new(1));
+    let kinds = |world: &World, id: &str| -> Vec<NoticeKind> {
+        let rows = world.rows(id, &inbox);
+        rows.iter().map(|row| Notice::parse(&row.value).unwrap().kind).collect()
+    };
+    assert_eq!(kinds(&world, "b1"), [NoticeKind::Result]);
+    assert_eq!(kinds(&world, "bb1"), [NoticeKind::Arrival]);
+    assert_eq!(world.arrivals[&transfer].len(), 1);
+    let outbox = port::Key::new(port::CrateTag::FILEXFER, port::Tenant::new(1), 6);
+    assert!(world.rows("r1", &outbox).is_empty());
+}
