@@ -325,14 +325,20 @@ impl Bitmap {
                 }
                 Some(bits) => {
                     while at < end {
-                        let (word, bit) = place(at % SEGMENT);
-                        let is_set = bits[word] & bit != 0;
-                        match (is_set, start) {
+                        // The rest of this word, the bit asked about lowest.
+                        let (word, shift) = place(at % SEGMENT);
+                        let bits = bits[word] >> shift;
+                        let same = if bits & 1 == 1 {
+                            bits.trailing_ones()
+                        } else {
+                            bits.trailing_zeros()
+                        };
+                        match (bits & 1 == 1, start) {
                             (true, Some(start)) => return Some(start..at),
                             (false, None) => start = Some(at),
                             _ => {}
                         }
-                        at += 1;
+                        at = (at + u64::from(same.min(64 - shift))).min(end);
                     }
                 }
             }
@@ -541,9 +547,9 @@ fn masks(part: Range<u64>) -> impl Iterator<Item = (usize, u64)> {
     })
 }
 
-/// The word and the bit of a group within its segment.
-fn place(at: u64) -> (usize, u64) {
-    (usize::try_from(at / 64).unwrap_or(0) % WORDS, 1 << (at % 64))
+/// The word of a group within its segment, and its bit in it.
+fn place(at: u64) -> (usize, u32) {
+    (usize::try_from(at / 64).unwrap_or(0) % WORDS, u32::try_from(at % 64).unwrap_or(0))
 }
 
 const SEGMENT: u64 = Groups::SEGMENT;
