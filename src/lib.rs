@@ -2,6 +2,8 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "filexfer")]
+pub use filexfer;
 pub use port;
 #[cfg(feature = "qrpay")]
 pub use qrpay;

@@ -1,0 +1,100 @@
+//! What is to be durable, in order, and what may happen only then.
+
+use crate::{Error, Trail};
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+use bytes::Bytes;
+use port::{Batch, Committed, Expect, Key, Ticket};
+use seal::Audit;
+
+/// Rows and audit records on their way to the store, one batch at a time; what comes meanwhile shares the next batch (group
+/// commit). Each batch requires the trail's head to be as this instance left it, so that a second instance conflicts.
+///
+/// `T` is what may happen once a batch is durable.
+#[derive(Clone, Debug)]
+pub(crate) struct Journal<T> {
+    trail: Trail,
+    head: Expect,
+    drafts: VecDeque<Draft<T>>,
+    in_flight: Option<(Ticket, Vec<T>)>,
+}
+
+#[derive(Clone, Debug)]
+struct Draft<T> {
+    /// `None` deletes.
+    rows: BTreeMap<Key, Option<Bytes>>,
+    records: Vec<Audit>,
+    then: Vec<T>,
+}
+
+impl<T> Journal<T> {
+    pub(crate) const fn new(trail: Trail, head: Expect) -> Self {
+        Self { trail, head, drafts: VecDeque::new(), in_flight: None }
+    }
+
+    /// All of it or nothing, after everything that was added before.
+    pub(crate) fn add(
+        &mut self,
+        rows: Vec<(Key, Option<Bytes>)>,
+        records: Vec<Audit>,
+        then: Vec<T>,
+    ) {
+        let need = rows.len() + records.len();
+        let fits = |draft: &Draft<T>| draft.rows.len() + draft.records.len() + need <= OPS_MAX;
+        if self.drafts.back().is_none_or(|draft| !fits(draft)) {
+            let draft = Draft { rows: BTreeMap::new(), records: Vec::new(), then: Vec::new() };
+            self.drafts.push_back(draft);
+        }
+        if let Some(draft) = self.drafts.back_mut() {
+            draft.rows.extend(rows);
+            draft.records.extend(records);
+            draft.then.extend(then);
+        }
+    }
+
+    /// The next batch, unless one is on its way.
+    pub(crate) fn flush(&mut self, ticket: Ticket) -> Result<Option<Batch>, Error> {
+        if self.in_flight.is_some() {
+            return Ok(None);
+        }
+        let Some(draft) = self.drafts.pop_front() else { return Ok(None) };
+        let mut batch = Batch::with_capacity(draft.rows.len() + draft.records.len() + 1);
+        for record in &draft.records {
+            self.trail.record(&mut batch, record)?;
+        }
+        for (key, row) in draft.rows {
+            match row {
+                Some(row) => batch.put(key, Expect::Any, row),
+                None => batch.delete(key, Expect::Any),
+            };
+        }
+        self.trail.seal(&mut batch, self.head);
+        self.in_flight = Some((ticket, draft.then));
+        Ok(Some(batch))
+    }
+
+    /// What may happen now, or [`Error::Fenced`]: nothing more may be promised before everything was read again.
+    pub(crate) fn committed(&mut self, ticket: Ticket, fate: Committed) -> Result<Vec<T>, Error> {
+        match (self.in_flight.take(), fate) {
+            (Some((waiting, then)), Committed::Applied(version)) if waiting == ticket => {
+                self.head = Expect::At(version);
+                Ok(then)
+            }
+            (Some((waiting, then)), _) if waiting != ticket => {
+                self.in_flight = Some((waiting, then));
+                Ok(Vec::new())
+            }
+            (None, _) => Ok(Vec::new()),
+            _ => Err(Error::Fenced),
+        }
+    }
+
+    /// Whether more would only wait.
+    pub(crate) fn is_full(&self) -> bool {
+        self.drafts.len() >= DRAFTS_MAX
+    }
+}
+
+/// The head is one more.
+const OPS_MAX: usize = Batch::OPS_MAX - 1;
+const DRAFTS_MAX: usize = 16;

@@ -1,0 +1,13 @@
+//! The rules of the crate, by the ids of the specification.
+
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, clippy::single_range_in_vec_init)]
+
+mod bitmap;
+mod job;
+mod legitimacy;
+mod parties;
+mod place;
+mod receipts;
+mod receiver;
+mod trail;
+mod tree;

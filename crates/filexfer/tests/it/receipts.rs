@@ -1,0 +1,120 @@
+use crate::place::{NOW, key, party};
+use interbank_filexfer::*;
+use proptest::prelude::*;
+
+fn receipt(n: u64, stage: Stage) -> Receipt {
+    let mut id = [0; 16];
+    id[..8].copy_from_slice(&n.to_be_bytes());
+    Receipt {
+        stage,
+        party: party("r1"),
+        id: JobId(id),
+        request: [1; 32],
+        verdict: [2; 32],
+        root: [3; 32],
+        size: n,
+        at: NOW,
+    }
+}
+
+fn batch(count: u64) -> Vec<SignedReceipt> {
+    let mut batch = ReceiptBatch::new();
+    for n in 0..count {
+        let stage = [Stage::Origin, Stage::Received, Stage::Verified, Stage::HandedOver];
+        batch.push(receipt(n, stage[(n % 4) as usize])).unwrap();
+    }
+    let signature = key("r1").sign(&batch.head().to_sign());
+    batch.sign(1, signature)
+}
+
+#[test]
+fn f13_one_signature_proves_every_receipt_offline() {
+    let public = key("r1").verifying_key();
+    for count in [1, 2, 3, 7, 64, 100] {
+        let signed = batch(count);
+        assert_eq!(signed.len() as u64, count);
+        for one in &signed {
+            // as from a file, with nothing but the public key
+            let mut bytes = Vec::new();
+            one.encode(&mut bytes).unwrap();
+            let read = SignedReceipt::parse(&bytes).unwrap();
+            assert_eq!((&read, read.verify(&public)), (one, Ok(())));
+            assert_eq!(one.verify(&key("r2").verifying_key()), Err(ReceiptError::BadSignature));
+        }
+    }
+}
+
+#[test]
+fn f13_what_was_not_signed_is_not_proved() {
+    let public = key("r1").verifying_key();
+    let signed = batch(20);
+    let refused = |change: &dyn Fn(&mut SignedReceipt)| {
+        let mut changed = signed[5].clone();
+        change(&mut changed);
+        changed.verify(&public).err()
+    };
+    assert_eq!(refused(&|r| r.receipt.stage = Stage::HandedOver), Some(ReceiptError::NotIncluded));
+    assert_eq!(refused(&|r| r.receipt.root[0] ^= 1), Some(ReceiptError::NotIncluded));
+    assert_eq!(refused(&|r| r.receipt.verdict[0] ^= 1), Some(ReceiptError::NotIncluded));
+    assert_eq!(refused(&|r| r.index = 6), Some(ReceiptError::NotIncluded));
+    assert_eq!(refused(&|r| r.index = 20), Some(ReceiptError::NotIncluded));
+    assert_eq!(refused(&|r| r.proof = signed[4].proof.clone()), Some(ReceiptError::NotIncluded));
+    assert_eq!(refused(&|r| r.signature[0] ^= 1), Some(ReceiptError::BadSignature));
+    assert!(refused(&|r| r.head.count = 19).is_some());
+    assert!(refused(&|r| r.head.count = 21).is_some());
+    assert!(refused(&|r| r.proof.truncate(31)).is_some());
+    assert!(refused(&|r| r.proof.clear()).is_some());
+}
+
+#[test]
+fn a_batchs_signature_is_checked_once_by_who_remembers() {
+    let public = key("r1").verifying_key();
+    let (mut checks, mut seen) = (0, None);
+    for one in batch(50) {
+        one.verify_with(&mut |head, signature| {
+            if seen == Some((*head, *signature)) {
+                return true;
+            }
+            checks += 1;
+            let right = public.verify(&head.to_sign(), signature);
+            seen = right.then_some((*head, *signature));
+            right
+        })
+        .unwrap();
+    }
+    assert_eq!(checks, 1);
+}
+
+/// RFC 9162 §2.1: a leaf is SHA-256 of 0 and the entry, a node of 1 and both children.
+#[test]
+fn heads_are_those_of_rfc_9162() {
+    use sha2::{Digest, Sha256};
+    let signed = batch(3);
+    let leaf = |at: usize| {
+        let mut bytes = vec![0];
+        signed[at].receipt.encode(&mut bytes).unwrap();
+        Sha256::digest(&bytes)
+    };
+    let node = |left: &[u8], right: &[u8]| Sha256::digest([&[1], left, right].concat());
+    let root = node(&node(&leaf(0), &leaf(1)), &leaf(2));
+    assert_eq!(signed[0].head.root[..], root[..]);
+    assert_eq!(signed[0].proof, [&leaf(1)[..], &leaf(2)[..]].concat());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn foreign_receipts_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..500), at in any::<prop::sample::Index>(), bit in 0..8_u32) {
+        let _ = SignedReceipt::parse(&bytes);
+        let one = &batch(5)[2];
+        let mut changed = Vec::new();
+        one.encode(&mut changed).unwrap();
+        let at = at.index(changed.len());
+        changed[at] ^= 1 << bit;
+        if let Ok(read) = SignedReceipt::parse(&changed) {
+            let only_key_number = SignedReceipt { key_number: one.key_number, ..read.clone() } == *one;
+            prop_assert_eq!(read.verify(&key("r1").verifying_key()).is_ok(), only_key_number);
+        }
+    }
+}

@@ -1,0 +1,476 @@
+use crate::world::{World, bytes, sign};
+use interbank_filexfer::*;
+use simkit::Weather;
+
+fn deliver(world: &mut World, request: &Request) -> State {
+    world.submit(request);
+    world.settle();
+    world.check().unwrap();
+    world.results.get(&request.id).map_or(State::Received, |results| results[0].state)
+}
+
+#[test]
+fn f08_f11_f12_f13_the_file_arrives_on_every_route() {
+    // within a site, over one link, over two
+    for (requester, from, to) in [
+        ("b1", "b1", "bb1"),
+        ("b1", "b1", "c1"),
+        ("b1", "c1", "b1"),
+        ("b1", "b1", "b2"),
+        ("b1", "b1", "c2"),
+        ("b3", "b3", "b1"),
+        ("b1", "b1", "c3"),
+        ("b1", "c1", "b1"),
+    ] {
+        let mut world = World::new(1);
+        let content = bytes(100_000, 1);
+        world.put(from, "out/day.csv", content.clone());
+        let request = world.request(requester, from, to, "out/day.csv");
+        assert_eq!(deliver(&mut world, &request), State::Delivered, "{from} {to}");
+        assert_eq!(world.content(to, "out/day.csv"), Some(&content), "{from} {to}");
+        assert_eq!(world.unpublished(), 0, "{from} {to}");
+    }
+}
+
+#[test]
+fn f04_nothing_reaches_a_client_but_through_its_access_server() {
+    let mut world = World::new(2);
+    world.put("b1", "a", bytes(50_000, 1));
+    world.partition("a1", "c1");
+    let request = world.request("b1", "b1", "c1", "a");
+    world.submit(&request);
+    world.run_until(world.now.plus_ms(60_000));
+    assert_eq!(world.content("c1", "a"), None);
+    // A client that hears from anybody else does not listen, nor does the access server.
+    use port::{Input, Machine as _, Peer};
+    let stranger = Peer::new("r1").unwrap();
+    let now = world.now;
+    let frame = Message::Presence(true).to_frame().unwrap();
+    let input = || Input::Frame { from: &stranger, bytes: &frame };
+    let crate::world::Roles::Client(client) = &mut world.nodes.get_mut("c1").unwrap().role else {
+        unreachable!()
+    };
+    assert_eq!(client.handle(now, input()), Err(Error::Stranger));
+    let other = Peer::new("c2").unwrap();
+    let crate::world::Roles::Access(access) = &mut world.nodes.get_mut("a1").unwrap().role else {
+        unreachable!()
+    };
+    let from = Input::Frame { from: &other, bytes: &frame };
+    assert_eq!(access.handle(now, from), Err(Error::Stranger));
+    world.heal();
+    world.settle();
+    world.check().unwrap();
+    assert!(world.content("c1", "a").is_some());
+}
+
+#[test]
+fn f05_only_who_asks_may_submit_its_request() {
+    use port::{Input, Machine as _, Peer};
+    let mut world = World::new(3);
+    let request = world.request("b1", "b1", "bb1", "a");
+    let frame = Message::Submit { request, hops: HopList::new(), file: None }.to_frame().unwrap();
+    let now = world.now;
+    let crate::world::Roles::Forwarder(forwarder) = &mut world.nodes.get_mut("r1").unwrap().role
+    else {
+        unreachable!()
+    };
+    for from in ["bb1", "c1", "a1", "r2", "nobody"] {
+        let from = Peer::new(from).unwrap();
+        let submitted = forwarder.handle(now, Input::Frame { from: &from, bytes: &frame });
+        assert_eq!(submitted, Err(Error::Stranger));
+    }
+}
+
+#[test]
+fn f07_no_content_is_read_before_the_verdict() {
+    let mut world = World::new(4);
+    world.put("b1", "a", bytes(50_000, 1));
+    // refused: the content is never read
+    let mut refused = vec![
+        world.request("b1", "b1", "b9", "a"),
+        world.request("b1", "b1", "bb1", "../a"),
+        world.request("bb1", "b1", "c1", "a"),
+    ];
+    let mut late = world.request("b1", "b1", "bb1", "a");
+    late.deadline = Some(world.now);
+    refused.push(sign(late));
+    let mut other_size = world.request("b1", "b1", "bb1", "a");
+    other_size.file.size = Some(1);
+    refused.push(sign(other_size));
+    for request in &refused {
+        world.submit(request);
+    }
+    world.settle();
+    assert_eq!(world.disk("b1").content_reads, 0);
+    let reasons: Vec<Reason> = refused
+        .iter()
+        .map(|request| world.answers[&request.id].verdict.outcome.unwrap_err())
+        .collect();
+    assert_eq!(
+        reasons,
+        [
+            Reason::UnknownParty,
+            Reason::BadName,
+            Reason::RequesterNotEntitled,
+            Reason::Expired,
+            Reason::FileUnstable
+        ]
+    );
+    world.check().unwrap();
+    let request = world.request("b1", "b1", "bb1", "a");
+    assert_eq!(deliver(&mut world, &request), State::Delivered);
+    assert!(world.disk("b1").content_reads > 0);
+}
+
+#[test]
+fn f09_a_refusal_goes_to_who_asked_and_nothing_else_happens() {
+    let mut world = World::new(5);
+    world.put("b1", "a", bytes(10, 1));
+    let request = world.request("bb1", "b1", "c1", "a");
+    world.submit(&request);
+    world.settle();
+    let answer = &world.answers[&request.id];
+    assert_eq!(answer.verdict.outcome, Err(Reason::RequesterNotEntitled));
+    assert!(answer.is_signed_by(&crate::world::key("r1").verifying_key()));
+    assert!(world.results.is_empty() && world.arrivals.is_empty());
+    assert_eq!(world.content("c1", "a"), None);
+    world.check().unwrap();
+}
+
+#[test]
+fn f10_a_hundred_mixed_requests_of_one_server() {
+    let mut world = World::new(6);
+    let mut wanted = Vec::new();
+    for n in 0..100_u8 {
+        let name = format!("f{n}");
+        let (from, to) = match n % 5 {
+            0 => ("b1", "bb1"),
+            1 => ("b1", "c1"),
+            2 => ("c1", "b1"),
+            3 => ("b1", "b3"),
+            _ => ("b1", "nobody"),
+        };
+        world.put(from, &name, bytes(usize::from(n) * 700, n));
+        let request = world.request("b1", from, to, &name);
+        world.submit(&request);
+        wanted.push((request, from, to, name));
+    }
+    world.settle();
+    world.check().unwrap();
+    for (request, from, to, name) in wanted {
+        if to == "nobody" {
+            assert_eq!(world.answers[&request.id].verdict.outcome, Err(Reason::UnknownParty));
+        } else {
+            assert_eq!(world.results[&request.id][0].state, State::Delivered, "{from} {to}");
+            assert_eq!(world.content(to, &name), world.content(from, &name));
+        }
+    }
+}
+
+#[test]
+fn fd02_flipped_bytes_are_found_and_sent_again() {
+    let mut world = World::new(7);
+    world.corruption = 300;
+    let content = bytes(600_000, 3);
+    world.put("b1", "a", content.clone());
+    let requests = ["c1", "b2", "c3"].map(|to| world.request("b1", "b1", to, "a"));
+    for request in &requests {
+        world.submit(request);
+    }
+    world.settle();
+    world.check().unwrap();
+    assert!(world.corrupted > 10, "{}", world.corrupted);
+    for to in ["c1", "b2", "c3"] {
+        assert_eq!(world.content(to, "a"), Some(&content));
+    }
+}
+
+#[test]
+fn fd03_after_a_crash_only_what_is_missing_moves() {
+    let groups = 6_000;
+    let mut world = World::with(8, |config| {
+        config.paces = Paces { range_groups: 64, window_bytes: 4 << 20, patience_ms: 4_000 };
+    });
+    world.weather(Weather { refuse: 0, drop: 0, double: 0, delay_max_ms: 20 });
+    world.put("b1", "a", bytes(groups * 16_384, 1));
+    let request = world.request("b1", "b1", "b2", "a");
+    let transfer = request.transfer().unwrap();
+    world.submit(&request);
+    let mut crashes = 0;
+    while !world.is_over(&request) && crashes < 4 {
+        let before = world.disk("b2").moved.get(&transfer).copied().unwrap_or(0);
+        let more = |world: &World| world.disk("b2").moved.get(&transfer).copied().unwrap_or(0);
+        while more(&world) < before + 1_500 && !world.is_over(&request) {
+            world.run_until(world.now.plus_ms(50));
+        }
+        world.crash("r2");
+        crashes += 1;
+    }
+    world.settle();
+    world.check().unwrap();
+    let moved = world.disk("b2").moved[&transfer];
+    // Each crash costs less than a checkpoint.
+    assert!(moved < groups as u64 + crashes * Bitmap::CHECKPOINT, "{moved}");
+    assert!(crashes >= 3, "{crashes}");
+}
+
+#[test]
+fn fd06_not_before_deadline_and_clocks() {
+    let mut world = World::new(9);
+    world.put("b1", "a", bytes(10, 1));
+    let mut later = world.request("b1", "b1", "bb1", "a");
+    let at = world.now.plus_ms(600_000);
+    later.not_before = Some(at);
+    let later = sign(later);
+    world.submit(&later);
+    world.run_until(at.minus_ms(1));
+    assert_eq!(world.content("bb1", "a"), None);
+    // a clock that steps back does not make it wait twice
+    let now = world.now;
+    world.now = now.minus_ms(3_000);
+    world.run_until(now.minus_ms(2_000));
+    world.now = now;
+    world.run_until(at.plus_ms(1_000));
+    assert!(world.content("bb1", "a").is_some(), "within a second");
+    let mut hopeless = world.request("b1", "b1", "c1", "a");
+    hopeless.deadline = Some(world.now.plus_ms(60_000));
+    let hopeless = sign(hopeless);
+    world.set_present("a1", false);
+    world.submit(&hopeless);
+    world.settle();
+    assert_eq!(world.results[&hopeless.id][0].state, State::Expired);
+    world.check().unwrap();
+    assert_eq!(world.unpublished(), 0, "the spool is empty again");
+}
+
+#[test]
+fn fd07_a_client_that_was_away_for_an_hour_gets_its_file() {
+    let mut world = World::new(10);
+    let content = bytes(70_000, 1);
+    world.put("b1", "a", content.clone());
+    world.set_present("a1", false);
+    let request = world.request("b1", "b1", "c1", "a");
+    world.submit(&request);
+    world.run_until(world.now.plus_ms(3_600_000));
+    let transfer = request.transfer().unwrap();
+    let job = world.forwarder("r1").job(&transfer).unwrap();
+    assert!(job.spooled && job.state == State::Waiting, "{job:?}");
+    // What happens to the source meanwhile is of no consequence: the file is in the spool.
+    world.put("b1", "a", bytes(5, 9));
+    world.crash("r1");
+    world.set_present("a1", true);
+    world.settle();
+    world.check().unwrap();
+    assert_eq!(world.content("c1", "a"), Some(&content));
+}
+
+#[test]
+fn fd08_the_same_request_gets_the_same_answer_and_moves_nothing() {
+    let mut world = World::new(11);
+    world.put("b1", "a", bytes(40_000, 1));
+    for to in ["bb1", "c1", "b2"] {
+        let request = world.request("b1", "b1", to, "a");
+        assert_eq!(deliver(&mut world, &request), State::Delivered);
+        let (answer, transfer) = (world.answers[&request.id].clone(), request.transfer().unwrap());
+        let moved: u64 = world.nodes.values().filter_map(|n| n.disk.moved.get(&transfer)).sum();
+        world.answers.clear();
+        world.submit(&request);
+        world.run_until(world.now.plus_ms(10_000));
+        assert_eq!(world.answers[&request.id], answer);
+        let again: u64 = world.nodes.values().filter_map(|n| n.disk.moved.get(&transfer)).sum();
+        assert_eq!(again, moved);
+        world.check().unwrap();
+    }
+    // Another request under the id of a former one.
+    let mut other = world.request("b1", "b1", "bb1", "a");
+    other.id = world.asked[0].id;
+    let other = sign(other);
+    world.answers.clear();
+    world.submit(&other);
+    world.run_until(world.now.plus_ms(10_000));
+    assert_eq!(world.forwarder("r1").jobs(), 0);
+    let row = world.rows("r1", &Job::key_of(port::Tenant::new(1), &other).unwrap());
+    let kept = Job::parse(&row[0].value).unwrap();
+    assert_eq!(kept.request, world.asked[0], "the first one's row stays");
+}
+
+#[test]
+fn fd09_a_source_that_changes_while_it_is_read_is_found_out() {
+    for to in ["bb1", "c1", "b2"] {
+        let mut world = World::new(12);
+        world.weather(Weather { refuse: 0, drop: 0, double: 0, delay_max_ms: 300 });
+        let (before, after) = (bytes(900_000, 1), bytes(900_000, 2));
+        world.put("b1", "a", before.clone());
+        let request = world.request("b1", "b1", to, "a");
+        world.submit(&request);
+        let transfer = request.transfer().unwrap();
+        let moved = |world: &World| -> u64 {
+            world.nodes.values().filter_map(|n| n.disk.moved.get(&transfer)).sum()
+        };
+        // within a site it is copied at once: then nothing can change in between
+        for _ in 0..200 {
+            if moved(&world) > 4 {
+                break;
+            }
+            world.run_until(world.now.plus_ms(20));
+        }
+        world.put("b1", "a", after);
+        world.settle();
+        world.check().unwrap();
+        let state = world.results[&request.id][0].state;
+        if state == State::Delivered {
+            assert_eq!((to, world.content(to, "a")), ("bb1", Some(&before)));
+        } else {
+            assert_eq!(state, State::Failed(Failure::FileUnstable));
+            assert_eq!(world.content(to, "a"), None);
+        }
+    }
+}
+
+#[test]
+fn fd12_a_circle_of_sites_ends_with_a_reason() {
+    let mut world = World::new(13);
+    world.put("b1", "a", bytes(10, 1));
+    let request = world.request("b1", "b1", "b4", "a");
+    world.submit(&request);
+    world.settle();
+    world.check().unwrap();
+    let state = world.results[&request.id][0].state;
+    assert!(matches!(state, State::Failed(Failure::RefusedDownstream(Reason::Loop))), "{state:?}");
+}
+
+#[test]
+fn fd13_empty_and_many_small_files() {
+    let mut world = World::new(14);
+    world.put("b1", "empty", Vec::new());
+    for to in ["bb1", "c1", "b3"] {
+        let request = world.request("b1", "b1", to, "empty");
+        assert_eq!(deliver(&mut world, &request), State::Delivered);
+        assert_eq!(world.content(to, "empty"), Some(&Vec::new()));
+    }
+    for n in 0..400_u32 {
+        let name = format!("small/{n}");
+        world.put("b1", &name, n.to_be_bytes().to_vec());
+        let request = world.request("b1", "b1", "bb1", &name);
+        world.submit(&request);
+    }
+    world.settle();
+    world.check().unwrap();
+    assert_eq!(world.results.len(), 403);
+}
+
+#[test]
+fn fd14_the_trail_says_who_what_why_and_when() {
+    let mut world = World::new(15);
+    world.put("b1", "a", bytes(20_000, 1));
+    let good = world.request("b1", "b1", "bb1", "a");
+    let bad = world.request("b1", "b1", "bb1", "missing");
+    world.submit(&good);
+    world.submit(&bad);
+    world.settle();
+    let trail = world.trail("r1");
+    let of = |id: &JobId| -> Vec<(String, Vec<u32>)> {
+        let its = trail.iter().filter(|record| record.correlation == id.0);
+        its.map(|record| (record.action.to_string(), record.reasons.clone())).collect()
+    };
+    let steps: Vec<String> = of(&good.id).into_iter().map(|(action, _)| action).collect();
+    assert_eq!(
+        steps,
+        ["accepted", "scheduled", "transferring", "verifying", "delivered", "acknowledged"]
+            .map(|step| format!("filexfer.job.{step}"))
+    );
+    let refused = ("filexfer.job.refused".into(), vec![Reason::FileMissing.code()]);
+    assert_eq!(of(&bad.id), [refused]);
+    let last = trail.iter().rfind(|record| record.correlation == good.id.0).unwrap();
+    assert_eq!(&last.actor[..], b"b1");
+    assert_eq!(last.subject[16..], *blake3::hash(&bytes(20_000, 1)).as_bytes());
+    assert_ne!(last.policy, [0; 32]);
+    assert!(trail.windows(2).all(|pair| pair[0].at <= pair[1].at));
+}
+
+#[test]
+fn names_that_are_taken() {
+    let mut world = World::new(16);
+    world.put("b1", "a.csv", bytes(20_000, 1));
+    for to in ["bb1", "c1", "b2"] {
+        world.put(to, "a.csv", bytes(5, 5));
+        let request = world.request("b1", "b1", to, "a.csv");
+        assert_eq!(deliver(&mut world, &request), State::Failed(Failure::NameTaken), "{to}");
+        for n in [2, 3] {
+            let mut request = world.request("b1", "b1", to, "a.csv");
+            request.on_conflict = OnConflict::Version;
+            let request = sign(request);
+            assert_eq!(deliver(&mut world, &request), State::Delivered);
+            let name = format!("a.v{n}.csv");
+            assert_eq!(world.results[&request.id][0].name, name);
+            assert_eq!(world.content(to, &name), Some(&bytes(20_000, 1)));
+        }
+        assert_eq!(world.content(to, "a.csv"), Some(&bytes(5, 5)));
+        let mut request = world.request("b1", "b1", to, "a.csv");
+        request.on_conflict = OnConflict::Replace;
+        let request = sign(request);
+        // the check looks for what was published last
+        assert_eq!(deliver(&mut world, &request), State::Delivered);
+        assert_eq!(world.content(to, "a.csv"), Some(&bytes(20_000, 1)));
+    }
+}
+
+#[test]
+fn a_job_can_be_called_off_until_the_far_end_may_have_it() {
+    let mut world = World::new(17);
+    world.put("b1", "a", bytes(20_000, 1));
+    for to in ["bb1", "b2"] {
+        let mut request = world.request("b1", "b1", to, "a");
+        request.not_before = Some(world.now.plus_ms(60_000));
+        let request = sign(request);
+        world.submit(&request);
+        world.run_until(world.now.plus_ms(1_000));
+        if let crate::world::Roles::Backstage(backstage) =
+            &mut world.nodes.get_mut("b1").unwrap().role
+        {
+            backstage.cancel(&request).unwrap();
+        }
+        world.settle();
+        assert_eq!(world.results[&request.id][0].state, State::Cancelled);
+        assert_eq!(world.content(to, "a"), None);
+        world.check().unwrap();
+    }
+}
+
+#[test]
+fn fd11_notices_come_again_until_answered_and_count_once() {
+    let mut world = World::new(18);
+    world.put("b1", "a", bytes(20_000, 1));
+    // The answer to the notice is lost for a long time: it is told again and again.
+    let request = world.request("b1", "b1", "bb1", "a");
+    let transfer = request.transfer().unwrap();
+    world.submit(&request);
+    for _ in 0..400 {
+        if world.content("bb1", "a").is_some() {
+            break;
+        }
+        world.run_until(world.now.plus_ms(1));
+    }
+    world.weather(Weather { refuse: 0, drop: 400, double: 500, delay_max_ms: 5_000 });
+    for _ in 0..6 {
+        world.run_until(world.now.plus_ms(10_000));
+        world.crash("b1");
+        world.crash("bb1");
+        world.crash("r1");
+    }
+    world.weather(Weather::FAIR);
+    world.settle();
+    world.run_until(world.now.plus_ms(120_000));
+    world.check().unwrap();
+    // One row for the result at the requester, one for the arrival at the destination, and nothing owed any more.
+    let inbox = BackstageServer::inbox(port::Tenant::new(1));
+    let kinds = |world: &World, id: &str| -> Vec<NoticeKind> {
+        let rows = world.rows(id, &inbox);
+        rows.iter().map(|row| Notice::parse(&row.value).unwrap().kind).collect()
+    };
+    assert_eq!(kinds(&world, "b1"), [NoticeKind::Result]);
+    assert_eq!(kinds(&world, "bb1"), [NoticeKind::Arrival]);
+    assert_eq!(world.arrivals[&transfer].len(), 1);
+    let outbox = port::Key::new(port::CrateTag::FILEXFER, port::Tenant::new(1), 6);
+    assert!(world.rows("r1", &outbox).is_empty());
+}
