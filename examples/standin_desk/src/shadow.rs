@@ -281,7 +281,8 @@ fn posting(recorded: &Recorded) -> Option<Amount> {
 
 fn difference(recorded: &Recorded, decided: (ResponseCode, Option<Amount>)) -> Option<What> {
     let (code, amount) = decided;
-    let nobody = matches!(recorded.host, HostOutcome::NotAsked | HostOutcome::Unknown);
+    // Also where the host approved and its answer came too late to be told.
+    let nobody = recorded.host != HostOutcome::Declined;
     match (recorded.answer, code.is_approval()) {
         (Some((said, had)), true) if said.is_approval() => {
             // An inquiry's amount says nothing.
@@ -289,7 +290,7 @@ fn difference(recorded: &Recorded, decided: (ResponseCode, Option<Amount>)) -> O
             (!same).then_some(What::OtherAmount)
         }
         (Some((said, _)), false) if said.is_approval() => Some(What::DeclinedHostApproved),
-        (Some(_) | None, true) if nobody => Some(What::ApprovedUnanswered),
+        (_, true) if nobody => Some(What::ApprovedUnanswered),
         (_, true) => Some(What::ApprovedHostDeclined),
         (Some((said, _)), false) if said == code => None,
         (_, false) if nobody => Some(What::DeclinedUnanswered),
