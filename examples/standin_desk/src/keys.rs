@@ -24,6 +24,10 @@ pub(crate) fn create(issuer: &str, key_id: u8, out: &Path, public: &Path) -> Res
             "--issuer has 1 to 32 bytes, none of them control bytes".into(),
         ));
     }
+    // Both or neither.
+    if public.exists() {
+        return Err(Failure::write(public, "it is there already"));
+    }
     let mut seed = Zeroizing::new([0; 32]);
     getrandom::fill(&mut *seed).map_err(|why| Failure::Run(format!("no randomness: {why}")))?;
     let verifying = SigningKey::from_seed(&Secret::new(*seed)).verifying_key();
