@@ -147,7 +147,10 @@ impl Node {
             }
             ["currency"] => Some(Value::from("USD")),
             ["effective_from_ms"] => Some(Value::from(0)),
-            ["valid_until_ms"] => Some(Value::from(i64::MAX)),
+            ["valid_until_ms"] => {
+                self.put("effective_from_ms", Value::from(0));
+                Some(Value::from(1))
+            }
             // Rules name counters and products: these stay, with a window that is valid and a range that nothing is in.
             ["counters", _, "window" | "length_ms"] => {
                 let Some(counter) = self.at(&steps[..2]) else { return false };
@@ -275,3 +278,84 @@ fn steps(path: &str) -> Vec<Step> {
 
 /// Whoever has so many should mend some first.
 const FOUND_MAX: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::template::{self, Starting};
+    use port::Time;
+
+    fn template() -> Value {
+        let at = Time::from_s(1_780_000_000);
+        let text = template::toml(&Starting {
+            institution: 6222,
+            currency: "CNY".into(),
+            version: 1,
+            issued: at,
+            from: at,
+            until: at.plus_ms(1),
+        });
+        toml::from_str(&text).expect("TOML")
+    }
+
+    fn leaves(path: &str, value: &Value, into: &mut Vec<String>) {
+        let dot = if path.is_empty() { "" } else { "." };
+        match value {
+            Value::Object(map) => {
+                map.iter()
+                    .for_each(|(key, value)| leaves(&format!("{path}{dot}{key}"), value, into));
+            }
+            Value::Array(items) => {
+                let items = items.iter().enumerate();
+                items.for_each(|(at, value)| leaves(&format!("{path}[{at}]"), value, into));
+            }
+            _ => into.push(path.into()),
+        }
+    }
+
+    #[test]
+    fn one_fault_anywhere_is_one_fault_there() {
+        let template = template();
+        let mut paths = Vec::new();
+        leaves("", &template, &mut paths);
+        assert!(paths.len() > 50);
+        for path in &paths {
+            let mut node = Node::of(template.clone());
+            let leaf = node.at(&steps(path)).expect("it is there");
+            // No field is of this type.
+            *leaf = Node::of(serde_json::json!({ "x": 1 }));
+            let faults = of(node.to_value());
+            let found: Vec<&str> = faults.found.iter().map(|one| one.path.as_str()).collect();
+            let (first, rest) = found.split_first().expect("a fault");
+            assert_eq!(first, path);
+            // A limit of a counter whose number nobody knows is of nothing.
+            let of_nothing = |one: &&str| path.ends_with("].id") && one.ends_with("].of");
+            assert!(rest.iter().all(of_nothing), "{found:?}");
+            assert!(faults.parameters.is_none());
+        }
+    }
+
+    #[test]
+    fn whatever_stands_in_a_set_the_search_ends() {
+        let template = template();
+        let mut paths = Vec::new();
+        leaves("", &template, &mut paths);
+        let odd = [
+            Value::Null,
+            true.into(),
+            (-1).into(),
+            u64::MAX.into(),
+            "".into(),
+            Value::Array(vec![]),
+        ];
+        for path in &paths {
+            for value in &odd {
+                let mut node = Node::of(template.clone());
+                *node.at(&steps(path)).expect("it is there") = Node::of(value.clone());
+                let faults = of(node.to_value());
+                assert_eq!(faults.parameters.is_some(), faults.found.is_empty(), "{path}");
+                assert!(!faults.more, "{path}: {:?}", faults.found);
+            }
+        }
+    }
+}

@@ -106,6 +106,14 @@ fn check(options: &Check, json: bool) -> Result<(), Failure> {
                 table::counted(rules, "rule", "rules"),
                 table::counted(found, "finding", "findings"),
             ));
+            let draft = set.draft();
+            let (from, until) = (draft.effective_from_ms, draft.valid_until_ms);
+            lines.push(format!(
+                "decides from {} until {}, stale from {}",
+                Time::from_ms(from),
+                Time::from_ms(until),
+                set.stale_at()
+            ));
         }
         say(&lines.join("\n"))?;
     }

@@ -1,7 +1,7 @@
 //! What a rehearsal has shown, as text, JSON and CSV.
 
 use crate::accounts;
-use crate::exposure::Peak;
+use crate::exposure::{Exposure, Peak};
 use crate::failure::Failure;
 use crate::options::Shadow as Options;
 use crate::rehearsal::Rehearsal;
@@ -10,7 +10,7 @@ use crate::traffic::{Recorded, Traffic};
 use crate::{hex, keys, sets, table};
 use port::{Amount, Time};
 use serde_json::{Value, json};
-use standin::{Found, Parameters, ResponseCode};
+use standin::{Found, Parameters, Report, ResponseCode};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -146,25 +146,6 @@ fn exposure(parameters: &Parameters, outcome: &Outcome) -> comfy_table::Table {
 
 fn as_json(parameters: &Parameters, outcome: &Outcome) -> Result<String, Failure> {
     let counts = &outcome.counts;
-    let differences = outcome.differences.iter().map(|one| {
-        let request = &one.request;
-        json!({
-            "line": one.line,
-            "at_ms": one.at.as_ms(),
-            "what": one.what.word(),
-            "account": request.account.token.to_string(),
-            "initiator": request.initiator.as_u64(),
-            "trace": request.key.trace(),
-            "terminal": request.key.terminal().as_str(),
-            "kind": request.kind.word(),
-            "amount_minor": request.amount.minor(),
-            "currency": request.amount.currency().to_string(),
-            "happened": one.happened.map(answer_json),
-            "stand_in": answer_json(one.decided),
-            "rule": one.rule,
-            "explained": one.explained,
-        })
-    });
     let totals = outcome.totals.iter().map(|((what, letters), total)| {
         json!({ "what": what.word(), "currency": currency(*letters).to_string(),
             "count": total.count, "sum_minor": sum_json(total.sum_minor) })
@@ -172,16 +153,64 @@ fn as_json(parameters: &Parameters, outcome: &Outcome) -> Result<String, Failure
     let declines = outcome.declines.iter().map(|((rule, explained), count)| {
         json!({ "rule": rule, "explained": explained, "count": count })
     });
+    table::json(&json!({
+        "parameters": {
+            "institution": parameters.institution().as_u64(),
+            "version": parameters.version(),
+            "digest": hex::text(&parameters.digest()),
+        },
+        "requests": {
+            "read": counts.read, "foreign": counts.foreign, "host": counts.host,
+            "stand_in": counts.stand_in, "repeats": counts.repeats,
+            "approved": counts.approved, "declined": counts.declined,
+        },
+        "totals": totals.collect::<Vec<_>>(),
+        "differences": outcome.differences.iter().map(difference_json).collect::<Vec<_>>(),
+        "declines": declines.collect::<Vec<_>>(),
+        "exposure": exposure_json(parameters, &outcome.exposure),
+        "reconciliation": reconciliation_json(&outcome.reconciliation),
+    }))
+}
+
+fn difference_json(one: &Difference) -> Value {
+    let request = &one.request;
+    json!({
+        "line": one.line,
+        "at_ms": one.at.as_ms(),
+        "what": one.what.word(),
+        "account": request.account.token.to_string(),
+        "initiator": request.initiator.as_u64(),
+        "trace": request.key.trace(),
+        "terminal": request.key.terminal().as_str(),
+        "kind": request.kind.word(),
+        "amount_minor": request.amount.minor(),
+        "currency": request.amount.currency().to_string(),
+        "happened": one.happened.map(answer_json),
+        "stand_in": answer_json(one.decided),
+        "rule": one.rule,
+        "explained": one.explained,
+    })
+}
+
+fn exposure_json(parameters: &Parameters, exposure: &Exposure) -> Value {
     let peak = |peak: &Peak, cap: Option<i64>| {
         let at = (peak.peak_minor > 0).then_some(peak.at).map(Time::as_ms);
         json!({ "peak_minor": peak.peak_minor, "at_ms": at, "cap_minor": cap })
     };
-    let initiators = outcome.exposure.initiators.iter().map(|(who, one)| {
+    let initiators = exposure.initiators.iter().map(|(who, one)| {
         let mut value = peak(one, cap(parameters, who.as_u64()));
         value["initiator"] = who.as_u64().into();
         value
     });
-    let report = &outcome.reconciliation;
+    let whole = Some(parameters.draft().exposure.institution_minor);
+    json!({
+        "currency": parameters.currency().to_string(),
+        "institution": peak(&exposure.whole, whole),
+        "initiators": initiators.collect::<Vec<_>>(),
+    })
+}
+
+fn reconciliation_json(report: &Report) -> Value {
     let found = FOUND.map(|found| (found.word().to_owned(), Value::from(report.count(found))));
     let lines = report.lines.iter().filter(|line| line.found != Found::Matched).map(|line| {
         let minor = |amount: Option<Amount>| amount.map(Amount::minor);
@@ -197,34 +226,11 @@ fn as_json(parameters: &Parameters, outcome: &Outcome) -> Result<String, Failure
             "initiator_minor": minor(line.initiator),
         })
     });
-    table::json(&json!({
-        "parameters": {
-            "institution": parameters.institution().as_u64(),
-            "version": parameters.version(),
-            "digest": hex::text(&parameters.digest()),
-        },
-        "requests": {
-            "read": counts.read, "foreign": counts.foreign, "host": counts.host,
-            "stand_in": counts.stand_in, "repeats": counts.repeats,
-            "approved": counts.approved, "declined": counts.declined,
-        },
-        "totals": totals.collect::<Vec<_>>(),
-        "differences": differences.collect::<Vec<_>>(),
-        "declines": declines.collect::<Vec<_>>(),
-        "exposure": {
-            "currency": parameters.currency().to_string(),
-            "institution": peak(
-                &outcome.exposure.whole,
-                Some(parameters.draft().exposure.institution_minor),
-            ),
-            "initiators": initiators.collect::<Vec<_>>(),
-        },
-        "reconciliation": {
-            "counts": found.into_iter().collect::<serde_json::Map<_, _>>(),
-            "lines": lines.collect::<Vec<_>>(),
-            "journal": hex::text(&report.digest),
-        },
-    }))
+    json!({
+        "counts": found.into_iter().collect::<serde_json::Map<_, _>>(),
+        "lines": lines.collect::<Vec<_>>(),
+        "journal": hex::text(&report.digest),
+    })
 }
 
 /// The cap of one initiator, if it has one of its own.

@@ -82,30 +82,43 @@ impl Traffic {
     fn recorded(&self, bytes: &[u8]) -> Result<Recorded, String> {
         let form: Form = parse(bytes)?;
         let at = when::parse(&form.at).map_err(|why| format!("at: {why}"))?;
+        let request = self.request(&form, at)?;
+        let answer = form.answer.as_ref().map(|answer| answer.told(request.amount)).transpose()?;
+        let host = match (form.host, answer) {
+            (Some(said), _) => said.outcome(),
+            (None, None) => HostOutcome::Unknown,
+            (None, Some((code, _))) if code.is_approval() => HostOutcome::Approved,
+            (None, Some(_)) => HostOutcome::Declined,
+        };
+        let amount = |minor: i64| Amount::new(minor, request.amount.currency());
+        Ok(Recorded {
+            line: self.line,
+            at,
+            answer,
+            host,
+            posted: form.posted_minor.map(|all| all.into_iter().map(amount).collect()),
+            initiator: form.initiator_minor.map(amount),
+            request,
+        })
+    }
+
+    fn request(&self, form: &Form, at: Time) -> Result<TransactionRequest, String> {
         let sent_at = match &form.sent_at {
             Some(sent) => when::parse(sent).map_err(|why| format!("sent_at: {why}"))?,
             None => at,
         };
-        let currency = currency("currency", &form.currency)?;
-        let mti = mti("mti", &form.mti)?;
         let initiator = institution("initiator", form.initiator)?;
         let terminal = terminal("terminal", &form.terminal)?;
-        let billing = match (form.billing_minor, &form.billing_currency) {
-            (None, None) => None,
-            (Some(minor), Some(letters)) => {
-                Some(Amount::new(minor, self::currency("billing_currency", letters)?))
-            }
-            _ => return Err("billing_minor: only together with billing_currency".into()),
-        };
         let original = form.original.as_ref().map(|original| original.key(initiator, terminal));
-        let request = TransactionRequest::new(RequestDraft {
+        let amount = Amount::new(form.amount_minor, currency("currency", &form.currency)?);
+        let draft = RequestDraft {
             institution: Some(institution("institution", form.institution)?),
             initiator: Some(initiator),
             account: Some(self.account("account", &form.account)?),
-            amount: Some(Amount::new(form.amount_minor, currency)),
-            billing,
+            amount: Some(amount),
+            billing: form.billing()?,
             kind: Some(Kind::from_word(&form.kind).ok_or("kind: no such word")?),
-            mti: Some(mti),
+            mti: Some(mti("mti", &form.mti)?),
             trace: Some(form.trace),
             sent_at: Some(sent_at),
             terminal: Some(terminal),
@@ -127,35 +140,8 @@ impl Traffic {
                 arqc: evidence(form.arqc),
             },
             ..RequestDraft::default()
-        });
-        let request = request.map_err(|why| why.to_string())?;
-        let answer = match &form.answer {
-            None => None,
-            Some(answer) => {
-                let code = <[u8; 2]>::try_from(answer.code.as_bytes()).ok();
-                let code = code.and_then(ResponseCode::new);
-                let code = code.ok_or("answer.code: two digits or capital letters")?;
-                let minor = answer.amount_minor.unwrap_or(form.amount_minor);
-                let amount = code.is_approval().then(|| Amount::new(minor, currency));
-                Some((code, amount))
-            }
         };
-        let host = match (form.host, answer) {
-            (Some(said), _) => said.outcome(),
-            (None, None) => HostOutcome::Unknown,
-            (None, Some((code, _))) if code.is_approval() => HostOutcome::Approved,
-            (None, Some(_)) => HostOutcome::Declined,
-        };
-        let amount = |minor: i64| Amount::new(minor, currency);
-        Ok(Recorded {
-            line: self.line,
-            at,
-            request,
-            answer,
-            host,
-            posted: form.posted_minor.map(|all| all.into_iter().map(amount).collect()),
-            initiator: form.initiator_minor.map(amount),
-        })
+        TransactionRequest::new(draft).map_err(|why| why.to_string())
     }
 
     /// An account by its token, or by its number, which goes no further.
@@ -285,6 +271,18 @@ struct Form {
     initiator_minor: Option<i64>,
 }
 
+impl Form {
+    fn billing(&self) -> Result<Option<Amount>, String> {
+        match (self.billing_minor, &self.billing_currency) {
+            (None, None) => Ok(None),
+            (Some(minor), Some(letters)) => {
+                Ok(Some(Amount::new(minor, currency("billing_currency", letters)?)))
+            }
+            _ => Err("billing_minor: only together with billing_currency".into()),
+        }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AccountForm {
@@ -299,6 +297,16 @@ struct AccountForm {
 struct AnswerForm {
     code: String,
     amount_minor: Option<i64>,
+}
+
+impl AnswerForm {
+    /// The code, and what was approved of the amount that was asked for.
+    fn told(&self, asked: Amount) -> Result<(ResponseCode, Option<Amount>), String> {
+        let code = <[u8; 2]>::try_from(self.code.as_bytes()).ok().and_then(ResponseCode::new);
+        let code = code.ok_or("answer.code: two digits or capital letters")?;
+        let minor = self.amount_minor.unwrap_or(asked.minor());
+        Ok((code, code.is_approval().then(|| Amount::new(minor, asked.currency()))))
+    }
 }
 
 #[derive(Deserialize)]

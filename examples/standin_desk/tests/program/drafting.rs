@@ -120,6 +120,22 @@ fn check_finds_conflicts_shadows_and_gaps() {
 }
 
 #[test]
+fn check_says_when_a_set_decides() {
+    let desk = Desk::new();
+    desk.set("set.toml", &[]);
+    let said = desk.done("parameters check set.toml");
+    assert!(
+        said.contains("decides from 2026-01-01T00:00:00Z until 2100-01-01T00:00:00Z"),
+        "{said}"
+    );
+    assert_eq!(desk.json("parameters check set.toml")["past"], Value::Null);
+    desk.set("over.toml", &[("4102444800000", "1767225600001")]);
+    assert!(desk.done("parameters check over.toml").contains("note: its time is over"));
+    desk.set("stale.toml", &[("3155760000000", "1000")]);
+    assert!(desk.json("parameters check stale.toml")["past"].as_str().unwrap().contains("stale"));
+}
+
+#[test]
 fn files_that_are_no_sets() {
     let desk = Desk::new();
     assert!(desk.fails(3, "parameters check nowhere.toml").contains("nowhere.toml"));
