@@ -143,6 +143,10 @@ fn instances_take_sets_whole_or_as_changes_and_it_shows_who_lags() {
     let status = desk.json("parameters status --folder sets");
     assert_eq!(lag(&status), [named("east", Some(8), 1), named("west", None, 3)]);
     desk.done(&format!("parameters acknowledge 9.signed --from west {in_folder}"));
+    // What was distributed before may be again; nobody needs changes that lead back.
+    let put = desk.json(&format!("parameters distribute 8.signed {in_folder}"));
+    assert_eq!(put["files"].as_array().unwrap().len(), 2);
+    assert!(!desk.path("sets/set-00000008-after-00000009.delta").exists());
     // The same once more, and an older one.
     desk.done(&format!("parameters acknowledge 9.signed --from west {in_folder}"));
     let said = desk.fails(5, &format!("parameters acknowledge 8.signed --from west {in_folder}"));

@@ -233,6 +233,103 @@ fn days_begin_where_the_institution_is() {
     );
 }
 
+/// Lines of one account, made from the first line of the invented traffic.
+fn lines(changes: &[&[(&str, &str)]]) -> String {
+    let first = data("traffic.jsonl").lines().next().expect("a line").to_owned();
+    let line = |changes: &&[(&str, &str)]| {
+        changes.iter().fold(first.clone(), |line, (from, to)| {
+            assert!(line.contains(from), "{from}");
+            line.replacen(from, to, 1)
+        })
+    };
+    changes.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// 1111 has 200.00 out, which 2222 reverses for it: 1111's, not 2222's. Then 1111 has 100.00 out, 2222 300.00.
+#[test]
+fn what_a_reversal_gives_back_was_its_originals() {
+    let desk = Desk::new();
+    let original = "\"original\": {\"mti\": \"0100\", \"initiator\": 1111, \"trace\": 1, \"sent_at\": \"2026-03-02T08:50:00Z\", \"terminal\": \"TERM1111\"}, \"trace\": 2";
+    let reversal = [
+        ("08:50", "08:51"),
+        ("0100", "0400"),
+        ("purchase", "reversal"),
+        ("1111", "2222"),
+        ("TERM1111", "TERM2222"),
+        ("\"trace\": 1", original),
+    ];
+    let later = [("08:50", "08:52"), ("20000", "10000"), ("\"trace\": 1", "\"trace\": 3")];
+    let other = [
+        ("08:50", "08:53"),
+        ("20000", "30000"),
+        ("1111", "2222"),
+        ("\"trace\": 1", "\"trace\": 4"),
+    ];
+    desk.write("traffic.jsonl", lines(&[&[], &reversal, &later, &other]));
+    let found = desk.json(&format!("shadow --parameters {DATA}/set.toml --traffic traffic.jsonl"));
+    assert_eq!(found["differences"], json!([]));
+    let peaks: Vec<&Value> = found["exposure"]["initiators"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| &one["peak_minor"])
+        .collect();
+    assert_eq!(peaks, [20_000, 30_000]);
+    assert_eq!(found["exposure"]["institution"]["peak_minor"], 40_000);
+}
+
+#[test]
+fn a_host_that_answered_too_late_has_told_nobody() {
+    let desk = Desk::new();
+    let late = "\"answer\": {\"code\": \"91\"}, \"host\": \"approved\"";
+    let told = "\"answer\": {\"code\": \"00\"}";
+    let declined = "\"host\": \"declined\", \"expiry\": 2912";
+    desk.write(
+        "traffic.jsonl",
+        lines(&[
+            &[(told, late)],
+            // Above rule 2's 300.00.
+            &[(told, late), ("20000", "30001"), ("\"trace\": 1", "\"trace\": 2")],
+            // Its decline was lost.
+            &[
+                (told, "\"partial\": false"),
+                ("\"expiry\": 2912", declined),
+                ("\"trace\": 1", "\"trace\": 3"),
+            ],
+        ]),
+    );
+    let found = desk.json(&format!("shadow --parameters {DATA}/set.toml --traffic traffic.jsonl"));
+    assert_eq!(
+        differences(&found),
+        [
+            difference(1, "approved-unanswered", "00", 0),
+            difference(2, "declined-unanswered", "61", 2),
+            difference(3, "approved-host-declined", "00", 0),
+        ]
+    );
+    let counts = &found["reconciliation"]["counts"];
+    // The first was posted, the second was posted and declined here, the third was not posted.
+    assert_eq!(
+        (&counts["matched"], &counts["extra"], &counts["missing"]),
+        (&json!(1), &json!(1), &json!(1))
+    );
+}
+
+#[test]
+fn a_key_that_is_used_again_is_posted_once() {
+    let desk = Desk::new();
+    let again = [
+        ("20000", "30000"),
+        ("\"pos\"", "\"pos\", \"sent_at\": \"2026-03-02T08:50:00Z\""),
+        ("08:50:00Z", "08:50:01Z"),
+    ];
+    desk.write("traffic.jsonl", lines(&[&[], &again]));
+    let found = desk.json(&format!("shadow --parameters {DATA}/set.toml --traffic traffic.jsonl"));
+    assert_eq!(differences(&found), [difference(2, "declined-host-approved", "94", 0)]);
+    assert_eq!(found["reconciliation"]["counts"]["matched"], 1);
+    assert_eq!(found["reconciliation"]["counts"]["duplicate"], 0);
+}
+
 #[test]
 fn the_table_shows_as_many_as_asked_for() {
     let desk = Desk::new();
