@@ -163,6 +163,12 @@ fn lists_and_balances_count() {
     // A has 250.00 and spent 200.00 of it on line 1; B is on the negative list.
     assert!(all.contains(&difference(2, "declined-host-approved", "51", 0)), "{all:?}");
     assert!(all.contains(&difference(15, "declined-host-approved", "41", 0)), "{all:?}");
+    // More than go into one page of the feed; the last one counts, too.
+    let many = (0..99).map(|n| format!("{{\"token\":\"{n:032x}\",\"vip\":true}}\n"));
+    let last = format!("{{\"token\":\"{}\",\"deny\":\"43\"}}\n", "b".repeat(32));
+    desk.write("many.jsonl", many.chain([last]).collect::<String>());
+    let denied = differences(&desk.json(&shadow("--accounts many.jsonl")));
+    assert!(denied.contains(&difference(15, "declined-host-approved", "43", 0)), "{denied:?}");
     // C is a VIP: code 11.
     assert!(all.contains(&difference(6, "approved-unanswered", "11", 0)), "{all:?}");
     let token = "a".repeat(32);
