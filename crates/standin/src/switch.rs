@@ -35,7 +35,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use health::Sign;
 use host::Host;
-use kept::Kept;
+pub(crate) use kept::Kept;
 use pending::{Check, Pending, Stage};
 use port::{
     Batch, Clamp, Committed, Effect, Expect, Input, Key, KeyAnswer, KeyQuestion, KeyRef,
@@ -472,7 +472,7 @@ impl Switch {
         // An answer that was kept after the stand-in module had begun was never given: the journal goes first.
         if let (Some(row), None) = (kept, entry) {
             return match Kept::parse(&row.value) {
-                Ok(kept) if kept.asked == kept::digest(&request) => {
+                Ok(kept) if kept.answers(&request) => {
                     self.answer(vec![from], kept.response);
                 }
                 Ok(_) => self.answer(vec![from], own_answer(&request, ResponseCode::DUPLICATE)),
