@@ -69,6 +69,7 @@ impl StandIn {
             own,
             counterpart,
             completed,
+            kept: table::answer(institution, &request.key),
         };
         Authorize { setup, now, epoch, host, request, lane, keys, stage: Stage::Rows }
     }
@@ -101,7 +102,8 @@ pub struct Answered {
     pub reason: Option<Reason>,
     /// The rule that decided; 0 where none did. [`Answered::explain`] puts it into words.
     pub rule: u32,
-    /// The row of the journal entry; `None` where nothing was journalled (a message that is not authentic or not well formed).
+    /// The row that the answer rests on: the journal entry, or the accounting system's own answer; `None` where nothing was written (a
+    /// message that is not authentic or not well formed).
     pub entry: Option<Key>,
     /// Whether this answers a repeat.
     pub repeated: bool,
@@ -128,6 +130,8 @@ struct Keys {
     own: Key,
     counterpart: Key,
     completed: Key,
+    /// An answer of the accounting system that the switch kept: there is one of the two, never both.
+    kept: Key,
 }
 
 #[derive(Clone, Debug)]
@@ -180,7 +184,8 @@ type Stepped = Result<Step<Audited<Verdict>>, Error>;
 
 impl Authorize {
     fn rows(&mut self, answers: &Answers) -> Stepped {
-        let [head, account, lane, own, counterpart, completed] = &answers.rows.points[..] else {
+        let [head, account, lane, own, counterpart, completed, kept] = &answers.rows.points[..]
+        else {
             return Err(Error::Answers);
         };
         if let Err(reason) = self.authentic(answers) {
@@ -193,6 +198,9 @@ impl Authorize {
             && let Some(verdict) = self.repeated(row)?
         {
             return Ok(Step::Done(Conclusion { verdict, batch: Batch::new() }));
+        }
+        if let Some(row) = kept {
+            return self.kept(row);
         }
         if !self.in_time() {
             return Ok(self.unrecorded(Reason::OutOfTime));
@@ -277,9 +285,9 @@ impl Decision for Authorize {
 
     fn begin(&mut self) -> Ask {
         self.stage = Stage::Rows;
-        let Keys { head, account, lane, own, counterpart, completed } = self.keys.clone();
-        let mut ask =
-            Ask::rows(ReadSet::points([head, account, lane, own, counterpart, completed]));
+        let Keys { head, account, lane, own, counterpart, completed, kept } = self.keys.clone();
+        let points = [head, account, lane, own, counterpart, completed, kept];
+        let mut ask = Ask::rows(ReadSet::points(points));
         ask.keys.extend(self.message_question());
         ask
     }

@@ -35,7 +35,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use health::Sign;
 use host::Host;
-use kept::Kept;
+pub(crate) use kept::Kept;
 use pending::{Check, Pending, Stage};
 use port::{
     Batch, Clamp, Committed, Effect, Expect, Input, Key, KeyAnswer, KeyQuestion, KeyRef,
@@ -66,6 +66,8 @@ pub struct Switch {
     at_stand_in: BTreeMap<AccountRef, u32>,
     tasks: BTreeMap<Ticket, Task>,
     checking: usize,
+    /// How many messages with a key are being checked.
+    checking_keys: BTreeMap<RequestKey, u32>,
     timers: BTreeSet<(Time, Timer)>,
     last_ticket: Ticket,
     last_trace: u64,
@@ -94,6 +96,7 @@ impl Switch {
             at_stand_in: BTreeMap::new(),
             tasks: BTreeMap::new(),
             checking: 0,
+            checking_keys: BTreeMap::new(),
             timers: BTreeSet::new(),
             last_ticket: Ticket(0),
             last_trace: 0,
@@ -137,7 +140,7 @@ impl Switch {
             return Ok(());
         }
         let due = now.plus_ms(self.config.check_within_ms);
-        let check = Box::new(Check { from, request, received: now, due });
+        let check = Box::new(Check { from, request, received: now, due, stale: false });
         match (&check.request.mac, key) {
             (Some(mac), Some(key)) => {
                 let questions = vec![KeyQuestion::Mac {
@@ -402,6 +405,7 @@ impl Switch {
     fn check(&mut self, task: fn(Box<Check>) -> Task, check: Box<Check>) -> Ticket {
         let ticket = self.ticket();
         self.timers.insert((check.due, Timer::Check(ticket)));
+        *self.checking_keys.entry(check.request.key).or_insert(0) += 1;
         self.tasks.insert(ticket, task(check));
         self.checking += 1;
         ticket
@@ -412,6 +416,12 @@ impl Switch {
             return None;
         };
         self.checking -= 1;
+        if let Some(count) = self.checking_keys.get_mut(&check.request.key) {
+            *count -= 1;
+            if *count == 0 {
+                self.checking_keys.remove(&check.request.key);
+            }
+        }
         self.timers.remove(&(check.due, Timer::Check(ticket)));
         Some(check)
     }
@@ -436,7 +446,8 @@ impl Switch {
     }
 
     /// Asks the store for an earlier answer, and for what waits for delivery.
-    fn look(&mut self, check: Box<Check>) {
+    fn look(&mut self, mut check: Box<Check>) {
+        check.stale = false;
         let request = &check.request;
         let want = ReadSet::points([
             Kept::key(request.institution, &request.key),
@@ -449,14 +460,19 @@ impl Switch {
 
     fn on_look(&mut self, now: Time, ticket: Ticket, rows: Option<Rows>) {
         let Some(check) = self.take_check(ticket) else { return };
-        let Check { from, request, received, .. } = *check;
+        let Check { from, request, received, due, stale: check_is_stale } = *check;
         let rows = rows.map(|rows| rows.points).unwrap_or_default();
         let [kept, entry, account] = &rows[..] else {
             return self.unanswered(request, Silence::Store);
         };
-        if let Some(row) = kept {
+        if check_is_stale {
+            // A request with this key was answered after the rows were read.
+            return self.look(Box::new(Check { from, request, received, due, stale: false }));
+        }
+        // An answer that was kept after the stand-in module had begun was never given: the journal goes first.
+        if let (Some(row), None) = (kept, entry) {
             return match Kept::parse(&row.value) {
-                Ok(kept) if kept.asked == kept::digest(&request) => {
+                Ok(kept) if kept.answers(&request) => {
                     self.answer(vec![from], kept.response);
                 }
                 Ok(_) => self.answer(vec![from], own_answer(&request, ResponseCode::DUPLICATE)),
@@ -606,6 +622,16 @@ impl Switch {
         let pending = self.pending.remove(key)?;
         self.timers.remove(&(pending.due, Timer::Request(*key)));
         self.leave_host(pending.request.institution, key);
+        if self.checking_keys.contains_key(key) {
+            // Repeats that are being checked have read what is no longer so.
+            for task in self.tasks.values_mut() {
+                if let Task::Mac(check) | Task::Look(check) = task
+                    && check.request.key == *key
+                {
+                    check.stale = true;
+                }
+            }
+        }
         Some(pending)
     }
 
@@ -660,7 +686,7 @@ impl Switch {
         let institution = pending.request.institution;
         let rows = rows.map(|rows| rows.points).unwrap_or_default();
         match &rows[..] {
-            [Some(row), _] => match Kept::parse(&row.value) {
+            [Some(row), None] => match Kept::parse(&row.value) {
                 Ok(kept) => {
                     if let Some(pending) = self.take(&key) {
                         self.answer(pending.waiting, kept.response);
@@ -668,7 +694,7 @@ impl Switch {
                 }
                 Err(_) => self.fall_silent(&key, Silence::Store),
             },
-            [None, Some(_)] => {
+            [_, Some(_)] => {
                 self.events.push_back(SwitchEvent::Late { institution, response });
                 self.ask_stand_in(now, key, Diverted::Known);
             }

@@ -1,8 +1,9 @@
 //! Checks 1 and 2: is the message authentic and well formed, and is it new?
 
 use super::{Answered, Authorize, Verdict};
+use crate::switch::Kept;
 use crate::{Entry, Error, Kind, MessageMac, Reason, Response};
-use port::{Answers, Conclusion, KeyAnswer, KeyQuestion, KeyRef, MacAlgorithm, Row, Step};
+use port::{Answers, Batch, Conclusion, KeyAnswer, KeyQuestion, KeyRef, MacAlgorithm, Row, Step};
 use seal::Audited;
 
 impl Authorize {
@@ -57,6 +58,20 @@ impl Authorize {
         let own = Some(self.keys.own.clone());
         let answered = Answered { response, reason, rule: entry.rule, entry: own, repeated: true };
         Ok(Some(Audited { verdict: Verdict::Answered(answered), audit }))
+    }
+
+    /// The accounting system decided, and the switch kept its answer: that is the answer (spec Sd11).
+    pub(super) fn kept(&self, row: &Row) -> Result<Step<Audited<Verdict>>, Error> {
+        let kept = Kept::parse(&row.value).map_err(Error::Corrupt)?;
+        if !kept.answers(&self.request) {
+            return Ok(self.unrecorded(Reason::KeyReused));
+        }
+        let audit = self.audit("standin.authorize.repeated", None);
+        let entry = Some(self.keys.kept.clone());
+        let response = kept.response;
+        let answered = Answered { response, reason: None, rule: 0, entry, repeated: true };
+        let verdict = Audited { verdict: Verdict::Answered(answered), audit };
+        Ok(Step::Done(Conclusion { verdict, batch: Batch::new() }))
     }
 
     /// Check 2: whether a first message of this request would still be known. One that was sent before the journal's retention

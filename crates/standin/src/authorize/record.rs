@@ -138,6 +138,7 @@ impl Authorize {
         let mut batch = Batch::with_capacity(6);
         batch.put(self.keys.account.clone(), account, state.encode().map_err(|_| Error::TooLong)?);
         batch.put(self.keys.own.clone(), Expect::Absent, row);
+        batch.require(self.keys.kept.clone(), Expect::Absent);
         batch.require(self.keys.head.clone(), head);
         batch.require(self.keys.counterpart.clone(), counterpart);
         if self.request.kind == Kind::Completion {

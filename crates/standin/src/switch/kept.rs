@@ -8,15 +8,20 @@ use sha2::{Digest as _, Sha256};
 
 /// The row of an answer that did not come from the stand-in module; its own answers are in the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Kept {
+pub(crate) struct Kept {
     /// What was asked, so that another question under the same key shows.
     pub(super) asked: [u8; 16],
-    pub(super) response: Response,
+    pub(crate) response: Response,
 }
 
 impl Kept {
     pub(super) fn key(institution: InstitutionId, request: &RequestKey) -> Key {
         table::answer(institution, request)
+    }
+
+    /// Whether it answers this request, and not another under the same key.
+    pub(crate) fn answers(&self, request: &TransactionRequest) -> bool {
+        self.asked == digest(request)
     }
 
     /// Version 1, digest of the question (16), response.
@@ -27,7 +32,7 @@ impl Kept {
         Ok(bytes)
     }
 
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, WireError> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new(bytes);
         reader.version(1)?;
         let kept = Self { asked: reader.array()?, response: Response::read(&mut reader)? };

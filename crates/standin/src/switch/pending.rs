@@ -13,6 +13,8 @@ pub(super) struct Check {
     pub(super) request: TransactionRequest,
     pub(super) received: Time,
     pub(super) due: Time,
+    /// What was read for it may be out of date.
+    pub(super) stale: bool,
 }
 
 /// A request that was routed and is not answered yet.

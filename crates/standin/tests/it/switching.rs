@@ -486,6 +486,23 @@ fn sd11_a_key_with_another_question_is_refused() {
 }
 
 #[test]
+fn sd11_a_repeat_whose_rows_were_read_too_early_looks_again() {
+    let mut desk = Desk::new(|_| {});
+    desk.ask(A);
+    let key = desk.key();
+    // A repeat: its rows are read now, and handed over only after the first was answered.
+    let from = Peer::new("acquirer").unwrap();
+    desk.switch.request(desk.now, from, desk.draft(A)).unwrap();
+    let Some(Effect::Read { ticket, want }) = desk.switch.poll_effect() else { panic!() };
+    let rows = desk.store.read(&want).ok();
+    assert_eq!(answers(&desk.answer(A, key, b"00")), ["00"]);
+    desk.cut(A);
+    desk.switch.handle(desk.now, Input::Rows { ticket, rows }).unwrap();
+    let events = desk.turn();
+    assert_eq!((answers(&events), at_stand_in(&events)), (vec!["00".into()], 0));
+}
+
+#[test]
 fn s09_what_is_under_way_is_bounded() {
     let mut desk = Desk::new(|config| config.pending_max = 3);
     (0..3).for_each(|_| drop(desk.ask(A)));

@@ -26,6 +26,8 @@ pub(crate) struct Posting {
     pub(crate) account: seal::AccountRef,
     /// The request that it is about.
     pub(crate) about: RequestKey,
+    /// The message that moved it.
+    pub(crate) by: RequestKey,
     pub(crate) minor: i64,
 }
 
@@ -63,7 +65,7 @@ impl Host {
     fn decide(&mut self, request: &TransactionRequest) -> ResponseCode {
         if request.kind == Kind::Reversal {
             let original = request.original.unwrap();
-            self.reverse(request, original);
+            self.reverse(request, request.key, original);
             return ResponseCode::APPROVED;
         }
         if self.reversed.contains(&request.key) {
@@ -76,7 +78,7 @@ impl Host {
         if self.declines.contains(&request.key) {
             return ResponseCode::INSUFFICIENT_FUNDS;
         }
-        self.post(request, request.key, request.amount.minor());
+        self.post(request, request.key, request.key, request.amount.minor());
         ResponseCode::APPROVED
     }
 
@@ -92,7 +94,7 @@ impl Host {
         let outcome = match advice.posting {
             interbank_standin::Posting::Reversal => {
                 let original = advice.original.unwrap();
-                self.reverse(&advice.request, original);
+                self.reverse(&advice.request, advice.key, original);
                 AdviceOutcome::Posted
             }
             interbank_standin::Posting::None => panic!("nothing is no message"),
@@ -102,7 +104,7 @@ impl Host {
                     AdviceOutcome::AlreadyPosted
                 } else {
                     let minor = advice.response.approved.map_or(0, Amount::minor);
-                    self.post(&advice.request, advice.key, minor);
+                    self.post(&advice.request, advice.key, advice.key, minor);
                     AdviceOutcome::Posted
                 }
             }
@@ -111,15 +113,21 @@ impl Host {
         outcome
     }
 
-    fn reverse(&mut self, request: &TransactionRequest, original: RequestKey) {
+    fn reverse(&mut self, request: &TransactionRequest, by: RequestKey, original: RequestKey) {
         let net = self.net(&original);
         if self.reversed.insert(original) && net != 0 {
-            self.post(request, original, -net);
+            self.post(request, by, original, -net);
         }
     }
 
-    fn post(&mut self, request: &TransactionRequest, about: RequestKey, minor: i64) {
-        let posting = Posting { account: request.account.token, about, minor };
+    fn post(
+        &mut self,
+        request: &TransactionRequest,
+        by: RequestKey,
+        about: RequestKey,
+        minor: i64,
+    ) {
+        let posting = Posting { account: request.account.token, about, by, minor };
         match self.broken {
             Some(Broken::Forgets) => {}
             Some(Broken::Reorders) => self.book.insert(0, posting),

@@ -40,11 +40,7 @@ pub(crate) fn holds<S: Peek>(world: &World<S>) -> Result<(), String> {
     Ok(())
 }
 
-/// Where in the book a request was posted: what it moved, or what it moved back.
+/// Where in the book a request was posted: what it moved, or moved back. A reversal that found nothing left to move is nowhere.
 fn posted<S: Peek>(world: &World<S>, request: &TransactionRequest) -> Option<usize> {
-    let mut book = world.host.book.iter();
-    match request.original {
-        None => book.position(|one| one.about == request.key && one.minor > 0),
-        Some(original) => book.position(|one| one.about == original && one.minor < 0),
-    }
+    world.host.book.iter().position(|one| one.by == request.key)
 }
