@@ -1,0 +1,318 @@
+//! The decision: sixteen checks in the order of the spec; the first that fails decides.
+//!
+//! | checks | where |
+//! |---|---|
+//! | 1 authentic and well formed, 2 repeated | `authorize/message.rs` |
+//! | 3 parameters, 4 institution, 5 initiator, 6 account, 7 lists, 8 expiry, 9 permitted | `authorize/standing.rs` |
+//! | 10 PIN, card verification number, cryptogram, floor amount | `authorize/evidence.rs` |
+//! | 11 single amount, 12 counts, 13 sums, 14 balance, 15 exposure, 16 velocity | `authorize/limits.rs` |
+//!
+//! Reversals and completions, which give back what their original took, are in files of their own; `authorize/record.rs`
+//! writes down what came of it.
+
+mod completion;
+mod evidence;
+mod limits;
+mod message;
+mod record;
+mod reversal;
+mod standing;
+
+use crate::parameters::Head;
+use crate::stand_in::Setup;
+use crate::{
+    AccountState, Entry, EntryRef, Error, HostOutcome, Kind, Lane, Limit, Parameters, Reason,
+    Resolution, Response, ResponseCode, Role, StandIn, TransactionRequest, table,
+};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use port::{
+    Answers, Ask, Batch, Conclusion, Decision, EvidenceKind, Expect, Key, ReadSet, Row, Step, Time,
+};
+use seal::{Audit, Audited};
+
+impl StandIn {
+    /// Decides over a request while the accounting system is away. `epoch` is the epoch of the institution's health, `host` what
+    /// is known of the accounting system's own answer.
+    ///
+    /// At most three rows are written: the account's, the journal's new one, and the lane's where the exposure changes. All rows
+    /// that were read are required at their versions, so that two requests of one account or lane may interleave in any order.
+    pub fn authorize(
+        &self,
+        now: Time,
+        epoch: u64,
+        host: HostOutcome,
+        request: TransactionRequest,
+    ) -> Authorize {
+        let setup = self.setup.clone();
+        let institution = setup.config.institution;
+        let account = request.account.token;
+        let entry = EntryRef::of(&request);
+        let own = entry.key(institution);
+        // For a reversal: what it reverses. For the rest: a reversal that came before.
+        let counterpart = match entry.role {
+            Role::Reversal => entry.original().key(institution),
+            Role::Request => entry.reversal().key(institution),
+        };
+        let completed = match (request.kind, request.original) {
+            (Kind::Completion, Some(original)) => {
+                EntryRef { account, role: Role::Request, request: original }.key(institution)
+            }
+            _ => own.clone(),
+        };
+        let lane = setup.lane(&account);
+        let keys = Keys {
+            head: table::head(institution),
+            account: table::account(institution, &account),
+            lane: table::lane(institution, lane),
+            own,
+            counterpart,
+            completed,
+        };
+        Authorize { setup, now, epoch, host, request, lane, keys, stage: Stage::Rows }
+    }
+}
+
+/// What came of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "nearly every verdict is an answer")]
+pub enum Verdict {
+    /// Answered: send this. It rests on the batch.
+    Answered(Answered),
+    /// Nothing was decided: the lane must lease more exposure first. Run that, then this decision again.
+    NeedsLease {
+        /// Which lane.
+        lane: u16,
+        /// How much it lacks.
+        minor: i64,
+    },
+    /// Nothing was decided: other parameters than this instance's are in force. Load them, then decide again.
+    Outdated,
+}
+
+/// An answer, and how it came about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// What to send.
+    pub response: Response,
+    /// Why it was declined.
+    pub reason: Option<Reason>,
+    /// The rule that decided; 0 where none did. [`Answered::explain`] puts it into words.
+    pub rule: u32,
+    /// The row of the journal entry; `None` where nothing was journalled (a message that is not authentic or not well formed).
+    pub entry: Option<Key>,
+    /// Whether this answers a repeat.
+    pub repeated: bool,
+}
+
+/// The decision over one request.
+#[derive(Clone, Debug)]
+pub struct Authorize {
+    setup: Arc<Setup>,
+    now: Time,
+    epoch: u64,
+    host: HostOutcome,
+    request: TransactionRequest,
+    lane: u16,
+    keys: Keys,
+    stage: Stage,
+}
+
+#[derive(Clone, Debug)]
+struct Keys {
+    head: Key,
+    account: Key,
+    lane: Key,
+    own: Key,
+    counterpart: Key,
+    completed: Key,
+}
+
+#[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a decision has one stage; none is stored in bulk")]
+enum Stage {
+    Rows,
+    Evidence(Weighing),
+}
+
+/// Everything read, and what becomes of it.
+#[derive(Clone, Debug)]
+struct Weighing {
+    now: Time,
+    state: AccountState,
+    /// The account's row as it was read.
+    stored: Option<Bytes>,
+    lane: Lane,
+    /// Whether more or less is out of the lane than was read.
+    lane_changed: bool,
+    resolution: Resolution,
+    counterpart: Option<Entry>,
+    completed: Option<Entry>,
+    /// The rows that were read, at their versions.
+    expect: [Expect; 5],
+    /// What was asked about evidence, in order.
+    asked: Vec<EvidenceKind>,
+}
+
+impl Weighing {
+    /// Takes back what was tried on the account; wrong PINs stay counted.
+    fn undo(mut self) -> Result<Self, Error> {
+        let pin_failures = self.state.pin_failures;
+        self.state = parse_state(self.stored.as_ref())?;
+        self.state.seen = self.now;
+        self.state.pin_failures = pin_failures;
+        self.lane_changed = false;
+        Ok(self)
+    }
+}
+
+/// A failed check.
+#[derive(Clone, Copy, Debug)]
+struct Failed {
+    reason: Reason,
+    code: ResponseCode,
+    rule: u32,
+}
+
+type Stepped = Result<Step<Audited<Verdict>>, Error>;
+
+impl Authorize {
+    fn rows(&mut self, answers: &Answers) -> Stepped {
+        let [head, account, lane, own, counterpart, completed] = &answers.rows.points[..] else {
+            return Err(Error::Answers);
+        };
+        if let Err(reason) = self.authentic(answers) {
+            return Ok(self.unrecorded(reason));
+        }
+        if !self.enrolled() {
+            return Ok(self.unrecorded(Reason::NotEnrolled));
+        }
+        if let Some(row) = own
+            && let Some(verdict) = self.repeated(row)?
+        {
+            return Ok(Step::Done(Conclusion { verdict, batch: Batch::new() }));
+        }
+        if !self.in_time() {
+            return Ok(self.unrecorded(Reason::OutOfTime));
+        }
+        let mut state = parse_state(account.as_ref().map(|row| &row.value))?;
+        let now = self.setup.config.skew.settle(self.now, state.seen)?;
+        state.seen = now;
+        let parameters = self.setup.config.parameters.as_ref();
+        let in_force = head.as_ref().map(|row| Head::parse(&row.value)).transpose();
+        let in_force = in_force.map_err(Error::Corrupt)?.map(|head| head.in_force(now));
+        if in_force != parameters.map(Parameters::mark) {
+            return Ok(self.undecided(Verdict::Outdated));
+        }
+        if let Some(set) = parameters {
+            completion::lapse(&mut state, set.hold_ms(), now);
+        }
+        let lane_state = match lane {
+            Some(row) => Lane::parse(&row.value).map_err(Error::Corrupt)?,
+            None => Lane::default(),
+        };
+        let parse = |row: &Option<Row>| {
+            row.as_ref().map(|row| Entry::parse(&row.value)).transpose().map_err(Error::Corrupt)
+        };
+        let vip = state.vip_until.is_some_and(|until| now < until);
+        let weighing = Weighing {
+            now,
+            resolution: parameters
+                .map(|set| set.resolve(now, &self.request, vip))
+                .unwrap_or_default(),
+            counterpart: parse(counterpart)?,
+            completed: if self.request.kind == Kind::Completion { parse(completed)? } else { None },
+            expect: [head, account, lane, counterpart, completed]
+                .map(|row| Row::unchanged(row.as_ref())),
+            state,
+            stored: account.as_ref().map(|row| row.value.clone()),
+            lane: lane_state,
+            lane_changed: false,
+            asked: Vec::new(),
+        };
+        if self.request.kind == Kind::Reversal {
+            return self.reverse(weighing);
+        }
+        match self.standing(&weighing).and_then(|()| self.questions(&weighing)) {
+            Err(failed) => self.decline(weighing, failed),
+            Ok(questions) if questions.is_empty() => self.weigh(weighing),
+            Ok(questions) => {
+                let (asked, questions) = questions.into_iter().unzip();
+                self.stage = Stage::Evidence(Weighing { asked, ..weighing });
+                Ok(Step::Ask(Ask::keys(questions)))
+            }
+        }
+    }
+
+    fn evidence(&self, mut weighing: Weighing, answers: &Answers) -> Stepped {
+        match self.verified(&mut weighing, &answers.keys) {
+            Ok(()) => self.weigh(weighing),
+            Err(failed) => self.decline(weighing, failed),
+        }
+    }
+
+    /// Everything is known: checks 11 to 16, and what comes of them.
+    fn weigh(&self, mut weighing: Weighing) -> Stepped {
+        match self.limits(&mut weighing) {
+            Ok(limits::Granted { minor, spends, lane_short_minor: 0 }) => {
+                self.approve(weighing, minor, spends)
+            }
+            Ok(limits::Granted { lane_short_minor, .. }) => {
+                Ok(self.undecided(Verdict::NeedsLease { lane: self.lane, minor: lane_short_minor }))
+            }
+            Err(failed) => self.decline(weighing.undo()?, failed),
+        }
+    }
+
+    fn undecided(&self, verdict: Verdict) -> Step<Audited<Verdict>> {
+        done(verdict, self.audit("standin.authorize.undecided", None), Batch::new())
+    }
+}
+
+impl Decision for Authorize {
+    type Verdict = Audited<Verdict>;
+    type Error = Error;
+
+    fn begin(&mut self) -> Ask {
+        self.stage = Stage::Rows;
+        let Keys { head, account, lane, own, counterpart, completed } = self.keys.clone();
+        let mut ask =
+            Ask::rows(ReadSet::points([head, account, lane, own, counterpart, completed]));
+        ask.keys.extend(self.message_question());
+        ask
+    }
+
+    fn step(&mut self, answers: Answers) -> Stepped {
+        match core::mem::replace(&mut self.stage, Stage::Rows) {
+            Stage::Rows => self.rows(&answers),
+            Stage::Evidence(weighing) => self.evidence(weighing, &answers),
+        }
+    }
+
+    fn outcome(&self) -> Option<Key> {
+        Some(self.keys.own.clone())
+    }
+
+    fn recall(&mut self, row: &Row) -> Result<Option<Self::Verdict>, Self::Error> {
+        self.repeated(row)
+    }
+}
+
+fn parse_state(row: Option<&Bytes>) -> Result<AccountState, Error> {
+    row.map_or_else(|| Ok(AccountState::default()), |row| AccountState::parse(row))
+        .map_err(Error::Corrupt)
+}
+
+fn done(verdict: Verdict, audit: Audit, batch: Batch) -> Step<Audited<Verdict>> {
+    Step::Done(Conclusion { verdict: Audited { verdict, audit }, batch })
+}
+
+fn fail(reason: Reason, rule: u32) -> Failed {
+    Failed { reason, code: reason.response_code(), rule }
+}
+
+fn rule_of<T>(limit: Option<Limit<T>>) -> u32 {
+    limit.map_or(0, |limit| limit.rule)
+}

@@ -1,0 +1,185 @@
+//! Checks 11 to 16: how much may it be?
+
+use super::record::terminal_mark;
+use super::{Authorize, Failed, Weighing, fail};
+use crate::counts::Slot;
+use crate::{AccountState, Kind, Lane, Parameters, Reason};
+
+/// What passes the limits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Granted {
+    pub(super) minor: i64,
+    pub(super) spends: i64,
+    /// The lane must lease so much before anything is decided.
+    pub(super) lane_short_minor: i64,
+}
+
+impl Authorize {
+    /// The floor amount, then checks 11 to 16.
+    pub(super) fn limits(&self, weighing: &mut Weighing) -> Result<Granted, Failed> {
+        let request = &self.request;
+        let asked = request.billed().minor();
+        let set = self.setup.config.parameters.as_ref().ok_or(fail(Reason::NoParameters, 0))?;
+        let granted = |minor, spends| Ok(Granted { minor, spends, lane_short_minor: 0 });
+        self.floor(weighing)?;
+        if let Some(limit) = weighing.resolution.risk_bp_max
+            && request.risk_bp.is_none_or(|risk| risk > limit.value)
+        {
+            return Err(fail(Reason::Risk, limit.rule));
+        }
+        if request.kind == Kind::Inquiry {
+            return granted(0, 0);
+        }
+        if weighing.state.undelivered >= AccountState::UNDELIVERED_MAX {
+            return Err(fail(Reason::Full, 0));
+        }
+        match request.kind {
+            Kind::Completion => self.take_hold(set, weighing)?,
+            Kind::PreAuthorization if weighing.state.holds.len() >= AccountState::HOLDS_MAX => {
+                return Err(fail(Reason::Full, 0));
+            }
+            _ => {}
+        }
+        let mut bounds = Bounds { asked: asked.into(), most: i64::MAX.into(), first: None };
+        // Check 11.
+        if let Some(limit) = weighing.resolution.single_minor {
+            bounds.add(limit.value.into(), Reason::SingleAmount, limit.rule);
+        }
+        if request.kind == Kind::Refund {
+            bounds.first.map_or(Ok(()), Err)?;
+            return granted(asked, if set.draft().refunds_restore { -asked } else { 0 });
+        }
+        self.windows(set, weighing, &mut bounds)?;
+        balance(set, weighing, &mut bounds);
+        let part = self.may_be_part(weighing);
+        if let Some(lane_short_minor) = self.exposure(set, weighing, &mut bounds, part) {
+            return Ok(Granted { minor: 0, spends: 0, lane_short_minor });
+        }
+        self.velocity(set, weighing, &bounds)?;
+        let minor = match bounds.first {
+            None => asked,
+            Some(_) if part && bounds.most > 0 => {
+                i64::try_from(bounds.most).unwrap_or(asked).min(asked)
+            }
+            Some(failed) => return Err(failed),
+        };
+        granted(minor, minor)
+    }
+
+    /// Checks 12 and 13: counts and sums of the account's windows.
+    fn windows(
+        &self,
+        set: &Parameters,
+        weighing: &Weighing,
+        bounds: &mut Bounds,
+    ) -> Result<(), Failed> {
+        let zone = &self.setup.config.zone;
+        let total = |id: u8| {
+            let counter = set.counters().iter().find(|counter| counter.id == id)?;
+            if !counter.counts(self.request.kind) {
+                return None;
+            }
+            let counts = weighing.state.counts.iter().find(|counts| counts.counter() == id);
+            let slot = || Slot::of(counter.window, zone, weighing.now);
+            Some(counts.map_or((0, 0), |counts| counts.total(slot())))
+        };
+        for (id, limit) in &weighing.resolution.counts {
+            if total(*id).is_some_and(|(count, _)| count >= u64::from(limit.value)) {
+                return Err(bounds.first.unwrap_or(fail(Reason::Count, limit.rule)));
+            }
+        }
+        for (id, limit) in &weighing.resolution.sums {
+            if let Some((_, sum)) = total(*id) {
+                bounds.add(i128::from(limit.value) - sum, Reason::Sum, limit.rule);
+            }
+        }
+        Ok(())
+    }
+
+    /// Check 15: what the lane has leased of the caps. Says how much it must lease first, if it has not asked in vain already.
+    fn exposure(
+        &self,
+        set: &Parameters,
+        weighing: &Weighing,
+        bounds: &mut Bounds,
+        part: bool,
+    ) -> Option<i64> {
+        let Lane { parameters, dry, .. } = weighing.lane;
+        let leased = parameters == set.version();
+        let initiator = self.request.initiator;
+        let spendable = if leased {
+            weighing.lane.spendable_minor(initiator, set.is_capped(initiator))
+        } else {
+            0
+        };
+        let wanted = if part { bounds.most.min(bounds.asked) } else { bounds.asked };
+        // Nothing is leased for what is declined anyway.
+        let passes = bounds.first.is_none() || part && wanted > 0;
+        if passes && wanted > i128::from(spendable) && !(leased && dry) {
+            return Some(i64::try_from(wanted - i128::from(spendable)).unwrap_or(i64::MAX));
+        }
+        bounds.add(spendable.into(), Reason::Exposure, 0);
+        None
+    }
+
+    /// Check 16: approvals at this terminal. An account remembers the last sixteen within the longest time that any rule names;
+    /// more than that are too many for each of them.
+    fn velocity(
+        &self,
+        set: &Parameters,
+        weighing: &Weighing,
+        bounds: &Bounds,
+    ) -> Result<(), Failed> {
+        let Weighing { now, state, resolution, .. } = weighing;
+        let terminal = terminal_mark(&self.request);
+        let within = |ms: u64| state.recent.iter().filter(move |(_, at)| now.since_ms(*at) < ms);
+        for limit in &resolution.velocities {
+            let (count, within_ms) = limit.value;
+            let here = within(within_ms).filter(|(one, _)| *one == terminal).count();
+            if here >= usize::from(count) || within(set.velocity_ms_max()).count() >= RECENT_MAX {
+                return Err(bounds.first.unwrap_or(fail(Reason::Velocity, limit.rule)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a part may be approved: of a purchase, at a terminal that can take it, in one currency, by a rule that allows it.
+    fn may_be_part(&self, weighing: &Weighing) -> bool {
+        let request = &self.request;
+        let one_currency = |billing: port::Amount| billing.currency() == request.amount.currency();
+        request.kind == Kind::Purchase
+            && request.capabilities.partial_approval
+            && request.billing.is_none_or(one_currency)
+            && weighing.resolution.partial.is_some_and(|rule| rule.value)
+    }
+}
+
+/// Check 14: the shadow balance, less what was spent since then.
+fn balance(set: &Parameters, weighing: &Weighing, bounds: &mut Bounds) {
+    let draft = set.draft();
+    let haircut = draft.balance_haircut_bp_per_hour;
+    match weighing.state.available_minor(weighing.now, draft.balance_age_max_ms, haircut) {
+        Some(available) => bounds.add(available, Reason::Balance, 0),
+        None if draft.balance_required => bounds.add(0, Reason::Balance, 0),
+        None => {}
+    }
+}
+
+/// The largest amount that passes, and the first check that the amount asked for fails.
+struct Bounds {
+    asked: i128,
+    most: i128,
+    first: Option<Failed>,
+}
+
+impl Bounds {
+    fn add(&mut self, limit: i128, reason: Reason, rule: u32) {
+        if self.asked > limit && self.first.is_none() {
+            self.first = Some(fail(reason, rule));
+        }
+        self.most = self.most.min(limit);
+    }
+}
+
+/// Approvals that an account remembers for velocity limits: as many as one may ask for.
+pub(super) const RECENT_MAX: usize = crate::parameters::VELOCITY_MAX as usize;

@@ -1,0 +1,72 @@
+//! Checks 1 and 2: is the message authentic and well formed, and is it new?
+
+use super::{Answered, Authorize, Verdict};
+use crate::{Entry, Error, Kind, MessageMac, Reason, Response};
+use port::{Answers, Conclusion, KeyAnswer, KeyQuestion, KeyRef, MacAlgorithm, Row, Step};
+use seal::Audited;
+
+impl Authorize {
+    /// Check 1: what the key holder is asked about the message's authentication code.
+    pub(super) fn message_question(&self) -> Option<KeyQuestion> {
+        let key = self.setup.config.mac_keys.get(&self.request.initiator)?;
+        let mac = self.request.mac.as_ref()?;
+        Some(KeyQuestion::Mac {
+            key: KeyRef::Held(*key),
+            algorithm: MacAlgorithm::HmacSha256,
+            message: mac.message.to_bytes(),
+        })
+    }
+
+    /// Check 1.
+    pub(super) fn authentic(&self, answers: &Answers) -> Result<(), Reason> {
+        self.request.check().map_err(|_| Reason::Format)?;
+        let Some(mac) = &self.request.mac else {
+            let required = self.setup.config.mac_required;
+            return if required { Err(Reason::NotAuthentic) } else { Ok(()) };
+        };
+        let sent = mac.tag.as_bytes();
+        match answers.keys.first() {
+            Some(KeyAnswer::Mac(right)) => {
+                let right = right.as_bytes().get(..sent.len()).unwrap_or_default();
+                let long_enough = sent.len() >= MessageMac::TAG_BYTES_MIN;
+                if long_enough && seal::equal(right, sent) {
+                    Ok(())
+                } else {
+                    Err(Reason::NotAuthentic)
+                }
+            }
+            _ => Err(Reason::MacUnchecked),
+        }
+    }
+
+    /// Check 2: a repeat gets the stored answer, byte for byte (spec Sd11). Another message that reverses the same original
+    /// gets the same code under its own key.
+    pub(super) fn repeated(&self, row: &Row) -> Result<Option<Audited<Verdict>>, Error> {
+        let entry = Entry::parse(&row.value).map_err(Error::Corrupt)?;
+        let mut response = entry.response;
+        if self.request.kind == Kind::Reversal && entry.request.key != self.request.key {
+            response = Response { approved: response.approved, ..self.response(response.code) };
+        } else if !self.request.asks_the_same(&entry.request) {
+            return match self.unrecorded(Reason::KeyReused) {
+                Step::Done(Conclusion { verdict, .. }) => Ok(Some(verdict)),
+                Step::Ask(_) => Ok(None),
+            };
+        }
+        let reason = Reason::ALL.iter().find(|reason| reason.code() == entry.reason).copied();
+        let audit = self.audit("standin.authorize.repeated", reason);
+        let own = Some(self.keys.own.clone());
+        let answered = Answered { response, reason, rule: entry.rule, entry: own, repeated: true };
+        Ok(Some(Audited { verdict: Verdict::Answered(answered), audit }))
+    }
+
+    /// Check 2: whether a first message of this request would still be known. One that was sent before the journal's retention
+    /// may have been decided and forgotten.
+    pub(super) fn in_time(&self) -> bool {
+        let sent_at = self.request.key.sent_at();
+        self.now.since_ms(sent_at) < self.setup.config.journal_kept_ms
+            && sent_at.since_ms(self.now) <= AHEAD_MS_MAX
+    }
+}
+
+/// Networks send local times without a zone: the year is guessed, and a day is what the zones of the earth differ by.
+const AHEAD_MS_MAX: u64 = 86_400_000;

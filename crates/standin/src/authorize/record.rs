@@ -1,0 +1,209 @@
+//! What came of it: the account, the journal entry and the lane in one batch, and the answer that rests on it.
+
+use super::limits::RECENT_MAX;
+use super::{Answered, Authorize, Failed, Stepped, Verdict, Weighing, done, fail};
+use crate::counts::Slot;
+use crate::{
+    Action, AuthCode, Entry, EntryState, Error, Hold, Kind, Parameters, Posting, Reason, Response,
+    ResponseCode, Source, StandInOutcome, TransactionRequest,
+};
+use alloc::vec;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use port::{Amount, Batch, Expect, Step};
+use seal::{Audit, Audited};
+
+/// What an entry says about money.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Amounts {
+    pub(super) spends: i64,
+    pub(super) capped: bool,
+}
+
+const NONE: Amounts = Amounts { spends: 0, capped: false };
+
+impl Authorize {
+    pub(super) fn approve(&self, mut weighing: Weighing, minor: i64, spends: i64) -> Stepped {
+        let request = &self.request;
+        let now = weighing.now;
+        let Some(set) = &self.setup.config.parameters else {
+            return self.decline(weighing, fail(Reason::NoParameters, 0));
+        };
+        if request.kind == Kind::Inquiry {
+            return self.inform(set, weighing);
+        }
+        let capped = set.is_capped(request.initiator);
+        let state = &mut weighing.state;
+        if spends > 0 {
+            state.counts.retain(|counts| set.counters().iter().any(|c| c.id == counts.counter()));
+            for counter in set.counters().iter().filter(|counter| counter.counts(request.kind)) {
+                let slot = Slot::of(counter.window, &self.setup.config.zone, now);
+                state.counter(counter.id).reserve(slot, spends);
+            }
+            let remembered_ms = set.velocity_ms_max();
+            state.recent.retain(|(_, at)| now.since_ms(*at) < remembered_ms);
+            if remembered_ms > 0 {
+                state.recent.push((terminal_mark(request), now));
+                let surplus = state.recent.len().saturating_sub(RECENT_MAX);
+                state.recent.drain(..surplus);
+            }
+            weighing.lane.spend(request.initiator, capped, spends);
+            weighing.lane_changed = true;
+        }
+        if request.kind == Kind::PreAuthorization {
+            state.holds.push(Hold { seq: state.seq + 1, minor, at: now, queued: true });
+        }
+        state.spent_minor = state.spent_minor.saturating_add(spends);
+        if !state.fit() {
+            return self.decline(weighing.undo()?, fail(Reason::Full, 0));
+        }
+        let partial = minor < request.billed().minor();
+        let vip = state.vip_until.is_some_and(|until| now < until);
+        let code = match (partial, vip) {
+            (true, _) => ResponseCode::PARTIAL,
+            (false, true) => ResponseCode::VIP,
+            (false, false) => ResponseCode::APPROVED,
+        };
+        let amount = if partial { Amount::new(minor, set.currency()) } else { request.amount };
+        let mark = u64::from(terminal_mark(request)) << 20 ^ state.seq.wrapping_mul(2_654_435_761);
+        let response = Response {
+            approved: Some(amount),
+            auth_code: Some(AuthCode::of_number(mark)),
+            ..self.response(code)
+        };
+        let amounts = Amounts { spends, capped: capped && spends > 0 };
+        self.record(weighing, response, None, amounts, EntryState::Queued)
+    }
+
+    /// Answers a balance inquiry.
+    fn inform(&self, set: &Parameters, weighing: Weighing) -> Stepped {
+        let draft = set.draft();
+        let haircut = draft.balance_haircut_bp_per_hour;
+        let available =
+            weighing.state.available_minor(weighing.now, draft.balance_age_max_ms, haircut);
+        let Some(available) = available else {
+            return self.decline(weighing, fail(Reason::NoBalance, 0));
+        };
+        let minor = i64::try_from(available.max(0)).unwrap_or(i64::MAX);
+        let balance = Some(Amount::new(minor, set.currency()));
+        let response = Response { balance, ..self.response(ResponseCode::APPROVED) };
+        self.record(weighing, response, None, NONE, EntryState::NotOwed)
+    }
+
+    pub(super) fn decline(&self, weighing: Weighing, failed: Failed) -> Stepped {
+        // A reversal is owed where the accounting system may have approved what is declined here.
+        let action = Action::of(self.host, StandInOutcome::Declined);
+        let owed = action.posting != Posting::None && self.request.kind != Kind::Inquiry;
+        let state = if owed { EntryState::Queued } else { EntryState::NotOwed };
+        let response = self.response(failed.code);
+        self.record(weighing, response, Some((failed.reason, failed.rule)), NONE, state)
+    }
+
+    /// Writes account, journal and, where it changed, lane.
+    pub(super) fn record(
+        &self,
+        weighing: Weighing,
+        response: Response,
+        declined: Option<(Reason, u32)>,
+        amounts: Amounts,
+        delivery: EntryState,
+    ) -> Stepped {
+        let Weighing { now, mut state, lane, lane_changed, expect, .. } = weighing;
+        let [head, account, lane_expect, counterpart, completed] = expect;
+        let (reason, rule) = declined.map_or((None, 0), |(reason, rule)| (Some(reason), rule));
+        let set = self.setup.config.parameters.as_ref();
+        state.seq += 1;
+        if delivery.waits() {
+            // Those that may not be forgotten are counted, or the account would be taken for empty.
+            state.undelivered = state.undelivered.checked_add(1).ok_or(Error::Busy)?;
+        }
+        let entry = Entry {
+            seq: state.seq,
+            at: now,
+            epoch: self.epoch,
+            host: self.host,
+            request: self.request.clone(),
+            response: response.clone(),
+            reason: reason.map_or(0, Reason::code),
+            rule,
+            spent_minor: amounts.spends,
+            spent_after_minor: state.spent_minor,
+            capped: amounts.capped,
+            parameters: set.map_or([0; 32], Parameters::digest),
+            previous: state.head,
+            state: delivery,
+        };
+        let (row, link) = entry.encode_linked().map_err(|_| Error::TooLong)?;
+        state.head = link;
+        let mut batch = Batch::with_capacity(6);
+        batch.put(self.keys.account.clone(), account, state.encode().map_err(|_| Error::TooLong)?);
+        batch.put(self.keys.own.clone(), Expect::Absent, row);
+        batch.require(self.keys.head.clone(), head);
+        batch.require(self.keys.counterpart.clone(), counterpart);
+        if self.request.kind == Kind::Completion {
+            batch.require(self.keys.completed.clone(), completed);
+        }
+        if lane_changed {
+            let lane = lane.encode().map_err(|_| Error::TooLong)?;
+            batch.put(self.keys.lane.clone(), lane_expect, lane);
+        } else if reason == Some(Reason::Exposure) {
+            batch.require(self.keys.lane.clone(), lane_expect);
+        }
+        let action = match (reason, self.request.kind) {
+            (Some(_), _) => "standin.authorize.declined",
+            (None, Kind::Reversal) => "standin.authorize.reversed",
+            (None, _) => "standin.authorize.approved",
+        };
+        let audit = self.audit(action, reason);
+        let entry = Some(self.keys.own.clone());
+        let answered = Answered { response, reason, rule, entry, repeated: false };
+        Ok(done(Verdict::Answered(answered), audit, batch))
+    }
+
+    /// An answer of which nothing is kept.
+    pub(super) fn unrecorded(&self, reason: Reason) -> Step<Audited<Verdict>> {
+        let response = self.response(reason.response_code());
+        let audit = self.audit("standin.authorize.refused", Some(reason));
+        let answered =
+            Answered { response, reason: Some(reason), rule: 0, entry: None, repeated: false };
+        done(Verdict::Answered(answered), audit, Batch::new())
+    }
+
+    pub(super) fn response(&self, code: ResponseCode) -> Response {
+        let parameters = self.setup.config.parameters.as_ref().map_or(0, Parameters::version);
+        Response {
+            // A request always has an answer: that was checked when it was made.
+            mti: self.request.mti.response().unwrap_or(self.request.mti),
+            key: self.request.key,
+            code,
+            approved: None,
+            auth_code: None,
+            source: Source::StandIn { epoch: self.epoch, parameters },
+            balance: None,
+            retrieval_ref: self.request.retrieval_ref,
+        }
+    }
+
+    pub(super) fn audit(&self, action: &'static str, reason: Option<Reason>) -> Audit {
+        let key = self.request.key.to_bytes();
+        Audit {
+            at: self.now,
+            tenant: self.setup.config.institution.tenant(),
+            action: action.into(),
+            actor: Bytes::copy_from_slice(self.request.account.token.as_bytes()),
+            correlation: key.first_chunk().copied().unwrap_or_default(),
+            subject: key.into(),
+            reasons: reason.map_or_else(Vec::new, |reason| vec![reason.code()]),
+            policy: self.setup.config.parameters.as_ref().map_or([0; 32], Parameters::digest),
+        }
+    }
+}
+
+/// Terminals apart, in four bytes (FNV-1a): two that collide are limited together.
+pub(super) fn terminal_mark(request: &TransactionRequest) -> u32 {
+    let bytes = request.key.terminal().as_bytes().iter();
+    let initiator = request.initiator.as_u64().to_be_bytes();
+    bytes
+        .chain(&initiator)
+        .fold(2_166_136_261_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(16_777_619))
+}

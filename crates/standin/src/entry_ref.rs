@@ -1,0 +1,107 @@
+//! Which journal entry: the same words for the authorizer, the forwarder and whoever settles.
+
+use crate::{InstitutionId, Kind, RequestKey, TransactionRequest, table};
+use alloc::vec::Vec;
+use port::{Key, WireError};
+use seal::AccountRef;
+
+/// Names one journal entry of an institution: the account, whether it is the reversal of a request, and the request's key.
+///
+/// A reversal stands under the key of what it reverses, so that there is one whatever message brings it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntryRef {
+    /// Whose journal.
+    pub account: AccountRef,
+    /// In which role.
+    pub role: Role,
+    /// Of which request; for [`Role::Reversal`], of the one that is reversed.
+    pub request: RequestKey,
+}
+
+impl EntryRef {
+    /// The entry that a request has, or will have.
+    pub fn of(request: &TransactionRequest) -> Self {
+        let account = request.account.token;
+        match (request.kind, request.original) {
+            (Kind::Reversal, Some(original)) => {
+                Self { account, role: Role::Reversal, request: original }
+            }
+            _ => Self { account, role: Role::Request, request: request.key },
+        }
+    }
+
+    /// The entry that reverses this one, if there is one.
+    #[must_use]
+    pub const fn reversal(self) -> Self {
+        Self { role: Role::Reversal, ..self }
+    }
+
+    /// The entry that this one reverses, if there is one.
+    #[must_use]
+    pub const fn original(self) -> Self {
+        Self { role: Role::Request, ..self }
+    }
+
+    /// The row of the entry.
+    pub fn key(&self, institution: InstitutionId) -> Key {
+        table::entry(institution, self)
+    }
+
+    /// The bytes that stand for it: token (16), role (1), request key.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(17 + RequestKey::BYTES_MAX);
+        bytes.extend_from_slice(self.account.as_bytes());
+        bytes.push(self.role as u8);
+        self.request.append(&mut bytes);
+        bytes
+    }
+
+    /// Reads [`EntryRef::to_bytes`].
+    ///
+    /// # Errors
+    /// [`WireError`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, WireError> {
+        let (token, rest) = bytes.split_first_chunk().ok_or(WireError::Truncated)?;
+        let (role, request) = rest.split_first().ok_or(WireError::Truncated)?;
+        let role = match role {
+            0 => Role::Request,
+            1 => Role::Reversal,
+            _ => return Err(WireError::Invalid),
+        };
+        let account = AccountRef::from_bytes(*token);
+        Ok(Self { account, role, request: RequestKey::parse(request)? })
+    }
+}
+
+/// In which role an entry stands under a request's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// The request itself.
+    Request = 0,
+    /// The reversal of it.
+    Reversal = 1,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Class, Text};
+    use port::Time;
+
+    #[test]
+    fn bytes_come_back_and_lie_under_their_account() {
+        let institution = InstitutionId::new(6_222).unwrap();
+        let terminal = Text::new("TERM0001").unwrap();
+        let request =
+            RequestKey::new(Class::Financial, institution, 7, Time::from_s(9), terminal).unwrap();
+        let account = AccountRef::from_bytes([5; 16]);
+        for role in [Role::Request, Role::Reversal] {
+            let entry = EntryRef { account, role, request };
+            assert_eq!(EntryRef::parse(&entry.to_bytes()), Ok(entry));
+            let under = table::journal(institution);
+            let key = entry.key(institution);
+            assert_eq!(key.as_bytes().strip_prefix(under.as_bytes()), Some(&entry.to_bytes()[..]));
+        }
+        assert!(EntryRef::parse(&[0; 17]).is_err());
+    }
+}

@@ -1,0 +1,226 @@
+//! Accepting parameters: signed by the accounting system, newer than what is held, and durable before they are acknowledged.
+
+use crate::parameters::{Head, Installed};
+use crate::stand_in::Setup;
+use crate::{
+    Acknowledgement, Error, Parameters, ParametersDelta, SealError, SealedParameters, StandIn,
+    load, table,
+};
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use port::{
+    Answers, Ask, Batch, Conclusion, Decision, Expect, Key, ReadSet, Row, Scan, Step, Time,
+};
+use seal::{Audit, Audited, TrustList};
+
+impl StandIn {
+    /// Accepts a parameter set, whole or as changes to the newest one. It decides from its effective date on, on all instances at
+    /// once: until they load it, they decide nothing ([`crate::Verdict::Outdated`]).
+    ///
+    /// A set that is offered again is acknowledged again, with the same bytes.
+    pub fn install(&self, now: Time, trust: &TrustList, offer: impl Into<Offer>) -> Install {
+        let offer = offer.into();
+        let version = match &offer {
+            Offer::Whole(sealed) => sealed.draft().map_or(0, |draft| draft.version),
+            Offer::Delta(delta) => delta.result().version,
+        };
+        let institution = self.setup.config.institution;
+        let keys = [table::head(institution), table::acknowledgement(institution, version)];
+        let trust = trust.clone();
+        Install { setup: self.setup.clone(), now, trust, offer, keys, read: None }
+    }
+}
+
+/// Parameters as they come from the accounting system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Offer {
+    /// All of them.
+    Whole(SealedParameters),
+    /// What has changed since the newest set.
+    Delta(Box<ParametersDelta>),
+}
+
+impl From<SealedParameters> for Offer {
+    fn from(sealed: SealedParameters) -> Self {
+        Self::Whole(sealed)
+    }
+}
+
+impl From<ParametersDelta> for Offer {
+    fn from(delta: ParametersDelta) -> Self {
+        Self::Delta(Box::new(delta))
+    }
+}
+
+/// What came of an offer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InstallVerdict {
+    /// It is durable: tell the accounting system so, and decide by it from its effective date on.
+    Accepted {
+        /// What to tell.
+        acknowledgement: Acknowledgement,
+        /// The set, for [`crate::StandInConfig::parameters`].
+        parameters: Parameters,
+    },
+    /// It was accepted before, or while this ran: tell the accounting system so again.
+    Repeated(Acknowledgement),
+    /// Nothing of it was believed, and nothing has changed.
+    Refused(SealError),
+}
+
+/// The decision over one offer.
+#[derive(Clone, Debug)]
+pub struct Install {
+    setup: Arc<Setup>,
+    now: Time,
+    trust: TrustList,
+    offer: Offer,
+    keys: [Key; 2],
+    /// What was read before the base of a delta: the head and its version.
+    read: Option<(Head, Expect)>,
+}
+
+type Stepped = Result<Step<Audited<InstallVerdict>>, Error>;
+
+impl Install {
+    fn conclude(&self, sealed: &SealedParameters, head: Option<&Head>, expect: Expect) -> Stepped {
+        let institution = self.setup.config.institution;
+        let newest = head.map_or(0, |head| head.newest().mark.version);
+        let parameters = match sealed.open(self.now, &self.trust, institution, newest) {
+            Ok(parameters) => parameters,
+            Err(why) => return Ok(self.refused(why)),
+        };
+        let mut bytes = Vec::with_capacity(2_048);
+        sealed.encode(&mut bytes).map_err(|_| Error::TooLong)?;
+        if bytes.len() > SealedParameters::BYTES_MAX {
+            return Ok(self.refused(SealError::TooLarge));
+        }
+        let bytes = Bytes::from(bytes);
+        let version = parameters.version();
+        let mut batch = Batch::new();
+        let installed = Installed::new(&parameters, self.now);
+        let [head_key, acknowledgement_key] = self.keys.clone();
+        batch.put(head_key, expect, Head::with(head, self.now, installed).encode());
+        for (part, from) in (0..=u8::MAX).zip((0..bytes.len()).step_by(PART_BYTES)) {
+            let to = bytes.len().min(from + PART_BYTES);
+            let key = table::part_of_set(institution, version, part);
+            batch.put(key, Expect::Absent, bytes.slice(from..to));
+        }
+        let acknowledgement = Acknowledgement::new(&parameters, self.now);
+        batch.put(acknowledgement_key, Expect::Absent, acknowledgement.encode());
+        let verdict = InstallVerdict::Accepted { acknowledgement, parameters };
+        Ok(self.done(verdict, "standin.install.accepted", batch))
+    }
+
+    fn refused(&self, why: SealError) -> Step<Audited<InstallVerdict>> {
+        self.done(InstallVerdict::Refused(why), "standin.install.refused", Batch::new())
+    }
+
+    fn done(
+        &self,
+        verdict: InstallVerdict,
+        action: &'static str,
+        batch: Batch,
+    ) -> Step<Audited<InstallVerdict>> {
+        let (reasons, policy) = match &verdict {
+            InstallVerdict::Refused(why) => (vec![why.code()], [0; 32]),
+            InstallVerdict::Accepted { acknowledgement, .. }
+            | InstallVerdict::Repeated(acknowledgement) => (vec![], acknowledgement.mark.digest),
+        };
+        let issuer = match &self.offer {
+            Offer::Whole(sealed) => sealed.issuer(),
+            Offer::Delta(delta) => delta.issuer(),
+        };
+        let audit = Audit {
+            at: self.now,
+            tenant: self.setup.config.institution.tenant(),
+            action: action.into(),
+            actor: Bytes::copy_from_slice(issuer.as_bytes()),
+            correlation: [0; 16],
+            subject: Bytes::copy_from_slice(self.keys[1].as_bytes()),
+            reasons,
+            policy,
+        };
+        Step::Done(Conclusion { verdict: Audited { verdict, audit }, batch })
+    }
+
+    /// Whether the offer is of the set that was acknowledged.
+    fn is_of(&self, acknowledgement: &Acknowledgement) -> bool {
+        let digest = match &self.offer {
+            Offer::Whole(sealed) => sealed.digest(),
+            Offer::Delta(delta) => delta.result().digest,
+        };
+        digest == acknowledgement.mark.digest
+    }
+}
+
+impl Decision for Install {
+    type Verdict = Audited<InstallVerdict>;
+    type Error = Error;
+
+    fn begin(&mut self) -> Ask {
+        self.read = None;
+        Ask::rows(ReadSet::points(self.keys.clone()))
+    }
+
+    fn step(&mut self, answers: Answers) -> Stepped {
+        let (points, scans) = (&answers.rows.points[..], &answers.rows.scans[..]);
+        if let (Some((head, expect)), Offer::Delta(delta), [parts]) =
+            (self.read.take(), &self.offer, scans)
+        {
+            let base = load::joined(parts)?;
+            let mark = head.newest();
+            let applied =
+                base.reopen(self.now, mark.at, &self.trust).and_then(|base| delta.apply(&base));
+            return match applied {
+                Ok(sealed) => self.conclude(&sealed, Some(&head), expect),
+                Err(why) => Ok(self.refused(why)),
+            };
+        }
+        let [head, acknowledged] = points else { return Err(Error::Answers) };
+        if let Some(row) = acknowledged
+            && let Some(verdict) = self.recall(row)?
+        {
+            return Ok(Step::Done(Conclusion { verdict, batch: Batch::new() }));
+        }
+        let expect = Row::unchanged(head.as_ref());
+        let head = head.as_ref().map(|row| Head::parse(&row.value)).transpose();
+        let head = head.map_err(Error::Corrupt)?;
+        match (&self.offer, head) {
+            (Offer::Whole(sealed), head) => self.conclude(sealed, head.as_ref(), expect),
+            (Offer::Delta(delta), Some(head)) if delta.base() == head.newest().mark => {
+                let institution = self.setup.config.institution;
+                let prefix = table::set(institution, head.newest().mark.version);
+                self.read = Some((head, expect));
+                Ok(Step::Ask(Ask::rows(ReadSet::scan(Scan::first(prefix, PARTS_MAX)))))
+            }
+            (Offer::Delta(_), _) => Ok(self.refused(SealError::Base)),
+        }
+    }
+
+    fn outcome(&self) -> Option<Key> {
+        let [_, acknowledgement] = &self.keys;
+        Some(acknowledgement.clone())
+    }
+
+    fn recall(&mut self, row: &Row) -> Result<Option<Self::Verdict>, Self::Error> {
+        let acknowledgement = Acknowledgement::parse(&row.value).map_err(Error::Corrupt)?;
+        if !self.is_of(&acknowledgement) {
+            return Ok(None);
+        }
+        let verdict = InstallVerdict::Repeated(acknowledgement);
+        match self.done(verdict, "standin.install.repeated", Batch::new()) {
+            Step::Done(Conclusion { verdict, .. }) => Ok(Some(verdict)),
+            Step::Ask(_) => Ok(None),
+        }
+    }
+}
+
+/// A row is at most 64 KiB.
+pub(crate) const PART_BYTES: usize = 60 * 1024;
+/// As many parts as the largest set has.
+pub(crate) const PARTS_MAX: usize = SealedParameters::BYTES_MAX / PART_BYTES;

@@ -1,0 +1,182 @@
+//! Leasing exposure: a lane takes a slice of the caps into its own row, or gives back what it has not spent.
+
+use crate::parameters::Head;
+use crate::stand_in::Setup;
+use crate::{Error, InstitutionId, Lane, Share, StandIn, table};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use port::wire::{Reader, Writer};
+use port::{Answers, Ask, Batch, Conclusion, Decision, Key, ReadSet, Row, Step, Time, WireError};
+
+impl StandIn {
+    /// Leases at least `wanted_minor` more for this initiator, if the caps have it. Run it when a decision says
+    /// [`crate::Verdict::NeedsLease`], and now and then for a lane that is dry.
+    pub fn lease(
+        &self,
+        now: Time,
+        lane: u16,
+        initiator: InstitutionId,
+        wanted_minor: i64,
+    ) -> Lease {
+        self.lease_of(now, lane, Some((initiator, wanted_minor.max(0))))
+    }
+
+    /// Gives back what a lane was granted and has not spent: for idle lanes, and before an instance stops.
+    pub fn give_back(&self, now: Time, lane: u16) -> Lease {
+        self.lease_of(now, lane, None)
+    }
+
+    fn lease_of(&self, now: Time, lane: u16, wanted: Option<(InstitutionId, i64)>) -> Lease {
+        let institution = self.setup.config.institution;
+        let keys =
+            [table::head(institution), table::lane(institution, lane), table::pool(institution)];
+        Lease { setup: self.setup.clone(), now, lane, wanted, keys }
+    }
+}
+
+/// What came of a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Leased {
+    /// The lane's row is up to date; it can spend so much for the initiator that was named.
+    Spendable(i64),
+    /// Other parameters than this instance's are in force, or none.
+    Outdated,
+}
+
+/// The decision over one lane's lease.
+#[derive(Clone, Debug)]
+pub struct Lease {
+    setup: Arc<Setup>,
+    now: Time,
+    lane: u16,
+    wanted: Option<(InstitutionId, i64)>,
+    keys: [Key; 3],
+}
+
+impl Lease {
+    /// Sets the lane's part in one cap. What all lanes have together stays at most the cap; where a newer set lowered the cap,
+    /// a lane keeps no less than what it has out.
+    fn set(
+        &self,
+        pool: &mut Pool,
+        lane: &mut Lane,
+        who: Option<InstitutionId>,
+        cap: i64,
+        wanted: i64,
+    ) {
+        let others = pool.others(who, self.lane);
+        let room = (i128::from(cap) - others).max(0);
+        let at = match lane.shares.iter().position(|share| share.initiator == who) {
+            Some(at) => at,
+            None => {
+                lane.shares.push(Share { initiator: who, granted_minor: 0, out_minor: 0 });
+                lane.shares.len() - 1
+            }
+        };
+        let share = &mut lane.shares[at];
+        let out = i128::from(share.out_minor);
+        let slice = i128::from(cap) / (i128::from(self.setup.config.lanes.max(1)) * 4);
+        let target = match self.wanted {
+            None => out,
+            Some(_) => (out + i128::from(wanted).max(slice)).max(share.granted_minor.into()),
+        };
+        // What is out cannot be taken back, whatever the cap says now.
+        let granted = target.min(room).max(out);
+        share.granted_minor = i64::try_from(granted).unwrap_or(i64::MAX);
+        pool.set(who, self.lane, share.granted_minor);
+    }
+}
+
+impl Decision for Lease {
+    type Verdict = Leased;
+    type Error = Error;
+
+    fn begin(&mut self) -> Ask {
+        Ask::rows(ReadSet::points(self.keys.clone()))
+    }
+
+    fn step(&mut self, answers: Answers) -> Result<Step<Leased>, Error> {
+        let [head, lane_row, pool_row] = &answers.rows.points[..] else {
+            return Err(Error::Answers);
+        };
+        let in_force = head.as_ref().map(|row| Head::parse(&row.value)).transpose();
+        let in_force = in_force.map_err(Error::Corrupt)?.map(|head| head.in_force(self.now));
+        let set = self.setup.config.parameters.as_ref();
+        let Some(set) = set.filter(|set| Some(set.mark()) == in_force) else {
+            let batch = Batch::new();
+            return Ok(Step::Done(Conclusion { verdict: Leased::Outdated, batch }));
+        };
+        let mut lane = match lane_row {
+            Some(row) => Lane::parse(&row.value).map_err(Error::Corrupt)?,
+            None => Lane::default(),
+        };
+        let mut pool = match pool_row {
+            Some(row) => Pool::parse(&row.value).map_err(Error::Corrupt)?,
+            None => Pool::default(),
+        };
+        let exposure = set.exposure();
+        let wanted_for = |who: InstitutionId| match self.wanted {
+            Some((initiator, minor)) if initiator == who => minor,
+            _ => 0,
+        };
+        let wanted = self.wanted.map_or(0, |(_, minor)| minor);
+        self.set(&mut pool, &mut lane, None, exposure.institution_minor, wanted);
+        for (who, cap) in &exposure.initiators {
+            self.set(&mut pool, &mut lane, Some(*who), *cap, wanted_for(*who));
+        }
+        lane.parameters = set.version();
+        let spendable = self
+            .wanted
+            .map_or(0, |(initiator, _)| lane.spendable_minor(initiator, set.is_capped(initiator)));
+        lane.dry = spendable < wanted;
+        let mut batch = Batch::with_capacity(3);
+        let [head_key, lane_key, pool_key] = self.keys.clone();
+        batch.require(head_key, Row::unchanged(head.as_ref()));
+        let lane = lane.encode().map_err(|_| Error::TooLong)?;
+        batch.put(lane_key, Row::unchanged(lane_row.as_ref()), lane);
+        batch.put(pool_key, Row::unchanged(pool_row.as_ref()), pool.encode());
+        Ok(Step::Done(Conclusion { verdict: Leased::Spendable(spendable), batch }))
+    }
+}
+
+/// What each lane was granted of each cap; the caps themselves stand in the parameters.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Pool(Vec<(Option<InstitutionId>, u16, i64)>);
+
+impl Pool {
+    fn others(&self, who: Option<InstitutionId>, lane: u16) -> i128 {
+        let of_others = self.0.iter().filter(|(cap, one, _)| *cap == who && *one != lane);
+        of_others.map(|(.., minor)| i128::from(*minor)).sum()
+    }
+
+    fn set(&mut self, who: Option<InstitutionId>, lane: u16, minor: i64) {
+        self.0.retain(|(cap, one, _)| *cap != who || *one != lane);
+        if minor > 0 {
+            self.0.push((who, lane, minor));
+        }
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(1 + self.0.len() * 18);
+        let mut writer = Writer::new(&mut bytes, 1);
+        for (who, lane, minor) in &self.0 {
+            writer.u64(who.map_or(0, InstitutionId::as_u64)).u16(*lane).i64(*minor);
+        }
+        bytes
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Self, WireError> {
+        let mut reader = Reader::new(bytes);
+        reader.version(1)?;
+        let mut all = Vec::new();
+        while !reader.rest().is_empty() {
+            let who = match reader.u64()? {
+                0 => None,
+                code => Some(InstitutionId::new(code).ok_or(WireError::Invalid)?),
+            };
+            all.push((who, reader.u16()?, reader.i64()?));
+        }
+        Ok(Self(all))
+    }
+}

@@ -1,0 +1,73 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
+
+mod account_state;
+mod acknowledgement;
+mod authorize;
+mod counts;
+mod entry_ref;
+mod error;
+mod exposure;
+mod feed;
+mod hold;
+mod install;
+mod institution;
+mod journal;
+mod lease;
+mod load;
+mod mti;
+mod outcome;
+mod parameters;
+mod purge;
+mod reason;
+mod reconciliation;
+mod request;
+mod response;
+mod response_code;
+mod settle;
+mod stand_in;
+mod table;
+mod text;
+mod varint;
+
+pub use account_state::{AccountState, Balance};
+pub use acknowledgement::Acknowledgement;
+pub use authorize::{Answered, Authorize, Verdict};
+pub use counts::{Counts, Slot};
+pub use entry_ref::{EntryRef, Role};
+pub use error::Error;
+pub use exposure::{Lane, Share};
+pub use feed::{
+    AccountUpdate, BalanceUpdate, Change, FeedPage, FeedVerdict, Ignored, SealedFeed, TakeFeed,
+};
+pub use hold::Hold;
+pub use install::{Install, InstallVerdict, Offer};
+pub use institution::InstitutionId;
+pub use journal::{Entry, EntryState};
+pub use lease::{Lease, Leased};
+pub use load::{Load, Loaded};
+pub use mti::{Class, Function, Mti, Origin};
+pub use outcome::{Action, HostOutcome, Posting, StandInOutcome};
+pub use parameters::{
+    CounterDraft, ExposureDraft, Fault, Finding, Limit, LimitDraft, Mark, Parameters,
+    ParametersDelta, ParametersDraft, ParametersFault, RangeDraft, Resolution, RuleDraft,
+    RuleLimitsDraft, ScopeDraft, SealError, SealedParameters, Unknown, Verification, Window,
+};
+pub use purge::{Purge, PurgeTable, Purged};
+pub use reason::Reason;
+pub use reconciliation::{Found, Line, Reconciliation, Report, Total};
+pub use request::{
+    AccountInfo, Bin, Capabilities, Channel, CheckDigit, Country, EntryMode, Evidence, Evidences,
+    Expiry, Kind, Mcc, MessageMac, NetworkFunction, NetworkRequest, Request, RequestDraft,
+    RequestError, RequestKey, TransactionRequest,
+};
+pub use response::{AuthCode, Response, Source};
+pub use response_code::ResponseCode;
+pub use settle::{Settle, Settled, Settlement};
+pub use stand_in::{StandIn, StandInConfig};
+pub use text::{Text, TextError};

@@ -1,0 +1,224 @@
+//! Which rules apply to a request, and what they say together.
+
+use super::{Parameters, Rule, Scope};
+use crate::{ResponseCode, TransactionRequest};
+use alloc::vec::Vec;
+use port::{KeyId, Time};
+
+impl Parameters {
+    /// Resolves the rules for a request; `vip` says whether its account is on the VIP list.
+    pub fn resolve(&self, now: Time, request: &TransactionRequest, vip: bool) -> Resolution {
+        let product = request
+            .account
+            .bin
+            .and_then(|bin| self.range(bin))
+            .and_then(|range| range.product.as_deref());
+        let mut found = Resolution::default();
+        let mut weights = [0; 6];
+        for rule in &self.0.rules {
+            let live = rule.until.is_none_or(|until| now < until);
+            if live && rule.scope.fits(request, product, vip) {
+                found.add(rule, &mut weights);
+            }
+        }
+        found
+    }
+}
+
+/// What the rules say together about one request, and which rule says it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resolution {
+    /// Denied, with which code.
+    pub deny: Option<Limit<ResponseCode>>,
+    /// Whether this may be approved; `None` where no rule says anything, which declines.
+    pub approve: Option<Limit<bool>>,
+    /// Whether a part may be approved.
+    pub partial: Option<Limit<bool>>,
+    /// Whether the expiry date may be missing.
+    pub without_expiry: Option<Limit<bool>>,
+    /// How a PIN is treated.
+    pub pin: Option<Limit<Verification>>,
+    /// How a card verification number is treated.
+    pub cvn: Option<Limit<Verification>>,
+    /// How a cryptogram is treated.
+    pub arqc: Option<Limit<Verification>>,
+    /// The largest single amount.
+    pub single_minor: Option<Limit<i64>>,
+    /// The largest amount that passes without verification; where no rule says, none does.
+    pub floor_minor: Option<Limit<i64>>,
+    /// The largest risk score.
+    pub risk_bp_max: Option<Limit<u16>>,
+    /// At most so many at one terminal in so many milliseconds, of every rule.
+    pub velocities: Vec<Limit<(u8, u64)>>,
+    /// The largest counts, by counter.
+    pub counts: Vec<(u8, Limit<u32>)>,
+    /// The largest sums, by counter.
+    pub sums: Vec<(u8, Limit<i64>)>,
+}
+
+impl Resolution {
+    fn add(&mut self, rule: &Rule, weights: &mut [u32; 6]) {
+        let by = rule.number;
+        if let Some(code) = rule.deny
+            && self.deny.is_none()
+        {
+            self.deny = Some(Limit { value: code, rule: by });
+        }
+        let weight = rule.scope.weight();
+        let [approve, partial, expiry, pin, cvn, arqc] = weights;
+        most_specific(&mut self.approve, approve, rule.approve, weight, by);
+        most_specific(&mut self.partial, partial, rule.partial, weight, by);
+        most_specific(&mut self.without_expiry, expiry, rule.without_expiry, weight, by);
+        most_specific(&mut self.pin, pin, rule.pin, weight, by);
+        most_specific(&mut self.cvn, cvn, rule.cvn, weight, by);
+        most_specific(&mut self.arqc, arqc, rule.arqc, weight, by);
+        least(&mut self.single_minor, rule.single_minor, by);
+        least(&mut self.floor_minor, rule.floor_minor, by);
+        least(&mut self.risk_bp_max, rule.risk_bp_max, by);
+        self.velocities.extend(rule.velocity.map(|value| Limit { value, rule: by }));
+        for (counter, count, sum) in &rule.windows {
+            least_of(&mut self.counts, *counter, *count, by);
+            least_of(&mut self.sums, *counter, *sum, by);
+        }
+    }
+}
+
+/// A value and the rule that it comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit<T> {
+    /// The value.
+    pub value: T,
+    /// The rule's number.
+    pub rule: u32,
+}
+
+/// How evidence is treated. The order is that of permission: less first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verification {
+    /// A request with it, or that needs it, is declined: nobody here can check it.
+    Refuse,
+    /// It is checked with this key; what is not there counts as not checked and passes up to the floor amount.
+    Delegated(KeyId),
+    /// It is not checked, and the amount may be up to the floor amount.
+    Floor,
+    /// It is neither checked nor needed.
+    Waive,
+}
+
+impl Verification {
+    pub(super) fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "refuse" => Some(Self::Refuse),
+            "floor" => Some(Self::Floor),
+            "waive" => Some(Self::Waive),
+            _ => {
+                let digits = word.strip_prefix("key:")?;
+                let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+                plain.then(|| digits.parse().ok()).flatten().map(|id| Self::Delegated(KeyId(id)))
+            }
+        }
+    }
+}
+
+impl Scope {
+    fn fits(&self, request: &TransactionRequest, product: Option<&str>, vip: bool) -> bool {
+        fn has<T: Ord>(list: &[T], value: Option<&T>) -> bool {
+            list.is_empty() || value.is_some_and(|value| list.binary_search(value).is_ok())
+        }
+        let bin = |(from, to): &(crate::Bin, crate::Bin)| {
+            request.account.bin.is_some_and(|bin| (*from..=*to).contains(&bin))
+        };
+        has(&self.kinds, Some(&request.kind))
+            && has(&self.channels, Some(&request.channel))
+            && has(&self.entries, Some(&request.entry))
+            && has(&self.initiators, Some(&request.initiator))
+            && has(&self.accounts, Some(&request.account.token))
+            && has(&self.mccs, request.mcc.as_ref())
+            && has(&self.countries, request.country.as_ref())
+            && self.vip.is_none_or(|wanted| wanted == vip)
+            && (self.products.is_empty()
+                || product.is_some_and(|name| self.products.iter().any(|one| one == name)))
+            && (self.bins.is_empty() || self.bins.iter().any(bin))
+    }
+
+    /// How specific it is: an account outweighs everything, then the card range, the product, the VIP list, the initiator, and
+    /// last what describes the transaction.
+    fn weight(&self) -> u32 {
+        let dimensions = [
+            !self.accounts.is_empty(),
+            !self.bins.is_empty(),
+            !self.products.is_empty(),
+            self.vip.is_some(),
+            !self.initiators.is_empty(),
+            !self.mccs.is_empty(),
+            !self.countries.is_empty(),
+            !self.channels.is_empty(),
+            !self.entries.is_empty(),
+            !self.kinds.is_empty(),
+        ];
+        // One above the sum of bits, so that a rule without scope still outweighs no rule.
+        1 + dimensions.iter().fold(0, |weight, there| weight << 1 | u32::from(*there))
+    }
+
+    /// Whether every request that fits `other` fits this one.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        fn within<T: Ord>(wide: &[T], narrow: &[T]) -> bool {
+            wide.is_empty()
+                || !narrow.is_empty() && narrow.iter().all(|one| wide.binary_search(one).is_ok())
+        }
+        let bins = self.bins.is_empty()
+            || !other.bins.is_empty()
+                && other.bins.iter().all(|(from, to)| {
+                    self.bins.iter().any(|(wide_from, wide_to)| wide_from <= from && to <= wide_to)
+                });
+        bins && within(&self.kinds, &other.kinds)
+            && within(&self.channels, &other.channels)
+            && within(&self.entries, &other.entries)
+            && within(&self.initiators, &other.initiators)
+            && within(&self.accounts, &other.accounts)
+            && within(&self.mccs, &other.mccs)
+            && within(&self.countries, &other.countries)
+            && within(&self.products, &other.products)
+            && (self.vip.is_none() || self.vip == other.vip)
+    }
+}
+
+fn most_specific<T: Copy + Ord>(
+    into: &mut Option<Limit<T>>,
+    weight_so_far: &mut u32,
+    value: Option<T>,
+    weight: u32,
+    rule: u32,
+) {
+    let Some(value) = value else { return };
+    let wins = match into {
+        None => true,
+        Some(held) => weight > *weight_so_far || weight == *weight_so_far && value < held.value,
+    };
+    if wins {
+        *into = Some(Limit { value, rule });
+        *weight_so_far = weight;
+    }
+}
+
+fn least<T: Copy + Ord>(into: &mut Option<Limit<T>>, value: Option<T>, rule: u32) {
+    if let Some(value) = value
+        && into.is_none_or(|held| value < held.value)
+    {
+        *into = Some(Limit { value, rule });
+    }
+}
+
+fn least_of<T: Copy + Ord>(
+    into: &mut Vec<(u8, Limit<T>)>,
+    counter: u8,
+    value: Option<T>,
+    rule: u32,
+) {
+    let Some(value) = value else { return };
+    match into.iter_mut().find(|(id, _)| *id == counter) {
+        Some((_, held)) if held.value <= value => {}
+        Some((_, held)) => *held = Limit { value, rule },
+        None => into.push((counter, Limit { value, rule })),
+    }
+}

@@ -1,0 +1,241 @@
+//! Parameters under the accounting system's signature: the only form in which the stand-in module takes them (spec S3).
+
+use super::check::digest;
+use super::{Parameters, ParametersDraft};
+use crate::InstitutionId;
+use alloc::string::String;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::fmt;
+use port::wire::{Reader, Writer};
+use port::{Time, WireError};
+use seal::{Distrust, TrustList, VerifyingKey, in_domain};
+
+/// A parameter set with the signature of an institution's accounting system.
+///
+/// The authoring side makes [`SealedParameters::message`] and has it signed by its key holder; this side only opens.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SealedParameters {
+    issuer: String,
+    key_id: u8,
+    body: Bytes,
+    signature: [u8; 64],
+}
+
+impl SealedParameters {
+    /// The longest stored form.
+    pub const BYTES_MAX: usize = 900 * 1024;
+
+    /// The bytes that the accounting system signs for a checked set.
+    ///
+    /// # Errors
+    /// [`WireError::TooLong`].
+    pub fn message(parameters: &Parameters) -> Result<Vec<u8>, WireError> {
+        let mut body = Vec::with_capacity(1_024);
+        parameters.draft().encode(&mut body)?;
+        Ok(in_domain(DOMAIN, &body))
+    }
+
+    /// Joins a set with its signature. Whether the signature is right is found by whoever opens it.
+    ///
+    /// # Errors
+    /// [`WireError::TooLong`], also for an issuer's name of more than 32 bytes.
+    pub fn new(
+        parameters: &Parameters,
+        issuer: &str,
+        key_id: u8,
+        signature: [u8; 64],
+    ) -> Result<Self, WireError> {
+        Self::of_draft(parameters.draft(), issuer, key_id, signature)
+    }
+
+    pub(super) fn of_draft(
+        draft: &ParametersDraft,
+        issuer: &str,
+        key_id: u8,
+        signature: [u8; 64],
+    ) -> Result<Self, WireError> {
+        if issuer.len() > ISSUER_BYTES_MAX {
+            return Err(WireError::TooLong);
+        }
+        let mut body = Vec::with_capacity(1_024);
+        draft.encode(&mut body)?;
+        Ok(Self { issuer: issuer.into(), key_id, body: body.into(), signature })
+    }
+
+    /// Checks signature and content. `above` is the version that is held: a set of another institution, or of that version or
+    /// a lower one, is refused (spec Sd7), and so is one whose end has passed or that is stale.
+    ///
+    /// # Errors
+    /// [`SealError`]; nothing of the set was believed.
+    pub fn open(
+        &self,
+        now: Time,
+        trust: &TrustList,
+        institution: InstitutionId,
+        above: u64,
+    ) -> Result<Parameters, SealError> {
+        let key = trust.key(&self.issuer, self.key_id, now).map_err(SealError::Distrust)?;
+        let parameters = self.verified(key)?;
+        if parameters.institution() != institution {
+            return Err(SealError::Institution);
+        }
+        if parameters.version() <= above {
+            return Err(SealError::Version);
+        }
+        let draft = parameters.draft();
+        if now >= Time::from_ms(draft.valid_until_ms) {
+            return Err(SealError::Over);
+        }
+        if now >= parameters.stale_at() {
+            return Err(SealError::Stale);
+        }
+        Ok(parameters)
+    }
+
+    /// Checks what was accepted before. A key whose time ended since then does not take the set away; one that was revoked does.
+    pub(crate) fn reopen(
+        &self,
+        now: Time,
+        accepted: Time,
+        trust: &TrustList,
+    ) -> Result<Parameters, SealError> {
+        let key = match trust.key(&self.issuer, self.key_id, now) {
+            Err(Distrust::NoLongerValid) => trust.key(&self.issuer, self.key_id, accepted),
+            found => found,
+        };
+        self.verified(key.map_err(SealError::Distrust)?)
+    }
+
+    fn verified(&self, key: &VerifyingKey) -> Result<Parameters, SealError> {
+        if !key.verify(&in_domain(DOMAIN, &self.body), &self.signature) {
+            return Err(SealError::Signature);
+        }
+        Parameters::new(self.draft()?).map_err(|_| SealError::Content)
+    }
+
+    /// What it says, believed by nobody yet.
+    pub(crate) fn draft(&self) -> Result<ParametersDraft, SealError> {
+        ParametersDraft::parse(&self.body).map_err(SealError::Form)
+    }
+
+    /// Who signed, with which key, and the signature.
+    pub(super) fn signed(&self) -> (&str, u8, [u8; 64]) {
+        (&self.issuer, self.key_id, self.signature)
+    }
+
+    /// The digest of the set, believed or not.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        digest(&self.body)
+    }
+
+    /// Who is said to have signed it.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Appends the stored form, specified in `docs/spec/standin.md`.
+    ///
+    /// # Errors
+    /// [`WireError::TooLong`].
+    pub fn encode(&self, to: &mut Vec<u8>) -> Result<(), WireError> {
+        Writer::new(to, 1)
+            .lp8(self.issuer.as_bytes())?
+            .u8(self.key_id)
+            .lp32(&self.body)?
+            .fixed(&self.signature);
+        Ok(())
+    }
+
+    /// Reads the stored form; nothing of it is believed before [`SealedParameters::open`].
+    ///
+    /// # Errors
+    /// [`WireError`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, WireError> {
+        let mut reader = Reader::new(bytes);
+        reader.version(1)?;
+        let issuer = Reader::text(reader.lp8()?)?;
+        if issuer.len() > ISSUER_BYTES_MAX {
+            return Err(WireError::TooLong);
+        }
+        let key_id = reader.u8()?;
+        let body = Bytes::copy_from_slice(reader.lp32()?);
+        let signature = reader.array()?;
+        reader.finish()?;
+        Ok(Self { issuer: issuer.into(), key_id, body, signature })
+    }
+}
+
+impl fmt::Debug for SealedParameters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SealedParameters({:?}, key {})", self.issuer, self.key_id)
+    }
+}
+
+/// Why a parameter set is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SealError {
+    /// It is signed, but is no valid set.
+    Content,
+    /// The signer is not trusted, or not with this key now.
+    Distrust(Distrust),
+    /// It is not in the stored form.
+    Form(WireError),
+    /// It is another institution's.
+    Institution,
+    /// Its end has passed.
+    Over,
+    /// The signature is wrong.
+    Signature,
+    /// Its version is not above the one that is held.
+    Version,
+    /// It is a change to another set than the one that is held.
+    Base,
+    /// It was issued so long ago that it would decide nothing.
+    Stale,
+    /// It is longer than [`SealedParameters::BYTES_MAX`].
+    TooLarge,
+}
+
+impl SealError {
+    /// Stable number, 4220 to 4229.
+    pub const fn code(self) -> u32 {
+        match self {
+            Self::Content => 4_220,
+            Self::Distrust(_) => 4_221,
+            Self::Form(_) => 4_222,
+            Self::Institution => 4_223,
+            Self::Over => 4_224,
+            Self::Signature => 4_225,
+            Self::Version => 4_226,
+            Self::Base => 4_227,
+            Self::Stale => 4_228,
+            Self::TooLarge => 4_229,
+        }
+    }
+}
+
+impl fmt::Display for SealError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Content => f.write_str("signed, but not a valid parameter set"),
+            Self::Distrust(why) => why.fmt(f),
+            Self::Form(why) => why.fmt(f),
+            Self::Institution => f.write_str("the parameters are another institution's"),
+            Self::Over => f.write_str("the parameters' time is over"),
+            Self::Signature => f.write_str("the signature of the parameters is wrong"),
+            Self::Version => f.write_str("the version is not above the one that is held"),
+            Self::Base => {
+                f.write_str("the changes are to other parameters than those that are held")
+            }
+            Self::Stale => f.write_str("the parameters are stale"),
+            Self::TooLarge => f.write_str("the parameters are too large"),
+        }
+    }
+}
+
+impl core::error::Error for SealError {}
+
+const DOMAIN: &str = "interbank/standin/parameters/v1";
+const ISSUER_BYTES_MAX: usize = 32;

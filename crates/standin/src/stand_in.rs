@@ -1,0 +1,92 @@
+//! The stand-in module of one institution: what is set once, and the decisions it makes.
+
+use crate::{EntryRef, InstitutionId, Parameters, table};
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use port::{Key, KeyId, Skew, Zone};
+use seal::AccountRef;
+
+/// Stands in for one institution's accounting system. It holds no rows and no keys: each method makes a decision
+/// ([`port::Decision`]) to be driven with your store and key holder. It offers no way to author parameters (spec S3).
+#[derive(Clone, Debug)]
+pub struct StandIn {
+    pub(crate) setup: Arc<Setup>,
+}
+
+impl StandIn {
+    /// With this configuration. Make a new one when parameters change.
+    pub fn new(config: StandInConfig) -> Self {
+        Self { setup: Arc::new(Setup { config }) }
+    }
+
+    /// What it was made with.
+    pub fn config(&self) -> &StandInConfig {
+        &self.setup.config
+    }
+
+    /// The row that says which parameters are in force: [`Parameters::head_bytes`].
+    pub fn head_key(&self) -> Key {
+        table::head(self.setup.config.institution)
+    }
+
+    /// The row of an account: [`crate::AccountState`].
+    pub fn account_key(&self, account: &AccountRef) -> Key {
+        table::account(self.setup.config.institution, account)
+    }
+
+    /// The prefix of the journal. Entries of one account lie together; their order is that of [`crate::Entry::seq`].
+    pub fn journal(&self) -> Key {
+        table::journal(self.setup.config.institution)
+    }
+
+    /// The row of a journal entry: [`crate::Entry`].
+    pub fn entry_key(&self, entry: &EntryRef) -> Key {
+        table::entry(self.setup.config.institution, entry)
+    }
+
+    /// The row of a lane: [`crate::Lane`].
+    pub fn lane_key(&self, lane: u16) -> Key {
+        table::lane(self.setup.config.institution, lane)
+    }
+
+    /// The lane of an account.
+    pub fn lane(&self, account: &AccountRef) -> u16 {
+        self.setup.lane(account)
+    }
+}
+
+/// What is set once.
+#[derive(Clone, Debug)]
+pub struct StandInConfig {
+    /// Whose accounts.
+    pub institution: InstitutionId,
+    /// Where its days begin.
+    pub zone: Zone,
+    /// The parameters that this instance decides by; `None` until there are some.
+    pub parameters: Option<Parameters>,
+    /// The message keys (HMAC-SHA-256, possibly truncated) of initiators at the key holder.
+    pub mac_keys: BTreeMap<InstitutionId, KeyId>,
+    /// Whether a message without an authentication code is refused. Off where the link itself is authentic.
+    pub mac_required: bool,
+    /// Into how many lanes accounts fall; at least 1. Change it only while nothing waits for delivery and after each lane gave
+    /// back ([`StandIn::give_back`]): what is out stays with the lane that it was charged to.
+    pub lanes: u16,
+    /// How far the clocks of instances may differ.
+    pub skew: Skew,
+    /// How long entries of the journal are kept after they ended, in milliseconds: as long as a message may come again. A message
+    /// that was sent earlier is refused, since nothing could tell it from a repeat.
+    pub journal_kept_ms: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Setup {
+    pub(crate) config: StandInConfig,
+}
+
+impl Setup {
+    pub(crate) fn lane(&self, account: &AccountRef) -> u16 {
+        // A token is spread evenly already.
+        let [a, b, ..] = *account.as_bytes();
+        u16::from_be_bytes([a, b]) % self.config.lanes.max(1)
+    }
+}

@@ -1,0 +1,84 @@
+//! Which rows there are, and how they are found.
+
+use crate::{EntryRef, InstitutionId};
+use port::{CrateTag, Key, KeyError};
+use seal::AccountRef;
+
+/// The parameters that decide: version and digest.
+const HEAD: u8 = 1;
+/// Signed parameter sets: version, part.
+const SET: u8 = 2;
+/// Accounts: token.
+const ACCOUNT: u8 = 3;
+/// The journal: account token, role, request key.
+const JOURNAL: u8 = 4;
+/// Lanes: number.
+const LANE: u8 = 5;
+/// What each lane was granted.
+const POOL: u8 = 6;
+/// Acknowledgements of parameter sets: version.
+const ACKNOWLEDGED: u8 = 7;
+/// The last page of lists and balances that was taken.
+const FEED: u8 = 8;
+
+pub(crate) fn head(institution: InstitutionId) -> Key {
+    table(institution, HEAD)
+}
+
+pub(crate) fn sets(institution: InstitutionId) -> Key {
+    table(institution, SET)
+}
+
+pub(crate) fn set(institution: InstitutionId, version: u64) -> Key {
+    fit(sets(institution).raw(&version.to_be_bytes()))
+}
+
+pub(crate) fn part_of_set(institution: InstitutionId, version: u64, part: u8) -> Key {
+    fit(set(institution, version).raw(&[part]))
+}
+
+pub(crate) fn acknowledgements(institution: InstitutionId) -> Key {
+    table(institution, ACKNOWLEDGED)
+}
+
+pub(crate) fn acknowledgement(institution: InstitutionId, version: u64) -> Key {
+    fit(acknowledgements(institution).raw(&version.to_be_bytes()))
+}
+
+pub(crate) fn feed(institution: InstitutionId) -> Key {
+    table(institution, FEED)
+}
+
+pub(crate) fn accounts(institution: InstitutionId) -> Key {
+    table(institution, ACCOUNT)
+}
+
+pub(crate) fn account(institution: InstitutionId, account: &AccountRef) -> Key {
+    fit(accounts(institution).raw(account.as_bytes()))
+}
+
+pub(crate) fn journal(institution: InstitutionId) -> Key {
+    table(institution, JOURNAL)
+}
+
+pub(crate) fn entry(institution: InstitutionId, entry: &EntryRef) -> Key {
+    fit(journal(institution).raw(&entry.to_bytes()))
+}
+
+pub(crate) fn lane(institution: InstitutionId, lane: u16) -> Key {
+    fit(table(institution, LANE).raw(&lane.to_be_bytes()))
+}
+
+pub(crate) fn pool(institution: InstitutionId) -> Key {
+    table(institution, POOL)
+}
+
+fn table(institution: InstitutionId, table: u8) -> Key {
+    Key::new(CrateTag::STANDIN, institution.tenant(), table)
+}
+
+/// The types bound every part: the longest key has 60 bytes. An impossible key would be one of nobody, never of another row.
+fn fit(key: Result<Key, KeyError>) -> Key {
+    debug_assert!(key.is_ok());
+    key.unwrap_or_else(|_| Key::new(CrateTag::STANDIN, port::Tenant::new(u64::MAX), u8::MAX))
+}

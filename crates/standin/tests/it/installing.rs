@@ -1,0 +1,267 @@
+//! Parameters that are offered, accepted, loaded and taken over at their time.
+
+use crate::setting::*;
+use interbank_standin::*;
+use port::blocking::decide;
+use port::{MemoryStore, Time};
+use seal::{Distrust, TrustList, TrustedKey, Validity};
+
+fn offer(bench: &Bench, now: Time, offer: impl Into<Offer>) -> InstallVerdict {
+    offer_with(bench, now, &trust(), offer)
+}
+
+fn offer_with(
+    bench: &Bench,
+    now: Time,
+    trust: &TrustList,
+    offer: impl Into<Offer>,
+) -> InstallVerdict {
+    let mut install = bench.stand_in.install(now, trust, offer);
+    let audited = decide(&bench.store, &Says(vec![]), &mut install).unwrap();
+    assert_eq!(audited.audit.actor, ISSUER.as_bytes());
+    audited.verdict
+}
+
+fn load(bench: &Bench, now: Time, trust: &TrustList) -> Loaded {
+    decide(&bench.store, &Says(vec![]), &mut bench.stand_in.load(now, trust)).unwrap()
+}
+
+fn in_force(bench: &Bench, now: Time) -> (u64, Option<Time>) {
+    match load(bench, now, &trust()) {
+        Loaded::InForce { parameters, until } => (parameters.version(), until),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn s02_parameters_survive_a_restart() {
+    let mut bench = Bench::new(|_| {});
+    let held = bench.stand_in.config().parameters.clone().unwrap();
+    bench.store = MemoryStore::restore(&bench.store.snapshot());
+    bench.use_set(None);
+    // Nobody told this instance which set is in force.
+    let request = bench.draft(1, 100);
+    assert_eq!(bench.decide(NOW, HostOutcome::NotAsked, request, vec![]), Verdict::Outdated);
+    let Loaded::InForce { parameters, until: None } = load(&bench, NOW, &trust()) else { panic!() };
+    assert_eq!((&parameters, parameters.digest()), (&held, held.digest()));
+    bench.use_set(Some(parameters));
+    assert_eq!(bench.code(1, 100), "00");
+}
+
+#[test]
+fn s02_a_set_of_a_thousand_rules_is_kept_in_parts() {
+    let mut bench = Bench::new(|_| {});
+    let large = set(8, |json| {
+        let account = |n: usize| format!("{n:032x}");
+        let rule = |n: usize| {
+            let accounts: Vec<String> = (0..30).map(|m| account(n * 30 + m)).collect();
+            serde_json::json!({ "number": n + 2, "scope": { "accounts": accounts }, "deny": "62" })
+        };
+        let rules = json["rules"].as_array_mut().unwrap();
+        rules.extend((0..700).map(rule));
+    });
+    let mut bytes = Vec::new();
+    sealed(&large).encode(&mut bytes).unwrap();
+    assert!(bytes.len() > 10 * 65_536 && bytes.len() <= SealedParameters::BYTES_MAX);
+    bench.install(NOW, &large);
+    assert_eq!(in_force(&bench, NOW), (8, None));
+    let too_large = set(9, |json| {
+        let rule = |n: usize| {
+            let accounts: Vec<String> = (0..32).map(|m| format!("{m:032x}")).collect();
+            serde_json::json!({ "number": n + 2, "scope": { "accounts": accounts }, "deny": "62" })
+        };
+        json["rules"].as_array_mut().unwrap().extend((0..900).map(rule));
+    });
+    let refused = InstallVerdict::Refused(SealError::TooLarge);
+    assert_eq!(offer(&bench, NOW, sealed(&too_large)), refused);
+}
+
+#[test]
+fn s03_what_the_accounting_system_did_not_sign_decides_nothing() {
+    let mut bench = Bench::new(|_| {});
+    // A set that the stand-in side made up: no decision takes it, and nothing is written.
+    let before = bench.store.snapshot();
+    bench.use_set(Some(set(8, |json| json["rules"][0]["limits"] = serde_json::json!({}))));
+    let request = bench.draft(1, 900_000);
+    assert_eq!(bench.decide(NOW, HostOutcome::NotAsked, request, vec![]), Verdict::Outdated);
+    let mut lease = bench.stand_in.lease(NOW, 0, id(1111), 1);
+    assert_eq!(decide(&bench.store, &Says(vec![]), &mut lease), Ok(Leased::Outdated));
+    // Nor is it accepted under any other key, or under the right one of somebody else.
+    let forged = sealed_by(&set(8, |_| {}), &key(2), ISSUER);
+    let refused = InstallVerdict::Refused(SealError::Signature);
+    assert_eq!(offer(&bench, NOW, forged), refused);
+    assert_eq!(bench.store.snapshot(), before);
+}
+
+#[test]
+fn sd07_versions_only_rise_and_a_repeated_offer_is_acknowledged_again() {
+    let bench = Bench::new(|_| {});
+    let Loaded::InForce { parameters: seven, .. } = load(&bench, NOW, &trust()) else { panic!() };
+    let eight = set(8, |json| json["pin_tries"] = 5.into());
+    let InstallVerdict::Accepted { acknowledgement, parameters } =
+        offer(&bench, NOW, sealed(&eight))
+    else {
+        panic!()
+    };
+    assert_eq!((acknowledgement.mark, &parameters), (eight.mark(), &eight));
+    assert_eq!(acknowledgement.effective_from, NOW);
+    assert_eq!(Acknowledgement::parse(&acknowledgement.encode()), Ok(acknowledgement));
+    let before = bench.store.snapshot();
+    let later = NOW.plus_ms(5_000);
+    let again = InstallVerdict::Repeated(acknowledgement);
+    assert_eq!(offer(&bench, later, sealed(&eight)), again);
+    // The set before it is acknowledged again, too, and does not come back.
+    assert!(matches!(offer(&bench, later, sealed(&seven)), InstallVerdict::Repeated(_)));
+    let refused = InstallVerdict::Refused(SealError::Version);
+    for other in [set(6, |_| {}), set(8, |_| {}), set(7, |json| json["pin_tries"] = 4.into())] {
+        assert_eq!(offer(&bench, later, sealed(&other)), refused);
+    }
+    assert_eq!(bench.store.snapshot(), before);
+    assert_eq!(in_force(&bench, later), (8, None));
+}
+
+#[test]
+fn sd07_stale_and_ended_sets_are_not_accepted() {
+    let bench = Bench::new(|_| {});
+    let stale = set(8, |json| json["stale_after_ms"] = 10_000_000.into());
+    let ended = set(8, |json| json["valid_until_ms"] = NOW.as_ms().into());
+    for (offered, why) in [(stale, SealError::Stale), (ended, SealError::Over)] {
+        assert_eq!(offer(&bench, NOW, sealed(&offered)), InstallVerdict::Refused(why));
+    }
+    assert_eq!(in_force(&bench, NOW), (7, None));
+}
+
+#[test]
+fn sd07_a_set_takes_over_at_its_effective_date() {
+    let mut bench = Bench::new(|_| {});
+    let at = NOW.plus_ms(60_000);
+    let eight = set(8, |json| {
+        json["effective_from_ms"] = at.as_ms().into();
+        json["rules"][0]["limits"]["single_minor"] = 50.into();
+    });
+    let InstallVerdict::Accepted { acknowledgement, .. } = offer(&bench, NOW, sealed(&eight))
+    else {
+        panic!()
+    };
+    assert_eq!(acknowledgement.effective_from, at);
+    assert_eq!(in_force(&bench, NOW), (7, Some(at)));
+    assert_eq!(bench.code_at(at.minus_ms(1), 1, 100), "00");
+    let request = RequestDraft { sent_at: Some(at), ..bench.draft(2, 100) };
+    assert_eq!(bench.decide(at, HostOutcome::NotAsked, request, vec![]), Verdict::Outdated);
+    assert_eq!(in_force(&bench, at), (8, None));
+    bench.use_set(Some(eight));
+    assert_eq!(bench.code_at(at, 3, 100), "61");
+}
+
+#[test]
+fn sd07_changes_apply_to_their_base_alone() {
+    let mut bench = Bench::new(|_| {});
+    let seven = bench.stand_in.config().parameters.clone().unwrap();
+    let eight = set(8, |json| {
+        json["rules"].as_array_mut().unwrap().push(serde_json::json!({ "number": 2, "deny": "62",
+            "scope": { "mccs": [7995] } }));
+    });
+    let delta = ParametersDelta::between(&seven, &sealed(&eight)).unwrap();
+    assert_eq!((delta.base(), delta.result()), (seven.mark(), eight.mark()));
+    let mut bytes = Vec::new();
+    delta.encode(&mut bytes).unwrap();
+    assert_eq!(ParametersDelta::parse(&bytes).as_ref(), Ok(&delta));
+    // Any byte that changed on the way makes it worthless.
+    for at in 0..bytes.len() {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 1;
+        if let Ok(delta) = ParametersDelta::parse(&damaged) {
+            let verdict = offer_of_any(&bench, delta);
+            let harmless = matches!(&verdict, InstallVerdict::Refused(_))
+                // Only the announced digest differs: the set that comes out is the one that was signed.
+                || (41..73).contains(&at);
+            assert!(harmless, "{at}: {verdict:?}");
+            if matches!(verdict, InstallVerdict::Accepted { .. }) {
+                bench = Bench::new(|_| {});
+            }
+        }
+    }
+    // A set in between, and the base is another one.
+    let fork = set(8, |json| json["pin_tries"] = 4.into());
+    let other = Bench::new(|json| json["pin_tries"] = 4.into());
+    let base = InstallVerdict::Refused(SealError::Base);
+    assert_eq!(offer(&other, NOW, delta.clone()), base);
+    let InstallVerdict::Accepted { parameters, .. } = offer(&bench, NOW, delta.clone()) else {
+        panic!()
+    };
+    assert_eq!(parameters, eight);
+    assert!(matches!(offer(&bench, NOW, delta), InstallVerdict::Repeated(_)));
+    let late = ParametersDelta::between(&seven, &sealed(&fork)).unwrap();
+    assert_eq!(offer(&bench, NOW, late), base);
+    // Nothing was installed yet: there is no base.
+    let empty = Bench { store: MemoryStore::new(), ..Bench::new(|_| {}) };
+    let nine = ParametersDelta::between(&eight, &sealed(&set(9, |_| {}))).unwrap();
+    assert_eq!(offer(&empty, NOW, nine), base);
+}
+
+fn offer_of_any(bench: &Bench, delta: ParametersDelta) -> InstallVerdict {
+    let mut install = bench.stand_in.install(NOW, &trust(), delta);
+    decide(&bench.store, &Says(vec![]), &mut install).unwrap().verdict
+}
+
+#[test]
+fn sd07_a_revoked_key_takes_its_sets_away_an_ended_one_does_not() {
+    let bench = Bench::new(|_| {});
+    let mut revoked = trust();
+    revoked.revoke(ISSUER, 1, NOW.plus_ms(1));
+    assert!(matches!(load(&bench, NOW, &revoked), Loaded::InForce { .. }));
+    let distrusted = Loaded::Distrusted(SealError::Distrust(Distrust::Revoked));
+    assert_eq!(load(&bench, NOW.plus_ms(1), &revoked), distrusted);
+    let mut ended = TrustList::new();
+    let validity = Validity { from: Time::EPOCH, until: NOW.plus_ms(1) };
+    ended.add(ISSUER, 1, TrustedKey::new(key(1).verifying_key(), validity));
+    assert!(matches!(load(&bench, NOW.plus_ms(9), &ended), Loaded::InForce { .. }));
+    let no_longer = InstallVerdict::Refused(SealError::Distrust(Distrust::NoLongerValid));
+    assert_eq!(offer_with(&bench, NOW.plus_ms(1), &ended, sealed(&set(8, |_| {}))), no_longer);
+    assert_eq!(load(&Bench { store: MemoryStore::new(), ..bench }, NOW, &trust()), Loaded::Nothing);
+}
+
+#[test]
+fn sd07_other_rows_than_those_that_were_accepted_are_damage() {
+    let bench = Bench::new(|_| {});
+    // Signed as well, and under the right version; but not what was accepted.
+    let mut other = Vec::new();
+    sealed(&set(7, |json| json["pin_tries"] = 9.into())).encode(&mut other).unwrap();
+    let rows = bench.store.snapshot().rows;
+    let mut own = Vec::new();
+    sealed(&set(7, |_| {})).encode(&mut own).unwrap();
+    let (key, _) = rows.into_iter().find(|(_, row)| row.value == own).unwrap();
+    bench.put(key.clone(), other);
+    let mut load = bench.stand_in.load(NOW, &trust());
+    let damaged = decide(&bench.store, &Says(vec![]), &mut load);
+    let corrupt = Error::Corrupt(port::WireError::Invalid);
+    assert_eq!(damaged, Err(port::DecideError::Decision(corrupt)));
+    own.truncate(100);
+    bench.put(key, own);
+    let mut load = bench.stand_in.load(NOW, &trust());
+    assert!(decide(&bench.store, &Says(vec![]), &mut load).is_err());
+}
+
+#[test]
+fn sd07_installers_that_race_leave_the_newest() {
+    let bench = Bench::new(|_| {});
+    let accepted: Vec<u64> = std::thread::scope(|scope| {
+        let threads = [[8, 12, 16], [15, 9, 13], [10, 14, 11]].map(|versions| {
+            let bench = &bench;
+            scope.spawn(move || {
+                let mut accepted = vec![];
+                for version in versions {
+                    match offer(bench, NOW, sealed(&set(version, |_| {}))) {
+                        InstallVerdict::Accepted { .. } => accepted.push(version),
+                        InstallVerdict::Refused(SealError::Version) => {}
+                        other => panic!("{other:?}"),
+                    }
+                }
+                accepted
+            })
+        });
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(accepted.iter().max(), Some(&16));
+    assert_eq!(in_force(&bench, NOW), (16, None));
+}
