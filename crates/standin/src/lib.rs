@@ -14,6 +14,7 @@ mod entry_ref;
 mod error;
 mod exposure;
 mod feed;
+mod forwarder;
 mod hold;
 mod install;
 mod institution;
@@ -30,7 +31,9 @@ mod request;
 mod response;
 mod response_code;
 mod settle;
+mod share;
 mod stand_in;
+mod switch;
 mod table;
 mod text;
 mod varint;
@@ -44,6 +47,9 @@ pub use error::Error;
 pub use exposure::{Lane, Share};
 pub use feed::{
     AccountUpdate, BalanceUpdate, Change, FeedPage, FeedVerdict, Ignored, SealedFeed, TakeFeed,
+};
+pub use forwarder::{
+    Advice, AdviceOutcome, DeadLetter, Forwarder, ForwarderConfig, ForwarderError, ForwarderEvent,
 };
 pub use hold::Hold;
 pub use install::{Install, InstallVerdict, Offer};
@@ -70,4 +76,9 @@ pub use response::{AuthCode, Response, Source};
 pub use response_code::ResponseCode;
 pub use settle::{Settle, Settled, Settlement};
 pub use stand_in::{StandIn, StandInConfig};
+pub use switch::{
+    Cause, Diversion, Diverted, Forced, HealthState, HostConfig, HostStanding, PlannedWindow,
+    PurgeAnswers, Silence, Switch, SwitchConfig, SwitchError, SwitchEvent, Thresholds, Transition,
+    Weights,
+};
 pub use text::{Text, TextError};

@@ -1,6 +1,6 @@
 //! Which rows there are, and how they are found.
 
-use crate::{EntryRef, InstitutionId};
+use crate::{EntryRef, InstitutionId, RequestKey};
 use port::{CrateTag, Key, KeyError};
 use seal::AccountRef;
 
@@ -20,6 +20,8 @@ const POOL: u8 = 6;
 const ACKNOWLEDGED: u8 = 7;
 /// The last page of lists and balances that was taken.
 const FEED: u8 = 8;
+/// Answers of the accounting system: time of sending, request key.
+const ANSWER: u8 = 9;
 
 pub(crate) fn head(institution: InstitutionId) -> Key {
     table(institution, HEAD)
@@ -61,6 +63,11 @@ pub(crate) fn journal(institution: InstitutionId) -> Key {
     table(institution, JOURNAL)
 }
 
+/// The entries of one account.
+pub(crate) fn journal_of(institution: InstitutionId, account: &AccountRef) -> Key {
+    fit(journal(institution).raw(account.as_bytes()))
+}
+
 pub(crate) fn entry(institution: InstitutionId, entry: &EntryRef) -> Key {
     fit(journal(institution).raw(&entry.to_bytes()))
 }
@@ -71,6 +78,16 @@ pub(crate) fn lane(institution: InstitutionId, lane: u16) -> Key {
 
 pub(crate) fn pool(institution: InstitutionId) -> Key {
     table(institution, POOL)
+}
+
+pub(crate) fn answers(institution: InstitutionId) -> Key {
+    table(institution, ANSWER)
+}
+
+/// By the time of sending first, so that what is over lies together.
+pub(crate) fn answer(institution: InstitutionId, request: &RequestKey) -> Key {
+    let sent_at = request.sent_at().as_ms().to_be_bytes();
+    fit(answers(institution).raw(&sent_at).and_then(|key| key.raw(&request.to_bytes())))
 }
 
 fn table(institution: InstitutionId, table: u8) -> Key {

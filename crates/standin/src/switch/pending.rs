@@ -1,0 +1,65 @@
+//! Requests under way.
+
+use crate::switch::event::Diverted;
+use crate::{HostOutcome, Response, TransactionRequest};
+use alloc::vec::Vec;
+use core::fmt;
+use port::{Peer, Time};
+
+/// A message that is being checked: nothing was routed for it.
+#[derive(Clone, Debug)]
+pub(super) struct Check {
+    pub(super) from: Peer,
+    pub(super) request: TransactionRequest,
+    pub(super) received: Time,
+    pub(super) due: Time,
+}
+
+/// A request that was routed and is not answered yet.
+#[derive(Clone)]
+pub(super) struct Pending {
+    pub(super) request: TransactionRequest,
+    /// Who waits: the sender, and senders of repeats.
+    pub(super) waiting: Vec<Peer>,
+    pub(super) received: Time,
+    pub(super) due: Time,
+    pub(super) stage: Stage,
+    /// The accounting system may know it.
+    pub(super) asked_host: bool,
+    /// Only the stand-in module may decide, in every state.
+    pub(super) sticky: bool,
+    /// What the accounting system answered too late.
+    pub(super) late: Option<Response>,
+}
+
+impl Pending {
+    /// Repeats that wait for the same answer at one time.
+    const WAITING_MAX: usize = 4;
+
+    pub(super) fn wait(&mut self, who: Peer) {
+        if self.waiting.len() < Self::WAITING_MAX {
+            self.waiting.push(who);
+        }
+    }
+}
+
+impl fmt::Debug for Pending {
+    /// How far it is; what was asked is not shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pending")
+            .field("waiting", &self.waiting.len())
+            .field("due", &self.due)
+            .field("stage", &self.stage)
+            .field("asked_host", &self.asked_host)
+            .field("sticky", &self.sticky)
+            .field("late", &self.late.as_ref().map(|late| late.code))
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Stage {
+    AtHost { sent: Time },
+    AtStandIn { epoch: u64, host: HostOutcome, why: Diverted },
+    Keeping { response: Response, attempts: u8 },
+}

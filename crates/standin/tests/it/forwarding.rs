@@ -1,0 +1,335 @@
+//! How what was decided reaches the accounting system: order, pace, repeats, exceptions, and after a restart.
+
+use crate::setting::{Bench, NOW, cny};
+use interbank_standin::*;
+use port::blocking::{Store as _, decide};
+use port::{Effect, Input, Machine, ReadSet, Time};
+use seal::{Account, AccountRef};
+
+struct Desk {
+    bench: Bench,
+    forwarder: Forwarder,
+    now: Time,
+    told: Vec<ForwarderEvent>,
+}
+
+impl Desk {
+    fn new(edit: impl Fn(&mut ForwarderConfig)) -> Self {
+        let bench =
+            Bench::new(|json| json["rules"][0]["limits"]["windows"][0]["count"] = 99.into());
+        let mut config = ForwarderConfig::default();
+        edit(&mut config);
+        let forwarder = Forwarder::new(NOW, &bench.stand_in, config).unwrap();
+        Self { bench, forwarder, now: NOW, told: Vec::new() }
+    }
+
+    fn account(number: u8) -> AccountInfo {
+        let clear = Account::new("6200000000000005").unwrap();
+        AccountInfo::new(&clear, AccountRef::from_bytes([number; 16]))
+    }
+
+    fn approve(&mut self, account: u8, trace: u64, host: HostOutcome) -> RequestKey {
+        let draft =
+            RequestDraft { account: Some(Self::account(account)), ..self.bench.draft(trace, 100) };
+        let key = TransactionRequest::new(draft.clone()).unwrap().key;
+        match self.bench.decide(self.now, host, draft, vec![]) {
+            Verdict::Answered(answered) => assert!(answered.response.is_approval()),
+            other => panic!("{other:?}"),
+        }
+        self.forwarder.nudge(self.now, AccountRef::from_bytes([account; 16]));
+        key
+    }
+
+    fn turn(&mut self) -> Vec<Advice> {
+        while let Some(effect) = self.forwarder.poll_effect() {
+            let input = match effect {
+                Effect::Commit { ticket, batch } => {
+                    let Ok(commit) = self.bench.store.commit(&batch);
+                    Input::Committed { ticket, fate: commit.into() }
+                }
+                Effect::Read { ticket, want } => {
+                    Input::Rows { ticket, rows: self.bench.store.read(&want).ok() }
+                }
+                other => panic!("{other:?}"),
+            };
+            self.forwarder.handle(self.now, input).unwrap();
+        }
+        let mut sent = Vec::new();
+        while let Some(event) = self.forwarder.poll_event() {
+            match event {
+                ForwarderEvent::Send(advice) => sent.push(*advice),
+                other => self.told.push(other),
+            }
+        }
+        sent
+    }
+
+    fn open(&mut self) -> Vec<Advice> {
+        self.forwarder.open(self.now, true);
+        self.turn()
+    }
+
+    fn pass(&mut self, ms: u64) -> Vec<Advice> {
+        self.now = self.now.plus_ms(ms);
+        self.forwarder.handle(self.now, Input::Tick).unwrap();
+        self.turn()
+    }
+
+    fn answer(&mut self, key: &RequestKey, outcome: AdviceOutcome) -> Vec<Advice> {
+        self.forwarder.answered(self.now, key, outcome);
+        self.turn()
+    }
+
+    fn entry(&self, account: u8, request: RequestKey) -> Entry {
+        let account = AccountRef::from_bytes([account; 16]);
+        let entry = EntryRef { account, role: Role::Request, request };
+        let want = ReadSet::points([self.bench.stand_in.entry_key(&entry)]);
+        let Ok(rows) = self.bench.store.read(&want);
+        Entry::parse(&rows.points[0].as_ref().unwrap().value).unwrap()
+    }
+
+    fn out_minor(&self) -> i64 {
+        let Ok(rows) = self.bench.store.read(&ReadSet::points([self.bench.stand_in.lane_key(0)]));
+        let lane = Lane::parse(&rows.points[0].as_ref().unwrap().value).unwrap();
+        lane.shares[0].out_minor
+    }
+}
+
+#[test]
+fn sd06_one_at_a_time_of_an_account_and_accounts_beside_each_other() {
+    let mut desk = Desk::new(|_| {});
+    for trace in 1..=3 {
+        desk.approve(1, trace, HostOutcome::NotAsked);
+        desk.approve(2, 10 + trace, HostOutcome::NotAsked);
+    }
+    desk.turn();
+    assert_eq!((desk.forwarder.backlog(), desk.out_minor()), (6, 600));
+    let mut sent = desk.open();
+    let mut order = Vec::new();
+    while !sent.is_empty() {
+        assert!(sent.len() <= 2);
+        let advice = sent.remove(0);
+        order.push((advice.request.account.token.as_bytes()[0], advice.seq));
+        sent.extend(desk.answer(&advice.key, AdviceOutcome::Posted));
+    }
+    for account in [1, 2] {
+        let seqs: Vec<u64> = order.iter().filter(|one| one.0 == account).map(|one| one.1).collect();
+        assert_eq!(seqs, [1, 2, 3]);
+    }
+    desk.pass(1);
+    assert!(desk.forwarder.is_drained());
+    assert_eq!((desk.forwarder.backlog(), desk.out_minor()), (0, 0));
+}
+
+#[test]
+fn sd03_a_repeat_is_marked_after_every_unanswered_send_and_a_late_answer_counts() {
+    let mut desk = Desk::new(|_| {});
+    desk.now = NOW.plus_ms(1);
+    let key = desk.approve(1, 1, HostOutcome::NotAsked);
+    let first = desk.open();
+    assert_eq!((first[0].mti, first[0].maybe_applied), (Mti::AUTHORIZATION_ADVICE, false));
+    assert!(desk.pass(10_000).is_empty());
+    let mut again = desk.pass(1_500);
+    assert_eq!(again.len(), 1);
+    assert_eq!((again[0].mti, again[0].attempt), (Mti::AUTHORIZATION_ADVICE.repeat(), 2));
+    assert!(again[0].maybe_applied);
+    // Not counted, and marked all the same: a message in flight when the sender stops.
+    again = desk.pass(10_000);
+    assert!(again.is_empty());
+    // The answer to the first comes while the next repeat rests.
+    desk.answer(&key, AdviceOutcome::Posted);
+    assert_eq!(desk.entry(1, key).state, EntryState::Posted);
+    assert!(desk.pass(600_000).is_empty());
+    desk.answer(&key, AdviceOutcome::AlreadyPosted);
+    assert!(
+        matches!(desk.told.last(), Some(ForwarderEvent::Unmatched { key: other }) if *other == key)
+    );
+}
+
+#[test]
+fn sd03_after_a_restart_everything_queued_is_owed_and_marked() {
+    let mut desk = Desk::new(|_| {});
+    for trace in 1..=40 {
+        desk.approve(u8::try_from(trace % 7).unwrap(), trace, HostOutcome::NotAsked);
+    }
+    let config = ForwarderConfig { page_rows: 3, window_first: 50, ..ForwarderConfig::default() };
+    desk.forwarder = Forwarder::new(desk.now, &desk.bench.stand_in, config).unwrap();
+    desk.forwarder.handle(desk.now, Input::Tick).unwrap();
+    let mut sent = desk.open();
+    assert_eq!(sent.len(), 7);
+    assert!(sent.iter().all(|one| one.mti.is_repeat() && one.maybe_applied));
+    let mut count = 0;
+    while let Some(advice) = sent.pop() {
+        count += 1;
+        sent.extend(desk.answer(&advice.key, AdviceOutcome::Posted));
+    }
+    assert_eq!((count, desk.out_minor()), (40, 0));
+}
+
+#[test]
+fn sd03_what_is_refused_is_kept_and_blocks_nobody() {
+    let mut desk = Desk::new(|_| {});
+    let bad = desk.approve(1, 1, HostOutcome::NotAsked);
+    let good = desk.approve(1, 2, HostOutcome::NotAsked);
+    desk.open();
+    let next = desk.answer(&bad, AdviceOutcome::Refused(ResponseCode::INVALID_CARD));
+    assert_eq!(next[0].key, good);
+    desk.answer(&good, AdviceOutcome::PostedNegative);
+    assert_eq!(desk.entry(1, bad).state, EntryState::Exception);
+    assert_eq!(desk.entry(1, good).state, EntryState::PostedNegative);
+    // The loss stays in the exposure until somebody looked.
+    assert_eq!(desk.out_minor(), 100);
+    let account = AccountRef::from_bytes([1; 16]);
+    let entry = EntryRef { account, role: Role::Request, request: bad };
+    let mut resolve = desk.bench.stand_in.settle(desk.now, entry, Settlement::Resolved);
+    let settled = decide(&desk.bench.store, &crate::setting::Says(vec![]), &mut resolve).unwrap();
+    assert_eq!(settled.verdict, Settled::Done { undelivered: 0 });
+    assert_eq!(desk.out_minor(), 0);
+}
+
+#[test]
+fn sd03_one_that_is_never_answered_is_a_dead_letter_and_an_outage_is_none() {
+    let mut desk = Desk::new(|config| {
+        (config.strikes_max, config.retry_max_ms) = (3, 1_000);
+        config.escalate_ms = 86_400_000;
+    });
+    let poison = desk.approve(1, 1, HostOutcome::NotAsked);
+    desk.open();
+    // Nothing at all is answered: that is an outage, however long.
+    (0..200).for_each(|_| drop(desk.pass(5_000)));
+    assert_eq!(desk.entry(1, poison).state, EntryState::Queued);
+    assert!(desk.told.is_empty());
+    for trace in 2..100 {
+        let other = desk.approve(2, trace, HostOutcome::NotAsked);
+        desk.turn();
+        desk.answer(&other, AdviceOutcome::Posted);
+        desk.pass(5_000);
+    }
+    assert_eq!(desk.entry(1, poison).state, EntryState::Exception);
+    let dead = desk
+        .told
+        .iter()
+        .any(|one| matches!(one, ForwarderEvent::DeadLetter { why: DeadLetter::Unanswered, .. }));
+    assert!(dead && desk.out_minor() == 100);
+}
+
+#[test]
+fn sd03_what_waits_too_long_is_escalated_and_goes_on_waiting() {
+    let mut desk = Desk::new(|_| {});
+    let key = desk.approve(1, 1, HostOutcome::NotAsked);
+    desk.turn();
+    // Closed all the time: escalation needs no sends.
+    desk.pass(3_599_999);
+    assert!(desk.told.is_empty());
+    desk.pass(1);
+    desk.pass(3_600_000);
+    let ages: Vec<u64> = desk
+        .told
+        .iter()
+        .filter_map(|one| match one {
+            ForwarderEvent::Escalated { age_ms, .. } => Some(*age_ms),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(ages, [3_600_000, 7_200_000]);
+    assert_eq!(desk.open().len(), 1);
+    let account = AccountRef::from_bytes([1; 16]);
+    let audit = desk.forwarder.give_up(desk.now, &account, "olga", "posted by hand").unwrap();
+    assert_eq!((&audit.actor[..], &audit.subject[..]), (&b"olga"[..], &b"posted by hand"[..]));
+    desk.turn();
+    assert_eq!(desk.entry(1, key).state, EntryState::Exception);
+    assert_eq!(
+        desk.forwarder.give_up(desk.now, &account, "olga", "").err(),
+        Some(ForwarderError::NothingWaits)
+    );
+}
+
+#[test]
+fn sd04_a_late_answer_decides_between_advice_and_force() {
+    for (said, posting, state) in [
+        (None, Posting::Advice, EntryState::Posted),
+        (Some(true), Posting::Advice, EntryState::Posted),
+        (Some(false), Posting::ForcedAdvice, EntryState::Exception),
+    ] {
+        let mut desk = Desk::new(|_| {});
+        let key = desk.approve(1, 1, HostOutcome::Unknown);
+        if let Some(said) = said {
+            desk.forwarder.host_said(desk.now, &key, said);
+        }
+        let sent = desk.open();
+        assert_eq!((sent[0].posting, sent[0].key), (posting, key), "{said:?}");
+        assert_eq!(sent[0].maybe_applied, said != Some(false) || sent[0].mti.is_repeat());
+        desk.answer(&key, AdviceOutcome::Posted);
+        assert_eq!(desk.entry(1, key).state, state);
+    }
+}
+
+#[test]
+fn sd04_a_decline_after_silence_is_told_as_a_reversal() {
+    for (said, messages) in [(None, 1), (Some(true), 1), (Some(false), 0)] {
+        let mut desk = Desk::new(|_| {});
+        let draft = RequestDraft {
+            account: Some(Desk::account(1)),
+            amount: Some(cny(99_999)),
+            ..desk.bench.draft(1, 1)
+        };
+        let key = TransactionRequest::new(draft.clone()).unwrap().key;
+        let Verdict::Answered(answered) =
+            desk.bench.decide(NOW, HostOutcome::Unknown, draft, vec![])
+        else {
+            panic!("not answered")
+        };
+        assert!(!answered.response.is_approval());
+        if let Some(said) = said {
+            desk.forwarder.host_said(NOW, &key, said);
+        }
+        desk.forwarder.nudge(NOW, AccountRef::from_bytes([1; 16]));
+        let sent = desk.open();
+        assert_eq!(sent.len(), messages, "{said:?}");
+        if let Some(reversal) = sent.first() {
+            assert_eq!((reversal.posting, reversal.original), (Posting::Reversal, Some(key)));
+            assert_eq!(reversal.mti.first(), Mti::REVERSAL_ADVICE);
+            assert_eq!(reversal.key.class(), Class::Reversal);
+            let message = reversal.key;
+            desk.answer(&message, AdviceOutcome::Posted);
+        }
+        assert_ne!(desk.entry(1, key).state, EntryState::Queued);
+        desk.pass(1);
+        assert!(desk.forwarder.is_drained());
+    }
+}
+
+#[test]
+fn sd03_the_window_grows_with_answers_and_halves_on_time_outs() {
+    let mut desk = Desk::new(|config| (config.window_first, config.window_max) = (4, 6));
+    for account in 1..=60 {
+        desk.approve(account, u64::from(account), HostOutcome::NotAsked);
+    }
+    let mut flying = desk.open();
+    assert_eq!(flying.len(), 4);
+    for _ in 0..20 {
+        let advice = flying.remove(0);
+        flying.extend(desk.answer(&advice.key, AdviceOutcome::Posted));
+    }
+    assert_eq!((desk.forwarder.window(), desk.forwarder.in_flight()), (6, 6));
+    let sent = desk.pass(10_000);
+    assert_eq!((desk.forwarder.window(), sent.len()), (3, 3));
+    // A host that says so is believed at once.
+    desk.answer(&sent[0].key, AdviceOutcome::Busy);
+    assert_eq!(desk.forwarder.window(), 1);
+}
+
+#[test]
+fn sd03_what_is_told_wrongly_changes_nothing() {
+    let mut desk = Desk::new(|_| {});
+    desk.approve(1, 1, HostOutcome::NotAsked);
+    desk.open();
+    let stranger = desk.bench.key_of(77);
+    desk.answer(&stranger, AdviceOutcome::Posted);
+    assert!(matches!(desk.told[..], [ForwarderEvent::Unmatched { .. }]));
+    let rows = Input::Rows { ticket: port::Ticket(999), rows: None };
+    assert_eq!(desk.forwarder.handle(NOW, rows), Err(ForwarderError::NotAsked));
+    assert_eq!(desk.forwarder.backlog(), 1);
+    let bad = ForwarderConfig { settle_max: 50, ..ForwarderConfig::default() };
+    assert!(Forwarder::new(NOW, &desk.bench.stand_in, bad).is_err());
+}
