@@ -8,5 +8,7 @@ pub use qrpay;
 #[cfg(feature = "risk-core")]
 pub use risk_core;
 pub use seal;
+#[cfg(feature = "standin")]
+pub use standin;
 #[cfg(feature = "vmload")]
 pub use vmload;
