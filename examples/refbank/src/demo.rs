@@ -278,7 +278,7 @@ impl<'a> Story<'a> {
             "empty-account-declined",
             &format!("{} has 40.00 and confirms 60.00: the books decline, and the order can be paid again.", PAYERS[1].name),
             reply.outcome == "accepted"
-                && declined == Some(crate::book::INSUFFICIENT_FUNDS)
+                && declined == Some(crate::post::INSUFFICIENT_FUNDS)
                 && balance(office, PAYERS[1].name).await?.minor() == PAYERS[1].opening_minor,
         )
     }
