@@ -1,5 +1,7 @@
 //! The whole story in the terminal: each step says what it claims, and is verified.
 
+mod outage;
+
 use crate::around::Place as Around;
 use crate::bank::{PAYEE, currency};
 use crate::car::Trip;
@@ -59,6 +61,7 @@ impl<'a> Story<'a> {
         self.no_way_elsewhere(&office).await?;
         self.car_pays(&office).await?;
         self.thief_drives_on(&office).await?;
+        let office = self.outage(office, folder).await?;
         self.books_and_records(&office).await?;
         office.close().await;
         Ok(())
