@@ -206,7 +206,7 @@ mod tests {
         let running = tokio::spawn(run(book.clone(), inbound, say));
         let debit = instruction(InstructionKind::Debit, 400);
         let question = |id| {
-            let request = crate::message::request(&entry(id, &debit), &debit, None).unwrap();
+            let request = crate::message::tests::request(&entry(id, &debit), &debit, None).unwrap();
             Question::Request(Box::new(request))
         };
 

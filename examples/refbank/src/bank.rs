@@ -465,7 +465,7 @@ fn make_folder(folder: &Path) -> Result<(), Failure> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::clearing;
     use crate::line::Line;
@@ -476,7 +476,7 @@ mod tests {
     use tokio::sync::watch;
 
     /// A bank whose accounting system does not answer: nothing runs beside requests.
-    async fn bank(folder: &tempfile::TempDir) -> (Arc<Bank>, Wallet) {
+    pub(crate) async fn bank(folder: &tempfile::TempDir) -> (Arc<Bank>, Wallet) {
         let bank = Arc::new(Bank::open(folder.path(), &Place::Folder).await.unwrap());
         bank.open_books().await.unwrap();
         let issuer = (ISSUER, ISSUER_KEY, bank.issuer());
@@ -489,19 +489,19 @@ mod tests {
         (bank, wallet)
     }
 
-    async fn order(bank: &Bank, minor: i64) -> (Uid, String) {
+    pub(crate) async fn order(bank: &Bank, minor: i64) -> (Uid, String) {
         let price = Amount::new(minor, currency().unwrap());
         let issued = bank.issue("key", price, "").await.unwrap().granted().unwrap();
         (issued.uid, issued.code.to_text())
     }
 
-    async fn pay(wallet: &Wallet, code: &str) -> PayReply {
+    pub(crate) async fn pay(wallet: &Wallet, code: &str) -> PayReply {
         let phone = &wallet.phones()[0];
         let pin = Pin::new(PAYERS[0].pin.as_bytes()).unwrap();
         wallet.pay(phone, &phone.read(code).unwrap(), pin, None).await.unwrap()
     }
 
-    async fn standing(bank: &Bank, uid: &Uid) -> Standing {
+    pub(crate) async fn standing(bank: &Bank, uid: &Uid) -> Standing {
         bank.order(uid).await.unwrap().unwrap().standing(clock::now())
     }
 

@@ -89,7 +89,8 @@ impl Book {
         })
     }
 
-    async fn post(&self, now: Time, movement: Movement) -> Result<Posted, Trouble> {
+    /// Posts a movement once.
+    pub(crate) async fn post(&self, now: Time, movement: Movement) -> Result<Posted, Trouble> {
         Ok(decide(&*self.vault, &*self.keys, &mut Post::new(now, movement)).await?)
     }
 
@@ -271,7 +272,7 @@ mod tests {
     fn request(id: u8, kind: InstructionKind, minor: i64) -> TransactionRequest {
         let instruction = instruction(kind, minor);
         let entry = entry(id, &instruction);
-        crate::message::request(&entry, &instruction, Some(entry.created)).unwrap()
+        crate::message::tests::request(&entry, &instruction, Some(entry.created)).unwrap()
     }
 
     async fn ask(book: &Book, request: &TransactionRequest) -> String {

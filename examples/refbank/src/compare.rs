@@ -104,3 +104,82 @@ pub(crate) const fn word(state: EntryState) -> &'static str {
         EntryState::Resolved => "resolved",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bank::currency;
+    use crate::bank::tests::{bank, order, pay};
+    use crate::clearing;
+    use crate::clock;
+    use crate::message::INITIATOR;
+    use crate::movement::{Movement, Way};
+    use crate::overrule::Overrule;
+    use interbank::port::Amount;
+    use interbank::standin::{Class, Forced, Found, Text};
+    use std::time::Duration;
+    use tokio::sync::watch;
+
+    /// A posting that nobody asked for.
+    fn made_up(like: &Entry) -> Movement {
+        let terminal = Text::new("M0001").unwrap();
+        let key = RequestKey::new(Class::Financial, INITIATOR, 1, clock::now(), terminal);
+        Movement {
+            key: key.unwrap(),
+            way: Way::Debit,
+            original: None,
+            account: like.request.account.token,
+            merchant: crate::bank::merchant().unwrap(),
+            amount: Amount::new(1, currency().unwrap()),
+            order: String::new(),
+            told: false,
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_missing_or_made_up_shows_until_it_is_put_right() {
+        let folder = tempfile::tempdir().unwrap();
+        let (bank, wallet) = bank(&folder).await;
+        let forced = Some(Forced::StandIn);
+        bank.overrule(&Overrule { forced, ..Overrule::default() }).await.unwrap();
+        let closing = watch::Sender::new(false);
+        let running = tokio::spawn(clearing::run(bank.clone(), closing.subscribe()));
+        let (_, code) = order(&bank, 400).await;
+        assert_eq!(pay(&wallet, &code).await.outcome, "accepted");
+        while bank.slips().await.unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        // Approved and told, not posted yet.
+        let report = bank.reconcile().await.unwrap();
+        assert_eq!((report.lines.len(), report.count(Found::Missing)), (1, 1));
+        let (out, granted): (Vec<_>, Vec<_>) = bank.exposure().await.unwrap().into_iter().unzip();
+        assert_eq!(out.iter().sum::<i64>(), 400);
+        assert!(granted.iter().sum::<i64>() >= 400);
+
+        bank.overrule(&Overrule::default()).await.unwrap();
+        let waits = |entries: Vec<Entry>| entries.iter().any(|entry| entry.state.waits());
+        while waits(bank.stood_in().await.unwrap()) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let report = bank.reconcile().await.unwrap();
+        assert_eq!((report.lines.len(), report.count(Found::Matched)), (1, 1));
+        assert_eq!(report.lines[0].initiator, report.lines[0].posted);
+        assert_eq!(bank.exposure().await.unwrap().iter().map(|(out, _)| out).sum::<i64>(), 0);
+
+        // What went the usual way is no matter of reconciliation.
+        let (_, code) = order(&bank, 300).await;
+        assert_eq!(pay(&wallet, &code).await.outcome, "accepted");
+        while bank.slips().await.unwrap().len() < 2 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(bank.reconcile().await.unwrap(), report);
+        closing.send_replace(true);
+        running.await.unwrap();
+
+        let entry = bank.stood_in().await.unwrap().remove(0);
+        bank.book().post(clock::now(), made_up(&entry)).await.unwrap();
+        let report = bank.reconcile().await.unwrap();
+        assert_eq!((report.lines.len(), report.count(Found::Extra)), (2, 1));
+        assert!(report.to_csv().contains(",extra,"), "{}", report.to_csv());
+    }
+}

@@ -8,7 +8,7 @@ use interbank::qrpay::{Instruction, InstructionKind, Settlement, Uid};
 use interbank::seal::AccountRef;
 use interbank::standin::{
     AccountInfo, Channel, CheckDigit, Class, InstitutionId, Kind, Mti, RequestDraft, RequestKey,
-    Response, Text, TransactionRequest,
+    Response, Text,
 };
 
 /// What goes to the switch for an entry. `accepted` is when the payment was accepted: a reversal names its debit by it.
@@ -96,16 +96,6 @@ fn too_long<E>(_: E) -> Trouble {
     Trouble::Inside("a name is too long for a message".into())
 }
 
-/// The request of an entry.
-#[cfg(test)]
-pub(crate) fn request(
-    entry: &Entry,
-    instruction: &Instruction,
-    accepted: Option<Time>,
-) -> Option<TransactionRequest> {
-    TransactionRequest::new(draft(entry, instruction, accepted).ok()?).ok()
-}
-
 /// The bank as keeper of accounts.
 pub(crate) const INSTITUTION: InstitutionId = id(62_220_001);
 /// The bank's payment server as initiator.
@@ -125,7 +115,7 @@ pub(crate) mod tests {
     use super::*;
     use interbank::port::{Amount, Currency, Peer, Tenant};
     use interbank::qrpay::PaymentId;
-    use interbank::standin::{AuthCode, ResponseCode, Source};
+    use interbank::standin::{AuthCode, ResponseCode, Source, TransactionRequest};
 
     pub(crate) fn instruction(kind: InstructionKind, minor: i64) -> Instruction {
         Instruction {
@@ -151,6 +141,15 @@ pub(crate) mod tests {
         }
     }
 
+    /// The request of an entry.
+    pub(crate) fn request(
+        entry: &Entry,
+        instruction: &Instruction,
+        accepted: Option<Time>,
+    ) -> Option<TransactionRequest> {
+        TransactionRequest::new(draft(entry, instruction, accepted).ok()?).ok()
+    }
+
     #[test]
     fn a_reversal_names_the_debit_of_its_payment() {
         let debit = instruction(InstructionKind::Debit, 400);
@@ -159,11 +158,11 @@ pub(crate) mod tests {
         assert_eq!(request_of_debit.key, key(&debited, &debit).unwrap());
         let reversal = instruction(InstructionKind::Reversal, 400);
         let reversed = entry(9, &reversal);
-        let request = request(&reversed, &reversal, Some(debited.created)).unwrap();
-        assert_eq!(request.original, Some(request_of_debit.key));
-        assert_eq!(request.key, key(&reversed, &reversal).unwrap());
+        let asked = request(&reversed, &reversal, Some(debited.created)).unwrap();
+        assert_eq!(asked.original, Some(request_of_debit.key));
+        assert_eq!(asked.key, key(&reversed, &reversal).unwrap());
         // Without the time of its debit it would be a reversal of nothing.
-        assert!(super::request(&reversed, &reversal, None).is_none());
+        assert!(request(&reversed, &reversal, None).is_none());
     }
 
     #[test]

@@ -161,7 +161,7 @@ mod tests {
     fn the_stored_form_comes_back() {
         for kind in [InstructionKind::Debit, InstructionKind::Refund, InstructionKind::Reversal] {
             let instruction = instruction(kind, 400);
-            let request = crate::message::request(
+            let request = crate::message::tests::request(
                 &entry(1, &instruction),
                 &instruction,
                 Some(Time::from_s(1)),

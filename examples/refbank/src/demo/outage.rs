@@ -80,7 +80,7 @@ impl Story<'_> {
         let (ms, seen) = until_state(office, HealthState::StandIn).await?;
         self.holds(
             "outage-noticed",
-            &format!("Now it is down. {ms} ms later three echoes have gone unanswered, and nothing is sent to it any more."),
+            &format!("Now it is down. {ms} ms later the switch has noticed, and nothing is sent to it any more."),
             seen.standing.host_share_bp == 0,
         )
     }
