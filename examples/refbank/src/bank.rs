@@ -491,7 +491,8 @@ pub(crate) mod tests {
 
     pub(crate) async fn order(bank: &Bank, minor: i64) -> (Uid, String) {
         let price = Amount::new(minor, currency().unwrap());
-        let issued = bank.issue("key", price, "").await.unwrap().granted().unwrap();
+        let key = format!("key-{minor}");
+        let issued = bank.issue(&key, price, "").await.unwrap().granted().unwrap();
         (issued.uid, issued.code.to_text())
     }
 

@@ -96,9 +96,8 @@ impl<'a> Switchboard<'a> {
         let now = clock::now();
         let aside = Aside::new();
         let switch = Switch::new(now, switch_config()?).map_err(inside)?;
-        let mut forwarder =
+        let forwarder =
             Forwarder::new(now, aside.stand_in(), forwarder_config()).map_err(inside)?;
-        forwarder.open(now, true);
         Ok(Self { bank, switch, forwarder, aside, host, answers, obeyed: Overrule::default() })
     }
 
@@ -164,28 +163,28 @@ impl<'a> Switchboard<'a> {
 
     /// Everything that can be done now.
     async fn work(&mut self) {
-        loop {
+        let (bank, mut idle) = (self.bank, false);
+        while !idle {
             let now = clock::now();
             let _ = self.switch.handle(now, Input::Tick);
-            let _ = self.forwarder.handle(now, Input::Tick);
-            let switched =
-                drain(&mut self.switch, now, self.bank.vault(), &Nobody, self.bank.keys());
-            let switched = events(switched.await);
-            let forwarded =
-                drain(&mut self.forwarder, now, self.bank.vault(), &Nobody, self.bank.keys());
-            let forwarded = events(forwarded.await);
-            let idle = switched.is_empty() && forwarded.is_empty();
+            let drained = drain(&mut self.switch, now, bank.vault(), &Nobody, bank.keys()).await;
+            let switched = events(drained);
+            idle = switched.is_empty();
             for event in switched {
                 self.on_switch(event).await;
             }
+            // Only now: nothing is sent to an accounting system that was found to be away.
+            let now = clock::now();
+            let standing = self.switch.standing(INSTITUTION);
+            self.forwarder.open(now, standing.is_some_and(|one| one.host_share_bp > 0));
+            let _ = self.forwarder.handle(now, Input::Tick);
+            let drained = drain(&mut self.forwarder, now, bank.vault(), &Nobody, bank.keys()).await;
+            let forwarded = events(drained);
+            idle &= forwarded.is_empty();
             for event in forwarded {
                 self.on_forwarder(event).await;
             }
-            let drained = self.forwarder.is_drained();
-            let _ = self.switch.drained(clock::now(), INSTITUTION, drained);
-            if idle {
-                break;
-            }
+            let _ = self.switch.drained(now, INSTITUTION, self.forwarder.is_drained());
         }
         self.publish();
     }
@@ -283,7 +282,6 @@ impl<'a> Switchboard<'a> {
             event = "switch.changed", to = %change.to, cause = ?change.cause,
             share_bp = change.host_share_bp, epoch = change.epoch
         );
-        self.forwarder.open(clock::now(), change.host_share_bp > 0);
         if let Err(why) = self.bank.record(&change.audit()).await {
             tracing::error!(event = "switch.unrecorded", %why);
         }
