@@ -97,6 +97,14 @@ pub(crate) async fn operator_part(bank: &Bank) -> Result<OperatorPart, Trouble> 
     let lanes = bank.exposure().await?;
     let out_minor = lanes.iter().fold(0_i64, |sum, (out, _)| sum.saturating_add(*out));
     let state = reading.map(|reading| reading.standing.state);
+    // What the switch obeys already, which may be a moment after the order.
+    let obeyed = reading.and_then(|reading| reading.standing.forced);
+    let (word, tone, sentence) = match (obeyed, state) {
+        (Some(Forced::StandIn), _) => ("forced stand-in", "warn", FORCED_STAND_IN),
+        (Some(Forced::Online), _) => ("forced online", "pending", FORCED_ONLINE),
+        (None, None) => ("starting", "pending", "The switch is starting."),
+        (None, Some(state)) => (state.word(), tone(state), sentence(state)),
+    };
     Ok(OperatorPart {
         mood: match mood {
             Mood::Up => "answers".into(),
@@ -105,13 +113,9 @@ pub(crate) async fn operator_part(bank: &Bank) -> Result<OperatorPart, Trouble> 
             Mood::Late { ms } => format!("answers {ms} ms late"),
         },
         mood_tone: if mood == Mood::Up { "good" } else { "warn" },
-        state: state.map_or("starting", HealthState::word),
-        sentence: sentence(state),
-        tone: match state {
-            Some(HealthState::Online) => "good",
-            Some(HealthState::StandIn) => "warn",
-            _ => "pending",
-        },
+        state: word,
+        sentence,
+        tone,
         forced: match order.forced {
             None => None,
             Some(Forced::Online) => Some("online"),
@@ -260,13 +264,20 @@ fn differences(report: &Report) -> Vec<Difference> {
     report.lines.iter().filter(differs).take(LINES).map(of).collect()
 }
 
-const fn sentence(state: Option<HealthState>) -> &'static str {
+const fn tone(state: HealthState) -> &'static str {
     match state {
-        None => "The switch is starting.",
-        Some(HealthState::Online) => "The accounting system decides.",
-        Some(HealthState::Suspect) => "The accounting system decides still, and is watched.",
-        Some(HealthState::StandIn) => "The stand-in module decides, by signed parameters.",
-        Some(HealthState::Draining) => {
+        HealthState::Online => "good",
+        HealthState::StandIn => "warn",
+        HealthState::Suspect | HealthState::Draining => "pending",
+    }
+}
+
+const fn sentence(state: HealthState) -> &'static str {
+    match state {
+        HealthState::Online => "The accounting system decides.",
+        HealthState::Suspect => "The accounting system decides still, and is watched.",
+        HealthState::StandIn => "The stand-in module decides, by signed parameters.",
+        HealthState::Draining => {
             "It is back: traffic returns in steps, and what was decided without it is delivered."
         }
     }
@@ -284,6 +295,8 @@ fn unpainted(why: askama::Error) -> Trouble {
     Trouble::Inside(Box::new(why))
 }
 
+const FORCED_STAND_IN: &str = "The stand-in module decides, since an operator ordered it.";
+const FORCED_ONLINE: &str = "The accounting system decides, since an operator ordered it.";
 const UNUSABLE: WebError = WebError::BadForm(StatusCode::UNPROCESSABLE_ENTITY);
 const LINES: usize = 25;
 const FINDINGS: [Found; 7] = [
