@@ -101,3 +101,61 @@ impl Bank {
         page.into_iter().map(|(key, row)| Ok((key, Slip::parse(&row.value)?))).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bank::tests::bank;
+    use crate::message::tests::{entry, instruction};
+
+    async fn write(bank: &Bank, entries: &[Entry], settlement: Settlement) {
+        for some in entries.chunks(50) {
+            let mut batch = Batch::new();
+            for entry in some {
+                Slip::put(entry, &settlement.to_bytes()).unwrap()(&mut batch);
+            }
+            let _ = bank.vault().commit(&batch).await.unwrap();
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_was_settled_is_read_back_signed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (bank, _) = bank(&folder).await;
+        let kinds = [InstructionKind::Debit, InstructionKind::Refund, InstructionKind::Reversal];
+        for (id, kind) in (1..).zip(kinds) {
+            write(&bank, &[entry(id, &instruction(kind, 400))], Settlement::Done).await;
+        }
+        let declined = entry(4, &instruction(InstructionKind::Debit, 400));
+        write(&bank, &[declined], Settlement::Declined(51)).await;
+        let mut settled: Vec<Option<i64>> = Vec::new();
+        for (key, slip) in bank.slips().await.unwrap() {
+            assert_eq!(key.sent_at(), Time::from_s(1));
+            settled.push(slip.settled().map(|amount| amount.minor()));
+        }
+        settled.sort_unstable();
+        assert_eq!(settled, [None, Some(-400), Some(-400), Some(400)]);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn pages_of_slips_are_read_and_deleted_when_they_are_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let (bank, _) = bank(&folder).await;
+        let debit = instruction(InstructionKind::Debit, 400);
+        let made = |number: u64| {
+            let mut entry = entry(1, &debit);
+            entry.idempotency[..8].copy_from_slice(&number.to_be_bytes());
+            entry.created = Time::from_s(if number < 1_050 { 1 } else { 2 });
+            entry
+        };
+        let all: Vec<Entry> = (0..1_100).map(made).collect();
+        write(&bank, &all, Settlement::Done).await;
+        assert_eq!(bank.slips().await.unwrap().len(), 1_100);
+        let policy = &bank.server().config().policy;
+        let over = Time::from_s(1).plus_ms(policy.record_kept_ms + policy.order_valid_ms);
+        bank.purge_slips(Time::from_ms(over.as_ms() - 1)).await.unwrap();
+        assert_eq!(bank.slips().await.unwrap().len(), 1_100);
+        bank.purge_slips(over).await.unwrap();
+        assert_eq!(bank.slips().await.unwrap().len(), 50);
+    }
+}
