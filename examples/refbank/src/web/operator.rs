@@ -8,6 +8,7 @@ use crate::author::{DAY_MINOR, EXPOSURE_MINOR, SINGLE_MINOR};
 use crate::bank::{Bank, CURRENCY, currency};
 use crate::clock;
 use crate::compare;
+use crate::message::INSTITUTION;
 use crate::overrule::Overrule;
 use crate::trouble::Trouble;
 use askama::Template;
@@ -106,6 +107,7 @@ pub(crate) async fn operator_part(bank: &Bank) -> Result<OperatorPart, Trouble> 
         (None, Some(state)) => (state.word(), tone(state), sentence(state)),
     };
     Ok(OperatorPart {
+        institution: INSTITUTION.to_string(),
         mood: match mood {
             Mood::Up => "answers".into(),
             Mood::Down => "does not answer".into(),
@@ -179,6 +181,7 @@ struct OperatorPage {
 #[derive(Template)]
 #[template(path = "operator_live.html")]
 pub(crate) struct OperatorPart {
+    institution: String,
     mood: String,
     mood_tone: &'static str,
     state: &'static str,
