@@ -107,6 +107,25 @@ fn an_outage_on_postgres_loses_and_doubles_nothing() {
     outage(&|data| Bank::start_with(data, &["--store", &store]));
 }
 
+/// The worst of the four cases: approved to the payer, and the accounting system's own no comes later.
+#[test]
+fn what_was_declined_too_late_is_posted_and_waits_for_a_person() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let bank = Bank::start(&folder.path().join("data"));
+    let visitor = Visitor::new(&bank);
+    until(&visitor, "data-state=\"online\"");
+    behave(&visitor, "late", "2500");
+    visitor.until(&pay(&visitor, ("ben", BENS_PIN), "large", "45.00"), "Paid");
+    until(&visitor, "id=\"waiting\">1<");
+    let page = until(&visitor, "data-drained=\"true\"");
+    assert!(!page.contains("Nothing waits for a person."), "{page}");
+    assert!(page.contains(">exception<") && page.contains("all agree"), "{page}");
+    // The loss counts until somebody has looked.
+    assert_eq!(id(&page, "exposure"), "45.00");
+    let books = visitor.get("/bank").text();
+    assert!(books.contains("-5.00") && books.contains("not enough money"), "{books}");
+}
+
 #[test]
 fn two_processes_obey_one_operator() {
     let server = Postgres::start().expect("a server");
