@@ -2,11 +2,14 @@
 
 use crate::aside::{LANES, stand_in};
 use crate::bank::Bank;
+use crate::clock;
 use crate::rows;
 use crate::trouble::Trouble;
 use interbank::port::{Key, ReadSet, Row, Scan, Store as _};
-use interbank::qrpay::Settlement;
-use interbank::standin::{Entry, EntryState, Lane, Reconciliation, Report, RequestKey};
+use interbank::qrpay;
+use interbank::standin::{
+    Entry, EntryState, Lane, Reconciliation, Report, RequestKey, Settled, Settlement,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Bank {
@@ -19,6 +22,15 @@ impl Bank {
         Ok(entries)
     }
 
+    /// A person dealt with an exception: it is off the list, and its amount no longer out. `None` if there is no such exception.
+    pub(crate) async fn resolve(&self, key: &RequestKey) -> Result<Option<Settled>, Trouble> {
+        let is_it =
+            |entry: &Entry| entry.state == EntryState::Exception && entry.request.key == *key;
+        let Some(entry) = self.stood_in().await?.into_iter().find(is_it) else { return Ok(None) };
+        let settle = stand_in(None).settle(clock::now(), entry.reference(), Settlement::Resolved);
+        Ok(Some(self.decide(settle).await?))
+    }
+
     /// The three-way compare of the journal, of what is posted, and of what the payment server was told.
     ///
     /// Movements that all went the usual way are left out, where books and payment server agree.
@@ -28,7 +40,7 @@ impl Bank {
         let mut books: BTreeMap<RequestKey, Vec<_>> = BTreeMap::new();
         for (_, row) in self.all_rows(rows::journal()).await? {
             let line = crate::book::Line::parse(&row.value)?;
-            if line.settlement != Settlement::Done {
+            if line.settlement != qrpay::Settlement::Done {
                 continue;
             }
             // What the switch itself took back counts with what it took back.
@@ -111,7 +123,6 @@ mod tests {
     use crate::bank::currency;
     use crate::bank::tests::{bank, order, pay};
     use crate::clearing;
-    use crate::clock;
     use crate::message::INITIATOR;
     use crate::movement::{Movement, Way};
     use crate::overrule::Overrule;

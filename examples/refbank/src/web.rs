@@ -81,6 +81,7 @@ pub(crate) fn router(
         .route("/operator/report.csv", get(operator::report))
         .route("/operator/accounting", post(operator::accounting))
         .route("/operator/force", post(operator::force))
+        .route("/operator/resolve", post(operator::resolve))
         .layer(from_fn_with_state(app.clone(), form::session))
         .fallback(page::not_found)
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))

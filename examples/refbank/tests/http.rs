@@ -95,6 +95,7 @@ fn forms_of_strangers_are_refused() {
         ("/bank/unlock".to_owned(), "account=00"),
         ("/operator/accounting".to_owned(), "mood=down"),
         ("/operator/force".to_owned(), "forced=stand-in"),
+        ("/operator/resolve".to_owned(), "key=00"),
     ];
     for (path, fields) in &posts {
         // Without a session, with another session's token, and with the right token from another site.

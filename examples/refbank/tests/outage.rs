@@ -122,6 +122,15 @@ fn what_was_declined_too_late_is_posted_and_waits_for_a_person() {
     assert!(page.contains(">exception<") && page.contains("all agree"), "{page}");
     // The loss counts until somebody has looked.
     assert_eq!(id(&page, "exposure"), "45.00");
+    let key = between(&page, "name=\"key\" value=\"", "\"").expect("a key");
+    for wrong in ["", "00", "zz", &key.replace('0', "1")] {
+        assert_eq!(visitor.post("/operator/resolve", &[("key", wrong)]).status, 404, "{wrong}");
+    }
+    assert_eq!(visitor.post("/operator/resolve", &[("key", &key)]).status, 303);
+    let page = visitor.get("/operator").text();
+    assert_eq!(id(&page, "exposure"), "0.00");
+    assert!(page.contains("Nothing waits for a person.") && page.contains(">resolved<"), "{page}");
+    assert_eq!(visitor.post("/operator/resolve", &[("key", &key)]).status, 404);
     let books = visitor.get("/bank").text();
     assert!(books.contains("-5.00") && books.contains("not enough money"), "{books}");
 }

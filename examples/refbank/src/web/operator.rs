@@ -8,6 +8,7 @@ use crate::author::{DAY_MINOR, EXPOSURE_MINOR, SINGLE_MINOR};
 use crate::bank::{Bank, CURRENCY, currency};
 use crate::clock;
 use crate::compare;
+use crate::hex;
 use crate::message::INSTITUTION;
 use crate::overrule::Overrule;
 use crate::trouble::Trouble;
@@ -17,7 +18,9 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use interbank::port::Amount;
-use interbank::standin::{Entry, EntryState, Forced, Found, HealthState, Kind, Line, Report};
+use interbank::standin::{
+    Entry, EntryState, Forced, Found, HealthState, Kind, Line, Report, RequestKey,
+};
 use serde::Deserialize;
 
 /// Everything at a glance.
@@ -87,6 +90,17 @@ pub(crate) async fn force(
         return Err(UNUSABLE);
     }
     app.bank.overrule(&Overrule { forced, at: clock::now(), reason }).await?;
+    Ok(Redirect::to("/operator").into_response())
+}
+
+/// A person dealt with an exception.
+pub(crate) async fn resolve(
+    State(app): State<App>,
+    Trusted(form): Trusted<ResolveForm>,
+) -> Result<Response, WebError> {
+    let key = base16ct::lower::decode_vec(&form.key).map_err(|_| WebError::NotFound)?;
+    let key = RequestKey::parse(&key).map_err(|_| WebError::NotFound)?;
+    app.bank.resolve(&key).await?.ok_or(WebError::NotFound)?;
     Ok(Redirect::to("/operator").into_response())
 }
 
@@ -163,6 +177,12 @@ pub(crate) struct ForceForm {
     reason: String,
 }
 
+/// Which exception.
+#[derive(Deserialize)]
+pub(crate) struct ResolveForm {
+    key: String,
+}
+
 #[derive(Template)]
 #[template(path = "operator.html")]
 struct OperatorPage {
@@ -209,6 +229,7 @@ pub(crate) struct OperatorPart {
 }
 
 struct Decision {
+    key: String,
     at: String,
     kind: &'static str,
     order: String,
@@ -224,6 +245,7 @@ impl Decision {
     fn new(entry: &Entry) -> Self {
         let request = &entry.request;
         Self {
+            key: hex::digits(&request.key.to_bytes()),
             at: clock::readable(entry.at),
             kind: match request.kind {
                 Kind::Purchase => "Debit",
