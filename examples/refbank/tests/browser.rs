@@ -175,6 +175,16 @@ fn an_outage_is_seen_through_at_the_operator_s_page() {
     assert_eq!(browser.text("#exposure"), "9.00");
     assert_eq!(browser.run("return window.here"), true);
     browser.screenshot("outage-2-stand-in");
+    for (screen, width, dark) in
+        [("phone", 390, false), ("dark", 390, true), ("desktop", 1200, false)]
+    {
+        browser.resize(width, 844, dark);
+        browser.open(&format!("{home}/operator"));
+        browser.screenshot(&format!("outage-{screen}"));
+        let found = browser.run(&INSPECT.replace("WIDTH", &width.to_string()));
+        let found = found.as_array().expect("a list");
+        assert!(found.is_empty(), "{screen}: {found:#?}");
+    }
 
     browser.click("#up");
     state("draining");
