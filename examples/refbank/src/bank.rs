@@ -1,5 +1,6 @@
 //! The bank: payment server, keys, store and book, and what they do together.
 
+use crate::author::Author;
 use crate::book::{Book, Holder};
 use crate::clock;
 use crate::failure::Failure;
@@ -10,6 +11,8 @@ use crate::options::Place;
 use crate::owner::Owner;
 use crate::recorded::{Recorded, nothing};
 use crate::rows;
+use crate::slip::Slip;
+use crate::switchboard::Reading;
 use crate::trail::Trail;
 use crate::trouble::Trouble;
 use crate::vault::Vault;
@@ -24,12 +27,12 @@ use interbank::qrpay::{
     Verdict,
 };
 use interbank::seal::{
-    Account, AccountRef, AccountTokens, Audited, Secret, SoftKeys, VerifyingKey,
+    Account, AccountRef, AccountTokens, Audit, Audited, Secret, SoftKeys, VerifyingKey,
 };
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, broadcast, watch};
 
 /// Everything of the bank that requests share.
 pub(crate) struct Bank {
@@ -42,9 +45,12 @@ pub(crate) struct Bank {
     gate: Gate,
     forecourt: Forecourt,
     book: Book,
+    author: Author,
     trail: Trail,
     changes: broadcast::Sender<Uid>,
     owed: Notify,
+    ordered: Notify,
+    reading: watch::Sender<Option<Reading>>,
     recorded: Arc<Notify>,
 }
 
@@ -80,10 +86,13 @@ impl Bank {
             forecourt: Forecourt::new(&keyring.surroundings)?,
             gate: Gate::new(keyring.surroundings)?,
             book: Book::new(vault.clone()),
+            author: Author::open(&folder.join("accounting.json"))?,
             trail: Trail::new(vault.clone()),
             vault,
             changes: broadcast::Sender::new(256),
             owed: Notify::new(),
+            ordered: Notify::new(),
+            reading: watch::Sender::new(None),
             recorded: Arc::new(Notify::new()),
         })
     }
@@ -175,7 +184,14 @@ impl Bank {
         answer: &[u8],
     ) -> Result<bool, Trouble> {
         let settle = self.server.settle(clock::now(), key, version, entry, answer)?;
-        let verdict = self.decide(settle).await?;
+        let slip = Slip::put(entry, answer)?;
+        let also = |verdict: &Verdict<_>, batch: &mut Batch| {
+            if verdict.declined().is_none() {
+                slip(batch);
+            }
+            Ok(())
+        };
+        let verdict = self.decide_with(settle, also).await?;
         let uid = Instruction::parse(&entry.content)?.uid;
         let granted = verdict.declined().is_none();
         match verdict {
@@ -225,6 +241,8 @@ impl Bank {
         }
         self.purge_gate(now).await?;
         self.purge_forecourt(now).await?;
+        self.purge_stand_in(now).await?;
+        self.purge_slips(now).await?;
         self.purge_orders(now).await
     }
 
@@ -276,6 +294,13 @@ impl Bank {
         let verdict = decide(&*self.vault, &self.keys, &mut recorded).await?;
         self.recorded.notify_one();
         Ok(verdict)
+    }
+
+    /// Puts a record into the audit log.
+    pub(crate) async fn record(&self, audit: &Audit) -> Result<(), Trouble> {
+        self.trail.note(audit, &clock::entropy()?).await?;
+        self.recorded.notify_one();
+        Ok(())
     }
 
     /// One row.
@@ -339,6 +364,21 @@ impl Bank {
         &self.book
     }
 
+    /// The accounting system's author of stand-in parameters.
+    pub(crate) const fn author(&self) -> &Author {
+        &self.author
+    }
+
+    /// Told when an operator ordered something.
+    pub(crate) const fn ordered(&self) -> &Notify {
+        &self.ordered
+    }
+
+    /// How the switchboard does; `None` before it began.
+    pub(crate) const fn reading(&self) -> &watch::Sender<Option<Reading>> {
+        &self.reading
+    }
+
     pub(crate) const fn trail(&self) -> &Trail {
         &self.trail
     }
@@ -368,7 +408,8 @@ impl Bank {
         let merchant = merchant()?;
         let nothing = Amount::new(0, currency()?);
         self.book.open(Holder::Merchant(merchant), PAYEE, nothing).await?;
-        self.book.open(Holder::Merchant(station()?), STATION, nothing).await
+        self.book.open(Holder::Merchant(station()?), STATION, nothing).await?;
+        self.renew_parameters(clock::now()).await
     }
 
     /// Deletes single rows that are no longer needed.
@@ -395,6 +436,9 @@ pub(crate) const ISSUER_KEY: u8 = 1;
 /// The merchant's name, as payers see it.
 pub(crate) const PAYEE: &str = "Corner Coffee";
 
+/// The one currency's letters.
+pub(crate) const CURRENCY: &str = "EUR";
+
 /// The one merchant.
 pub(crate) fn merchant() -> Result<Uid, Trouble> {
     Ok(Uid::new("M0001")?)
@@ -402,7 +446,7 @@ pub(crate) fn merchant() -> Result<Uid, Trouble> {
 
 /// The one currency.
 pub(crate) fn currency() -> Result<Currency, Trouble> {
-    Currency::parse("EUR").map_err(|why| Trouble::Misuse(why.into()))
+    Currency::parse(CURRENCY).map_err(|why| Trouble::Misuse(why.into()))
 }
 
 fn make_folder(folder: &Path) -> Result<(), Failure> {
@@ -421,7 +465,7 @@ fn make_folder(folder: &Path) -> Result<(), Failure> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::clearing;
     use crate::line::Line;
@@ -432,7 +476,7 @@ mod tests {
     use tokio::sync::watch;
 
     /// A bank whose accounting system does not answer: nothing runs beside requests.
-    async fn bank(folder: &tempfile::TempDir) -> (Arc<Bank>, Wallet) {
+    pub(crate) async fn bank(folder: &tempfile::TempDir) -> (Arc<Bank>, Wallet) {
         let bank = Arc::new(Bank::open(folder.path(), &Place::Folder).await.unwrap());
         bank.open_books().await.unwrap();
         let issuer = (ISSUER, ISSUER_KEY, bank.issuer());
@@ -445,19 +489,20 @@ mod tests {
         (bank, wallet)
     }
 
-    async fn order(bank: &Bank, minor: i64) -> (Uid, String) {
+    pub(crate) async fn order(bank: &Bank, minor: i64) -> (Uid, String) {
         let price = Amount::new(minor, currency().unwrap());
-        let issued = bank.issue("key", price, "").await.unwrap().granted().unwrap();
+        let key = format!("key-{minor}");
+        let issued = bank.issue(&key, price, "").await.unwrap().granted().unwrap();
         (issued.uid, issued.code.to_text())
     }
 
-    async fn pay(wallet: &Wallet, code: &str) -> PayReply {
+    pub(crate) async fn pay(wallet: &Wallet, code: &str) -> PayReply {
         let phone = &wallet.phones()[0];
         let pin = Pin::new(PAYERS[0].pin.as_bytes()).unwrap();
         wallet.pay(phone, &phone.read(code).unwrap(), pin, None).await.unwrap()
     }
 
-    async fn standing(bank: &Bank, uid: &Uid) -> Standing {
+    pub(crate) async fn standing(bank: &Bank, uid: &Uid) -> Standing {
         bank.order(uid).await.unwrap().unwrap().standing(clock::now())
     }
 

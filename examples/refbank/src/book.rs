@@ -1,20 +1,24 @@
-//! The accounting system: accounts with balances, and postings that are made once.
+//! The accounting system's books: accounts with balances, and postings that are made once.
 //!
-//! To the payment server it is a peer behind a link: it gets instructions as frames, and answers with frames. It acts once
-//! for an idempotency key, however often the instruction comes.
+//! It is asked for movements by requests, and told of them by advices. It posts once for a key, however often either comes, and
+//! in whatever order.
 
+use crate::movement::Movement;
+use crate::post::{Post, Posted};
 use crate::rows;
 use crate::trouble::Trouble;
 use crate::vault::Vault;
 use bytes::Bytes;
-use interbank::port::outbox::{Answer, Entry};
 use interbank::port::wire::{Reader, Writer};
 use interbank::port::{
-    Amount, Answers, Ask, Batch, Conclusion, Currency, Decision, Expect, Key, KeyError, ReadSet,
-    Row, Scan, Step, Store as _, Time, WireError, decide,
+    Amount, Batch, Currency, Expect, Key, KeyError, ReadSet, Scan, Store as _, Time, WireError,
+    decide,
 };
-use interbank::qrpay::{Instruction, InstructionKind, Settlement, Uid};
+use interbank::qrpay::{Settlement, Uid};
 use interbank::seal::{AccountRef, SoftKeys};
+use interbank::standin::{
+    Advice, AdviceOutcome, AuthCode, Response, ResponseCode, Source, TransactionRequest,
+};
 use std::fmt;
 use std::sync::Arc;
 
@@ -45,16 +49,49 @@ impl Book {
         Ok(())
     }
 
-    /// Handles the frame of an outbox entry and returns the frame to answer with.
-    pub(crate) async fn handle(&self, now: Time, frame: &Bytes) -> Result<Bytes, Trouble> {
-        let entry = Entry::parse(frame)?;
-        let instruction = Instruction::parse(&entry.content)?;
-        let mut posting = Post { now, idempotency: entry.idempotency, instruction };
-        let settlement = decide(&*self.vault, &*self.keys, &mut posting).await?;
-        let answer = Answer { idempotency: entry.idempotency, content: settlement.to_bytes() };
-        let mut bytes = Vec::with_capacity(64);
-        answer.encode(&mut bytes)?;
-        Ok(bytes.into())
+    /// Decides over a request; the same answer to the same request.
+    pub(crate) async fn ask(
+        &self,
+        now: Time,
+        request: &TransactionRequest,
+    ) -> Result<Response, Trouble> {
+        let code = match Movement::asked(request) {
+            None => ResponseCode::INVALID_TRANSACTION,
+            Some(movement) => match self.post(now, movement).await? {
+                Posted::Now { .. } | Posted::Before => ResponseCode::APPROVED,
+                Posted::Declined(code) => response_code(code),
+            },
+        };
+        let approved = code.is_approval();
+        Ok(Response {
+            mti: request.mti.response().unwrap_or(request.mti),
+            key: request.key,
+            code,
+            approved: approved.then_some(request.amount),
+            // Of the request alone, so that a repeat is answered with the same one.
+            auth_code: approved.then(|| AuthCode::of_number(request.key.trace())),
+            source: Source::Host,
+            balance: None,
+            retrieval_ref: request.retrieval_ref,
+        })
+    }
+
+    /// Takes down what happened without it.
+    pub(crate) async fn tell(&self, now: Time, advice: &Advice) -> Result<AdviceOutcome, Trouble> {
+        let Some(movement) = Movement::told(advice) else {
+            return Ok(AdviceOutcome::Refused(ResponseCode::INVALID_TRANSACTION));
+        };
+        Ok(match self.post(now, movement).await? {
+            Posted::Now { negative: false } => AdviceOutcome::Posted,
+            Posted::Now { negative: true } => AdviceOutcome::PostedNegative,
+            Posted::Before => AdviceOutcome::AlreadyPosted,
+            Posted::Declined(code) => AdviceOutcome::Refused(response_code(code)),
+        })
+    }
+
+    /// Posts a movement once.
+    pub(crate) async fn post(&self, now: Time, movement: Movement) -> Result<Posted, Trouble> {
+        Ok(decide(&*self.vault, &*self.keys, &mut Post::new(now, movement)).await?)
     }
 
     /// All accounts.
@@ -70,12 +107,17 @@ impl Book {
             .collect()
     }
 
+    /// Its store.
+    pub(crate) fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
     /// The last postings, newest first.
-    pub(crate) async fn postings(&self, limit: usize) -> Result<Vec<Posting>, Trouble> {
+    pub(crate) async fn postings(&self, limit: usize) -> Result<Vec<Line>, Trouble> {
         let want = ReadSet::scan(Scan::first(rows::journal(), limit));
         let found = self.vault.read(&want).await.map_err(Trouble::store)?;
         let page = found.scans.into_iter().next().unwrap_or_default();
-        page.iter().map(|(_, row)| Ok(Posting::parse(&row.value)?)).collect()
+        page.iter().map(|(_, row)| Ok(Line::parse(&row.value)?)).collect()
     }
 }
 
@@ -89,7 +131,7 @@ pub(crate) enum Holder {
 }
 
 impl Holder {
-    fn key(&self) -> Result<Key, KeyError> {
+    pub(crate) fn key(&self) -> Result<Key, KeyError> {
         rows::accounts().raw(&self.to_bytes())
     }
 
@@ -137,7 +179,7 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    fn encode(&self) -> Result<Bytes, WireError> {
+    pub(crate) fn encode(&self) -> Result<Bytes, WireError> {
         let mut bytes = Vec::with_capacity(96);
         let mut writer = Writer::new(&mut bytes, 1);
         writer.lp8(self.name.as_bytes())?;
@@ -148,7 +190,7 @@ impl Account {
         Ok(bytes.into())
     }
 
-    fn parse(bytes: &[u8]) -> Result<Self, WireError> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new(bytes);
         reader.version(1)?;
         let name = Reader::text(reader.lp8()?)?.into();
@@ -160,165 +202,41 @@ impl Account {
     }
 }
 
-/// A line of the journal: what was asked, and what was done.
+/// A line of the journal: what was asked or told, and what was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Posting {
+pub(crate) struct Line {
     /// When.
     pub(crate) at: Time,
-    /// What was asked.
-    pub(crate) instruction: Instruction,
+    /// What it is about.
+    pub(crate) movement: Movement,
     /// What was done.
     pub(crate) settlement: Settlement,
 }
 
-impl Posting {
-    fn encode(&self) -> Result<Bytes, WireError> {
-        let mut instruction = Vec::with_capacity(192);
-        self.instruction.encode(&mut instruction);
-        let mut bytes = Vec::with_capacity(224);
+impl Line {
+    pub(crate) fn encode(&self) -> Result<Bytes, WireError> {
+        let mut bytes = Vec::with_capacity(192);
         let mut writer = Writer::new(&mut bytes, 1);
-        writer.u64(self.at.as_ms()).lp16(&instruction)?.lp8(&self.settlement.to_bytes())?;
+        let movement = self.movement.encode()?;
+        writer.u64(self.at.as_ms()).lp16(&movement)?.lp8(&self.settlement.to_bytes())?;
         Ok(bytes.into())
     }
 
-    fn parse(bytes: &[u8]) -> Result<Self, WireError> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new(bytes);
         reader.version(1)?;
         let at = Time::from_ms(reader.u64()?);
-        let instruction = Instruction::parse(&Bytes::copy_from_slice(reader.lp16()?))?;
+        let movement = Movement::parse(reader.lp16()?)?;
         let settlement = Settlement::parse(reader.lp8()?)?;
         reader.finish()?;
-        Ok(Self { at, instruction, settlement })
+        Ok(Self { at, movement, settlement })
     }
 }
 
-/// ISO 8583 response code 51: not sufficient funds.
-pub(crate) const INSUFFICIENT_FUNDS: u32 = 51;
-/// ISO 8583 response code 14: no such account.
-pub(crate) const NO_SUCH_ACCOUNT: u32 = 14;
-/// ISO 8583 response code 13: invalid amount.
-pub(crate) const INVALID_AMOUNT: u32 = 13;
-
-/// The decision to move money once for one instruction.
-struct Post {
-    now: Time,
-    idempotency: [u8; 32],
-    instruction: Instruction,
-}
-
-impl Post {
-    /// From whom, to whom.
-    fn direction(&self) -> (Holder, Holder) {
-        let payer = Holder::Payer(self.instruction.account);
-        let merchant = Holder::Merchant(self.instruction.merchant.clone());
-        match self.instruction.kind {
-            InstructionKind::Debit => (payer, merchant),
-            InstructionKind::Refund | InstructionKind::Reversal => (merchant, payer),
-        }
-    }
-
-    fn keys(&self) -> Result<[Key; 3], KeyError> {
-        let (from, to) = self.direction();
-        Ok([rows::settlement(&self.idempotency)?, from.key()?, to.key()?])
-    }
-
-    /// Moves the money between both accounts, or says why not.
-    fn apply(&self, from: Option<&mut Account>, to: Option<&mut Account>) -> Settlement {
-        let (Some(from), Some(to)) = (from, to) else {
-            return Settlement::Declined(NO_SUCH_ACCOUNT);
-        };
-        let amount = self.instruction.amount;
-        if !amount.is_positive() {
-            return Settlement::Declined(INVALID_AMOUNT);
-        }
-        let moved = from
-            .balance
-            .checked_sub(amount)
-            .and_then(|less| to.balance.checked_add(amount).map(|more| (less, more)));
-        match moved {
-            Err(_) => Settlement::Declined(INVALID_AMOUNT),
-            Ok((less, _)) if less.minor() < 0 => Settlement::Declined(INSUFFICIENT_FUNDS),
-            Ok((less, more)) => {
-                from.balance = less;
-                to.balance = more;
-                Settlement::Done
-            }
-        }
-    }
-}
-
-impl Decision for Post {
-    type Verdict = Settlement;
-    type Error = PostError;
-
-    fn begin(&mut self) -> Ask {
-        Ask::rows(ReadSet::points(self.keys().map(Vec::from).unwrap_or_default()))
-    }
-
-    fn step(&mut self, answers: Answers) -> Result<Step<Settlement>, PostError> {
-        let [settled, from_row, to_row] = &answers.rows.points[..] else {
-            return Err(PostError::Misfit);
-        };
-        if let Some(row) = settled {
-            let verdict = Settlement::parse(&row.value)?;
-            return Ok(Step::Done(Conclusion { verdict, batch: Batch::new() }));
-        }
-        let read =
-            |row: &Option<Row>| row.as_ref().map(|row| Account::parse(&row.value)).transpose();
-        let (mut from, mut to) = (read(from_row)?, read(to_row)?);
-        let settlement = self.apply(from.as_mut(), to.as_mut());
-        let [settled_key, from_key, to_key] = self.keys()?;
-        let mut batch = Batch::with_capacity(4);
-        batch.put(settled_key, Expect::Absent, settlement.to_bytes());
-        let posting = Posting { at: self.now, instruction: self.instruction.clone(), settlement };
-        let posting_key = rows::posting(self.now, &self.idempotency)?;
-        batch.put(posting_key, Expect::Absent, posting.encode()?);
-        for (key, row, account) in [(from_key, from_row, from), (to_key, to_row, to)] {
-            match account.filter(|_| settlement == Settlement::Done) {
-                Some(account) => batch.put(key, Row::unchanged(row.as_ref()), account.encode()?),
-                None => batch.require(key, Row::unchanged(row.as_ref())),
-            };
-        }
-        Ok(Step::Done(Conclusion { verdict: settlement, batch }))
-    }
-
-    fn outcome(&self) -> Option<Key> {
-        rows::settlement(&self.idempotency).ok()
-    }
-
-    fn recall(&mut self, row: &Row) -> Result<Option<Settlement>, PostError> {
-        Ok(Some(Settlement::parse(&row.value)?))
-    }
-}
-
-/// Why a posting could not be concluded.
-#[derive(Debug)]
-pub(crate) enum PostError {
-    Misfit,
-    Damaged,
-}
-
-impl fmt::Display for PostError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Misfit => "the store's answer does not fit the question",
-            Self::Damaged => "a row of the book is damaged",
-        })
-    }
-}
-
-impl std::error::Error for PostError {}
-
-impl From<WireError> for PostError {
-    fn from(_: WireError) -> Self {
-        Self::Damaged
-    }
-}
-
-impl From<KeyError> for PostError {
-    fn from(_: KeyError) -> Self {
-        Self::Misfit
-    }
+/// Field 39 of a number.
+fn response_code(code: u32) -> ResponseCode {
+    let digit = |of: u32| b'0' + u8::try_from(of % 10).unwrap_or_default();
+    ResponseCode::new([digit(code / 10), digit(code)]).unwrap_or(ResponseCode::DO_NOT_HONOUR)
 }
 
 fn read_currency(reader: &mut Reader<'_>) -> Result<Currency, WireError> {
@@ -331,54 +249,39 @@ const MERCHANT: u8 = 2;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::tests::{entry, instruction};
     use crate::options::Place;
-    use interbank::port::{Peer, Tenant};
-    use interbank::qrpay::PaymentId;
+    use crate::post::REVERSED;
+    use interbank::qrpay::InstructionKind;
 
     fn eur(minor: i64) -> Amount {
         Amount::new(minor, Currency::parse("EUR").unwrap())
     }
 
-    fn payer() -> AccountRef {
-        AccountRef::from_bytes([1; 16])
-    }
-
     async fn book(folder: &tempfile::TempDir) -> Book {
         let store = Vault::open(&folder.path().join("store"), &Place::Folder).await;
         let book = Book::new(Arc::new(store.unwrap()));
-        book.open(Holder::Payer(payer()), "Payer", eur(1_000)).await.unwrap();
+        let payer = AccountRef::from_bytes([1; 16]);
+        book.open(Holder::Payer(payer), "Payer", eur(1_000)).await.unwrap();
         let shop = Uid::new("M1").unwrap();
         book.open(Holder::Merchant(shop), "Shop", eur(0)).await.unwrap();
         book
     }
 
-    fn frame(key: u8, kind: InstructionKind, minor: i64) -> Bytes {
-        let mut content = Vec::new();
-        Instruction {
-            kind,
-            tenant: Tenant::new(1),
-            uid: Uid::new("O1").unwrap(),
-            payment: PaymentId([7; 16]),
-            account: payer(),
-            merchant: Uid::new("M1").unwrap(),
-            amount: eur(minor),
-            refund: Bytes::new(),
-        }
-        .encode(&mut content);
-        let entry = Entry {
-            idempotency: [key; 32],
-            to: Peer::new("book").unwrap(),
-            created: Time::from_s(1),
-            content: content.into(),
-        };
-        let mut bytes = Vec::new();
-        entry.encode(&mut bytes).unwrap();
-        bytes.into()
+    /// The request of the entry with this number; reversals are of entry 7.
+    fn request(id: u8, kind: InstructionKind, minor: i64) -> TransactionRequest {
+        let instruction = instruction(kind, minor);
+        let entry = entry(id, &instruction);
+        crate::message::tests::request(&entry, &instruction, Some(entry.created)).unwrap()
     }
 
-    async fn settle(book: &Book, frame: &Bytes) -> Settlement {
-        let answer = book.handle(Time::from_s(2), frame).await.unwrap();
-        Settlement::parse(&Answer::parse(&answer).unwrap().content).unwrap()
+    async fn ask(book: &Book, request: &TransactionRequest) -> String {
+        book.ask(Time::from_s(2), request).await.unwrap().code.to_string()
+    }
+
+    async fn told(book: &Book, request: &TransactionRequest) -> Posted {
+        let movement = Movement { told: true, ..Movement::asked(request).unwrap() };
+        book.post(Time::from_s(3), movement).await.unwrap()
     }
 
     async fn balances(book: &Book) -> Vec<i64> {
@@ -387,33 +290,82 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn an_instruction_is_carried_out_once_however_often_it_comes() {
+    async fn a_request_is_carried_out_once_however_often_it_comes() {
         let folder = tempfile::tempdir().unwrap();
         let book = book(&folder).await;
-        let frame = frame(1, InstructionKind::Debit, 400);
+        let debit = request(1, InstructionKind::Debit, 400);
         let all = (0..16).map(|_| {
-            let (book, frame) = (book.clone(), frame.clone());
-            tokio::spawn(async move { settle(&book, &frame).await })
+            let (book, debit) = (book.clone(), debit.clone());
+            tokio::spawn(async move { book.ask(Time::from_s(2), &debit).await.unwrap() })
         });
+        let mut answers = Vec::new();
         for one in all.collect::<Vec<_>>() {
-            assert_eq!(one.await.unwrap(), Settlement::Done);
+            answers.push(one.await.unwrap());
         }
+        assert!(answers[0].is_approval());
+        answers.dedup();
+        assert_eq!(answers.len(), 1);
         assert_eq!(balances(&book).await, [600, 400]);
         assert_eq!(book.postings(10).await.unwrap().len(), 1);
     }
 
     #[tokio::test]
-    async fn a_declined_instruction_stays_declined() {
+    async fn a_declined_request_stays_declined() {
         let folder = tempfile::tempdir().unwrap();
         let book = book(&folder).await;
-        let large = frame(1, InstructionKind::Debit, 1_001);
-        assert_eq!(settle(&book, &large).await, Settlement::Declined(INSUFFICIENT_FUNDS));
-        assert_eq!(settle(&book, &frame(2, InstructionKind::Debit, 1_000)).await, Settlement::Done);
-        assert_eq!(settle(&book, &frame(3, InstructionKind::Refund, 500)).await, Settlement::Done);
-        assert_eq!(settle(&book, &large).await, Settlement::Declined(INSUFFICIENT_FUNDS));
+        let large = request(1, InstructionKind::Debit, 1_001);
+        assert_eq!(ask(&book, &large).await, "51");
+        assert_eq!(ask(&book, &request(2, InstructionKind::Debit, 1_000)).await, "00");
+        assert_eq!(ask(&book, &request(3, InstructionKind::Refund, 500)).await, "00");
+        assert_eq!(ask(&book, &large).await, "51");
         assert_eq!(balances(&book).await, [500, 500]);
-        let nothing = frame(4, InstructionKind::Debit, -5);
-        assert_eq!(settle(&book, &nothing).await, Settlement::Declined(INVALID_AMOUNT));
-        assert_eq!(balances(&book).await, [500, 500]);
+    }
+
+    #[tokio::test]
+    async fn what_is_told_is_posted_whatever_the_account_holds_and_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let book = book(&folder).await;
+        let large = request(1, InstructionKind::Debit, 1_001);
+        assert_eq!(ask(&book, &large).await, "51");
+        assert_eq!(told(&book, &large).await, Posted::Now { negative: true });
+        assert_eq!(told(&book, &large).await, Posted::Before);
+        // It was asked for first and told afterwards: the request had been late.
+        let small = request(2, InstructionKind::Debit, 10);
+        assert_eq!(told(&book, &small).await, Posted::Now { negative: true });
+        assert_eq!(ask(&book, &small).await, "00");
+        assert_eq!(balances(&book).await, [-11, 1_011]);
+    }
+
+    #[tokio::test]
+    async fn a_reversal_takes_back_once_and_bars_what_was_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let book = book(&folder).await;
+        let (debit, back) =
+            (request(7, InstructionKind::Debit, 400), request(8, InstructionKind::Reversal, 400));
+        assert_eq!(back.original, Some(debit.key));
+        assert_eq!(ask(&book, &debit).await, "00");
+        assert_eq!(ask(&book, &back).await, "00");
+        assert_eq!(told(&book, &back).await, Posted::Before);
+        assert_eq!(balances(&book).await, [1_000, 0]);
+
+        // The reversal overtakes its debit: nothing moves, now or later.
+        let folder = tempfile::tempdir().unwrap();
+        let book = self::book(&folder).await;
+        assert_eq!(told(&book, &back).await, Posted::Now { negative: false });
+        assert_eq!(ask(&book, &debit).await, format!("{REVERSED}"));
+        assert_eq!(told(&book, &debit).await, Posted::Before);
+        assert_eq!(balances(&book).await, [1_000, 0]);
+        assert!(book.postings(10).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_advice_about_nobody_is_left_to_a_person() {
+        let folder = tempfile::tempdir().unwrap();
+        let book = book(&folder).await;
+        let mut debit = request(1, InstructionKind::Debit, 400);
+        debit.account.token = AccountRef::from_bytes([9; 16]);
+        assert_eq!(told(&book, &debit).await, Posted::Declined(14));
+        book.open(Holder::Payer(debit.account.token), "Late", eur(0)).await.unwrap();
+        assert_eq!(told(&book, &debit).await, Posted::Now { negative: true });
     }
 }

@@ -1,8 +1,8 @@
-//! Between the payment server and the accounting system: the outbox machine, the link, and what follows from answers.
+//! Between the payment server and the switchboard: the outbox machine, the link, and what follows from answers.
 
 use crate::bank::Bank;
-use crate::book::Book;
 use crate::clock;
+use crate::switchboard;
 use crate::trouble::Trouble;
 use bytes::Bytes;
 use interbank::port::outbox::{Config, Event, Outbox};
@@ -13,30 +13,15 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
-/// Starts both sides and runs until told to stop. What is owed then stays owed: it is a row.
+/// Starts the switchboard and delivers to it until told to stop. What is owed then stays owed: it is a row.
 pub(crate) async fn run(bank: Arc<Bank>, closing: watch::Receiver<bool>) {
     let (frames, inbound) = mpsc::channel(QUEUE);
     let (answers, answered) = mpsc::channel(QUEUE);
-    let accounting = tokio::spawn(account(bank.book().clone(), inbound, answers));
+    let switchboard = tokio::spawn(switchboard::run(bank.clone(), inbound, answers));
     deliver(&bank, &Wire { frames }, answered, closing).await;
-    // The link is dropped by now, so that the book's loop ends.
-    if let Err(why) = accounting.await {
+    // The link is dropped by now, so that the switchboard ends.
+    if let Err(why) = switchboard.await {
         tracing::error!(event = "clearing.failed", %why);
-    }
-}
-
-/// The accounting system's side: one instruction at a time, so that no two postings wait for each other.
-async fn account(book: Book, mut inbound: mpsc::Receiver<Bytes>, answers: mpsc::Sender<Bytes>) {
-    while let Some(frame) = inbound.recv().await {
-        match book.handle(clock::now(), &frame).await {
-            Ok(answer) => {
-                if answers.send(answer).await.is_err() {
-                    return;
-                }
-            }
-            // No answer: the outbox sends again.
-            Err(why) => tracing::warn!(event = "book.failed", %why),
-        }
     }
 }
 
@@ -135,7 +120,7 @@ enum Wake {
     Closing,
 }
 
-/// The link to the accounting system; here a queue, elsewhere a socket.
+/// The link to the switchboard; here a queue, elsewhere a socket.
 struct Wire {
     frames: mpsc::Sender<Bytes>,
 }
@@ -148,13 +133,13 @@ impl Link for Wire {
     }
 }
 
-/// The accounting system takes no more frames now.
+/// The switchboard takes no more frames now.
 #[derive(Debug)]
 struct LinkFull;
 
 impl fmt::Display for LinkFull {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the accounting system takes no more frames now")
+        f.write_str("the switchboard takes no more frames now")
     }
 }
 
@@ -167,7 +152,11 @@ pub(crate) async fn look_after(bank: Arc<Bank>, mut closing: watch::Receiver<boo
         let looked = async {
             bank.lapse_overdue(clock::now()).await?;
             // Once an hour, and at the start.
-            if round.is_multiple_of(360) { bank.purge(clock::now()).await } else { Ok(()) }
+            if round.is_multiple_of(360) {
+                bank.renew_parameters(clock::now()).await?;
+                bank.purge(clock::now()).await?;
+            }
+            Ok(())
         };
         let done: Result<(), Trouble> = looked.await;
         if let Err(why) = done {

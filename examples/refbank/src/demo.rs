@@ -1,5 +1,7 @@
 //! The whole story in the terminal: each step says what it claims, and is verified.
 
+mod outage;
+
 use crate::around::Place as Around;
 use crate::bank::{PAYEE, currency};
 use crate::car::Trip;
@@ -59,6 +61,7 @@ impl<'a> Story<'a> {
         self.no_way_elsewhere(&office).await?;
         self.car_pays(&office).await?;
         self.thief_drives_on(&office).await?;
+        let office = self.outage(office, folder).await?;
         self.books_and_records(&office).await?;
         office.close().await;
         Ok(())
@@ -278,7 +281,7 @@ impl<'a> Story<'a> {
             "empty-account-declined",
             &format!("{} has 40.00 and confirms 60.00: the books decline, and the order can be paid again.", PAYERS[1].name),
             reply.outcome == "accepted"
-                && declined == Some(crate::book::INSUFFICIENT_FUNDS)
+                && declined == Some(crate::post::INSUFFICIENT_FUNDS)
                 && balance(office, PAYERS[1].name).await?.minor() == PAYERS[1].opening_minor,
         )
     }

@@ -2,12 +2,16 @@
 
 #![forbid(unsafe_code)]
 
+mod accounting;
 mod around;
+mod aside;
+mod author;
 mod bank;
 mod book;
 mod car;
 mod clearing;
 mod clock;
+mod compare;
 mod demo;
 mod failure;
 mod forecourt;
@@ -16,16 +20,22 @@ mod hex;
 mod keyring;
 mod line;
 mod log;
+mod message;
+mod movement;
 mod office;
 mod options;
+mod overrule;
 mod owner;
 mod picture;
+mod post;
 mod recorded;
 mod rows;
 mod secrets;
 mod seen;
 mod serve;
 mod shop;
+mod slip;
+mod switchboard;
 mod trail;
 mod trouble;
 mod vault;

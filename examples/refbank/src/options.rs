@@ -161,7 +161,9 @@ The reference bank: QR payments with challenge and reply, end to end.
 It serves three parties from one program. The merchant's page shows an order with its signed QR code. The payer's wallet \
 reads the code from a picture, checks the bank's signature, shows payee and amount, asks for the PIN and answers with one \
 message. The bank checks the reply, owes the debit in the same stroke, has its accounting system make it exactly once, \
-and the merchant's page turns to paid. Everything rests in one store, embedded or PostgreSQL, and survives a restart.
+and the merchant's page turns to paid. While the accounting system is away, payments are approved by signed limits and \
+delivered to it afterwards; the operator's page takes it down and up. Everything rests in one store, embedded or \
+PostgreSQL, and survives a restart.
 
 The money is made up and so are the payers; their PINs stand on the pages.";
 
@@ -178,8 +180,10 @@ Examples:
 
 Files in the data folder:
   keys.json     the bank's secrets, mode 0600: back it up, show it to nobody
+  accounting.json
+                the accounting system's secret, mode 0600: it signs what may be approved without it
   wallet.json   the demo payers' phones, mode 0600: not the bank's
-  store/        orders, bindings, payments, accounts, audit log; not with --store postgres:URL
+  store/        orders, bindings, payments, accounts, journal, audit log; not with --store postgres:URL
 
 Exit codes:
   0  all went well          4  the data folder cannot be used

@@ -2,6 +2,7 @@
 
 use interbank::port::{CrateTag, Key, KeyError, Tenant, Time};
 use interbank::qrpay::Uid;
+use interbank::standin::RequestKey;
 
 /// The one institution of this program.
 pub(crate) const TENANT: Tenant = Tenant::new(1);
@@ -44,9 +45,9 @@ pub(crate) fn accounts() -> Key {
     Key::new(BOOK, TENANT, ACCOUNT)
 }
 
-/// What the book answered to an instruction.
-pub(crate) fn settlement(idempotency: &[u8; 32]) -> Result<Key, KeyError> {
-    Key::new(BOOK, TENANT, SETTLEMENT).raw(idempotency)
+/// What the book made of a movement.
+pub(crate) fn posted(key: &RequestKey) -> Result<Key, KeyError> {
+    Key::new(BOOK, TENANT, POSTED).raw(&key.to_bytes())
 }
 
 /// All postings, newest first.
@@ -55,8 +56,33 @@ pub(crate) fn journal() -> Key {
 }
 
 /// One posting.
-pub(crate) fn posting(at: Time, idempotency: &[u8; 32]) -> Result<Key, KeyError> {
-    journal().number(u64::MAX - at.as_ms())?.raw(&idempotency[..16])
+pub(crate) fn posting(at: Time, key: &RequestKey) -> Result<Key, KeyError> {
+    journal().number(u64::MAX - at.as_ms())?.raw(&key.to_bytes())
+}
+
+/// How the accounting system behaves.
+pub(crate) fn mood() -> Key {
+    Key::new(BOOK, TENANT, MOOD)
+}
+
+/// All slips: what the payment server was answered, oldest request first.
+pub(crate) fn slips() -> Key {
+    Key::new(BANK, TENANT, SLIP)
+}
+
+/// One slip.
+pub(crate) fn slip(key: &RequestKey) -> Result<Key, KeyError> {
+    slips().number(key.sent_at().as_ms())?.raw(&key.to_bytes())
+}
+
+/// The request of a slip, out of its key.
+pub(crate) fn slip_key(key: &Key) -> Option<RequestKey> {
+    RequestKey::parse(key.as_bytes().get(Key::HEAD_BYTES + 8..)?).ok()
+}
+
+/// What an operator ordered.
+pub(crate) fn overrule() -> Key {
+    Key::new(BANK, TENANT, OVERRULE)
 }
 
 /// Audit records that wait for their place in the chain.
@@ -104,8 +130,9 @@ const NOTE: u8 = 2;
 const DISPLAY: u8 = 3;
 
 const ACCOUNT: u8 = 1;
-const SETTLEMENT: u8 = 2;
-const JOURNAL: u8 = 3;
+const POSTED: u8 = 4;
+const JOURNAL: u8 = 5;
+const MOOD: u8 = 6;
 
 const WAITING: u8 = 1;
 const CHAIN: u8 = 2;
@@ -113,6 +140,8 @@ const HEAD: u8 = 3;
 
 const OWNER: u8 = 1;
 const CAR: u8 = 2;
+const SLIP: u8 = 3;
+const OVERRULE: u8 = 4;
 
 const fn foreign(tag: u8) -> CrateTag {
     match CrateTag::foreign(tag) {

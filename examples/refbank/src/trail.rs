@@ -23,6 +23,18 @@ impl Trail {
         Self { vault }
     }
 
+    /// Writes down a record that belongs to no verdict; it waits for its place like the others.
+    pub(crate) async fn note(&self, audit: &Audit, entropy: &[u8; 32]) -> Result<(), Trouble> {
+        let mut bytes = Vec::with_capacity(192);
+        audit.encode(&mut bytes)?;
+        let mark = entropy.last_chunk().copied().unwrap_or_default();
+        let mut batch = Batch::new();
+        batch.put(rows::waiting_record(audit.at, &mark)?, Expect::Any, bytes);
+        // Without requirements there is no conflict.
+        let _ = self.vault.commit(&batch).await.map_err(Trouble::store)?;
+        Ok(())
+    }
+
     /// Chains until told to stop; then what waits is chained once more.
     pub(crate) async fn run(self, recorded: Arc<Notify>, mut closing: watch::Receiver<bool>) {
         loop {

@@ -8,6 +8,7 @@ mod guard;
 mod home;
 mod live;
 mod merchant;
+mod operator;
 mod page;
 mod pay;
 mod payer;
@@ -75,6 +76,12 @@ pub(crate) fn router(
         .route("/fuel/confirm", post(fuel::confirm))
         .route("/bank", get(accounts::show))
         .route("/bank/unlock", post(accounts::unlock))
+        .route("/operator", get(operator::show))
+        .route("/operator/events", get(live::operator))
+        .route("/operator/report.csv", get(operator::report))
+        .route("/operator/accounting", post(operator::accounting))
+        .route("/operator/force", post(operator::force))
+        .route("/operator/resolve", post(operator::resolve))
         .layer(from_fn_with_state(app.clone(), form::session))
         .fallback(page::not_found)
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))

@@ -142,6 +142,73 @@ fn a_phone_at_home_pays_without_the_pin_and_a_car_as_it_is_driven() {
 }
 
 #[test]
+fn an_outage_is_seen_through_at_the_operator_s_page() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let bank = Bank::start(&folder.path().join("data"));
+    let visitor = Visitor::new(&bank);
+    let browser = Browser::start();
+    let home = format!("http://{}", bank.address);
+    let state = |want: &str| {
+        browser
+            .until(&format!("return document.getElementById('state')?.textContent === '{want}'"));
+    };
+    let paid = |key: &str, amount: &str| {
+        let order = visitor.order(key, amount);
+        let code = visitor.scan("ava", &order);
+        assert_eq!(visitor.confirm("ava", &code, PIN).status, 303);
+        order
+    };
+
+    browser.open(&format!("{home}/bank"));
+    browser.run("document.querySelector('a[href=\"/operator\"]').click()");
+    state("online");
+    browser.screenshot("outage-1-online");
+    browser.click("#down");
+    browser.until("return document.getElementById('mood')?.textContent === 'does not answer'");
+    // The page is not loaded again: it is told.
+    browser.run("window.here = true");
+    state("stand-in");
+    visitor.until(&paid("a", "4.00"), "Paid");
+    visitor.until(&paid("b", "5.00"), "Paid");
+    visitor.until(&paid("large", "60.00"), "Waiting for payment");
+    browser.until("return Number(document.getElementById('waiting')?.textContent) >= 2");
+    assert_eq!(browser.text("#exposure"), "9.00");
+    assert_eq!(browser.run("return window.here"), true);
+    browser.screenshot("outage-2-stand-in");
+    for (screen, width, dark) in
+        [("phone", 390, false), ("dark", 390, true), ("desktop", 1200, false)]
+    {
+        browser.resize(width, 844, dark);
+        browser.open(&format!("{home}/operator"));
+        browser.screenshot(&format!("outage-{screen}"));
+        let found = browser.run(&INSPECT.replace("WIDTH", &width.to_string()));
+        let found = found.as_array().expect("a list");
+        assert!(found.is_empty(), "{screen}: {found:#?}");
+    }
+
+    browser.click("#up");
+    state("draining");
+    browser.screenshot("outage-3-draining");
+    state("online");
+    browser.until("return document.getElementById('queue')?.textContent === 'all delivered'");
+    assert_eq!(browser.text("#waiting"), "0");
+    browser.open(&format!("{home}/operator"));
+    assert_eq!(browser.text("#agrees"), "all agree");
+    let matched = "return document.querySelector('[data-found=matched] strong').textContent";
+    assert_eq!(browser.run(matched), "2");
+    browser.screenshot("outage-4-agreed");
+
+    browser.enter("#reason", "upgrade of the books");
+    browser.click("#force-stand-in");
+    browser.until(
+        "return document.getElementById('forced')?.textContent.includes('upgrade of the books')",
+    );
+    state("forced stand-in");
+    browser.click("#release");
+    state("online");
+}
+
+#[test]
 fn pictures_can_be_uploaded_and_pasted() {
     let folder = tempfile::tempdir().expect("a folder");
     let bank = Bank::start(&folder.path().join("data"));
@@ -203,6 +270,7 @@ fn pages_are_readable_on_every_screen() {
         ("wallets", "/wallet"),
         ("phone", "/wallet/ava"),
         ("bank", "/bank"),
+        ("operator", "/operator"),
         ("error", "/nothing"),
     ];
     for (screen, width, height, dark) in

@@ -93,6 +93,9 @@ fn forms_of_strangers_are_refused() {
         ("/fuel/pay".to_owned(), "trip=usual"),
         ("/fuel/confirm".to_owned(), "code=x&id=00&pin=0000"),
         ("/bank/unlock".to_owned(), "account=00"),
+        ("/operator/accounting".to_owned(), "mood=down"),
+        ("/operator/force".to_owned(), "forced=stand-in"),
+        ("/operator/resolve".to_owned(), "key=00"),
     ];
     for (path, fields) in &posts {
         // Without a session, with another session's token, and with the right token from another site.

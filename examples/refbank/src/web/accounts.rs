@@ -3,7 +3,7 @@
 use super::App;
 use super::form::{Session, Trusted};
 use super::page::{WebError, page};
-use crate::book::{Holder, Posting};
+use crate::book::{Holder, Line};
 use crate::clock;
 use crate::trouble::Trouble;
 use askama::Template;
@@ -11,7 +11,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use interbank::port::Amount;
-use interbank::qrpay::{InstructionKind, Settlement};
+use interbank::qrpay::Settlement;
 use interbank::seal::{AccountRef, Audit};
 use serde::Deserialize;
 
@@ -112,20 +112,16 @@ struct PostingRow {
 }
 
 impl PostingRow {
-    fn new(posting: &Posting) -> Self {
-        let (result, tone) = match posting.settlement {
+    fn new(line: &Line) -> Self {
+        let (result, tone) = match line.settlement {
             Settlement::Done => ("done".to_owned(), "good"),
             Settlement::Declined(cause) => (super::merchant::cause_text(cause), "warn"),
         };
         Self {
-            at: clock::readable(posting.at),
-            kind: match posting.instruction.kind {
-                InstructionKind::Debit => "Debit",
-                InstructionKind::Refund => "Refund",
-                InstructionKind::Reversal => "Reversal",
-            },
-            uid: posting.instruction.uid.as_str().chars().take(8).collect(),
-            amount: posting.instruction.amount.to_major(),
+            at: clock::readable(line.at),
+            kind: line.movement.way.word(),
+            uid: line.movement.order.chars().take(8).collect(),
+            amount: line.movement.amount.to_major(),
             result,
             tone,
         }

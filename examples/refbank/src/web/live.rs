@@ -3,6 +3,7 @@
 use super::App;
 use super::form::Session;
 use super::merchant::{OrderPart, find, list_rows, read_uid};
+use super::operator::operator_part;
 use super::page::WebError;
 use crate::clock;
 use crate::trouble::Trouble;
@@ -27,7 +28,7 @@ pub(crate) async fn order(
     Path(uid): Path<String>,
 ) -> Result<Response, WebError> {
     find(&app.bank, uid.clone()).await?;
-    follow(app, session, Some(read_uid(uid)?))
+    follow(app, session, Part::Order(read_uid(uid)?))
 }
 
 /// Follows the list of orders.
@@ -35,10 +36,18 @@ pub(crate) async fn list(
     State(app): State<App>,
     Extension(session): Extension<Session>,
 ) -> Result<Response, WebError> {
-    follow(app, session, None)
+    follow(app, session, Part::Orders)
 }
 
-fn follow(app: App, session: Session, only: Option<Uid>) -> Result<Response, WebError> {
+/// Follows the switch.
+pub(crate) async fn operator(
+    State(app): State<App>,
+    Extension(session): Extension<Session>,
+) -> Result<Response, WebError> {
+    follow(app, session, Part::Operator)
+}
+
+fn follow(app: App, session: Session, part: Part) -> Result<Response, WebError> {
     let permit = app.streams.clone().try_acquire_owned();
     let _permit = permit.map_err(|_| WebError::Trouble(Trouble::Busy))?;
     let follower = Follower {
@@ -46,7 +55,7 @@ fn follow(app: App, session: Session, only: Option<Uid>) -> Result<Response, Web
         closing: app.closing.clone(),
         app,
         session,
-        only,
+        part,
         last: None,
         recheck: None,
         _permit,
@@ -60,15 +69,32 @@ fn follow(app: App, session: Session, only: Option<Uid>) -> Result<Response, Web
     Ok(Sse::new(events).keep_alive(alive).into_response())
 }
 
+/// What is followed.
+enum Part {
+    Orders,
+    Order(Uid),
+    Operator,
+}
+
+impl Part {
+    /// Whether a change of this order may show in it.
+    fn shows(&self, uid: &Uid) -> bool {
+        match self {
+            Self::Orders | Self::Operator => true,
+            Self::Order(only) => only == uid,
+        }
+    }
+}
+
 struct Follower {
     app: App,
     session: Session,
-    only: Option<Uid>,
+    part: Part,
     changes: Receiver<Uid>,
     closing: watch::Receiver<bool>,
     /// What was sent last: the same is not sent again.
     last: Option<String>,
-    /// When a code runs out without anybody doing anything.
+    /// When something may change without anybody doing anything, as a code that runs out.
     recheck: Option<Instant>,
     _permit: OwnedSemaphorePermit,
 }
@@ -110,7 +136,7 @@ impl Follower {
                 _ = self.closing.wait_for(|closing| *closing) => return None,
                 () = timer => return Some(()),
                 changed = self.changes.recv() => match changed {
-                    Ok(uid) if self.only.as_ref().is_none_or(|only| *only == uid) => return Some(()),
+                    Ok(uid) if self.part.shows(&uid) => return Some(()),
                     Ok(_) => {}
                     Err(RecvError::Lagged(_)) => return Some(()),
                     Err(RecvError::Closed) => return None,
@@ -121,12 +147,16 @@ impl Follower {
 
     async fn render(&mut self) -> Result<String, Trouble> {
         let bank = &self.app.bank;
-        let text = match &self.only {
-            None => {
+        let text = match &self.part {
+            Part::Orders => {
                 self.recheck = Some(Instant::now() + Duration::from_secs(10));
                 list_rows(bank).await?.render()
             }
-            Some(uid) => {
+            Part::Operator => {
+                self.recheck = Some(Instant::now() + Duration::from_millis(300));
+                operator_part(bank).await?.render()
+            }
+            Part::Order(uid) => {
                 let Some(order) = bank.order(uid).await? else { return Ok(String::new()) };
                 let expires_s = order.shown.as_ref().map_or(0, |shown| shown.expires_s);
                 let left_ms = expires_s.saturating_mul(1000).saturating_sub(clock::now().as_ms());

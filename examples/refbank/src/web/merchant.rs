@@ -345,8 +345,12 @@ pub(crate) fn sentence(phrase: &str) -> String {
 /// The accounting system's code in words.
 pub(crate) fn cause_text(cause: u32) -> String {
     match cause {
-        crate::book::INSUFFICIENT_FUNDS => "not enough money in the account".into(),
-        crate::book::NO_SUCH_ACCOUNT => "no such account".into(),
+        crate::post::INSUFFICIENT_FUNDS => "not enough money in the account".into(),
+        crate::post::NO_SUCH_ACCOUNT => "no such account".into(),
+        // What only the stand-in module says.
+        61 => "above the limit while the accounting system is away".into(),
+        65 => "too often while the accounting system is away".into(),
+        91 => "the accounting system is away".into(),
         other => format!("code {other}"),
     }
 }
