@@ -12,7 +12,7 @@ use crate::waiting::Waiting;
 use crate::work::{self, Done, Which};
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use port::{Input, Machine as _, Peer, Time};
+use port::{Input, Machine as _, Time};
 use seal::{Account, SoftKeys};
 use standin::{
     AdviceOutcome, Forwarder, ForwarderEvent, InstitutionId, NetworkFunction, Request, RequestKey,

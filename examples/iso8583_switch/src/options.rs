@@ -1,6 +1,7 @@
 //! What the command line says.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use standin::InstitutionId;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use wire_iso8583::Codings;
@@ -43,6 +44,9 @@ pub(crate) struct SwitchOptions {
     /// `memory`, or a folder for what has to survive
     #[arg(long, value_name = "memory|FOLDER", default_value = "memory")]
     pub(crate) store: String,
+    /// Whose accounts it serves
+    #[arg(long, value_name = "CODE", default_value = "6222", value_parser = institution)]
+    pub(crate) institution: InstitutionId,
     /// The signed parameters of the accounting system; without them a set for tests, of the simulated issuer 6222
     #[arg(long, value_name = "FILE", requires_all = ["issuer", "public_key"])]
     pub(crate) parameters: Option<PathBuf>,
@@ -73,8 +77,8 @@ pub(crate) struct HostOptions {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8585")]
     pub(crate) control: SocketAddr,
     /// Whose accounts it keeps
-    #[arg(long, value_name = "CODE", default_value_t = 6_222)]
-    pub(crate) institution: u64,
+    #[arg(long, value_name = "CODE", default_value = "6222", value_parser = institution)]
+    pub(crate) institution: InstitutionId,
     /// What each account has at first, in minor units
     #[arg(long, value_name = "MINOR", default_value_t = OPENING_MINOR)]
     pub(crate) opening_minor: i64,
@@ -179,6 +183,10 @@ impl Named {
             Self::Ebcdic => Codings::EBCDIC,
         }
     }
+}
+
+fn institution(code: &str) -> Result<InstitutionId, String> {
+    InstitutionId::parse(code).ok_or_else(|| "1 to 11 digits, and not zero".into())
 }
 
 /// Some accounts run dry in long runs, so that the host declines too.

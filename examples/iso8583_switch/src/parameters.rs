@@ -16,14 +16,17 @@ pub(crate) struct Signed {
 }
 
 impl Signed {
-    /// From a file, believed if this key of this issuer signed it. The key is 64 hexadecimal digits.
-    pub(crate) fn read(path: &Path, issuer: &str, key_id: u8, key: &str) -> Result<Self, Failure> {
+    /// From a file, believed if it is of this institution and this key of this issuer signed it. The key is 64 hexadecimal digits.
+    pub(crate) fn read(
+        path: &Path,
+        institution: InstitutionId,
+        issuer: &str,
+        key_id: u8,
+        key: &str,
+    ) -> Result<Self, Failure> {
         let bad = |why: String| Failure::File { path: path.into(), why };
         let bytes = std::fs::read(path).map_err(|why| bad(why.to_string()))?;
         let sealed = SealedParameters::parse(&bytes).map_err(|why| bad(why.to_string()))?;
-        let draft = sealed.draft().map_err(|why| bad(why.to_string()))?;
-        let institution = InstitutionId::new(draft.institution)
-            .ok_or_else(|| bad("it names no institution".into()))?;
         let key = key_of(key)
             .ok_or_else(|| Failure::Usage("--public-key is not 64 hexadecimal digits".into()))?;
         let key = VerifyingKey::from_bytes(&key)

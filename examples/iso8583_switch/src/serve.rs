@@ -11,7 +11,6 @@ use crate::parameters::Signed;
 use crate::say;
 use crate::setup;
 use crate::shelf::Shelf;
-use standin::InstitutionId;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
@@ -21,7 +20,9 @@ pub(crate) async fn switch(options: &SwitchOptions) -> Result<(), Failure> {
     let hurry = Hurry::new(options.common.hurry);
     let network = Arc::new(Network::new(options.common.codings.get())?);
     let signed = match (&options.parameters, &options.issuer, &options.public_key) {
-        (Some(path), Some(issuer), Some(key)) => Signed::read(path, issuer, options.key_id, key)?,
+        (Some(path), Some(issuer), Some(key)) => {
+            Signed::read(path, options.institution, issuer, options.key_id, key)?
+        }
         _ => Signed::for_tests()?,
     };
     let secret = match &options.secret {
@@ -31,13 +32,14 @@ pub(crate) async fn switch(options: &SwitchOptions) -> Result<(), Failure> {
     let shelf = Shelf::open(&options.store)?;
     let exchange = setup::exchange(network, shelf, &signed, &secret, hurry).await?;
     let listener = news::bind(options.listen).await?;
+    let at = listener.local_addr().map_err(Failure::run)?;
     let mut standing = exchange.standing();
     let (sender, inbox) = mpsc::channel(NEWS_MAX);
     let (close, closing) = watch::channel(false);
     tokio::spawn(news::accept(listener, sender.clone()));
     tokio::spawn(news::connect(options.host, sender, hurry.wait(RECONNECT_MS)));
     let exchanging = tokio::spawn(exchange.run(inbox, closing));
-    say(&format!("acquirers connect to {}, the host is at {}", options.listen, options.host))?;
+    say(&format!("acquirers connect to {at}, the host is at {}", options.host))?;
     let mut said = None;
     loop {
         let state = standing.borrow_and_update().state;
@@ -60,12 +62,13 @@ pub(crate) async fn switch(options: &SwitchOptions) -> Result<(), Failure> {
 /// The simulated host.
 pub(crate) async fn host(options: &HostOptions) -> Result<(), Failure> {
     let network = Arc::new(Network::new(options.codings.get())?);
-    let institution = InstitutionId::new(options.institution)
-        .ok_or_else(|| Failure::Usage("--institution has 1 to 11 digits and is not zero".into()))?;
-    let host = Arc::new(Host::new(network, institution, options.opening_minor, options.seed));
+    let host =
+        Arc::new(Host::new(network, options.institution, options.opening_minor, options.seed));
     let listener = news::bind(options.listen).await?;
     let orders = news::bind(options.control).await?;
-    say(&format!("the switch connects to {}, orders to {}", options.listen, options.control))?;
+    let at = listener.local_addr().map_err(Failure::run)?;
+    let orders_at = orders.local_addr().map_err(Failure::run)?;
+    say(&format!("the switch connects to {at}, orders to {orders_at}"))?;
     tokio::select! {
         served = host.clone().serve(listener) => served,
         () = control::serve(host, orders) => Ok(()),
