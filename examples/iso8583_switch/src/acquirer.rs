@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
-use wire_iso8583::{Incoming, Message};
+use wire_iso8583::Message;
 
 /// How an acquirer behaves.
 #[derive(Clone, Copy, Debug)]
@@ -101,35 +101,27 @@ impl Acquirer {
         {
             let now = clock::now();
             if let Some(purchase) = self.reversals.pop_front() {
-                let reversal = self.story.reversal(&purchase, now)?;
-                let original = self.key(&purchase.message)?;
-                self.begin(reversal, Some(original), None, purchase.minor).await?;
+                let (key, message) = self.story.reversal(&purchase, now)?;
+                let original = Some(purchase.key);
+                self.begin(key, Open::new(message, original, None, purchase.minor)).await?;
             } else {
                 let purchase = self.story.purchase(now)?;
                 let minor = purchase.minor;
                 if purchase.fate == Fate::GivenUp {
                     self.reversals.push_back(purchase.clone());
                 }
-                self.begin(purchase.message.clone(), None, Some(purchase), minor).await?;
+                let (key, message) = (purchase.key, purchase.message.clone());
+                self.begin(key, Open::new(message, None, Some(purchase), minor)).await?;
             }
         }
         Ok(())
     }
 
-    async fn begin(
-        &mut self,
-        message: Message,
-        original: Option<RequestKey>,
-        purchase: Option<Purchase>,
-        minor: i64,
-    ) -> Result<(), Failure> {
-        let key = self.key(&message)?;
-        let sent = Instant::now();
-        self.send(&message).await?;
+    async fn begin(&mut self, key: RequestKey, open: Open) -> Result<(), Failure> {
+        self.send(&open.message).await?;
         self.begun += 1;
-        let loses = purchase.as_ref().is_some_and(|one| one.fate == Fate::AnswerLost);
-        self.open.insert(key, Open { message, original, purchase, minor, sent, loses });
-        self.repeats.push_back((sent + self.manner.patience, key));
+        self.repeats.push_back((open.sent + self.manner.patience, key));
+        self.open.insert(key, open);
         Ok(())
     }
 
@@ -197,14 +189,6 @@ impl Acquirer {
         sent.map_err(|_| Failure::Run("the switch closed the connection".into()))
     }
 
-    /// The key by which the answer will be known: this message, read.
-    fn key(&self, message: &Message) -> Result<RequestKey, Failure> {
-        let frame = self.network.write(message);
-        let incoming: Option<Incoming> = frame.and_then(|frame| self.network.read(&frame));
-        let key = incoming.and_then(|incoming| incoming.key().ok());
-        key.ok_or_else(|| Failure::run("a message cannot be written"))
-    }
-
     /// When the next request is to begin.
     fn due(&self, start: Instant) -> Instant {
         #[expect(clippy::cast_precision_loss, reason = "a pace needs no exact numbers")]
@@ -231,4 +215,16 @@ struct Open {
     sent: Instant,
     /// The next answer is lost on its way to the terminal.
     loses: bool,
+}
+
+impl Open {
+    fn new(
+        message: Message,
+        original: Option<RequestKey>,
+        purchase: Option<Purchase>,
+        minor: i64,
+    ) -> Self {
+        let loses = purchase.as_ref().is_some_and(|one| one.fate == Fate::AnswerLost);
+        Self { message, original, purchase, minor, sent: Instant::now(), loses }
+    }
 }

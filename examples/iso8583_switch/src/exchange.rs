@@ -3,7 +3,7 @@
 use crate::clock;
 use crate::failure::Failure;
 use crate::network::Network;
-use crate::news::News;
+use crate::news::{Inbox, News};
 use crate::shelf::Shelf;
 use crate::tally::{Standing, Tally};
 use crate::told;
@@ -87,7 +87,7 @@ impl Exchange {
     /// What a machine refused that it never should.
     pub(crate) async fn run(
         mut self,
-        mut news: mpsc::Receiver<News>,
+        Inbox { mut host, mut acquirers }: Inbox,
         mut closing: watch::Receiver<bool>,
     ) -> Result<Tally, Failure> {
         while !*closing.borrow() {
@@ -102,10 +102,9 @@ impl Exchange {
                     }
                 }
                 Some(done) = self.work.next(), if !self.work.is_empty() => self.on_done(done)?,
-                first = news.recv() => {
-                    let Some(first) = first else { break };
-                    self.on_news(first)?;
-                }
+                // Before acquirers: a host that answers must not look dead because many ask.
+                Some(news) = host.recv() => self.on_news(news)?,
+                Some(news) = acquirers.recv() => self.on_news(news)?,
                 () = tokio::time::sleep(clock::until(due)) => {}
             }
             let now = clock::now();

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 use zeroize::Zeroizing;
 
@@ -26,8 +27,29 @@ pub(crate) enum News {
     HostSaid(Zeroizing<Vec<u8>>),
 }
 
+/// What the exchange hears, by who said it.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    pub(crate) host: mpsc::Receiver<News>,
+    pub(crate) acquirers: mpsc::Receiver<News>,
+}
+
+/// Starts the tasks on the sockets: one takes acquirers' connections, one keeps that to the host.
+pub(crate) fn open(
+    acquirers: TcpListener,
+    host: SocketAddr,
+    again: Duration,
+) -> (Inbox, JoinSet<()>) {
+    let (by_host, from_host) = mpsc::channel(NEWS_MAX);
+    let (by_acquirers, from_acquirers) = mpsc::channel(NEWS_MAX);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(accept(acquirers, by_acquirers));
+    tasks.spawn(connect(host, by_host, again));
+    (Inbox { host: from_host, acquirers: from_acquirers }, tasks)
+}
+
 /// Takes acquirers' connections until the exchange is gone.
-pub(crate) async fn accept(listener: TcpListener, news: mpsc::Sender<News>) {
+async fn accept(listener: TcpListener, news: mpsc::Sender<News>) {
     for line in 1.. {
         match listener.accept().await {
             Ok((stream, _)) => {
@@ -57,7 +79,7 @@ async fn listen(line: u64, stream: TcpStream, news: mpsc::Sender<News>) {
 }
 
 /// Keeps a connection to the accounting system until the exchange is gone.
-pub(crate) async fn connect(host: SocketAddr, news: mpsc::Sender<News>, again: Duration) {
+async fn connect(host: SocketAddr, news: mpsc::Sender<News>, again: Duration) {
     while !news.is_closed() {
         let Ok(stream) = TcpStream::connect(host).await else {
             sleep(again).await;
@@ -85,4 +107,6 @@ pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
     bound.map_err(|why| Failure::Socket { address: address.to_string(), why })
 }
 
+/// Messages that wait for the exchange; then those who send them are held up.
+const NEWS_MAX: usize = 1_024;
 const PAUSE: Duration = Duration::from_millis(100);

@@ -110,7 +110,7 @@ impl Report {
 
     pub(crate) fn table(&mut self) -> String {
         let mut table = Table::new();
-        table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+        table.load_preset(presets::NOTHING);
         for (_, words, value) in self.lines() {
             let figure = match value {
                 serde_json::Value::String(text) => text,

@@ -12,7 +12,7 @@ use crate::outages;
 use crate::parameters::Signed;
 use crate::progress::{self, Progress};
 use crate::report::Report;
-use crate::serve::{NEWS_MAX, RECONNECT_MS, TEST_SECRET};
+use crate::serve::{RECONNECT_MS, TEST_SECRET};
 use crate::setup;
 use crate::shelf::Shelf;
 use crate::tally::Standing;
@@ -20,7 +20,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 /// Runs until everything was answered and delivered, and reports.
@@ -41,10 +41,8 @@ pub(crate) async fn run(options: &RunOptions) -> Result<Report, Failure> {
     let exchange = setup::exchange(network.clone(), shelf, &signed, &TEST_SECRET, hurry).await?;
     let mut standing = exchange.standing();
     let (listener, switch_at) = loopback().await?;
-    let (sender, inbox) = mpsc::channel(NEWS_MAX);
+    let (inbox, tasks) = news::open(listener, host_at, hurry.wait(RECONNECT_MS));
     let (close, closing) = watch::channel(false);
-    let accepting = tokio::spawn(news::accept(listener, sender.clone()));
-    let connecting = tokio::spawn(news::connect(host_at, sender, hurry.wait(RECONNECT_MS)));
     let exchanging = tokio::spawn(exchange.run(inbox, closing));
 
     let progress = Arc::new(Progress::default());
@@ -82,10 +80,9 @@ pub(crate) async fn run(options: &RunOptions) -> Result<Report, Failure> {
         timeout(Duration::from_secs(options.drain_s), standing.wait_for(Standing::is_at_rest));
     let drained_in = matches!(rest.await, Ok(Ok(_))).then(|| end.elapsed());
     watching.abort();
-    accepting.abort();
     close.send_replace(true);
     let tally = exchanging.await.map_err(Failure::run)??;
-    connecting.abort();
+    drop(tasks);
     hosting.abort();
     let truth = truth?;
     let comparison = host.look(|books| Comparison::new(&truth, books));

@@ -13,7 +13,7 @@ use crate::setup;
 use crate::shelf::Shelf;
 use std::path::Path;
 use std::sync::Arc;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 /// The switch.
 pub(crate) async fn switch(options: &SwitchOptions) -> Result<(), Failure> {
@@ -34,10 +34,8 @@ pub(crate) async fn switch(options: &SwitchOptions) -> Result<(), Failure> {
     let listener = news::bind(options.listen).await?;
     let at = listener.local_addr().map_err(Failure::run)?;
     let mut standing = exchange.standing();
-    let (sender, inbox) = mpsc::channel(NEWS_MAX);
+    let (inbox, _tasks) = news::open(listener, options.host, hurry.wait(RECONNECT_MS));
     let (close, closing) = watch::channel(false);
-    tokio::spawn(news::accept(listener, sender.clone()));
-    tokio::spawn(news::connect(options.host, sender, hurry.wait(RECONNECT_MS)));
     let exchanging = tokio::spawn(exchange.run(inbox, closing));
     say(&format!("acquirers connect to {at}, the host is at {}", options.host))?;
     let mut said = None;
@@ -85,5 +83,3 @@ fn read_secret(path: &Path) -> Result<[u8; 32], Failure> {
 /// Of what is only tried out: everybody knows it.
 pub(crate) const TEST_SECRET: [u8; 32] = [7; 32];
 pub(crate) const RECONNECT_MS: u64 = 500;
-/// Messages that wait for the exchange; then acquirers are held up.
-pub(crate) const NEWS_MAX: usize = 1_024;

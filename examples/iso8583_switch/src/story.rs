@@ -4,7 +4,7 @@ use crate::card;
 use crate::failure::Failure;
 use port::{Amount, Currency, Time};
 use simkit::Rng;
-use standin::InstitutionId;
+use standin::{Class, InstitutionId, RequestKey, Text};
 use wire_iso8583::{Message, Mti};
 
 /// One terminal's purchases and reversals, in order; the same for the same seed.
@@ -48,17 +48,21 @@ impl Story {
             8..10 => Fate::GivenUp,
             _ => Fate::Paid,
         };
-        let mut message = self.message(Mti::FINANCIAL_REQUEST, account, minor, now)?;
+        let (key, mut message) = self.message(Mti::FINANCIAL_REQUEST, account, minor, now)?;
         message.set(3, "000000").map_err(Failure::run)?;
-        Ok(Purchase { message, account, minor, fate })
+        Ok(Purchase { key, message, account, minor, fate })
     }
 
     /// The reversal of a purchase, all of it.
-    pub(crate) fn reversal(&mut self, of: &Purchase, now: Time) -> Result<Message, Failure> {
-        let mut message = self.message(Mti::REVERSAL_REQUEST, of.account, of.minor, now)?;
+    pub(crate) fn reversal(
+        &mut self,
+        of: &Purchase,
+        now: Time,
+    ) -> Result<(RequestKey, Message), Failure> {
+        let (key, mut message) = self.message(Mti::REVERSAL_REQUEST, of.account, of.minor, now)?;
         let original = of.message.as_original().map_err(Failure::run)?;
         message.set_original(&original).map_err(Failure::run)?;
-        Ok(message)
+        Ok((key, message))
     }
 
     fn message(
@@ -67,7 +71,7 @@ impl Story {
         account: u32,
         minor: i64,
         now: Time,
-    ) -> Result<Message, Failure> {
+    ) -> Result<(RequestKey, Message), Failure> {
         self.trace = self.trace % TRACE_MAX + 1;
         let mut message = Message::new(mti);
         let fill = |message: &mut Message| {
@@ -79,13 +83,24 @@ impl Story {
             Ok::<_, wire_iso8583::FieldError>(())
         };
         fill(&mut message).map_err(Failure::run)?;
-        Ok(message)
+        let class = match mti {
+            Mti::REVERSAL_REQUEST => Class::Reversal,
+            _ => Class::Financial,
+        };
+        let terminal = Text::new(&self.terminal).map_err(Failure::run)?;
+        // Field 7 says no more than seconds.
+        let sent_at = Time::from_s(now.as_ms() / 1_000);
+        let key = RequestKey::new(class, self.acquirer, self.trace.into(), sent_at, terminal)
+            .ok_or_else(|| Failure::run("a message has no key"))?;
+        Ok((key, message))
     }
 }
 
 /// A purchase on its way.
 #[derive(Clone, Debug)]
 pub(crate) struct Purchase {
+    /// By which its answer will be known.
+    pub(crate) key: RequestKey,
     pub(crate) message: Message,
     pub(crate) account: u32,
     pub(crate) minor: i64,
@@ -113,6 +128,19 @@ const TRACE_MAX: u32 = 999_999;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_key_is_the_one_that_readers_find() {
+        let network = crate::network::Network::new(wire_iso8583::Codings::PACKED).unwrap();
+        let mut story = Story::new(1, 3, 100, card::issuer().unwrap()).unwrap();
+        let now = crate::clock::now();
+        let purchase = story.purchase(now).unwrap();
+        let (key, reversal) = story.reversal(&purchase, now).unwrap();
+        for (key, message) in [(purchase.key, &purchase.message), (key, &reversal)] {
+            let incoming = network.read(&network.write(message).unwrap()).unwrap();
+            assert_eq!(incoming.key(), Ok(key));
+        }
+    }
 
     #[test]
     fn a_seed_tells_one_story() {
