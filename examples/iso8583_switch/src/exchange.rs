@@ -101,10 +101,10 @@ impl Exchange {
                         break;
                     }
                 }
-                Some(done) = self.work.next(), if !self.work.is_empty() => self.on_done(done)?,
                 // Before acquirers: a host that answers must not look dead because many ask.
                 Some(news) = host.recv() => self.on_news(news)?,
                 Some(news) = acquirers.recv() => self.on_news(news)?,
+                Some(done) = self.work.next(), if !self.work.is_empty() => self.on_done(done)?,
                 () = tokio::time::sleep(clock::until(due)) => {}
             }
             let now = clock::now();
@@ -123,8 +123,10 @@ impl Exchange {
         Ok(self.tally)
     }
 
-    /// Begins whatever the machines want done, and finishes what needs no waiting.
+    /// Begins whatever the machines want done, and finishes what needs no waiting; of much only a part, so that sockets are heard
+    /// while a long journal is looked through.
     fn settle(&mut self) -> Result<(), Failure> {
+        let mut finished = 0;
         loop {
             while let Some(effect) = self.switch.poll_effect() {
                 let (shelf, keys) = (self.shelf.clone(), self.keys.clone());
@@ -142,7 +144,10 @@ impl Exchange {
                 self.on_switch(event)?;
             } else if let Some(event) = self.forwarder.poll_event() {
                 self.on_forwarder(event);
-            } else if let Some(Some(done)) = self.work.next().now_or_never() {
+            } else if finished < FINISHED_MAX
+                && let Some(Some(done)) = self.work.next().now_or_never()
+            {
+                finished += 1;
                 self.on_done(done)?;
             } else {
                 break;
@@ -437,5 +442,7 @@ fn outcome(incoming: &Incoming) -> Option<AdviceOutcome> {
     })
 }
 
+/// More than one message needs.
+const FINISHED_MAX: usize = 16;
 /// Once in a minute.
 const PURGE_MS: u64 = 60_000;

@@ -85,6 +85,6 @@ pub(crate) async fn alone(options: &LoadOptions) -> Result<(), Failure> {
 }
 
 /// Of one line.
-const OPEN_MAX: usize = 10_000;
+const OPEN_MAX: usize = 2_500;
 /// Terminals wait longer than the switch takes at most.
 const PATIENCE_MS: u64 = 10_000;
