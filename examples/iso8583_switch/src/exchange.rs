@@ -101,11 +101,21 @@ impl Exchange {
                         break;
                     }
                 }
-                // Before acquirers: a host that answers must not look dead because many ask.
+                // A host that answers must not look dead because many ask, and acquirers must not wait for a drain: each gets
+                // its turn.
                 Some(news) = host.recv() => self.on_news(news)?,
                 Some(news) = acquirers.recv() => self.on_news(news)?,
                 Some(done) = self.work.next(), if !self.work.is_empty() => self.on_done(done)?,
                 () = tokio::time::sleep(clock::until(due)) => {}
+            }
+            for _ in 0..TURN {
+                let (one, other) = (host.try_recv(), acquirers.try_recv());
+                if one.is_err() && other.is_err() {
+                    break;
+                }
+                for news in [one, other].into_iter().flatten() {
+                    self.on_news(news)?;
+                }
             }
             let now = clock::now();
             if [self.switch.next_deadline(), self.forwarder.next_deadline()]
@@ -134,12 +144,6 @@ impl Exchange {
                     work::carry(&shelf, &keys, Which::Switch, effect).await
                 }));
             }
-            while let Some(effect) = self.forwarder.poll_effect() {
-                let (shelf, keys) = (self.shelf.clone(), self.keys.clone());
-                self.work.push(Box::pin(async move {
-                    work::carry(&shelf, &keys, Which::Forwarder, effect).await
-                }));
-            }
             if let Some(event) = self.switch.poll_event() {
                 self.on_switch(event)?;
             } else if let Some(event) = self.forwarder.poll_event() {
@@ -159,6 +163,13 @@ impl Exchange {
             let now = clock::now();
             self.switch.drained(now, self.institution, is_drained).map_err(Failure::run)?;
             return self.settle();
+        }
+        // Begun last, and finished at the next turn: looking through a journal is one read after another.
+        while let Some(effect) = self.forwarder.poll_effect() {
+            let (shelf, keys) = (self.shelf.clone(), self.keys.clone());
+            self.work.push(Box::pin(async move {
+                work::carry(&shelf, &keys, Which::Forwarder, effect).await
+            }));
         }
         self.publish(is_drained);
         Ok(())
@@ -442,7 +453,9 @@ fn outcome(incoming: &Incoming) -> Option<AdviceOutcome> {
     })
 }
 
-/// More than one message needs.
-const FINISHED_MAX: usize = 16;
+/// Messages of each side in one turn.
+const TURN: usize = 64;
+/// More than the messages of a turn need.
+const FINISHED_MAX: usize = 1_024;
 /// Once in a minute.
 const PURGE_MS: u64 = 60_000;
