@@ -17,11 +17,11 @@ fn program(arguments: &[&str]) -> Command {
     command
 }
 
-fn short_run(more: &[&str]) -> Output {
+fn short_run(messages: &str, more: &[&str]) -> Output {
     let short = [
         "run",
         "--messages",
-        "3000",
+        messages,
         "--outages",
         "3",
         "--rate",
@@ -48,7 +48,7 @@ fn report_of(output: &Output) -> serde_json::Value {
 
 #[test]
 fn books_equal_what_terminals_were_told_after_three_outages() {
-    let report = report_of(&short_run(&[]));
+    let report = report_of(&short_run("3000", &[]));
     let count = |name: &str| report[name].as_i64().unwrap_or_else(|| panic!("{name}: {report}"));
     assert_eq!((count("answered"), count("unanswered"), count("differing")), (3_000, 0, 0));
     assert_eq!(
@@ -77,17 +77,8 @@ fn books_equal_what_terminals_were_told_after_three_outages() {
 fn books_equal_what_terminals_were_told_with_rows_in_a_folder_and_packed_fields() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("rows");
-    let more = [
-        "--store",
-        store.to_str().unwrap(),
-        "--codings",
-        "packed",
-        "--seed",
-        "2",
-        "--messages",
-        "1000",
-    ];
-    let report = report_of(&short_run(&more));
+    let more = ["--store", store.to_str().unwrap(), "--codings", "packed", "--seed", "2"];
+    let report = report_of(&short_run("1000", &more));
     assert_eq!(report["answered"], 1_000);
     assert_eq!(report["truth_minor"], report["books_minor"]);
     assert!(report["delivered"].as_i64().unwrap() > 0, "{report}");
