@@ -358,6 +358,37 @@ pub struct RequestDraft {
     pub mac: Option<MessageMac>,
 }
 
+impl From<TransactionRequest> for RequestDraft {
+    /// The draft that makes this request again: for whoever reads messages into requests, and hands them to a switch.
+    fn from(request: TransactionRequest) -> Self {
+        Self {
+            institution: Some(request.institution),
+            initiator: Some(request.initiator),
+            account: Some(request.account),
+            amount: Some(request.amount),
+            billing: request.billing,
+            kind: Some(request.kind),
+            mti: Some(request.mti),
+            trace: Some(request.key.trace()),
+            sent_at: Some(request.key.sent_at()),
+            terminal: Some(*request.key.terminal()),
+            retrieval_ref: request.retrieval_ref,
+            merchant: request.merchant,
+            channel: Some(request.channel),
+            entry: Some(request.entry),
+            mcc: request.mcc,
+            country: request.country,
+            expiry: request.expiry,
+            capabilities: request.capabilities,
+            original: request.original,
+            to: request.to,
+            risk_bp: request.risk_bp,
+            evidence: request.evidence,
+            mac: request.mac,
+        }
+    }
+}
+
 pub(crate) fn write_amount(writer: &mut Writer<'_>, amount: Amount) {
     writer.i64(amount.minor()).fixed(&amount.currency().letters());
 }

@@ -46,6 +46,21 @@ fn s08_a_message_that_lacks_one_of_the_four_is_refused() {
 }
 
 #[test]
+fn s08_a_request_and_its_draft_make_each_other() {
+    let bench = Bench::new(|_| {});
+    let draft = RequestDraft {
+        kind: Some(Kind::Reversal),
+        mti: Some(Mti::REVERSAL),
+        original: Some(bench.key_of(1)),
+        risk_bp: Some(7),
+        mcc: Mcc::new(5_411),
+        ..bench.draft(2, 100)
+    };
+    let request = TransactionRequest::new(draft).unwrap();
+    assert_eq!(TransactionRequest::new(request.clone().into()), Ok(request));
+}
+
+#[test]
 fn sd08_a_set_that_is_over_or_stale_never_approves() {
     let bench = Bench::new(|_| {});
     let until = Time::from_ms(1_784_990_000_000 + 86_400_000);
