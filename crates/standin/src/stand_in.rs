@@ -24,7 +24,7 @@ impl StandIn {
         &self.setup.config
     }
 
-    /// The row that says which parameters are in force: [`Parameters::head_bytes`].
+    /// The row that says which parameters are in force, and which come next; [`StandIn::install`] writes it.
     pub fn head_key(&self) -> Key {
         table::head(self.setup.config.institution)
     }
