@@ -86,7 +86,7 @@ pub enum Verdict {
     NeedsLease {
         /// Which lane.
         lane: u16,
-        /// How much it lacks.
+        /// How much it has to be able to spend.
         minor: i64,
     },
     /// Nothing was decided: other parameters than this instance's are in force. Load them, then decide again.
@@ -264,11 +264,11 @@ impl Authorize {
     /// Everything is known: checks 11 to 16, and what comes of them.
     fn weigh(&self, mut weighing: Weighing) -> Stepped {
         match self.limits(&mut weighing) {
-            Ok(limits::Granted { minor, spends, lane_short_minor: 0 }) => {
+            Ok(limits::Granted { minor, spends, lane_needs_minor: 0 }) => {
                 self.approve(weighing, minor, spends)
             }
-            Ok(limits::Granted { lane_short_minor, .. }) => {
-                Ok(self.undecided(Verdict::NeedsLease { lane: self.lane, minor: lane_short_minor }))
+            Ok(limits::Granted { lane_needs_minor, .. }) => {
+                Ok(self.undecided(Verdict::NeedsLease { lane: self.lane, minor: lane_needs_minor }))
             }
             Err(failed) => self.decline(weighing.undo()?, failed),
         }

@@ -13,8 +13,6 @@ use port::wire::{Reader, Writer};
 pub struct Lane {
     /// Under which version of the parameters it was granted.
     pub parameters: u64,
-    /// The pools had no more to give when the lane last asked.
-    pub dry: bool,
     /// By cap: `None` for the institution's.
     pub shares: Vec<Share>,
 }
@@ -28,6 +26,8 @@ pub struct Share {
     pub granted_minor: i64,
     /// How much it has out.
     pub out_minor: i64,
+    /// The pool had less to give than was wanted when the lane last asked for this cap.
+    pub dry: bool,
 }
 
 impl Lane {
@@ -42,6 +42,15 @@ impl Lane {
         if capped { whole.min(left(Some(initiator))) } else { whole }.max(0)
     }
 
+    /// Whether asking for more would be in vain: a cap that applies leaves less than this much, and its pool had no more to give.
+    pub fn is_dry(&self, initiator: InstitutionId, capped: bool, minor: i64) -> bool {
+        let applies = |who: Option<InstitutionId>| who.is_none_or(|who| capped && who == initiator);
+        self.shares
+            .iter()
+            .filter(|share| applies(share.initiator))
+            .any(|share| share.dry && share.granted_minor.saturating_sub(share.out_minor) < minor)
+    }
+
     /// More is out, or less: every share that applies. A share that is not there is made with nothing granted.
     pub fn spend(&mut self, initiator: InstitutionId, capped: bool, minor: i64) {
         let own = capped.then_some(Some(initiator));
@@ -50,7 +59,8 @@ impl Lane {
                 Some(share) => share.out_minor = share.out_minor.saturating_add(minor).max(0),
                 None => {
                     let out_minor = minor.max(0);
-                    self.shares.push(Share { initiator: who, granted_minor: 0, out_minor });
+                    let (granted_minor, dry) = (0, false);
+                    self.shares.push(Share { initiator: who, granted_minor, out_minor, dry });
                 }
             }
         }
@@ -64,10 +74,10 @@ impl Lane {
         let mut bytes = Vec::with_capacity(64);
         let len = u8::try_from(self.shares.len()).map_err(|_| WireError::TooLong)?;
         let mut writer = Writer::new(&mut bytes, 1);
-        writer.u64(self.parameters).u8(u8::from(self.dry)).u8(len);
+        writer.u64(self.parameters).u8(len);
         for share in &self.shares {
             let who = share.initiator.map_or(0, InstitutionId::as_u64);
-            writer.u64(who).i64(share.granted_minor).i64(share.out_minor);
+            writer.u64(who).i64(share.granted_minor).i64(share.out_minor).u8(share.dry.into());
         }
         Ok(bytes)
     }
@@ -81,11 +91,6 @@ impl Lane {
         let mut reader = Reader::new(bytes);
         reader.version(1)?;
         let parameters = reader.u64()?;
-        let dry = match reader.u8()? {
-            0 => false,
-            1 => true,
-            _ => return Err(bad),
-        };
         let mut shares = Vec::new();
         for _ in 0..reader.u8()? {
             let initiator = match reader.u64()? {
@@ -93,12 +98,13 @@ impl Lane {
                 code => Some(InstitutionId::new(code).ok_or(bad)?),
             };
             let (granted_minor, out_minor) = (reader.i64()?, reader.i64()?);
+            let dry = reader.flag()?;
             if granted_minor < 0 || out_minor < 0 {
                 return Err(bad);
             }
-            shares.push(Share { initiator, granted_minor, out_minor });
+            shares.push(Share { initiator, granted_minor, out_minor, dry });
         }
         reader.finish()?;
-        Ok(Self { parameters, dry, shares })
+        Ok(Self { parameters, shares })
     }
 }

@@ -9,7 +9,7 @@ use port::wire::{Reader, Writer};
 use port::{Answers, Ask, Batch, Conclusion, Decision, Key, ReadSet, Row, Step, Time, WireError};
 
 impl StandIn {
-    /// Leases at least `wanted_minor` more for this initiator, if the caps have it. Run it when a decision says
+    /// Leases until the lane can spend at least `wanted_minor` for this initiator, if the caps have it. Run it when a decision says
     /// [`crate::Verdict::NeedsLease`], and now and then for a lane that is dry.
     pub fn lease(
         &self,
@@ -64,13 +64,15 @@ impl Lease {
         who: Option<InstitutionId>,
         cap: i64,
         wanted: i64,
+        renewed: bool,
     ) {
         let others = pool.others(who, self.lane);
         let room = (i128::from(cap) - others).max(0);
         let at = match lane.shares.iter().position(|share| share.initiator == who) {
             Some(at) => at,
             None => {
-                lane.shares.push(Share { initiator: who, granted_minor: 0, out_minor: 0 });
+                let (granted_minor, out_minor, dry) = (0, 0, false);
+                lane.shares.push(Share { initiator: who, granted_minor, out_minor, dry });
                 lane.shares.len() - 1
             }
         };
@@ -84,6 +86,10 @@ impl Lease {
         // What is out cannot be taken back, whatever the cap says now.
         let granted = target.min(room).max(out);
         share.granted_minor = i64::try_from(granted).unwrap_or(i64::MAX);
+        // What was not asked for now is as dry as before: else two that are dry would make each other ask again and again.
+        if wanted > 0 || self.wanted.is_none() || renewed {
+            share.dry = granted - out < i128::from(wanted);
+        }
         pool.set(who, self.lane, share.granted_minor);
     }
 }
@@ -121,15 +127,15 @@ impl Decision for Lease {
             _ => 0,
         };
         let wanted = self.wanted.map_or(0, |(_, minor)| minor);
-        self.set(&mut pool, &mut lane, None, exposure.institution_minor, wanted);
+        let renewed = lane.parameters != set.version();
+        self.set(&mut pool, &mut lane, None, exposure.institution_minor, wanted, renewed);
         for (who, cap) in &exposure.initiators {
-            self.set(&mut pool, &mut lane, Some(*who), *cap, wanted_for(*who));
+            self.set(&mut pool, &mut lane, Some(*who), *cap, wanted_for(*who), renewed);
         }
         lane.parameters = set.version();
         let spendable = self
             .wanted
             .map_or(0, |(initiator, _)| lane.spendable_minor(initiator, set.is_capped(initiator)));
-        lane.dry = spendable < wanted;
         let mut batch = Batch::with_capacity(3);
         let [head_key, lane_key, pool_key] = self.keys.clone();
         batch.require(head_key, Row::unchanged(head.as_ref()));

@@ -7,8 +7,8 @@ use port::{KeyAnswer, KeyQuestion, KeyRefusal, MemoryStore, ReadSet, Skew, Time,
 use seal::{Secret, SigningKey, TrustList, TrustedKey, Validity};
 use standin::{
     AccountUpdate, Answered, Entry, EntryRef, Evidence, FeedPage, FeedVerdict, HostOutcome,
-    InstallVerdict, Kind, Lane, Offer, Parameters, SealedFeed, SealedParameters, Settlement,
-    StandIn, StandInConfig, TransactionRequest, Verdict,
+    InstallVerdict, Lane, Offer, Parameters, SealedFeed, SealedParameters, Settlement, StandIn,
+    StandInConfig, TransactionRequest, Verdict,
 };
 use std::convert::Infallible;
 use std::fmt;
@@ -89,13 +89,6 @@ impl Rehearsal {
         host: HostOutcome,
         request: &TransactionRequest,
     ) -> Result<Answered, Failure> {
-        let spends = !matches!(request.kind, Kind::Refund | Kind::Inquiry | Kind::Reversal);
-        if spends {
-            // Leased for this initiator each time: a lane that was dry for another one must not stay so for this one.
-            let minor = request.billed().minor();
-            let mut lease = self.stand_in.lease(now, LANE, request.initiator, minor);
-            decide(&self.store, &Recorded, &mut lease).map_err(run)?;
-        }
         for _ in 0..ROUNDS_MAX {
             let mut authorize = self.stand_in.authorize(now, EPOCH, host, request.clone());
             match decide(&self.store, &Recorded, &mut authorize).map_err(run)?.verdict {

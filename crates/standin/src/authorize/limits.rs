@@ -3,7 +3,7 @@
 use super::record::terminal_mark;
 use super::{Authorize, Failed, Weighing, fail};
 use crate::counts::Slot;
-use crate::{AccountState, Kind, Lane, Parameters, Reason};
+use crate::{AccountState, Kind, Parameters, Reason};
 
 /// What passes the limits.
 #[derive(Clone, Copy, Debug)]
@@ -11,7 +11,7 @@ pub(super) struct Granted {
     pub(super) minor: i64,
     pub(super) spends: i64,
     /// The lane must lease so much before anything is decided.
-    pub(super) lane_short_minor: i64,
+    pub(super) lane_needs_minor: i64,
 }
 
 impl Authorize {
@@ -20,7 +20,7 @@ impl Authorize {
         let request = &self.request;
         let asked = request.billed().minor();
         let set = self.setup.config.parameters.as_ref().ok_or(fail(Reason::NoParameters, 0))?;
-        let granted = |minor, spends| Ok(Granted { minor, spends, lane_short_minor: 0 });
+        let granted = |minor, spends| Ok(Granted { minor, spends, lane_needs_minor: 0 });
         self.floor(weighing)?;
         if let Some(limit) = weighing.resolution.risk_bp_max
             && request.risk_bp.is_none_or(|risk| risk > limit.value)
@@ -52,8 +52,8 @@ impl Authorize {
         self.windows(set, weighing, &mut bounds)?;
         balance(set, weighing, &mut bounds);
         let part = self.may_be_part(weighing);
-        if let Some(lane_short_minor) = self.exposure(set, weighing, &mut bounds, part) {
-            return Ok(Granted { minor: 0, spends: 0, lane_short_minor });
+        if let Some(lane_needs_minor) = self.exposure(set, weighing, &mut bounds, part) {
+            return Ok(Granted { minor: 0, spends: 0, lane_needs_minor });
         }
         self.velocity(set, weighing, &bounds)?;
         let minor = match bounds.first {
@@ -96,7 +96,8 @@ impl Authorize {
         Ok(())
     }
 
-    /// Check 15: what the lane has leased of the caps. Says how much it must lease first, if it has not asked in vain already.
+    /// Check 15: what the lane has leased of the caps. Says how much the lane must be able to spend first, if it has not
+    /// asked in vain already.
     fn exposure(
         &self,
         set: &Parameters,
@@ -104,19 +105,18 @@ impl Authorize {
         bounds: &mut Bounds,
         part: bool,
     ) -> Option<i64> {
-        let Lane { parameters, dry, .. } = weighing.lane;
-        let leased = parameters == set.version();
+        let lane = &weighing.lane;
+        let leased = lane.parameters == set.version();
         let initiator = self.request.initiator;
-        let spendable = if leased {
-            weighing.lane.spendable_minor(initiator, set.is_capped(initiator))
-        } else {
-            0
-        };
+        let capped = set.is_capped(initiator);
+        let spendable = if leased { lane.spendable_minor(initiator, capped) } else { 0 };
         let wanted = if part { bounds.most.min(bounds.asked) } else { bounds.asked };
         // Nothing is leased for what is declined anyway.
         let passes = bounds.first.is_none() || part && wanted > 0;
-        if passes && wanted > i128::from(spendable) && !(leased && dry) {
-            return Some(i64::try_from(wanted - i128::from(spendable)).unwrap_or(i64::MAX));
+        let wanted_minor = i64::try_from(wanted).unwrap_or(i64::MAX);
+        let in_vain = leased && lane.is_dry(initiator, capped, wanted_minor);
+        if passes && wanted > i128::from(spendable) && !in_vain {
+            return Some(wanted_minor);
         }
         bounds.add(spendable.into(), Reason::Exposure, 0);
         None

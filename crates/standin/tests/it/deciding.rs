@@ -89,12 +89,50 @@ fn sd09_limits_at_their_boundaries() {
         let bench = Bench::new(|_| {});
         let lane = Lane {
             parameters: 7,
-            dry: true,
-            shares: vec![Share { initiator: None, granted_minor: cap, out_minor: 0 }],
+            shares: vec![Share { initiator: None, granted_minor: cap, out_minor: 0, dry: true }],
         };
         bench.put(bench.stand_in.lane_key(0), lane.encode().unwrap());
         assert_eq!(bench.code(1, 5_000), code);
     }
+}
+
+/// What one initiator used up is no other's loss, and once used up costs no lease for each request.
+#[test]
+fn sd09_a_cap_that_is_used_up_leaves_the_others() {
+    let mut bench = Bench::new(|_| {});
+    bench.install(
+        NOW,
+        &set(8, |json| {
+            json["exposure"]["institution_minor"] = 24_000.into();
+            json["exposure"]["initiators"] =
+                serde_json::json!([{ "of": 1111, "sum_minor": 3_000 }]);
+        }),
+    );
+    let mut give_back = bench.stand_in.give_back(NOW, 0);
+    decide(&bench.store, &Says(vec![]), &mut give_back).unwrap();
+    let mut leases = 0;
+    let mut code = |trace, initiator, minor| loop {
+        let mut draft = bench.draft(trace, minor);
+        draft.initiator = Some(id(initiator));
+        match bench.decide(NOW, HostOutcome::NotAsked, draft, vec![]) {
+            Verdict::Answered(answered) => break (answered.response.code.to_string(), leases),
+            Verdict::NeedsLease { lane, minor } => {
+                leases += 1;
+                let lease = &mut bench.stand_in.lease(NOW, lane, id(initiator), minor);
+                decide(&bench.store, &Says(vec![]), lease).unwrap();
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    // A lane takes a quarter of a cap at once, 6,000, or what is wanted.
+    assert_eq!(code(1, 1111, 3_001), ("61".into(), 1));
+    assert_eq!(code(2, 1111, 3_001), ("61".into(), 1));
+    assert_eq!(code(3, 2222, 6_001), ("00".into(), 2));
+    assert_eq!(code(4, 1111, 3_000), ("00".into(), 3));
+    assert_eq!(code(5, 1111, 1), ("61".into(), 4));
+    assert_eq!(code(6, 1111, 1), ("61".into(), 4));
+    // 14,999 are left of all, 3,000 of them leased: the lane takes what it lacks for so much.
+    assert_eq!(code(7, 2222, 10_000), ("00".into(), 5));
 }
 
 #[test]
