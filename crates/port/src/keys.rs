@@ -185,7 +185,7 @@ impl fmt::Debug for MacTag {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EvidenceKind {
-    /// An authorisation request cryptogram of an EMV card.
+    /// An authorization request cryptogram of an EMV card.
     Arqc,
     /// A card verification number.
     Cvn,

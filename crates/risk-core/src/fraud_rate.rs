@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 /// The value of fraudulent payments over the value of all, for one instrument, in windows of 90 days.
 ///
-/// All remote payments of the instrument count, with or without strong authentication; all unauthorised or fraudulent
+/// All remote payments of the instrument count, with or without strong authentication; all unauthorized or fraudulent
 /// ones count as fraud, recovered or not (Art. 19(1)). Which day a fraud counts for is the caller's choice; the day of
 /// the payment keeps parts and wholes together.
 ///
@@ -84,7 +84,7 @@ impl FraudRate {
         self.add(day, Sums { paid_minor, fraud_minor: 0 })
     }
 
-    /// A payment, counted by [`paid`](Self::paid) as well, turned out to be unauthorised or fraudulent.
+    /// A payment, counted by [`paid`](Self::paid) as well, turned out to be unauthorized or fraudulent.
     ///
     /// # Errors
     /// [`FraudRateError`]; nothing was counted.

@@ -35,7 +35,7 @@ pub struct Evidences {
     pub pin: Option<Evidence>,
     /// The card verification number.
     pub cvn: Option<Evidence>,
-    /// The authorisation request cryptogram with its data (field 55).
+    /// The authorization request cryptogram with its data (field 55).
     pub arqc: Option<Evidence>,
 }
 
