@@ -107,12 +107,12 @@ fn assign_whole<W: Width, const D: usize>(
 
 /// What the points of one lane add to one group.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Share<const D: usize> {
+pub(crate) struct LaneSum<const D: usize> {
     sum: [f64; D],
     count: f64,
 }
 
-impl<const D: usize> Share<D> {
+impl<const D: usize> LaneSum<D> {
     pub(crate) const NONE: Self = Self { sum: [0.0; D], count: 0.0 };
 }
 
@@ -121,18 +121,18 @@ impl<const D: usize> Share<D> {
 pub(crate) fn sum_groups<const D: usize>(
     columns: &[&[f64]; D],
     labels: &[f64],
-    shares: &mut [[Share<D>; LANES]],
+    lane_sums: &mut [[LaneSum<D>; LANES]],
     sums: &mut [[f64; D]],
     counts: &mut [f64],
 ) {
-    shares.fill([Share::NONE; LANES]);
+    lane_sums.fill([LaneSum::NONE; LANES]);
     let full = labels.len() / LANES * LANES;
     let (whole, rest) = labels.split_at(full);
     let whole = eights(whole);
     let eights = eights_of(columns, whole.len());
     let mut add = |label: f64, lane: usize, point: [f64; D]| {
-        if let Some(shares) = shares.get_mut(usize::from(to_label(label))) {
-            let Share { sum, count } = &mut shares[lane];
+        if let Some(lanes) = lane_sums.get_mut(usize::from(to_label(label))) {
+            let LaneSum { sum, count } = &mut lanes[lane];
             for d in 0..D {
                 sum[d] += point[d];
             }
@@ -148,9 +148,9 @@ pub(crate) fn sum_groups<const D: usize>(
     for (lane, &label) in rest.iter().enumerate() {
         add(label, lane, core::array::from_fn(|d| tail[d][lane]));
     }
-    for ((sum, count), shares) in sums.iter_mut().zip(counts).zip(shares) {
-        *sum = core::array::from_fn(|d| tree(&core::array::from_fn(|lane| shares[lane].sum[d])));
-        *count = tree(&core::array::from_fn(|lane| shares[lane].count));
+    for ((sum, count), lanes) in sums.iter_mut().zip(counts).zip(lane_sums) {
+        *sum = core::array::from_fn(|d| tree(&core::array::from_fn(|lane| lanes[lane].sum[d])));
+        *count = tree(&core::array::from_fn(|lane| lanes[lane].count));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::dispatch::{Kernel, run};
 use crate::kernel::{
-    Assigned, BLOCK, LANES, NO_LABEL, Share, assign, shrink, sum_groups, to_label,
+    Assigned, BLOCK, LANES, LaneSum, NO_LABEL, assign, shrink, sum_groups, to_label,
 };
 use crate::width::Width;
 use crate::{Error, Grouping, Misuse, Points, SeedSet};
@@ -81,7 +81,7 @@ pub(crate) use with_dimension;
 struct Round<'a, const D: usize> {
     centres: &'a [[f64; D]],
     block: Block<'a, D>,
-    shares: &'a mut Shares<D>,
+    lane_sums: &'a mut LaneSums<D>,
 }
 
 /// A block of points and what is known of it; its sums stay as they are while none of its labels changes.
@@ -93,10 +93,10 @@ struct Block<'a, const D: usize> {
 }
 
 /// Room for the sums of a block, lane by lane.
-type Shares<const D: usize> = Vec<[Share<D>; LANES]>;
+type LaneSums<const D: usize> = Vec<[LaneSum<D>; LANES]>;
 
-fn room<const D: usize>(groups: usize) -> Shares<D> {
-    vec![[Share::NONE; LANES]; groups]
+fn room<const D: usize>(groups: usize) -> LaneSums<D> {
+    vec![[LaneSum::NONE; LANES]; groups]
 }
 
 impl<const D: usize> Kernel for Round<'_, D> {
@@ -107,7 +107,7 @@ impl<const D: usize> Kernel for Round<'_, D> {
         let Block { columns, labels, sums, counts } = self.block;
         let assigned = assign(width, &columns, self.centres, labels);
         if assigned.is_changed {
-            sum_groups(&columns, labels, self.shares, sums, counts);
+            sum_groups(&columns, labels, self.lane_sums, sums, counts);
         }
         assigned
     }
@@ -166,14 +166,14 @@ fn each_block<'a, const D: usize>(
         let work: Vec<_> = work.collect();
         let done = work.into_par_iter().with_min_len(8).map_init(
             || room(centres.len()),
-            |shares, block| run(Round { centres, block, shares }),
+            |lane_sums, block| run(Round { centres, block, lane_sums }),
         );
         let done: Vec<Assigned> = done.collect();
         return join(done.into_iter());
     }
     let _ = len;
-    let mut shares = room(centres.len());
-    join(work.map(|block| run(Round { centres, block, shares: &mut shares })))
+    let mut lane_sums = room(centres.len());
+    join(work.map(|block| run(Round { centres, block, lane_sums: &mut lane_sums })))
 }
 
 /// Below this, handing work to other threads costs more than it saves.
@@ -304,7 +304,7 @@ mod tests {
         let (mut sums, mut counts) = (vec![[0.0; 3]; 4], vec![0.0; 4]);
         let columns = block_columns(&points, 0);
         let block = Block { columns, labels: &mut labels, sums: &mut sums, counts: &mut counts };
-        let assigned = round(Round { centres: &centres, block, shares: &mut room(4) });
+        let assigned = round(Round { centres: &centres, block, lane_sums: &mut room(4) });
         let before = vec![0.25; points.len()];
         let mut after = vec![0.0; points.len()];
         let sum = shrink_by(&columns, &centres[1], &before, &mut after);
