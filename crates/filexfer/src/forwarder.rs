@@ -18,9 +18,10 @@ pub use config::ForwarderConfig;
 pub use event::ForwarderEvent;
 
 use crate::journal::Journal;
+use crate::pulls::Pulls;
 use crate::{
-    CreditPool, Error, Failure, Job, JobEvent, Message, Misuse, PartyId, Permit, RateId, RateTree,
-    ReceiptBatch, Receiver, Registry, Scheduler, State, TransferId, Verdict, Work,
+    Error, Failure, Job, JobEvent, Message, Misuse, PartyId, Permit, RateId, RateTree,
+    ReceiptBatch, Registry, Scheduler, State, TransferId, Verdict, Work,
 };
 use active::{Active, sink_peer};
 use alloc::boxed::Box;
@@ -57,7 +58,7 @@ pub struct Forwarder {
     scheduler: Scheduler,
     rates: RateTree,
     rate_of: BTreeMap<PartyId, RateId>,
-    pool: CreditPool,
+    pulls: Pulls,
     absent: BTreeSet<PartyId>,
     outbox: Outbox,
     to_sign: Vec<Statement>,
@@ -93,6 +94,7 @@ impl Forwarder {
             rules: registry.rules(),
             rates: RateTree::new(config.rate),
             scheduler: Scheduler::new(config.slots),
+            pulls: Pulls::new(config.tenant, config.paces),
             config,
             registry,
             entropy,
@@ -103,7 +105,6 @@ impl Forwarder {
             jobs: BTreeMap::new(),
             pending: BTreeMap::new(),
             rate_of: BTreeMap::new(),
-            pool: CreditPool::default(),
             absent: BTreeSet::new(),
             outbox,
             to_sign: Vec::new(),
@@ -311,17 +312,19 @@ impl Machine for Forwarder {
 
     fn next_deadline(&self) -> Option<Time> {
         let jobs = self.jobs.values().flat_map(|active| {
-            let receiver = active.receiver.as_ref().and_then(Receiver::next_deadline);
             let is_moving = active.job.state == State::Transferring;
             let silent = is_moving.then_some(active.silent_at);
-            let rate = active.receiver.is_some().then_some(active.rate_until);
-            let rate = rate.filter(|until| *until > self.clamp.last());
             let own = active.job.next_deadline();
             let own =
                 own.filter(|_| !active.is_another_sites() || active.job.state == State::Scheduled);
-            [own, active.again_at, receiver, silent, rate]
+            [own, active.again_at, silent]
         });
         let sign = (!self.to_sign.is_empty() && self.signing.is_none()).then_some(self.sign_at);
-        jobs.flatten().chain(self.outbox.next_deadline()).chain(sign).min()
+        let rates = self.pulls.transfers().filter_map(|transfer| {
+            let until = self.jobs.get(transfer)?.rate_until;
+            (until > self.clamp.last()).then_some(until)
+        });
+        let pulls = rates.chain(self.pulls.next_deadline());
+        jobs.flatten().chain(pulls).chain(self.outbox.next_deadline()).chain(sign).min()
     }
 }

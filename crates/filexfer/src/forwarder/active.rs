@@ -2,9 +2,7 @@
 
 use super::Forwarder;
 use crate::access::peer;
-use crate::{
-    End, Error, Job, JobEvent, PartyId, Place, Receiver, Registry, Route, State, TransferId,
-};
+use crate::{End, Error, Job, JobEvent, PartyId, Place, Registry, Route, State, TransferId};
 use alloc::vec::Vec;
 use port::{Peer, Time};
 
@@ -13,7 +11,6 @@ use port::{Peer, Time};
 pub(super) struct Active {
     pub(super) job: Job,
     pub(super) route: Route,
-    pub(super) receiver: Option<Receiver>,
     /// Its pairs are at hand.
     pub(super) is_prepared: bool,
     /// When to say again what was not answered, or to probe for a party.
@@ -29,7 +26,6 @@ impl Active {
         Self {
             job,
             route,
-            receiver: None,
             is_prepared: false,
             again_at: None,
             silent_at: Time::EPOCH,
@@ -134,7 +130,7 @@ impl Forwarder {
             }
             let Some(active) = self.jobs.get(&transfer) else { continue };
             // What can still be brought into the spool goes on.
-            let is_spooling = active.receiver.is_some() && !self.source_is_absent(active);
+            let is_spooling = self.pulls.has(&transfer) && !self.source_is_absent(active);
             if active.job.state == State::Transferring && !is_spooling {
                 self.apply(now, &transfer, &JobEvent::PartyAbsent)?;
                 let blocked =

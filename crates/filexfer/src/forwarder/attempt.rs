@@ -6,6 +6,7 @@ use super::publication::verdict_digest;
 use super::rows::{Next, Reading};
 use super::steps::row;
 use crate::access::peer;
+use crate::pulls::StoredBitmap;
 use crate::{
     Bitmap, End, Error, Failure, FileName, JobEvent, Message, Misuse, Offer, PartyId, State,
     TransferId, Work,
@@ -69,10 +70,9 @@ impl Forwarder {
             return self.say_again(now, transfer);
         }
         if self.is_pulling(active) {
-            if active.receiver.is_none() && !self.is_reading_bitmap(transfer) {
-                let into = self.place_into(active);
+            if !self.pulls.has(transfer) && !self.is_reading_bitmap(transfer) {
                 let scan = Bitmap::scan(self.config.tenant, transfer)?;
-                self.read(Reading::Bitmap(*transfer, into, Vec::new()), ReadSet::scan(scan));
+                self.read(Reading::Bitmap(*transfer, StoredBitmap::default()), ReadSet::scan(scan));
             }
             return Ok(());
         }

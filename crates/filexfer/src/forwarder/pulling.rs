@@ -2,19 +2,18 @@
 
 use super::Forwarder;
 use super::rows::{Next, Reading};
-use crate::client::rows_of;
+use crate::pulls::StoredBitmap;
 use crate::{
-    Bitmap, Error, JobEvent, Message, Misuse, Place, Pull, RateTree, Receiver, Slice, State,
-    TransferId, Wait, Work,
+    Error, JobEvent, Message, Misuse, Place, Pull, RateTree, Slice, State, TransferId, Wait, Work,
 };
 use alloc::vec::Vec;
 use core::ops::Range;
-use port::{Effect, Key, Peer, ReadSet, Row, Rows, Scan, Time};
+use port::{Effect, Peer, ReadSet, Rows, Time};
 
 impl Forwarder {
     /// How far a transfer to this site is: verified groups and all groups.
     pub fn progress(&self, transfer: &TransferId) -> Option<(u64, u64)> {
-        let bitmap = self.jobs.get(transfer)?.receiver.as_ref()?.bitmap();
+        let bitmap = self.pulls.bitmap(transfer)?;
         Some((bitmap.verified(), bitmap.groups().count()))
     }
 
@@ -34,8 +33,7 @@ impl Forwarder {
         if self.source_peer(active)?.as_ref() != Some(from) {
             return Err(Error::Stranger);
         }
-        let receiver = active.receiver.as_ref().ok_or(Misuse::NotAsked)?;
-        Ok((self.place_into(active), receiver.open(range, bytes)?))
+        Ok((self.place_into(active), self.pulls.open(transfer, range, bytes)?))
     }
 
     /// The groups of a slice, or of a [`Work::Copy`], were verified and written.
@@ -51,10 +49,8 @@ impl Forwarder {
         let now = self.see(now)?;
         if let Some(active) = self.jobs.get_mut(transfer) {
             active.silent_at = now.plus_ms(self.config.patience_ms);
-            if let Some(receiver) = &mut active.receiver {
-                receiver.written(range, &mut self.pool)?;
-            }
         }
+        self.pulls.written(transfer, range)?;
         self.pump(now)
     }
 
@@ -64,10 +60,9 @@ impl Forwarder {
     /// [`Error`].
     pub fn synced(&mut self, now: Time, transfer: &TransferId) -> Result<(), Error> {
         let now = self.see(now)?;
-        let receiver = self.jobs.get_mut(transfer).and_then(|active| active.receiver.as_mut());
-        if let Some(checkpoint) = receiver.and_then(Receiver::synced) {
+        if let Some(checkpoint) = self.pulls.synced(transfer) {
             let then = alloc::vec![Next::Checkpointed(*transfer)];
-            self.journal()?.add(rows_of(checkpoint.batch), Vec::new(), then);
+            self.journal()?.add_batch(&checkpoint.batch, then);
         }
         self.pump(now)
     }
@@ -75,32 +70,20 @@ impl Forwarder {
     pub(super) fn on_bitmap(
         &mut self,
         transfer: TransferId,
-        into: Place,
-        mut rows: Vec<(Key, Row)>,
+        mut stored: StoredBitmap,
         page: Rows,
     ) -> Result<(), Error> {
         let page = page.scans.into_iter().next().unwrap_or_default();
-        let is_full = page.len() >= Scan::ROWS_MAX;
-        rows.extend(page);
-        if is_full {
-            let mut scan = Bitmap::scan(self.config.tenant, &transfer)?;
-            scan.after = rows.last().map(|(key, _)| key.clone());
-            self.read(Reading::Bitmap(transfer, into, rows), ReadSet::scan(scan));
+        if let Some(next) = stored.add(self.config.tenant, &transfer, page)? {
+            self.read(Reading::Bitmap(transfer, stored), ReadSet::scan(next));
             return Ok(());
         }
-        let Some(active) = self.jobs.get_mut(&transfer) else { return Ok(()) };
+        let Some(active) = self.jobs.get(&transfer) else { return Ok(()) };
         let (Some(size), Some(root)) = (active.job.size, active.job.root) else { return Ok(()) };
-        if active.job.state != State::Transferring || active.receiver.is_some() {
+        if active.job.state != State::Transferring || self.pulls.has(&transfer) {
             return Ok(());
         }
-        let found = Bitmap::restore(rows.iter().map(|(key, row)| (key, &row.value[..])))?;
-        let bitmap = found.unwrap_or_else(|| Bitmap::new(root, size));
-        if bitmap.root() != &root || bitmap.groups().size() != size {
-            return Err(Error::Corrupt(port::WireError::Invalid));
-        }
-        active.receiver =
-            Some(Receiver::new(self.config.tenant, transfer, bitmap, self.config.paces));
-        Ok(())
+        self.pulls.begin(transfer, &stored, size, root)
     }
 
     pub(super) fn is_reading_bitmap(&self, transfer: &TransferId) -> bool {
@@ -110,17 +93,13 @@ impl Forwarder {
     }
 
     pub(super) fn pull(&mut self, now: Time) -> Result<(), Error> {
-        let pulling: Vec<TransferId> = self
-            .jobs
-            .iter()
-            .filter(|(_, active)| active.receiver.is_some() && active.rate_until <= now)
-            .map(|(transfer, _)| *transfer)
-            .collect();
+        let is_free = |transfer: &&TransferId| {
+            self.jobs.get(*transfer).is_some_and(|active| active.rate_until <= now)
+        };
+        let pulling: Vec<TransferId> = self.pulls.transfers().filter(is_free).copied().collect();
         for transfer in pulling {
             // One range of each in turn would be fairer still; a window is bounded, so that this is fair enough.
-            while let Some(active) = self.jobs.get_mut(&transfer) {
-                let Some(receiver) = &mut active.receiver else { break };
-                let Some(next) = receiver.poll(now, &mut self.pool)? else { break };
+            while let Some(next) = self.pulls.poll(now, &transfer)? {
                 let Some(active) = self.jobs.get(&transfer) else { break };
                 let into = self.place_into(active);
                 match next {

@@ -2,17 +2,18 @@
 
 use super::Forwarder;
 use super::event::ForwarderEvent;
-use crate::{Error, JobEvent, Place, State, TransferId, Work};
+use crate::pulls::StoredBitmap;
+use crate::{Error, JobEvent, State, TransferId, Work};
 use alloc::vec::Vec;
 use bytes::Bytes;
-use port::{CrateTag, Effect, Key, Peer, ReadSet, Row, Rows, Tenant, Time};
+use port::{CrateTag, Effect, Key, Peer, ReadSet, Rows, Tenant, Time};
 
 #[derive(Clone, Debug)]
 pub(super) enum Reading {
     Open(Option<Key>),
     Jobs(Vec<Key>, Option<Key>),
     Earlier(TransferId),
-    Bitmap(TransferId, Place, Vec<(Key, Row)>),
+    Bitmap(TransferId, StoredBitmap),
 }
 
 #[derive(Clone, Debug)]
@@ -55,7 +56,7 @@ impl Forwarder {
             Reading::Open(_) => self.on_open(now, rows),
             Reading::Jobs(_, after) => self.on_jobs(now, after, rows),
             Reading::Earlier(transfer) => self.on_earlier(now, transfer, rows),
-            Reading::Bitmap(transfer, into, before) => self.on_bitmap(transfer, into, before, rows),
+            Reading::Bitmap(transfer, stored) => self.on_bitmap(transfer, stored, rows),
         }
     }
 
@@ -78,12 +79,7 @@ impl Forwarder {
                 }
                 self.events.push_back(event);
             }
-            Next::Checkpointed(transfer) => {
-                let active = self.jobs.get_mut(&transfer);
-                if let Some(receiver) = active.and_then(|active| active.receiver.as_mut()) {
-                    receiver.committed();
-                }
-            }
+            Next::Checkpointed(transfer) => self.pulls.committed(&transfer),
             Next::Accepted(transfer) => self.apply(now, &transfer, &JobEvent::Schedule)?,
             Next::Offer(transfer) => {
                 let is_on =

@@ -64,15 +64,13 @@ impl Forwarder {
             if matches!(active.route.source, End::Client { .. }) {
                 active.is_prepared = false;
             }
-            if let Some(mut receiver) = active.receiver.take() {
-                receiver.stop(&mut self.pool);
-                if !matches!(state, State::Scheduled | State::Waiting) {
-                    let keys = receiver.bitmap().row_keys(self.config.tenant, transfer)?;
-                    // The rows of what is published next are needed if it has to be repeated.
-                    if state.is_final() || state.is_delivered() || active.job.spooled {
-                        rows.extend(keys.into_iter().map(|key| (key, None)));
-                    }
-                }
+            if let Some(bitmap) = self.pulls.stop(transfer)
+                && !matches!(state, State::Scheduled | State::Waiting)
+                // The rows of what is published next are needed if it has to be repeated.
+                && (state.is_final() || state.is_delivered() || active.job.spooled)
+            {
+                let keys = bitmap.row_keys(self.config.tenant, transfer)?;
+                rows.extend(keys.into_iter().map(|key| (key, None)));
             }
         }
         if matches!(state, State::Waiting) {
