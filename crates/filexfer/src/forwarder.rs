@@ -20,7 +20,7 @@ pub use event::ForwarderEvent;
 use crate::journal::Journal;
 use crate::pulls::Pulls;
 use crate::{
-    Error, Failure, Job, JobEvent, Message, Misuse, PartyId, Permit, RateId, RateTree,
+    Error, Failure, Job, JobEvent, JobId, Message, Misuse, PartyId, Permit, RateId, RateTree,
     ReceiptBatch, Registry, Scheduler, State, TransferId, Verdict, Work,
 };
 use active::{Active, sink_peer};
@@ -55,7 +55,11 @@ pub struct Forwarder {
     opening: Option<Journal<Next>>,
     jobs: BTreeMap<TransferId, Active>,
     pending: BTreeMap<TransferId, Pending>,
+    /// Jobs that are scheduled and not with the scheduler yet, by when they may be tried.
+    due: BTreeSet<(Time, TransferId)>,
     scheduler: Scheduler,
+    /// The jobs that are with the scheduler, under its names.
+    queued: BTreeMap<(PartyId, JobId), TransferId>,
     rates: RateTree,
     rate_of: BTreeMap<PartyId, RateId>,
     pulls: Pulls,
@@ -104,6 +108,8 @@ impl Forwarder {
             opening: None,
             jobs: BTreeMap::new(),
             pending: BTreeMap::new(),
+            due: BTreeSet::new(),
+            queued: BTreeMap::new(),
             rate_of: BTreeMap::new(),
             absent: BTreeSet::new(),
             outbox,
@@ -218,28 +224,10 @@ impl Forwarder {
         if self.journal.is_none() {
             return Ok(());
         }
-        self.enlist(now)?;
-        while let Some((requester, id)) = self.scheduler.next(|_| true) {
-            let found = self.jobs.iter().find(|(_, active)| {
-                active.job.request.id == id && active.job.request.requester == requester
-            });
-            let Some(transfer) = found.map(|(transfer, _)| *transfer) else {
-                self.scheduler.done(&requester, id);
-                continue;
-            };
-            if let Some(active) = self.jobs.get_mut(&transfer) {
-                active.silent_at = now.plus_ms(self.config.patience_ms);
-            }
-            self.apply(now, &transfer, &JobEvent::Start)?;
-            let is_started =
-                self.jobs.get(&transfer).is_some_and(|a| a.job.state == State::Transferring);
-            if is_started {
-                self.advance(now, &transfer)?;
-            } else {
-                self.scheduler.done(&requester, id);
-            }
-        }
+        self.start(now)?;
         self.pull(now)?;
+        // What was brought into the spool, or broke off, may go on at once.
+        self.start(now)?;
         self.sign(now)?;
         self.pump_outbox(now)?;
         self.flush()
@@ -314,9 +302,8 @@ impl Machine for Forwarder {
         let jobs = self.jobs.values().flat_map(|active| {
             let is_moving = active.job.state == State::Transferring;
             let silent = is_moving.then_some(active.silent_at);
-            let own = active.job.next_deadline();
-            let own =
-                own.filter(|_| !active.is_another_sites() || active.job.state == State::Scheduled);
+            let is_ours = active.job.state.is_revocable() && !active.is_another_sites();
+            let own = active.job.request.deadline.filter(|_| is_ours);
             [own, active.again_at, silent]
         });
         let sign = (!self.to_sign.is_empty() && self.signing.is_none()).then_some(self.sign_at);
@@ -324,7 +311,14 @@ impl Machine for Forwarder {
             let until = self.jobs.get(transfer)?.rate_until;
             (until > self.clamp.last()).then_some(until)
         });
+        // What waits for a slot needs no clock; nor does what waits for room to wait in.
+        let start = self.due.first().map(|(at, _)| *at).filter(|_| self.has_room());
         let pulls = rates.chain(self.pulls.next_deadline());
-        jobs.flatten().chain(pulls).chain(self.outbox.next_deadline()).chain(sign).min()
+        jobs.flatten()
+            .chain(start)
+            .chain(pulls)
+            .chain(self.outbox.next_deadline())
+            .chain(sign)
+            .min()
     }
 }

@@ -128,6 +128,7 @@ impl Forwarder {
                 self.apply(now, &transfer, &JobEvent::PartyPresent)?;
                 continue;
             }
+            self.await_turn(&transfer);
             let Some(active) = self.jobs.get(&transfer) else { continue };
             // What can still be brought into the spool goes on.
             let is_spooling = self.pulls.has(&transfer) && !self.source_is_absent(active);

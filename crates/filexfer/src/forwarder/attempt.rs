@@ -8,7 +8,7 @@ use super::steps::row;
 use crate::access::peer;
 use crate::pulls::StoredBitmap;
 use crate::{
-    Bitmap, End, Error, Failure, FileName, JobEvent, Message, Misuse, Offer, PartyId, State,
+    Bitmap, End, Error, Failure, FileName, JobEvent, JobId, Message, Misuse, Offer, PartyId, State,
     TransferId, Work,
 };
 use alloc::vec::Vec;
@@ -183,27 +183,70 @@ impl Forwarder {
         Ok(())
     }
 
+    /// Starts what may be started: until nothing is ready, or no slot is free.
+    pub(super) fn start(&mut self, now: Time) -> Result<(), Error> {
+        loop {
+            self.enlist(now)?;
+            let Some((requester, id)) = self.scheduler.next(|_| true) else { return Ok(()) };
+            let Some(transfer) = self.queued.get(&(requester.clone(), id)).copied() else {
+                self.scheduler.done(&requester, id);
+                continue;
+            };
+            if let Some(active) = self.jobs.get_mut(&transfer) {
+                active.silent_at = now.plus_ms(self.config.patience_ms);
+            }
+            self.apply(now, &transfer, &JobEvent::Start)?;
+            let is_started =
+                self.jobs.get(&transfer).is_some_and(|a| a.job.state == State::Transferring);
+            if is_started {
+                self.advance(now, &transfer)?;
+            } else {
+                self.leave_queue(&requester, id);
+            }
+        }
+    }
+
     /// Jobs whose time has come wait for their turn; those without their party wait for that.
-    pub(super) fn enlist(&mut self, now: Time) -> Result<(), Error> {
-        let ready: Vec<TransferId> = self
-            .jobs
-            .iter()
-            .filter(|(_, a)| a.job.state == State::Scheduled && a.job.try_at <= now)
-            .map(|(transfer, _)| *transfer)
-            .collect();
-        for transfer in ready {
+    fn enlist(&mut self, now: Time) -> Result<(), Error> {
+        while let Some((at, transfer)) = self.due.first().copied() {
+            if at > now || !self.has_room() {
+                break;
+            }
+            self.due.remove(&(at, transfer));
             let Some(active) = self.jobs.get(&transfer) else { continue };
+            if active.job.state != State::Scheduled || active.job.try_at > now {
+                continue;
+            }
             if self.is_blocked(active) {
                 self.apply(now, &transfer, &JobEvent::PartyAbsent)?;
                 continue;
             }
             let request = &active.job.request;
             let Ok(destination) = PartyId::new(&request.destination) else { continue };
-            let (requester, priority, id) =
-                (request.requester.clone(), request.priority, request.id);
-            // At the bound it is tried again with the next input.
-            let _ = self.scheduler.push(&requester, &destination, priority, id);
+            let (requester, priority, id) = (&request.requester, request.priority, request.id);
+            self.scheduler.push(requester, &destination, priority, id)?;
+            self.queued.insert((requester.clone(), id), transfer);
         }
         Ok(())
+    }
+
+    /// Whether one more may wait for its turn.
+    pub(super) fn has_room(&self) -> bool {
+        self.scheduler.waiting() < self.config.slots.waiting_max
+    }
+
+    /// A job that is scheduled is looked at when its time has come.
+    pub(super) fn await_turn(&mut self, transfer: &TransferId) {
+        if let Some(active) = self.jobs.get(transfer)
+            && active.job.state == State::Scheduled
+        {
+            self.due.insert((active.job.try_at, *transfer));
+        }
+    }
+
+    /// It has given its slot back, or waits for none any more.
+    pub(super) fn leave_queue(&mut self, requester: &PartyId, id: JobId) {
+        self.scheduler.done(requester, id);
+        self.queued.remove(&(requester.clone(), id));
     }
 }

@@ -96,6 +96,7 @@ impl Forwarder {
                 }
                 _ => {}
             }
+            self.await_turn(&transfer);
         }
         self.outbox.nudge(now);
         Ok(())

@@ -142,7 +142,7 @@ impl Forwarder {
                 }
             }
         }
-        self.enlist(now)
+        Ok(())
     }
 
     pub(super) fn throttle(

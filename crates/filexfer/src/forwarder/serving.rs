@@ -93,6 +93,7 @@ impl Forwarder {
             if let Some(active) = self.jobs.get_mut(transfer)
                 && active.job.state == State::Scheduled
             {
+                self.due.remove(&(active.job.try_at, *transfer));
                 active.job.try_at = Time::EPOCH;
             }
             self.apply(now, transfer, &event)?;

@@ -55,6 +55,7 @@ impl Forwarder {
     ) -> Result<(), Error> {
         let Some(active) = self.jobs.get_mut(transfer) else { return Ok(()) };
         let before = active.job.state;
+        self.due.remove(&(active.job.try_at, *transfer));
         active.job = next;
         let state = active.job.state;
         let requester = active.job.request.requester.clone();
@@ -80,7 +81,8 @@ impl Forwarder {
             || state.is_final()
             || state.is_delivered()
         {
-            self.scheduler.done(&requester, id);
+            self.leave_queue(&requester, id);
+            self.await_turn(transfer);
         }
         if state == State::Verifying {
             then.extend(self.publish(transfer)?.map(Next::Work));

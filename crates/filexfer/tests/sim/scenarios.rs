@@ -474,3 +474,30 @@ fn fd11_notices_come_again_until_answered_and_count_once() {
     let outbox = port::Key::new(port::CrateTag::FILEXFER, port::Tenant::new(1), 6);
     assert!(world.rows("r1", &outbox).is_empty());
 }
+
+#[test]
+fn what_waits_for_a_slot_needs_no_clock() {
+    use port::Machine as _;
+    let mut world = World::with(20, |config| config.slots.per_destination = 1);
+    let requests = ["a", "b"].map(|name| {
+        world.put("b1", name, bytes(50_000, 1));
+        world.request("b1", "b1", "c1", name)
+    });
+    world.partition("a1", "c1");
+    for request in &requests {
+        world.submit(request);
+    }
+    let end = world.now.plus_ms(5_000);
+    world.run_until(end);
+    // With a deadline that has passed, and does not go away, time would go on by itself.
+    assert_eq!(world.now, end);
+    let forwarder = world.forwarder("r1");
+    let state = |request: &Request| forwarder.job(&request.transfer().unwrap()).unwrap().state;
+    let mut states = requests.each_ref().map(state);
+    states.sort();
+    assert_eq!(states, [State::Scheduled, State::Transferring]);
+    assert!(forwarder.next_deadline() > Some(world.now), "a tick would do nothing");
+    world.heal();
+    world.settle();
+    world.check().unwrap();
+}
