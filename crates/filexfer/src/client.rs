@@ -140,7 +140,7 @@ impl ClientServer {
         transfer: &TransferId,
         range: &Range<u64>,
     ) -> Result<(), Error> {
-        let now = self.clamp.see(now);
+        let now = self.see(now)?;
         self.pulls.written(transfer, range)?;
         self.pump(now)
     }
@@ -150,7 +150,7 @@ impl ClientServer {
     /// # Errors
     /// [`Error`].
     pub fn synced(&mut self, now: Time, transfer: &TransferId) -> Result<(), Error> {
-        let now = self.clamp.see(now);
+        let now = self.see(now)?;
         if let Some(checkpoint) = self.pulls.synced(transfer) {
             let then = alloc::vec![Next::Checkpointed(*transfer)];
             self.journal()?.add_batch(&checkpoint.batch, then);
@@ -168,7 +168,7 @@ impl ClientServer {
         transfer: &TransferId,
         done: Result<(), Failure>,
     ) -> Result<(), Error> {
-        let now = self.clamp.see(now);
+        let now = self.see(now)?;
         let Some(taking) = self.offers.get_mut(transfer) else { return Ok(()) };
         match done {
             Ok(()) => {
@@ -198,7 +198,7 @@ impl ClientServer {
         transfer: &TransferId,
         file: Option<(u64, [u8; 32])>,
     ) -> Result<(), Error> {
-        self.clamp.see(now);
+        self.see(now)?;
         self.send(&Message::Described { transfer: *transfer, file })
     }
 
@@ -209,6 +209,13 @@ impl ClientServer {
     pub fn unstable(&mut self, transfer: &TransferId) -> Result<(), Error> {
         self.serving.remove(transfer);
         self.send(&Message::Unstable { transfer: *transfer })
+    }
+
+    fn see(&mut self, now: Time) -> Result<Time, Error> {
+        if self.fenced {
+            return Err(Error::Fenced);
+        }
+        Ok(self.clamp.see(now))
     }
 
     fn receipts(&self, now: Time, transfer: &TransferId) -> Result<ReceiptBatch, Error> {
@@ -465,10 +472,7 @@ impl Machine for ClientServer {
     type Error = Error;
 
     fn handle(&mut self, now: Time, input: Input<'_>) -> Result<(), Error> {
-        let now = self.clamp.see(now);
-        if self.fenced {
-            return Err(Error::Fenced);
-        }
+        let now = self.see(now)?;
         match input {
             Input::Frame { from, bytes } => {
                 if self.journal.is_none() {
