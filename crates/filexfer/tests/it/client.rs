@@ -1,4 +1,4 @@
-use crate::place::{NOW, party};
+use crate::asking::{NOW, party};
 use interbank_filexfer::*;
 use port::{Committed, Effect, Input, KeyId, Machine as _, Peer, Rows, Tenant, Ticket};
 

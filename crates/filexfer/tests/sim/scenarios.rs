@@ -1,4 +1,5 @@
-use crate::world::{World, bytes, sign};
+use crate::asking::sign;
+use crate::world::{World, bytes};
 use interbank_filexfer::*;
 use simkit::Weather;
 
@@ -131,7 +132,7 @@ fn f09_a_refusal_goes_to_who_asked_and_nothing_else_happens() {
     world.settle();
     let answer = &world.answers[&request.id];
     assert_eq!(answer.verdict.outcome, Err(Reason::RequesterNotEntitled));
-    assert!(answer.is_signed_by(&crate::world::key("r1").verifying_key()));
+    assert!(answer.is_signed_by(&crate::asking::key("r1").verifying_key()));
     assert!(world.results.is_empty() && world.arrivals.is_empty());
     assert_eq!(world.content("c1", "a"), None);
     world.check().unwrap();
