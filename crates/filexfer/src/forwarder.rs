@@ -23,7 +23,7 @@ use crate::{
     Error, Failure, Job, JobEvent, JobId, Message, Misuse, PartyId, Permit, RateId, RateTree,
     ReceiptBatch, Registry, Scheduler, State, TransferId, Verdict, Work,
 };
-use active::{Active, sink_peer};
+use active::Active;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
@@ -200,7 +200,7 @@ impl Forwarder {
                     return Err(Error::Stranger);
                 }
                 if active.is_another_sites() {
-                    if let Some(to) = sink_peer(&self.registry, active)? {
+                    if let Some(to) = self.sink_peer(active)? {
                         let frame = Message::Cancel { transfer }.to_frame()?;
                         self.effects.push_back(Effect::Send { to, frame });
                     }

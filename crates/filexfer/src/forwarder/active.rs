@@ -55,11 +55,12 @@ impl Active {
 impl Forwarder {
     /// Who sends slices to this site, unless they are copied.
     pub(super) fn source_peer(&self, active: &Active) -> Result<Option<Peer>, Error> {
-        Ok(match &active.route.source {
-            End::FileSystem { .. } => None,
-            End::Client { access, .. } => Some(peer(access)?),
-            End::Site(site) => self.registry.forwarder(site).map(peer).transpose()?,
-        })
+        peer_of(&self.registry, &active.route.source)
+    }
+
+    /// Who pulls from this site, unless it is copied.
+    pub(super) fn sink_peer(&self, active: &Active) -> Result<Option<Peer>, Error> {
+        peer_of(&self.registry, &active.route.sink)
     }
 
     pub(super) fn place_from(&self, active: &Active) -> Place {
@@ -145,8 +146,9 @@ impl Forwarder {
     }
 }
 
-pub(super) fn sink_peer(registry: &Registry, active: &Active) -> Result<Option<Peer>, Error> {
-    Ok(match &active.route.sink {
+/// Who stands for an end that is not at this site.
+fn peer_of(registry: &Registry, end: &End) -> Result<Option<Peer>, Error> {
+    Ok(match end {
         End::FileSystem { .. } => None,
         End::Client { access, .. } => Some(peer(access)?),
         End::Site(site) => registry.forwarder(site).map(peer).transpose()?,

@@ -8,7 +8,7 @@ use crate::{
 };
 use alloc::vec::Vec;
 use port::outbox::Entry;
-use port::{Effect, Peer, Time, outbox};
+use port::{Effect, Peer, Time};
 
 impl Forwarder {
     pub(super) fn on_answer(
@@ -41,12 +41,7 @@ impl Forwarder {
     pub(super) fn on_notice(&mut self, now: Time, from: &Peer, bytes: &[u8]) -> Result<(), Error> {
         let entry = Entry::parse(bytes)?;
         let notice = Notice::parse(&entry.content)?;
-        let ack = {
-            let content = alloc::vec![1].into();
-            let mut bytes = Vec::with_capacity(48);
-            outbox::Answer { idempotency: entry.idempotency, content }.encode(&mut bytes)?;
-            Message::Noticed(bytes.into()).to_frame()?
-        };
+        let ack = Message::noticed(&entry)?.to_frame()?;
         let is_forwarder = self
             .registry
             .of_role(crate::Role::Forwarder)

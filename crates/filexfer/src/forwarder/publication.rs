@@ -11,7 +11,6 @@ use crate::{
 use alloc::vec::Vec;
 use bytes::Bytes;
 use port::{Effect, Key, KeyAnswer, Tenant, Time};
-use sha2::{Digest as _, Sha256};
 
 /// A receipt to be signed, and what is concluded with it.
 #[derive(Clone, Debug)]
@@ -40,7 +39,7 @@ impl Forwarder {
             Ok(()) if active.job.state == State::Verifying => {
                 let name = active.job.name_to_try().map_err(|_| Misuse::TooLong)?;
                 let mut stages = alloc::vec![Stage::Received, Stage::Verified];
-                if !matches!(active.route.source, End::Site(_)) {
+                if !active.comes_from_site() {
                     stages.insert(0, Stage::Origin);
                 }
                 self.state(now, transfer, name, &stages, Vec::new());
@@ -174,7 +173,7 @@ impl Forwarder {
 
 pub(super) fn verdict_digest(job: &Job) -> Result<[u8; 32], Error> {
     let signed = job.verdict.as_ref().ok_or(Misuse::NotAsked)?;
-    Ok(Sha256::digest(signed.verdict.to_sign()?).into())
+    Ok(signed.verdict.digest()?)
 }
 
 /// Statements of one signature: with their rows they fit a batch each, not all in one.

@@ -1,9 +1,10 @@
 //! Giving files: to clients and other sites that pull, until they have them.
 
 use super::Forwarder;
-use super::active::sink_peer;
+use super::publication::verdict_digest;
 use crate::{
-    End, Error, Failure, FileName, JobEvent, Message, SignedReceipt, Stage, State, TransferId, Work,
+    End, Error, Failure, FileName, JobEvent, Message, Receipt, SignedReceipt, Stage, State,
+    TransferId, Work,
 };
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -23,13 +24,13 @@ impl Forwarder {
         transfer: TransferId,
         range: Range<u64>,
     ) -> Result<(), Error> {
-        let Some(active) = self.jobs.get_mut(&transfer) else {
+        let Some(active) = self.jobs.get(&transfer) else {
             // It is over here. Whoever has not finished will not.
             let frame = Message::Unstable { transfer }.to_frame()?;
             self.effects.push_back(Effect::Send { to: from.clone(), frame });
             return Ok(());
         };
-        if sink_peer(&self.registry, active)?.as_ref() != Some(from) {
+        if self.sink_peer(active)?.as_ref() != Some(from) {
             return Err(Error::Stranger);
         }
         let many = range.end.saturating_sub(range.start);
@@ -38,13 +39,13 @@ impl Forwarder {
         if !is_serving || many > self.config.paces.range_groups.max(1) {
             return Ok(());
         }
-        active.silent_at = now.plus_ms(self.config.patience_ms);
-        let Some(active) = self.jobs.get(&transfer) else { return Ok(()) };
-        if self.is_pulling(active) || self.throttle(now, &transfer, many).is_err() {
+        let (is_pulling, place) = (self.is_pulling(active), self.place_from(active));
+        if let Some(active) = self.jobs.get_mut(&transfer) {
+            active.silent_at = now.plus_ms(self.config.patience_ms);
+        }
+        if is_pulling || self.throttle(now, &transfer, many).is_err() {
             return Ok(());
         }
-        let Some(active) = self.jobs.get(&transfer) else { return Ok(()) };
-        let place = self.place_from(active);
         self.works.push_back(Work::Serve { transfer, from: place, range, to: from.clone() });
         Ok(())
     }
@@ -69,12 +70,24 @@ impl Forwarder {
             Ok(name) => {
                 let signed = SignedReceipt::parse(receipt)?;
                 let key = self.registry.key(client, signed.key_number, now);
-                let is_right = key.is_ok_and(|key| signed.verify(key).is_ok())
-                    && signed.receipt.party == *client
-                    && signed.receipt.id == active.job.request.id
-                    && Some(signed.receipt.root) == active.job.root;
+                let job = &active.job;
+                let invalid = Error::Peer(port::WireError::Invalid);
+                let (Some(size), Some(root)) = (job.size, job.root) else { return Err(invalid) };
+                // The requester gets it as evidence: it has to be about this transfer, in all that it says.
+                let right = Receipt {
+                    stage: Stage::Verified,
+                    party: client.clone(),
+                    id: job.request.id,
+                    request: job.request.digest()?,
+                    verdict: verdict_digest(job)?,
+                    root,
+                    size,
+                    at: signed.receipt.at,
+                };
+                let is_right =
+                    signed.receipt == right && key.is_ok_and(|key| signed.verify(key).is_ok());
                 if !is_right {
-                    return Err(Error::Peer(port::WireError::Invalid));
+                    return Err(invalid);
                 }
                 self.far_end_has_it(now, transfer, name, alloc::vec![receipt.clone()])
             }
@@ -100,10 +113,7 @@ impl Forwarder {
         }
         let is_there = self.jobs.get(transfer).is_some_and(|a| a.job.state == State::Verifying);
         if is_there {
-            let is_origin = self
-                .jobs
-                .get(transfer)
-                .is_some_and(|active| !matches!(active.route.source, End::Site(_)));
+            let is_origin = self.jobs.get(transfer).is_some_and(|active| !active.comes_from_site());
             let stages = if is_origin { &[Stage::Origin][..] } else { &[] };
             self.state(now, transfer, name, stages, others);
         }

@@ -502,3 +502,58 @@ fn what_waits_for_a_slot_needs_no_clock() {
     world.settle();
     world.check().unwrap();
 }
+
+#[test]
+fn f13_a_receipt_of_something_else_delivers_nothing() {
+    use port::{Input, Machine as _, Peer};
+    let mut world = World::new(21);
+    world.put("b1", "a", bytes(50_000, 1));
+    let request = world.request("b1", "b1", "c1", "a");
+    world.partition("a1", "c1");
+    world.submit(&request);
+    world.run_until(world.now.plus_ms(5_000));
+    let transfer = request.transfer().unwrap();
+    let job = world.forwarder("r1").job(&transfer).unwrap().clone();
+    let right = Receipt {
+        stage: Stage::Verified,
+        party: crate::asking::party("c1"),
+        id: request.id,
+        request: request.digest().unwrap(),
+        verdict: job.verdict.as_ref().unwrap().verdict.digest().unwrap(),
+        root: job.root.unwrap(),
+        size: job.size.unwrap(),
+        at: world.now,
+    };
+    let taken = |receipt: Receipt| {
+        let mut batch = ReceiptBatch::new();
+        batch.push(receipt).unwrap();
+        let signature = crate::asking::key("c1").sign(&batch.head().to_sign());
+        let mut receipt = Vec::new();
+        batch.sign(1, signature)[0].encode(&mut receipt).unwrap();
+        let outcome = Ok(FileName::new("a").unwrap());
+        Message::Taken { transfer, outcome, receipt: receipt.into() }.to_frame().unwrap()
+    };
+    let wrong = [
+        Receipt { stage: Stage::HandedOver, ..right.clone() },
+        Receipt { party: crate::asking::party("cc1"), ..right.clone() },
+        Receipt { id: JobId([0; 16]), ..right.clone() },
+        Receipt { request: [0; 32], ..right.clone() },
+        Receipt { verdict: [0; 32], ..right.clone() },
+        Receipt { root: [0; 32], ..right.clone() },
+        Receipt { size: 1, ..right.clone() },
+    ];
+    let (now, from) = (world.now, Peer::new("a1").unwrap());
+    let crate::world::Roles::Forwarder(forwarder) = &mut world.nodes.get_mut("r1").unwrap().role
+    else {
+        unreachable!()
+    };
+    for receipt in wrong {
+        let frame = taken(receipt.clone());
+        let given = forwarder.handle(now, Input::Frame { from: &from, bytes: &frame });
+        assert_eq!(given, Err(Error::Peer(port::WireError::Invalid)), "{receipt:?}");
+        assert_eq!(forwarder.job(&transfer).unwrap().state, State::Transferring);
+    }
+    let frame = taken(right);
+    forwarder.handle(now, Input::Frame { from: &from, bytes: &frame }).unwrap();
+    assert_eq!(forwarder.job(&transfer).unwrap().state, State::Verifying);
+}
