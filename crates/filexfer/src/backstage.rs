@@ -6,7 +6,7 @@ use crate::{
 };
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
-use port::outbox::{Answer, Entry};
+use port::outbox::Entry;
 use port::{
     Batch, Clamp, Committed, CrateTag, Effect, Expect, Input, Key, Machine, Peer, ReadSet, Tenant,
     Ticket, Time,
@@ -135,10 +135,7 @@ impl BackstageServer {
     }
 
     fn answer(&mut self, entry: &Entry) -> Result<(), Error> {
-        let content = alloc::vec![1].into();
-        let mut bytes = Vec::with_capacity(48);
-        Answer { idempotency: entry.idempotency, content }.encode(&mut bytes)?;
-        let frame = Message::Noticed(bytes.into()).to_frame()?;
+        let frame = Message::noticed(entry)?.to_frame()?;
         self.effects.push_back(Effect::Send { to: self.forwarder.clone(), frame });
         Ok(())
     }

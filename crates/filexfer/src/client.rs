@@ -4,10 +4,10 @@ use crate::access::peer;
 use crate::bitmap::Bitmap;
 use crate::journal::Journal;
 use crate::message::{outcome, put_outcome};
+use crate::pulls::{Pulls, StoredBitmap};
 use crate::{
-    CreditPool, Error, Failure, FileName, Message, Misuse, Offer, OnConflict, Paces, PartyId,
-    Place, Pull, Receipt, ReceiptBatch, Receiver, SignedReceipt, Slice, Stage, Trail, TransferId,
-    Work,
+    Error, Failure, FileName, Message, Misuse, Offer, OnConflict, Paces, PartyId, Place, Pull,
+    Receipt, ReceiptBatch, SignedReceipt, Slice, Stage, Trail, TransferId, Work,
 };
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
@@ -16,8 +16,8 @@ use core::convert::Infallible;
 use core::ops::Range;
 use port::wire::{Reader, Writer};
 use port::{
-    Clamp, CrateTag, Effect, Input, Key, KeyAnswer, KeyId, Machine, Peer, ReadSet, Row, Scan,
-    Tenant, Ticket, Time,
+    Clamp, CrateTag, Effect, Input, Key, KeyAnswer, KeyId, Machine, Peer, ReadSet, Row, Tenant,
+    Ticket, Time,
 };
 use seal::Audit;
 
@@ -30,9 +30,9 @@ pub struct ClientServer {
     access: Peer,
     clamp: Clamp,
     journal: Option<Journal<Next>>,
-    pulls: BTreeMap<TransferId, Pulling>,
+    offers: BTreeMap<TransferId, Taking>,
     serving: BTreeMap<TransferId, FileName>,
-    pool: CreditPool,
+    pulls: Pulls,
     reads: BTreeMap<Ticket, Reading>,
     asks: BTreeMap<Ticket, (TransferId, FileName, ReceiptBatch)>,
     is_unread: bool,
@@ -42,18 +42,18 @@ pub struct ClientServer {
     works: VecDeque<Work>,
 }
 
+/// An offer that is being taken.
 #[derive(Clone, Debug)]
-struct Pulling {
+struct Taking {
     offer: Offer,
     version: u32,
-    receiver: Option<Receiver>,
 }
 
 #[derive(Clone, Debug)]
 enum Reading {
     Head,
     Offer(Offer),
-    Bitmap(TransferId, Vec<(Key, Row)>),
+    Bitmap(TransferId, StoredBitmap),
 }
 
 #[derive(Clone, Debug)]
@@ -89,12 +89,12 @@ impl ClientServer {
     pub fn open(config: ClientConfig) -> Result<Self, Misuse> {
         let mut client = Self {
             access: peer(&config.access)?,
-            config,
             clamp: Clamp::new(),
             journal: None,
-            pulls: BTreeMap::new(),
+            offers: BTreeMap::new(),
             serving: BTreeMap::new(),
-            pool: CreditPool::default(),
+            pulls: Pulls::new(config.tenant, config.paces),
+            config,
             reads: BTreeMap::new(),
             asks: BTreeMap::new(),
             is_unread: false,
@@ -127,8 +127,7 @@ impl ClientServer {
         if *from != self.access {
             return Err(Error::Stranger);
         }
-        let receiver = self.pulls.get(transfer).and_then(|pull| pull.receiver.as_ref());
-        receiver.ok_or(Misuse::NotAsked)?.open(range, bytes)
+        self.pulls.open(transfer, range, bytes)
     }
 
     /// The groups of a slice were written.
@@ -141,11 +140,8 @@ impl ClientServer {
         transfer: &TransferId,
         range: &Range<u64>,
     ) -> Result<(), Error> {
-        let now = self.clamp.see(now);
-        if let Some(receiver) = self.pulls.get_mut(transfer).and_then(|pull| pull.receiver.as_mut())
-        {
-            receiver.written(range, &mut self.pool)?;
-        }
+        let now = self.see(now)?;
+        self.pulls.written(transfer, range)?;
         self.pump(now)
     }
 
@@ -154,11 +150,10 @@ impl ClientServer {
     /// # Errors
     /// [`Error`].
     pub fn synced(&mut self, now: Time, transfer: &TransferId) -> Result<(), Error> {
-        let now = self.clamp.see(now);
-        let receiver = self.pulls.get_mut(transfer).and_then(|pull| pull.receiver.as_mut());
-        if let Some(checkpoint) = receiver.and_then(Receiver::synced) {
-            let rows = rows_of(checkpoint.batch);
-            self.journal()?.add(rows, Vec::new(), alloc::vec![Next::Checkpointed(*transfer)]);
+        let now = self.see(now)?;
+        if let Some(checkpoint) = self.pulls.synced(transfer) {
+            let then = alloc::vec![Next::Checkpointed(*transfer)];
+            self.journal()?.add_batch(&checkpoint.batch, then);
         }
         self.pump(now)
     }
@@ -173,19 +168,19 @@ impl ClientServer {
         transfer: &TransferId,
         done: Result<(), Failure>,
     ) -> Result<(), Error> {
-        let now = self.clamp.see(now);
-        let Some(pull) = self.pulls.get_mut(transfer) else { return Ok(()) };
+        let now = self.see(now)?;
+        let Some(taking) = self.offers.get_mut(transfer) else { return Ok(()) };
         match done {
             Ok(()) => {
-                let name = pull.name()?;
+                let name = taking.name()?;
                 let batch = self.receipts(now, transfer)?;
                 let question = batch.head().question(self.config.key.0);
                 let ticket = self.ticket();
                 self.asks.insert(ticket, (*transfer, name, batch));
                 self.effects.push_back(Effect::Ask { ticket, questions: alloc::vec![question] });
             }
-            Err(Failure::NameTaken) if pull.offer.on_conflict == OnConflict::Version => {
-                pull.version = pull.version.max(1) + 1;
+            Err(Failure::NameTaken) if taking.offer.on_conflict == OnConflict::Version => {
+                taking.version = taking.version.max(1) + 1;
                 self.publish(transfer)?;
             }
             Err(why) => self.conclude(now, transfer, Err(why), Bytes::new())?,
@@ -203,7 +198,7 @@ impl ClientServer {
         transfer: &TransferId,
         file: Option<(u64, [u8; 32])>,
     ) -> Result<(), Error> {
-        self.clamp.see(now);
+        self.see(now)?;
         self.send(&Message::Described { transfer: *transfer, file })
     }
 
@@ -216,9 +211,16 @@ impl ClientServer {
         self.send(&Message::Unstable { transfer: *transfer })
     }
 
+    fn see(&mut self, now: Time) -> Result<Time, Error> {
+        if self.fenced {
+            return Err(Error::Fenced);
+        }
+        Ok(self.clamp.see(now))
+    }
+
     fn receipts(&self, now: Time, transfer: &TransferId) -> Result<ReceiptBatch, Error> {
         let mut batch = ReceiptBatch::new();
-        if let Some(Pulling { offer, .. }) = self.pulls.get(transfer) {
+        if let Some(Taking { offer, .. }) = self.offers.get(transfer) {
             let receipt = Receipt {
                 stage: Stage::Verified,
                 party: self.config.party.clone(),
@@ -242,24 +244,22 @@ impl ClientServer {
         done: Result<FileName, Failure>,
         receipt: Bytes,
     ) -> Result<(), Error> {
-        let Some(pull) = self.pulls.get_mut(transfer) else { return Ok(()) };
+        let Some(taking) = self.offers.get(transfer) else { return Ok(()) };
         let mut rows = Vec::new();
-        if let Some(receiver) = &mut pull.receiver {
-            receiver.stop(&mut self.pool);
-            let keys = receiver.bitmap().row_keys(self.config.tenant, transfer)?;
+        if let Some(bitmap) = self.pulls.stop(transfer) {
+            let keys = bitmap.row_keys(self.config.tenant, transfer)?;
             rows.extend(keys.into_iter().map(|key| (key, None)));
         }
-        pull.receiver = None;
         let record = Audit {
             at: now,
             tenant: self.config.tenant,
             action: if done.is_ok() { "filexfer.client.taken" } else { "filexfer.client.failed" }
                 .into(),
             actor: Bytes::copy_from_slice(self.config.party.as_str().as_bytes()),
-            subject: Bytes::copy_from_slice(&pull.offer.root),
+            subject: Bytes::copy_from_slice(&taking.offer.root),
             reasons: done.as_ref().err().map(|why| why.code()).into_iter().collect(),
             policy: [0; 32],
-            correlation: pull.offer.id.0,
+            correlation: taking.offer.id.0,
         };
         let mut row = Vec::new();
         let mut to = Writer::new(&mut row, 1);
@@ -267,7 +267,7 @@ impl ClientServer {
         to.lp16(&receipt)?;
         rows.push((self.row(transfer)?, Some(row.into())));
         let taken = Message::Taken { transfer: *transfer, outcome: done, receipt }.to_frame()?;
-        self.pulls.remove(transfer);
+        self.offers.remove(transfer);
         let at = Place::Store(self.config.party.clone());
         let discard = Next::Work(Work::Discard { transfer: *transfer, at });
         self.journal()?.add(rows, alloc::vec![record], alloc::vec![Next::Send(taken), discard]);
@@ -299,7 +299,8 @@ impl ClientServer {
                 Ok(())
             }
             Message::Unstable { transfer } => {
-                let is_moving = self.pulls.get(&transfer).is_some_and(|pull| !pull.is_publishing());
+                let is_moving =
+                    self.offers.get(&transfer).is_some_and(|taking| !taking.is_publishing());
                 if is_moving {
                     let why = Failure::FileUnstable;
                     self.conclude(now, &transfer, Err(why), Bytes::new())?;
@@ -311,14 +312,14 @@ impl ClientServer {
     }
 
     fn on_offer(&mut self, offer: Offer) -> Result<(), Error> {
-        let is_known = self.pulls.contains_key(&offer.transfer)
+        let is_known = self.offers.contains_key(&offer.transfer)
             || self.reads.values().any(
                 |reading| matches!(reading, Reading::Offer(other) if other.transfer == offer.transfer),
             );
         if is_known {
             return Ok(());
         }
-        if self.pulls.len() + self.reads.len() >= Self::PULLS_MAX {
+        if self.offers.len() + self.reads.len() >= Self::PULLS_MAX {
             return Err(Error::Busy);
         }
         let want = ReadSet {
@@ -337,7 +338,7 @@ impl ClientServer {
                 // An offer comes again.
                 Reading::Offer(_) => {}
                 Reading::Bitmap(transfer, _) => {
-                    self.pulls.remove(&transfer);
+                    self.offers.remove(&transfer);
                 }
             }
             return Ok(());
@@ -356,78 +357,56 @@ impl ClientServer {
                     return self.send(&Message::Taken { transfer, outcome: done, receipt });
                 }
                 let transfer = offer.transfer;
-                self.pulls.insert(transfer, Pulling { offer, version: 0, receiver: None });
-                let page = rows.scans.into_iter().next().unwrap_or_default();
-                self.on_bitmap(transfer, Vec::new(), page)
+                self.offers.insert(transfer, Taking { offer, version: 0 });
+                self.on_bitmap(transfer, StoredBitmap::default(), rows)
             }
-            Reading::Bitmap(transfer, before) => {
-                let page = rows.scans.into_iter().next().unwrap_or_default();
-                self.on_bitmap(transfer, before, page)
-            }
+            Reading::Bitmap(transfer, stored) => self.on_bitmap(transfer, stored, rows),
         }
     }
 
     fn on_bitmap(
         &mut self,
         transfer: TransferId,
-        mut rows: Vec<(Key, Row)>,
-        page: Vec<(Key, Row)>,
+        mut stored: StoredBitmap,
+        rows: port::Rows,
     ) -> Result<(), Error> {
-        let mut scan = Bitmap::scan(self.config.tenant, &transfer)?;
-        let is_full = page.len() >= Scan::ROWS_MAX;
-        rows.extend(page);
-        if is_full {
-            scan.after = rows.last().map(|(key, _)| key.clone());
-            self.read(Reading::Bitmap(transfer, rows), ReadSet::scan(scan));
+        let page = rows.scans.into_iter().next().unwrap_or_default();
+        if let Some(next) = stored.add(self.config.tenant, &transfer, page)? {
+            self.read(Reading::Bitmap(transfer, stored), ReadSet::scan(next));
             return Ok(());
         }
-        let Some(pull) = self.pulls.get_mut(&transfer) else { return Ok(()) };
-        let found = Bitmap::restore(rows.iter().map(|(key, row)| (key, &row.value[..])))?;
-        let bitmap = match found {
-            Some(bitmap)
-                if bitmap.root() == &pull.offer.root
-                    && bitmap.groups().size() == pull.offer.size =>
-            {
-                bitmap
-            }
-            // Of other content: nothing of it counts.
-            Some(_) => return Err(Error::Corrupt(port::WireError::Invalid)),
-            None => Bitmap::new(pull.offer.root, pull.offer.size),
-        };
-        pull.receiver =
-            Some(Receiver::new(self.config.tenant, transfer, bitmap, self.config.paces));
-        Ok(())
+        let Some(Taking { offer, .. }) = self.offers.get(&transfer) else { return Ok(()) };
+        self.pulls.begin(transfer, &stored, offer.size, offer.root)
     }
 
     fn publish(&mut self, transfer: &TransferId) -> Result<(), Error> {
-        let Some(pull) = self.pulls.get(transfer) else { return Ok(()) };
+        let Some(taking) = self.offers.get(transfer) else { return Ok(()) };
         self.works.push_back(Work::Publish {
             transfer: *transfer,
             into: Place::Store(self.config.party.clone()),
-            name: pull.name()?,
-            replace: pull.offer.on_conflict == OnConflict::Replace,
+            name: taking.name()?,
+            replace: taking.offer.on_conflict == OnConflict::Replace,
         });
         Ok(())
     }
 
     fn pump(&mut self, now: Time) -> Result<(), Error> {
-        let transfers: Vec<TransferId> = self.pulls.keys().copied().collect();
+        let transfers: Vec<TransferId> = self.pulls.transfers().copied().collect();
         for transfer in transfers {
-            while let Some(pull) = self.pulls.get_mut(&transfer) {
-                let Some(receiver) = &mut pull.receiver else { break };
-                match receiver.poll(now, &mut self.pool)? {
-                    None => break,
-                    Some(Pull::Range(range)) => self.send(&Message::Want { transfer, range })?,
-                    Some(Pull::Sync) => {
+            while let Some(next) = self.pulls.poll(now, &transfer)? {
+                let Some(taking) = self.offers.get_mut(&transfer) else { break };
+                match next {
+                    Pull::Range(range) => self.send(&Message::Want { transfer, range })?,
+                    Pull::Sync => {
                         let into = Place::Store(self.config.party.clone());
                         self.works.push_back(Work::Sync { transfer, into });
                     }
-                    Some(Pull::Complete) => {
+                    Pull::Complete => {
                         // The bitmap's rows stay until the outcome is recorded.
-                        if pull.offer.deadline.is_some_and(|deadline| deadline <= now) {
+                        if taking.offer.deadline.is_some_and(|deadline| deadline <= now) {
                             self.conclude(now, &transfer, Err(Failure::TooLate), Bytes::new())?;
-                        } else if !pull.is_publishing() {
-                            pull.version = 1;
+                        } else if !taking.is_publishing() {
+                            taking.version = 1;
                             self.publish(&transfer)?;
                         }
                         break;
@@ -474,7 +453,7 @@ impl ClientServer {
     }
 }
 
-impl Pulling {
+impl Taking {
     /// 0: not tried yet; 1: the name itself.
     const fn is_publishing(&self) -> bool {
         self.version > 0
@@ -493,10 +472,7 @@ impl Machine for ClientServer {
     type Error = Error;
 
     fn handle(&mut self, now: Time, input: Input<'_>) -> Result<(), Error> {
-        let now = self.clamp.see(now);
-        if self.fenced {
-            return Err(Error::Fenced);
-        }
+        let now = self.see(now)?;
         match input {
             Input::Frame { from, bytes } => {
                 if self.journal.is_none() {
@@ -519,10 +495,7 @@ impl Machine for ClientServer {
                         }
                         Next::Work(work) => self.works.push_back(work),
                         Next::Checkpointed(transfer) => {
-                            let pull = self.pulls.get_mut(&transfer);
-                            if let Some(receiver) = pull.and_then(|pull| pull.receiver.as_mut()) {
-                                receiver.committed();
-                            }
+                            self.pulls.committed(&transfer);
                         }
                     }
                 }
@@ -535,9 +508,9 @@ impl Machine for ClientServer {
                     let signed = batch.sign(self.config.key.1, signature);
                     let receipt = signed.first().map(encoded).transpose()?.unwrap_or_default();
                     self.conclude(now, &transfer, Ok(name), receipt)?;
-                } else if let Some(pull) = self.pulls.get_mut(&transfer) {
+                } else if let Some(taking) = self.offers.get_mut(&transfer) {
                     // Published already: the offer that comes again finds it so.
-                    pull.version = 0;
+                    taking.version = 0;
                 }
             }
             Input::Tick => {
@@ -560,8 +533,7 @@ impl Machine for ClientServer {
     }
 
     fn next_deadline(&self) -> Option<Time> {
-        let receivers = self.pulls.values().filter_map(|pull| pull.receiver.as_ref());
-        receivers.filter_map(Receiver::next_deadline).min()
+        self.pulls.next_deadline()
     }
 }
 
@@ -569,14 +541,6 @@ pub(crate) fn encoded(receipt: &SignedReceipt) -> Result<Bytes, Error> {
     let mut bytes = Vec::with_capacity(512);
     receipt.encode(&mut bytes)?;
     Ok(bytes.into())
-}
-
-pub(crate) fn rows_of(batch: port::Batch) -> Vec<(Key, Option<Bytes>)> {
-    let row = |op: &port::Op| match &op.change {
-        port::Change::Put(value) => (op.key.clone(), Some(value.clone())),
-        _ => (op.key.clone(), None),
-    };
-    batch.ops().iter().map(row).collect()
 }
 
 fn parse_taken(bytes: &[u8]) -> Result<(Result<FileName, Failure>, Bytes), port::WireError> {

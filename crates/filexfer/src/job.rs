@@ -74,6 +74,10 @@ impl Job {
     /// # Errors
     /// [`NotNow`] if nothing of the kind can happen in this state; the caller drops the event.
     pub fn on(&self, now: Time, event: &JobEvent, retry: &Retry) -> Result<Self, NotNow> {
+        // Nearly every tick: it is not worth a copy.
+        if *event == JobEvent::Tick && !self.is_late(now) {
+            return Err(NotNow);
+        }
         let mut next = self.clone();
         let state = match (self.state, event) {
             (State::Received, JobEvent::Judged(verdict, permit)) => {
@@ -137,7 +141,7 @@ impl Job {
             (State::Delivered, JobEvent::Acknowledged) => State::Acknowledged,
             (state, JobEvent::Failed(why)) if state.is_under_way() => State::Failed(*why),
             (state, JobEvent::Cancel) if state.is_revocable() => State::Cancelled,
-            (state, JobEvent::Tick) if state.is_revocable() && self.is_late(now) => State::Expired,
+            (state, JobEvent::Tick) if state.is_revocable() => State::Expired,
             _ => return Err(NotNow),
         };
         if state != self.state {

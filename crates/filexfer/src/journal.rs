@@ -4,7 +4,7 @@ use crate::{Error, Trail};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use bytes::Bytes;
-use port::{Batch, Committed, Expect, Key, Ticket};
+use port::{Batch, Change, Committed, Expect, Key, Op, Ticket};
 use seal::Audit;
 
 /// Rows and audit records on their way to the store, one batch at a time; what comes meanwhile shares the next batch (group
@@ -50,6 +50,15 @@ impl<T> Journal<T> {
             draft.records.extend(records);
             draft.then.extend(then);
         }
+    }
+
+    /// The changes of a batch, as [`Journal::add`].
+    pub(crate) fn add_batch(&mut self, batch: &Batch, then: Vec<T>) {
+        let row = |op: &Op| match &op.change {
+            Change::Put(value) => (op.key.clone(), Some(value.clone())),
+            _ => (op.key.clone(), None),
+        };
+        self.add(batch.ops().iter().map(row).collect(), Vec::new(), then);
     }
 
     /// The next batch, unless one is on its way.

@@ -25,6 +25,7 @@ mod message;
 mod name;
 mod outboard;
 mod party;
+mod pulls;
 mod rate;
 mod reason;
 mod receipt;

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use core::ops::Range;
 use port::WireError;
+use port::outbox::{Answer, Entry};
 use port::wire::{Reader, Writer};
 
 /// A frame between two parties. Who may send which, each machine checks.
@@ -106,6 +107,14 @@ pub struct Offer {
 }
 
 impl Message {
+    /// The answer to a notice: it is taken.
+    pub(crate) fn noticed(notice: &Entry) -> Result<Self, WireError> {
+        let mut bytes = Vec::with_capacity(48);
+        let answer = Answer { idempotency: notice.idempotency, content: alloc::vec![1].into() };
+        answer.encode(&mut bytes)?;
+        Ok(Self::Noticed(bytes.into()))
+    }
+
     /// The frame.
     ///
     /// # Errors

@@ -164,6 +164,10 @@ impl Receiver {
         &self.bitmap
     }
 
+    pub(crate) fn into_bitmap(self) -> Bitmap {
+        self.bitmap
+    }
+
     fn ask(&mut self, now: Time, range: Range<u64>) -> Range<u64> {
         let late = now.plus_ms(self.paces.patience_ms);
         self.asked.insert(range.start, (range.end, late));

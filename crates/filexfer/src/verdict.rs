@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use port::wire::{Reader, Writer};
 use port::{KeyId, KeyQuestion, Time, WireError};
 use seal::VerifyingKey;
+use sha2::{Digest as _, Sha256};
 
 /// What a site decided about a request, and under which rules.
 ///
@@ -35,6 +36,14 @@ impl Verdict {
         let mut body = Vec::with_capacity(160);
         self.encode(&mut body)?;
         Ok(seal::in_domain("interbank/filexfer/verdict/v1", &body))
+    }
+
+    /// SHA-256 of what is signed: what receipts call the verdict.
+    ///
+    /// # Errors
+    /// As [`Verdict::to_sign`].
+    pub fn digest(&self) -> Result<[u8; 32], WireError> {
+        Ok(Sha256::digest(self.to_sign()?).into())
     }
 
     /// The question whose answer is the signature.

@@ -1,4 +1,5 @@
-use crate::place::{NOW, metadata, registry, request, site};
+use crate::asking::{NOW, request};
+use crate::place::{metadata, registry, site};
 use interbank_filexfer::*;
 use port::{Tenant, Time};
 use proptest::prelude::*;

@@ -1,4 +1,5 @@
-use crate::place::{NOW, bare, key, member, metadata, party, registry, request, sign, site};
+use crate::asking::{NOW, key, member, party, request, sign};
+use crate::place::{bare, metadata, registry, site};
 use interbank_filexfer::*;
 use port::Time;
 use proptest::prelude::*;

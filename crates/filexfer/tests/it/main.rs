@@ -1,8 +1,16 @@
 //! The rules of the crate, by the ids of the specification.
 
-#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, clippy::single_range_in_vec_init)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::panic,
+    clippy::single_range_in_vec_init
+)]
 
+#[path = "../asking/mod.rs"]
+mod asking;
 mod bitmap;
+mod client;
 mod job;
 mod legitimacy;
 mod parties;

@@ -1,4 +1,5 @@
-use crate::place::{bare, member, party, registry, site};
+use crate::asking::{member, party};
+use crate::place::{bare, registry, site};
 use interbank_filexfer::*;
 
 #[test]
@@ -141,7 +142,7 @@ fn rules_are_named_by_everything_that_decides() {
         registry.delegate(party("b1"), party("b2"));
     });
     note(&|registry| {
-        registry.revoke(&party("b1"), 1, crate::place::NOW);
+        registry.revoke(&party("b1"), 1, crate::asking::NOW);
     });
     note(&|registry| registry.link(site("s5"), member("r5", Role::Forwarder)).unwrap());
     note(&|registry| registry.via(site("s7"), &site("s2")).unwrap());

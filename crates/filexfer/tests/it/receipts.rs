@@ -1,4 +1,4 @@
-use crate::place::{NOW, key, party};
+use crate::asking::{NOW, key, party};
 use interbank_filexfer::*;
 use proptest::prelude::*;
 

@@ -1,4 +1,4 @@
-use crate::place::NOW;
+use crate::asking::NOW;
 use crate::tree::{content, encode};
 use interbank_filexfer::*;
 use port::Tenant;

@@ -9,7 +9,12 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "../asking/mod.rs"]
+mod asking;
+mod check;
 mod disk;
+mod place;
 mod scenarios;
 mod schedules;
+mod work;
 mod world;

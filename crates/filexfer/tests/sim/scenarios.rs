@@ -1,4 +1,5 @@
-use crate::world::{World, bytes, sign};
+use crate::asking::sign;
+use crate::world::{World, bytes};
 use interbank_filexfer::*;
 use simkit::Weather;
 
@@ -131,7 +132,7 @@ fn f09_a_refusal_goes_to_who_asked_and_nothing_else_happens() {
     world.settle();
     let answer = &world.answers[&request.id];
     assert_eq!(answer.verdict.outcome, Err(Reason::RequesterNotEntitled));
-    assert!(answer.is_signed_by(&crate::world::key("r1").verifying_key()));
+    assert!(answer.is_signed_by(&crate::asking::key("r1").verifying_key()));
     assert!(world.results.is_empty() && world.arrivals.is_empty());
     assert_eq!(world.content("c1", "a"), None);
     world.check().unwrap();
@@ -473,4 +474,86 @@ fn fd11_notices_come_again_until_answered_and_count_once() {
     assert_eq!(world.arrivals[&transfer].len(), 1);
     let outbox = port::Key::new(port::CrateTag::FILEXFER, port::Tenant::new(1), 6);
     assert!(world.rows("r1", &outbox).is_empty());
+}
+
+#[test]
+fn what_waits_for_a_slot_needs_no_clock() {
+    use port::Machine as _;
+    let mut world = World::with(20, |config| config.slots.per_destination = 1);
+    let requests = ["a", "b"].map(|name| {
+        world.put("b1", name, bytes(50_000, 1));
+        world.request("b1", "b1", "c1", name)
+    });
+    world.partition("a1", "c1");
+    for request in &requests {
+        world.submit(request);
+    }
+    let end = world.now.plus_ms(5_000);
+    world.run_until(end);
+    // With a deadline that has passed, and does not go away, time would go on by itself.
+    assert_eq!(world.now, end);
+    let forwarder = world.forwarder("r1");
+    let state = |request: &Request| forwarder.job(&request.transfer().unwrap()).unwrap().state;
+    let mut states = requests.each_ref().map(state);
+    states.sort();
+    assert_eq!(states, [State::Scheduled, State::Transferring]);
+    assert!(forwarder.next_deadline() > Some(world.now), "a tick would do nothing");
+    world.heal();
+    world.settle();
+    world.check().unwrap();
+}
+
+#[test]
+fn f13_a_receipt_of_something_else_delivers_nothing() {
+    use port::{Input, Machine as _, Peer};
+    let mut world = World::new(21);
+    world.put("b1", "a", bytes(50_000, 1));
+    let request = world.request("b1", "b1", "c1", "a");
+    world.partition("a1", "c1");
+    world.submit(&request);
+    world.run_until(world.now.plus_ms(5_000));
+    let transfer = request.transfer().unwrap();
+    let job = world.forwarder("r1").job(&transfer).unwrap().clone();
+    let right = Receipt {
+        stage: Stage::Verified,
+        party: crate::asking::party("c1"),
+        id: request.id,
+        request: request.digest().unwrap(),
+        verdict: job.verdict.as_ref().unwrap().verdict.digest().unwrap(),
+        root: job.root.unwrap(),
+        size: job.size.unwrap(),
+        at: world.now,
+    };
+    let taken = |receipt: Receipt| {
+        let mut batch = ReceiptBatch::new();
+        batch.push(receipt).unwrap();
+        let signature = crate::asking::key("c1").sign(&batch.head().to_sign());
+        let mut receipt = Vec::new();
+        batch.sign(1, signature)[0].encode(&mut receipt).unwrap();
+        let outcome = Ok(FileName::new("a").unwrap());
+        Message::Taken { transfer, outcome, receipt: receipt.into() }.to_frame().unwrap()
+    };
+    let wrong = [
+        Receipt { stage: Stage::HandedOver, ..right.clone() },
+        Receipt { party: crate::asking::party("cc1"), ..right.clone() },
+        Receipt { id: JobId([0; 16]), ..right.clone() },
+        Receipt { request: [0; 32], ..right.clone() },
+        Receipt { verdict: [0; 32], ..right.clone() },
+        Receipt { root: [0; 32], ..right.clone() },
+        Receipt { size: 1, ..right.clone() },
+    ];
+    let (now, from) = (world.now, Peer::new("a1").unwrap());
+    let crate::world::Roles::Forwarder(forwarder) = &mut world.nodes.get_mut("r1").unwrap().role
+    else {
+        unreachable!()
+    };
+    for receipt in wrong {
+        let frame = taken(receipt.clone());
+        let given = forwarder.handle(now, Input::Frame { from: &from, bytes: &frame });
+        assert_eq!(given, Err(Error::Peer(port::WireError::Invalid)), "{receipt:?}");
+        assert_eq!(forwarder.job(&transfer).unwrap().state, State::Transferring);
+    }
+    let frame = taken(right);
+    forwarder.handle(now, Input::Frame { from: &from, bytes: &frame }).unwrap();
+    assert_eq!(forwarder.job(&transfer).unwrap().state, State::Verifying);
 }

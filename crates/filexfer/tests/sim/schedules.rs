@@ -1,6 +1,7 @@
 //! Random schedules: everything fails, then nothing does, and everything must have ended rightly.
 
-use crate::world::{World, bytes, sign};
+use crate::asking::sign;
+use crate::world::{World, bytes};
 use interbank_filexfer::*;
 use simkit::{Failure, Odds, Rng, Seeds, Weather};
 

@@ -1,17 +1,18 @@
 //! Three sites in a chain, each with a forwarding server, a backstage server, a client and its access server.
 
+use crate::asking::{NOW, request, seed, sign};
 use crate::disk::Disk;
+use crate::place::{host_of, open, registry};
 use interbank_filexfer::*;
 use port::blocking::{Store as _, drain};
-use port::{Bytes, Input, KeyId, Machine, Peer, ReadSet, Row, Tenant, Time, blocking};
-use seal::{Secret, SigningKey, SoftKeys, Validity};
+use port::{Input, KeyId, Machine, Peer, ReadSet, Row, Tenant, Time};
+use seal::SoftKeys;
 use simkit::{Faults, FaultyStore, LossyLink, Odds, Parcel, Rng, Weather};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub(crate) const START: Time = Time::from_s(1_800_000_000);
-const TENANT: Tenant = Tenant::new(1);
-const KEY: KeyId = KeyId(1);
+pub(crate) const TENANT: Tenant = Tenant::new(1);
+pub(crate) const KEY: KeyId = KeyId(1);
 
 pub(crate) struct World {
     pub(crate) now: Time,
@@ -34,7 +35,7 @@ pub(crate) struct Node {
     pub(crate) role: Roles,
     pub(crate) store: FaultyStore,
     pub(crate) disk: Disk,
-    link: LossyLink,
+    pub(crate) link: LossyLink,
     keys: SoftKeys,
     registry: Arc<Registry>,
 }
@@ -46,70 +47,6 @@ pub(crate) enum Roles {
     Client(Box<ClientServer>),
 }
 
-pub(crate) fn party(id: &str) -> PartyId {
-    PartyId::new(id).unwrap()
-}
-
-fn site(n: usize) -> SiteId {
-    SiteId::new(&format!("s{n}")).unwrap()
-}
-
-fn seed(id: &str) -> Secret<32> {
-    let mut seed = [9; 32];
-    seed[..id.len()].copy_from_slice(id.as_bytes());
-    Secret::new(seed)
-}
-
-pub(crate) fn key(id: &str) -> SigningKey {
-    SigningKey::from_seed(&seed(id))
-}
-
-fn member(id: &str, role: Role) -> Party {
-    Party::new(party(id), role).with_key(1, key(id).verifying_key(), Validity::always())
-}
-
-/// The registry of one of the sites 1 to 3; `b4` and `c4` are at a site 4 that does not exist.
-fn registry(at: usize, next_to_four: usize) -> Registry {
-    let forwarder = |n: usize| member(&format!("r{n}"), Role::Forwarder);
-    let mut registry = Registry::new(site(at), forwarder(at), 1).unwrap();
-    for n in 1..=3 {
-        let (b, c) = (format!("b{n}"), format!("c{n}"));
-        let (backstage, client) = (member(&b, Role::Backstage), member(&c, Role::Client));
-        if n == at {
-            let store = member(&format!("nfs{n}"), Role::NetworkFileSystem);
-            registry.backstage(backstage, store).unwrap();
-            registry.client(client, member(&format!("a{n}"), Role::Access)).unwrap();
-            // a second of each
-            let (b, nfs) = (format!("bb{n}"), format!("nnfs{n}"));
-            let store = member(&nfs, Role::NetworkFileSystem);
-            registry.backstage(member(&b, Role::Backstage), store).unwrap();
-            let (c, a) = (format!("cc{n}"), format!("aa{n}"));
-            registry.client(member(&c, Role::Client), member(&a, Role::Access)).unwrap();
-        } else {
-            for (party, other) in [(backstage, "bb"), (client, "cc")] {
-                let role = party.role;
-                registry.remote(party, site(n)).unwrap();
-                registry.remote(member(&format!("{other}{n}"), role), site(n)).unwrap();
-            }
-        }
-    }
-    registry.remote(member("b4", Role::Backstage), site(4)).unwrap();
-    for n in [at - 1, at + 1].into_iter().filter(|n| (1..=3).contains(n)) {
-        registry.link(site(n), forwarder(n)).unwrap();
-    }
-    if at == 1 {
-        registry.via(site(3), &site(2)).unwrap();
-    }
-    if at == 3 {
-        registry.via(site(1), &site(2)).unwrap();
-    }
-    if next_to_four != 0 {
-        registry.via(site(4), &site(next_to_four)).unwrap();
-    }
-    registry.grant(Grant::new(Who::Anyone, Who::Anyone, 1 << 40));
-    registry
-}
-
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
         Self::with(seed, |_| {})
@@ -118,7 +55,7 @@ impl World {
     pub(crate) fn with(seed: u64, config: fn(&mut ForwarderConfig)) -> Self {
         let rng = Rng::new(seed);
         let mut world = Self {
-            now: START,
+            now: NOW,
             nodes: BTreeMap::new(),
             corruption: 0,
             corrupted: 0,
@@ -174,28 +111,9 @@ impl World {
     }
 
     pub(crate) fn request(&mut self, requester: &str, from: &str, to: &str, name: &str) -> Request {
-        let request = Request {
-            id: JobId(self.rng.bytes()),
-            requester: party(requester),
-            sender: from.into(),
-            destination: to.into(),
-            file: FileSpec {
-                name: name.into(),
-                size: None,
-                root: None,
-                class: FileClass::new("settlement").unwrap(),
-            },
-            mode: Mode::Push,
-            not_before: None,
-            deadline: None,
-            priority: 0,
-            on_conflict: OnConflict::Fail,
-            made: self.now,
-            nonce: self.rng.bytes(),
-            key_number: 1,
-            signature: [0; 64],
-        };
-        sign(request)
+        let id = JobId(self.rng.bytes());
+        let nonce = self.rng.bytes();
+        sign(Request { id, made: self.now, nonce, ..request(requester, from, to, name) })
     }
 
     pub(crate) fn submit(&mut self, request: &Request) {
@@ -374,47 +292,6 @@ impl World {
         });
     }
 
-    fn slice(
-        &mut self,
-        id: &str,
-        from: &Peer,
-        transfer: TransferId,
-        range: std::ops::Range<u64>,
-        bytes: &Bytes,
-    ) {
-        let mut bytes = bytes.to_vec();
-        if !bytes.is_empty() && self.rng.chance(self.corruption, 1_000) {
-            let at = self.rng.index(bytes.len());
-            bytes[at] ^= 1 << self.rng.below(8);
-            self.corrupted += 1;
-        }
-        let now = self.now;
-        let node = self.nodes.get_mut(id).unwrap();
-        let written = match &mut node.role {
-            Roles::Forwarder(machine) => {
-                match machine.open_slice(from, &transfer, &range, &bytes) {
-                    Ok((into, slice)) => {
-                        node.disk.write(transfer, &into, &slice);
-                        machine.written(now, &transfer, &range)
-                    }
-                    Err(_) => return,
-                }
-            }
-            Roles::Client(machine) => match machine.open_slice(from, &transfer, &range, &bytes) {
-                Ok(slice) => {
-                    node.disk.write(transfer, &Place::Store(party(id)), &slice);
-                    machine.written(now, &transfer, &range)
-                }
-                Err(_) => return,
-            },
-            _ => return,
-        };
-        if written == Err(Error::Fenced) {
-            self.crash(id);
-        }
-        self.attend(id);
-    }
-
     fn give(&mut self, id: &str, input: impl FnOnce(&mut Roles, Time) -> Result<(), Error>) {
         let now = self.now;
         let done = input(&mut self.nodes.get_mut(id).unwrap().role, now);
@@ -425,7 +302,7 @@ impl World {
     }
 
     /// Carries out everything that a server wants done, until it wants no more.
-    fn attend(&mut self, id: &str) {
+    pub(crate) fn attend(&mut self, id: &str) {
         for _ in 0..10_000 {
             let fenced = self.drain(id) == Err(Error::Fenced);
             if fenced || self.nodes[id].store.is_down() {
@@ -484,92 +361,6 @@ impl World {
         self.results.extend(results);
     }
 
-    /// Does one thing with files; `false` if there is none.
-    fn work(&mut self, id: &str) -> bool {
-        let now = self.now;
-        let node = self.nodes.get_mut(id).unwrap();
-        let Node { role, disk, link, .. } = node;
-        let work = match role {
-            Roles::Forwarder(machine) => machine.poll_work(),
-            Roles::Client(machine) => machine.poll_work(),
-            _ => None,
-        };
-        let Some(work) = work else { return false };
-        let done = match (role, work) {
-            (Roles::Forwarder(machine), work) => match work {
-                Work::Look { transfer, store, name } => {
-                    let found = disk.look(&Place::Store(store), name.as_str());
-                    machine.looked(now, &transfer, found.as_ref())
-                }
-                Work::Prepare { transfer, from, name, stamp } => {
-                    let file = disk.prepare(transfer, &from, name.as_str(), stamp);
-                    machine.prepared(now, &transfer, file)
-                }
-                Work::Copy { transfer, from, into, range } => {
-                    if disk.copy(transfer, &from, &into, &range) {
-                        machine.written(now, &transfer, &range)
-                    } else {
-                        machine.unstable(now, &transfer)
-                    }
-                }
-                Work::Serve { transfer, from, range, to } => {
-                    match disk.slice(transfer, &from, &range) {
-                        Some(bytes) => {
-                            send_slice(link, &to, transfer, range, bytes);
-                            Ok(())
-                        }
-                        None => machine.unstable(now, &transfer),
-                    }
-                }
-                Work::Sync { transfer, into } => {
-                    disk.sync(transfer, &into);
-                    machine.synced(now, &transfer)
-                }
-                Work::Publish { transfer, into, name, replace } => {
-                    let done = disk.publish(transfer, &into, name.as_str(), replace);
-                    machine.published(now, &transfer, done)
-                }
-                Work::Discard { transfer, at } => {
-                    disk.discard(transfer, &at);
-                    Ok(())
-                }
-            },
-            (Roles::Client(machine), work) => match work {
-                Work::Prepare { transfer, from, name, stamp } => {
-                    let file = disk.prepare(transfer, &from, name.as_str(), stamp);
-                    machine.prepared(now, &transfer, file)
-                }
-                Work::Serve { transfer, from, range, to } => {
-                    match disk.slice(transfer, &from, &range) {
-                        Some(bytes) => {
-                            send_slice(link, &to, transfer, range, bytes);
-                            Ok(())
-                        }
-                        None => machine.unstable(&transfer),
-                    }
-                }
-                Work::Sync { transfer, into } => {
-                    disk.sync(transfer, &into);
-                    machine.synced(now, &transfer)
-                }
-                Work::Publish { transfer, into, name, replace } => {
-                    let done = disk.publish(transfer, &into, name.as_str(), replace);
-                    machine.published(now, &transfer, done)
-                }
-                Work::Discard { transfer, at } => {
-                    disk.discard(transfer, &at);
-                    Ok(())
-                }
-                Work::Look { .. } | Work::Copy { .. } => panic!("not a client's work"),
-            },
-            _ => Ok(()),
-        };
-        if done == Err(Error::Fenced) {
-            self.crash(id);
-        }
-        true
-    }
-
     pub(crate) fn forwarder(&self, id: &str) -> &Forwarder {
         match &self.nodes[id].role {
             Roles::Forwarder(forwarder) => forwarder,
@@ -594,158 +385,8 @@ impl World {
         Trail::verify(rows.iter().map(|row| &row.value[..]), head).unwrap()
     }
 
-    /// What must be true whenever everything is over.
-    pub(crate) fn check(&self) -> Result<(), String> {
-        for request in &self.asked {
-            let name = format!("{} {}→{}", request.id, request.sender, request.destination);
-            let transfer = request.transfer().unwrap();
-            let published: u32 = self
-                .nodes
-                .values()
-                .map(|node| node.disk.published.get(&transfer).copied().unwrap_or(0))
-                .sum();
-            if let Some(answer) = self.answers.get(&request.id)
-                && answer.verdict.outcome.is_err()
-            {
-                if published != 0 {
-                    return Err(format!("{name} was refused and published"));
-                }
-                continue;
-            }
-            let Some(results) = self.results.get(&request.id) else {
-                let jobs: Vec<String> = ["r1", "r2", "r3"]
-                    .iter()
-                    .filter_map(|r| {
-                        let job = self.forwarder(r).job(&transfer)?;
-                        Some(format!("{r}: {:?} try {:?}", job.state, job.try_at))
-                    })
-                    .collect();
-                let answer = self.answers.get(&request.id).map(|answer| answer.verdict.outcome);
-                return Err(format!(
-                    "{name} never ended: answer {answer:?}, jobs {jobs:?}, now {:?}",
-                    self.now
-                ));
-            };
-            let [result] = &results[..] else {
-                return Err(format!("{name} has {} results", results.len()));
-            };
-            if result.state.is_delivered() {
-                let (size, root) = result.file.unwrap();
-                let found = self.content(&request.destination, &result.name);
-                let content = found.ok_or(format!("{name} is not there"))?;
-                if content.len() as u64 != size || *blake3::hash(content).as_bytes() != root {
-                    return Err(format!("{name} has other content"));
-                }
-                if published != 1 {
-                    return Err(format!("{name} was published {published} times"));
-                }
-                let is_backstage = request.destination.starts_with('b');
-                if is_backstage && !self.arrivals.contains_key(&transfer) {
-                    return Err(format!("{name}: the destination was not told"));
-                }
-                self.check_receipts(request, result)?;
-            } else if published != 0 {
-                return Err(format!("{name} ended as {:?} and was published", result.state));
-            }
-        }
-        for (id, node) in &self.nodes {
-            if let Roles::Forwarder(forwarder) = &node.role {
-                if forwarder.jobs() != 0 {
-                    return Err(format!("{id} has jobs left"));
-                }
-                self.trail(id);
-            }
-        }
-        Ok(())
-    }
-
-    fn check_receipts(&self, request: &Request, result: &Notice) -> Result<(), String> {
-        let mut verified = 0;
-        for bytes in &result.receipts {
-            let signed = SignedReceipt::parse(bytes).map_err(|why| why.to_string())?;
-            let public = key(signed.receipt.party.as_str()).verifying_key();
-            signed.verify(&public).map_err(|why| why.to_string())?;
-            let receipt = &signed.receipt;
-            let is_its = receipt.id == request.id
-                && receipt.request == request.digest().unwrap()
-                && Some((receipt.size, receipt.root)) == result.file;
-            if !is_its {
-                return Err("a receipt is about something else".into());
-            }
-            verified += u32::from(receipt.stage == Stage::Verified);
-        }
-        if verified == 1 { Ok(()) } else { Err(format!("{verified} receipts of verification")) }
-    }
-
     pub(crate) fn unpublished(&self) -> usize {
         self.nodes.values().map(|node| node.disk.unpublished()).sum()
-    }
-}
-
-pub(crate) fn sign(request: Request) -> Request {
-    let signature = key(request.requester.as_str()).sign(&request.to_sign().unwrap());
-    request.signed(signature)
-}
-
-/// Which server has the store of a party, and which place in it.
-fn host_of(owner: &str) -> (String, Place) {
-    let number = &owner[owner.len() - 1..];
-    if owner.starts_with('c') {
-        return (owner.into(), Place::Store(party(owner)));
-    }
-    let store = if owner.starts_with("bb") { "nnfs" } else { "nfs" };
-    (format!("r{number}"), Place::Store(party(&format!("{store}{number}"))))
-}
-
-fn send_slice(
-    link: &LossyLink,
-    to: &Peer,
-    transfer: TransferId,
-    range: std::ops::Range<u64>,
-    bytes: Vec<u8>,
-) {
-    use blocking::Link as _;
-    let frame = Message::Slice { transfer, range, bytes: bytes.into() }.to_frame().unwrap();
-    // A link that is down: the range is asked for again.
-    let _ = link.send(to, &frame);
-}
-
-fn open(
-    id: &str,
-    registry: &Arc<Registry>,
-    config: fn(&mut ForwarderConfig),
-    rng: &mut Rng,
-) -> Roles {
-    let number = &id[id.len() - 1..];
-    let forwarder = party(&format!("r{number}"));
-    match &id[..id.len() - 1] {
-        "r" => {
-            let mut brief = ForwarderConfig::new(TENANT, forwarder, (KEY, 1));
-            brief.retry = Retry::new(500, 20_000, 0).unwrap();
-            brief.paces = Paces { range_groups: 2, window_bytes: 1 << 16, patience_ms: 4_000 };
-            config(&mut brief);
-            let machine = Forwarder::open(brief, registry.clone(), rng.bytes()).unwrap();
-            Roles::Forwarder(Box::new(machine))
-        }
-        "b" | "bb" => {
-            Roles::Backstage(Box::new(BackstageServer::new(TENANT, &forwarder, 2_000).unwrap()))
-        }
-        role @ ("a" | "aa") => {
-            let client = party(&format!("{}{number}", role.replace('a', "c")));
-            let mut access = AccessServer::new(&forwarder, &client).unwrap();
-            access.client_is(true).unwrap();
-            Roles::Access(access)
-        }
-        role => {
-            let config = ClientConfig {
-                tenant: TENANT,
-                party: party(id),
-                access: party(&format!("{}{number}", role.replace('c', "a"))),
-                key: (KEY, 1),
-                paces: Paces { range_groups: 2, window_bytes: 1 << 16, patience_ms: 4_000 },
-            };
-            Roles::Client(Box::new(ClientServer::open(config).unwrap()))
-        }
     }
 }
 

@@ -1,0 +1,252 @@
+//! One attempt of a job: its turn, what the first thing is, and asking again.
+
+use super::Forwarder;
+use super::active::Active;
+use super::publication::verdict_digest;
+use super::rows::{Next, Reading};
+use super::steps::row;
+use crate::access::peer;
+use crate::pulls::StoredBitmap;
+use crate::{
+    Bitmap, End, Error, Failure, FileName, JobEvent, JobId, Message, Misuse, Offer, PartyId, State,
+    TransferId, Work,
+};
+use alloc::vec::Vec;
+use port::{Effect, Input, Machine as _, ReadSet, Time};
+
+impl Forwarder {
+    /// The answer to [`Work::Prepare`]: size and root, or that the file is not what it was.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn prepared(
+        &mut self,
+        now: Time,
+        transfer: &TransferId,
+        file: Option<(u64, [u8; 32])>,
+    ) -> Result<(), Error> {
+        let now = self.see(now)?;
+        match file {
+            Some((size, root)) => self.known(now, transfer, size, root, true)?,
+            None => self.fail(now, transfer, Failure::FileUnstable)?,
+        }
+        self.pump(now)
+    }
+
+    /// Size and root are known.
+    pub(super) fn known(
+        &mut self,
+        now: Time,
+        transfer: &TransferId,
+        size: u64,
+        root: [u8; 32],
+        is_prepared: bool,
+    ) -> Result<(), Error> {
+        self.apply(now, transfer, &JobEvent::Known { size, root })?;
+        let Some(active) = self.jobs.get_mut(transfer) else { return Ok(()) };
+        if active.job.state != State::Transferring {
+            return Ok(());
+        }
+        active.is_prepared |= is_prepared;
+        active.silent_at = now.plus_ms(self.config.patience_ms);
+        active.again_at = None;
+        self.advance(now, transfer)
+    }
+
+    /// Its turn has come: what the first thing is depends on where the file is and where it goes.
+    pub(super) fn advance(&mut self, now: Time, transfer: &TransferId) -> Result<(), Error> {
+        let Some(active) = self.jobs.get(transfer) else { return Ok(()) };
+        let job = &active.job;
+        let is_here = job.spooled || matches!(active.route.source, End::FileSystem { .. });
+        if is_here && !active.is_prepared {
+            let from = self.place_from(active);
+            let stamp = (!job.spooled).then_some(job.stamp);
+            let name = FileName::new(&job.request.file.name).map_err(|_| Misuse::TooLong)?;
+            self.works.push_back(Work::Prepare { transfer: *transfer, from, name, stamp });
+            return Ok(());
+        }
+        // A client says anew what it has at each attempt: it may have forgotten that it was asked.
+        if job.root.is_none() || !(is_here || active.is_prepared || active.comes_from_site()) {
+            return self.say_again(now, transfer);
+        }
+        if self.is_pulling(active) {
+            if !self.pulls.has(transfer) && !self.is_reading_bitmap(transfer) {
+                let scan = Bitmap::scan(self.config.tenant, transfer)?;
+                self.read(Reading::Bitmap(*transfer, StoredBitmap::default()), ReadSet::scan(scan));
+            }
+            return Ok(());
+        }
+        self.say_again(now, transfer)
+    }
+
+    /// Asks the far end once more: for its file, or to take ours.
+    pub(super) fn say_again(&mut self, now: Time, transfer: &TransferId) -> Result<(), Error> {
+        let Some(active) = self.jobs.get_mut(transfer) else { return Ok(()) };
+        active.again_at = Some(now.plus_ms(self.config.again_ms));
+        let file = active.job.size.zip(active.job.root);
+        let is_described = active.job.spooled || active.is_prepared;
+        if file.is_some() && is_described && !active.job.offered && !active.sinks_here() {
+            active.job.offered = true;
+            let rows = alloc::vec![(active.job.key(self.config.tenant)?, Some(row(&active.job)?))];
+            self.journal()?.add(rows, Vec::new(), alloc::vec![Next::Offer(*transfer)]);
+            return Ok(());
+        }
+        let Some(active) = self.jobs.get(transfer) else { return Ok(()) };
+        let job = &active.job;
+        let (to, message) = if let (End::Client { access, .. }, false) =
+            (&active.route.source, is_described)
+        {
+            let name = FileName::new(&job.request.file.name).map_err(|_| Misuse::TooLong)?;
+            (peer(access)?, Message::Fetch { transfer: *transfer, name })
+        } else {
+            match (&active.route.sink, file) {
+                (End::Client { access, .. }, Some((size, root))) => {
+                    let offer = Offer {
+                        transfer: *transfer,
+                        request: job.request.digest()?,
+                        verdict: verdict_digest(job)?,
+                        id: job.request.id,
+                        name: FileName::new(&job.request.file.name).map_err(|_| Misuse::TooLong)?,
+                        on_conflict: job.request.on_conflict,
+                        size,
+                        root,
+                        deadline: job.request.deadline,
+                    };
+                    (peer(access)?, Message::Offer(offer))
+                }
+                (End::Site(site), Some(_)) => {
+                    let mut hops = job.hops.clone();
+                    hops.visit(self.registry.site()).map_err(|_| Misuse::Bounds)?;
+                    let forwarder = self.registry.forwarder(site).ok_or(Misuse::Bounds)?;
+                    let request = job.request.clone();
+                    (peer(forwarder)?, Message::Submit { request, hops, file })
+                }
+                _ => return Ok(()),
+            }
+        };
+        let frame = message.to_frame()?;
+        self.effects.push_back(Effect::Send { to, frame });
+        Ok(())
+    }
+
+    pub(super) fn on_tick(&mut self, now: Time) -> Result<(), Error> {
+        for reading in core::mem::take(&mut self.failed_reads) {
+            match reading {
+                Reading::Jobs(keys, after) => {
+                    let want = ReadSet::points(keys.clone());
+                    self.read(Reading::Jobs(keys, after), want);
+                }
+                Reading::Open(after) => self.read_open(after),
+                Reading::Earlier(_) | Reading::Bitmap(..) => {}
+            }
+        }
+        if self.journal.is_none() {
+            return Ok(());
+        }
+        self.outbox.handle(now, Input::Tick).map_err(|_| Error::Busy)?;
+        let transfers: Vec<TransferId> = self.jobs.keys().copied().collect();
+        for transfer in transfers {
+            let leaves_it = self.jobs.get(&transfer).is_some_and(Active::is_another_sites);
+            if !leaves_it {
+                self.apply(now, &transfer, &JobEvent::Tick)?;
+            }
+            let Some(active) = self.jobs.get(&transfer) else { continue };
+            let is_due = active.again_at.is_some_and(|at| at <= now);
+            match active.job.state {
+                State::Waiting if is_due => {
+                    // Perhaps nobody told that the party is back.
+                    let ends = [&active.route.source, &active.route.sink];
+                    let probed: Vec<PartyId> = ends
+                        .iter()
+                        .filter_map(|end| match end {
+                            End::Client { access, .. } => Some(access.clone()),
+                            _ => None,
+                        })
+                        .collect();
+                    for access in probed {
+                        self.absent.remove(&access);
+                    }
+                    self.apply(now, &transfer, &JobEvent::PartyPresent)?;
+                }
+                State::Transferring => {
+                    let waits_for_others =
+                        !active.sinks_here() || self.source_peer(active)?.is_some();
+                    if waits_for_others && active.silent_at <= now {
+                        self.interrupt(now, &transfer)?;
+                    } else if is_due {
+                        self.say_again(now, &transfer)?;
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts what may be started: until nothing is ready, or no slot is free.
+    pub(super) fn start(&mut self, now: Time) -> Result<(), Error> {
+        loop {
+            self.enlist(now)?;
+            let Some((requester, id)) = self.scheduler.next(|_| true) else { return Ok(()) };
+            let Some(transfer) = self.queued.get(&(requester.clone(), id)).copied() else {
+                self.scheduler.done(&requester, id);
+                continue;
+            };
+            if let Some(active) = self.jobs.get_mut(&transfer) {
+                active.silent_at = now.plus_ms(self.config.patience_ms);
+            }
+            self.apply(now, &transfer, &JobEvent::Start)?;
+            let is_started =
+                self.jobs.get(&transfer).is_some_and(|a| a.job.state == State::Transferring);
+            if is_started {
+                self.advance(now, &transfer)?;
+            } else {
+                self.leave_queue(&requester, id);
+            }
+        }
+    }
+
+    /// Jobs whose time has come wait for their turn; those without their party wait for that.
+    fn enlist(&mut self, now: Time) -> Result<(), Error> {
+        while let Some((at, transfer)) = self.due.first().copied() {
+            if at > now || !self.has_room() {
+                break;
+            }
+            self.due.remove(&(at, transfer));
+            let Some(active) = self.jobs.get(&transfer) else { continue };
+            if active.job.state != State::Scheduled || active.job.try_at > now {
+                continue;
+            }
+            if self.is_blocked(active) {
+                self.apply(now, &transfer, &JobEvent::PartyAbsent)?;
+                continue;
+            }
+            let request = &active.job.request;
+            let Ok(destination) = PartyId::new(&request.destination) else { continue };
+            let (requester, priority, id) = (&request.requester, request.priority, request.id);
+            self.scheduler.push(requester, &destination, priority, id)?;
+            self.queued.insert((requester.clone(), id), transfer);
+        }
+        Ok(())
+    }
+
+    /// Whether one more may wait for its turn.
+    pub(super) fn has_room(&self) -> bool {
+        self.scheduler.waiting() < self.config.slots.waiting_max
+    }
+
+    /// A job that is scheduled is looked at when its time has come.
+    pub(super) fn await_turn(&mut self, transfer: &TransferId) {
+        if let Some(active) = self.jobs.get(transfer)
+            && active.job.state == State::Scheduled
+        {
+            self.due.insert((active.job.try_at, *transfer));
+        }
+    }
+
+    /// It has given its slot back, or waits for none any more.
+    pub(super) fn leave_queue(&mut self, requester: &PartyId, id: JobId) {
+        self.scheduler.done(requester, id);
+        self.queued.remove(&(requester.clone(), id));
+    }
+}

@@ -1,0 +1,81 @@
+//! The way on: what another site answers and reports.
+
+use super::Forwarder;
+use super::rows::Next;
+use crate::{
+    End, Error, Failure, FileName, Message, Notice, NoticeKind, PartyId, SignedVerdict, State,
+    TransferId,
+};
+use alloc::vec::Vec;
+use port::outbox::Entry;
+use port::{Effect, Peer, Time};
+
+impl Forwarder {
+    pub(super) fn on_answer(
+        &mut self,
+        now: Time,
+        from: &Peer,
+        answer: &SignedVerdict,
+    ) -> Result<(), Error> {
+        let transfer =
+            TransferId(answer.verdict.request.first_chunk().copied().unwrap_or_default());
+        let Some(active) = self.jobs.get_mut(&transfer) else { return Ok(()) };
+        let End::Site(site) = &active.route.sink else { return Err(Error::Stranger) };
+        let forwarder = self.registry.forwarder(site).ok_or(Error::Stranger)?;
+        let party = self.registry.party(forwarder).ok_or(Error::Stranger)?;
+        let is_signed = party
+            .keys
+            .values()
+            .any(|(key, validity)| validity.holds(now) && answer.is_signed_by(key));
+        if from.as_str() != forwarder.as_str() || !is_signed {
+            return Err(Error::Stranger);
+        }
+        active.silent_at = now.plus_ms(self.config.patience_ms);
+        match answer.verdict.outcome {
+            Ok(()) => Ok(()),
+            Err(reason) => self.fail(now, &transfer, Failure::RefusedDownstream(reason)),
+        }
+    }
+
+    /// The result of a job that another site has taken on.
+    pub(super) fn on_notice(&mut self, now: Time, from: &Peer, bytes: &[u8]) -> Result<(), Error> {
+        let entry = Entry::parse(bytes)?;
+        let notice = Notice::parse(&entry.content)?;
+        let ack = Message::noticed(&entry)?.to_frame()?;
+        let is_forwarder = self
+            .registry
+            .of_role(crate::Role::Forwarder)
+            .any(|party| party.id.as_str() == from.as_str());
+        if !is_forwarder || notice.kind != NoticeKind::Result {
+            return Err(Error::Stranger);
+        }
+        let Some(active) = self.jobs.get(&notice.transfer) else {
+            self.effects.push_back(Effect::Send { to: from.clone(), frame: ack });
+            return Ok(());
+        };
+        let End::Site(site) = &active.route.sink else { return Err(Error::Stranger) };
+        if self.registry.forwarder(site).map(PartyId::as_str) != Some(from.as_str()) {
+            return Err(Error::Stranger);
+        }
+        if active.job.state.is_delivered() || self.is_being_signed(&notice.transfer) {
+            // Answered once it is recorded, unless it already is.
+            if active.job.state.is_delivered() {
+                self.effects.push_back(Effect::Send { to: from.clone(), frame: ack });
+            }
+            return Ok(());
+        }
+        if notice.state.is_delivered() {
+            let name =
+                FileName::new(&notice.name).map_err(|_| Error::Peer(port::WireError::Invalid))?;
+            return self.far_end_has_it(now, &notice.transfer, name, notice.receipts);
+        }
+        let why = match notice.state {
+            State::Failed(why) => why,
+            State::Refused(reason) => Failure::RefusedDownstream(reason),
+            _ => Failure::GaveUp,
+        };
+        self.fail(now, &notice.transfer, why)?;
+        self.journal()?.add(Vec::new(), Vec::new(), alloc::vec![Next::Send(from.clone(), ack)]);
+        Ok(())
+    }
+}

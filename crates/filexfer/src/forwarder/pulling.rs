@@ -1,0 +1,160 @@
+//! Bringing files here: ranges that are asked for, slices, checkpoints.
+
+use super::Forwarder;
+use super::rows::{Next, Reading};
+use crate::pulls::StoredBitmap;
+use crate::{
+    Error, JobEvent, Message, Misuse, Place, Pull, RateTree, Slice, State, TransferId, Wait, Work,
+};
+use alloc::vec::Vec;
+use core::ops::Range;
+use port::{Effect, Peer, ReadSet, Rows, Time};
+
+impl Forwarder {
+    /// How far a transfer to this site is: verified groups and all groups.
+    pub fn progress(&self, transfer: &TransferId) -> Option<(u64, u64)> {
+        let bitmap = self.pulls.bitmap(transfer)?;
+        Some((bitmap.verified(), bitmap.groups().count()))
+    }
+
+    /// Checks a slice that arrived; its bytes are to be written to the place of the transfer's receiver, then
+    /// [`Forwarder::written`] is to be called.
+    ///
+    /// # Errors
+    /// [`Error::Stranger`], [`Error::Peer`], [`Misuse::NotAsked`].
+    pub fn open_slice<'a>(
+        &self,
+        from: &Peer,
+        transfer: &TransferId,
+        range: &Range<u64>,
+        bytes: &'a [u8],
+    ) -> Result<(Place, Slice<'a>), Error> {
+        let active = self.jobs.get(transfer).ok_or(Misuse::NotAsked)?;
+        if self.source_peer(active)?.as_ref() != Some(from) {
+            return Err(Error::Stranger);
+        }
+        Ok((self.place_into(active), self.pulls.open(transfer, range, bytes)?))
+    }
+
+    /// The groups of a slice, or of a [`Work::Copy`], were verified and written.
+    ///
+    /// # Errors
+    /// [`Error`]; the groups are asked for again.
+    pub fn written(
+        &mut self,
+        now: Time,
+        transfer: &TransferId,
+        range: &Range<u64>,
+    ) -> Result<(), Error> {
+        let now = self.see(now)?;
+        if let Some(active) = self.jobs.get_mut(transfer) {
+            active.silent_at = now.plus_ms(self.config.patience_ms);
+        }
+        self.pulls.written(transfer, range)?;
+        self.pump(now)
+    }
+
+    /// The answer to [`Work::Sync`].
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn synced(&mut self, now: Time, transfer: &TransferId) -> Result<(), Error> {
+        let now = self.see(now)?;
+        if let Some(checkpoint) = self.pulls.synced(transfer) {
+            let then = alloc::vec![Next::Checkpointed(*transfer)];
+            self.journal()?.add_batch(&checkpoint.batch, then);
+        }
+        self.pump(now)
+    }
+
+    pub(super) fn on_bitmap(
+        &mut self,
+        transfer: TransferId,
+        mut stored: StoredBitmap,
+        page: Rows,
+    ) -> Result<(), Error> {
+        let page = page.scans.into_iter().next().unwrap_or_default();
+        if let Some(next) = stored.add(self.config.tenant, &transfer, page)? {
+            self.read(Reading::Bitmap(transfer, stored), ReadSet::scan(next));
+            return Ok(());
+        }
+        let Some(active) = self.jobs.get(&transfer) else { return Ok(()) };
+        let (Some(size), Some(root)) = (active.job.size, active.job.root) else { return Ok(()) };
+        if active.job.state != State::Transferring || self.pulls.has(&transfer) {
+            return Ok(());
+        }
+        self.pulls.begin(transfer, &stored, size, root)
+    }
+
+    pub(super) fn is_reading_bitmap(&self, transfer: &TransferId) -> bool {
+        let is_its =
+            |reading: &Reading| matches!(reading, Reading::Bitmap(of, ..) if of == transfer);
+        self.reads.values().any(is_its)
+    }
+
+    pub(super) fn pull(&mut self, now: Time) -> Result<(), Error> {
+        let is_free = |transfer: &&TransferId| {
+            self.jobs.get(*transfer).is_some_and(|active| active.rate_until <= now)
+        };
+        let pulling: Vec<TransferId> = self.pulls.transfers().filter(is_free).copied().collect();
+        for transfer in pulling {
+            // One range of each in turn would be fairer still; a window is bounded, so that this is fair enough.
+            while let Some(next) = self.pulls.poll(now, &transfer)? {
+                let Some(active) = self.jobs.get(&transfer) else { break };
+                let into = self.place_into(active);
+                match next {
+                    Pull::Range(range) => {
+                        let source = self.source_peer(active)?;
+                        let from = self.place_from(active);
+                        match source {
+                            Some(to) => {
+                                let frame = Message::Want { transfer, range }.to_frame()?;
+                                self.effects.push_back(Effect::Send { to, frame });
+                            }
+                            None => {
+                                let groups = range.end - range.start;
+                                self.works.push_back(Work::Copy { transfer, from, into, range });
+                                if let Err(wait) = self.throttle(now, &transfer, groups)
+                                    && let Some(active) = self.jobs.get_mut(&transfer)
+                                {
+                                    // This one was taken on credit; the next waits.
+                                    active.rate_until = wait.until;
+                                    break;
+                                }
+                            }
+                        }
+                    }
+                    Pull::Sync => self.works.push_back(Work::Sync { transfer, into }),
+                    Pull::Complete => {
+                        let event = if active.sinks_here() {
+                            JobEvent::AllMoved
+                        } else {
+                            JobEvent::Spooled
+                        };
+                        if let Some(active) = self.jobs.get_mut(&transfer)
+                            && event == JobEvent::Spooled
+                        {
+                            active.is_prepared = false;
+                        }
+                        self.apply(now, &transfer, &event)?;
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn throttle(
+        &mut self,
+        now: Time,
+        transfer: &TransferId,
+        groups: u64,
+    ) -> Result<(), Wait> {
+        let Some(active) = self.jobs.get(transfer) else { return Ok(()) };
+        let ends = [&active.job.request.destination, &active.job.request.sender];
+        let found = ends.iter().find_map(|party| self.rate_of.get(party.as_str()));
+        let leaf = found.copied().unwrap_or(RateTree::root());
+        self.rates.take(now, leaf, groups.saturating_mul(crate::Groups::BYTES))
+    }
+}

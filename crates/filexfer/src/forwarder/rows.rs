@@ -1,0 +1,116 @@
+//! Rows: reads and whose they are, commits and what may happen then, keys.
+
+use super::Forwarder;
+use super::event::ForwarderEvent;
+use crate::pulls::StoredBitmap;
+use crate::{Error, JobEvent, State, TransferId, Work};
+use alloc::vec::Vec;
+use bytes::Bytes;
+use port::{CrateTag, Effect, Key, Peer, ReadSet, Rows, Tenant, Time};
+
+#[derive(Clone, Debug)]
+pub(super) enum Reading {
+    Open(Option<Key>),
+    Jobs(Vec<Key>, Option<Key>),
+    Earlier(TransferId),
+    Bitmap(TransferId, StoredBitmap),
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Next {
+    Send(Peer, Bytes),
+    Work(Work),
+    Tell(ForwarderEvent),
+    Checkpointed(TransferId),
+    Accepted(TransferId),
+    Offer(TransferId),
+    Settled([u8; 32]),
+    Nudge,
+}
+
+impl Forwarder {
+    pub(super) fn read(&mut self, reading: Reading, want: ReadSet) {
+        let ticket = self.ticket();
+        self.reads.insert(ticket, reading);
+        self.effects.push_back(Effect::Read { ticket, want });
+    }
+
+    pub(super) fn on_rows(
+        &mut self,
+        now: Time,
+        reading: Reading,
+        rows: Option<Rows>,
+    ) -> Result<(), Error> {
+        let Some(rows) = rows else {
+            match reading {
+                Reading::Open(_) | Reading::Jobs(..) => self.failed_reads.push(reading),
+                // The requester asks again.
+                Reading::Earlier(transfer) => {
+                    self.pending.remove(&transfer);
+                }
+                Reading::Bitmap(transfer, ..) => self.interrupt(now, &transfer)?,
+            }
+            return Ok(());
+        };
+        match reading {
+            Reading::Open(_) => self.on_open(now, rows),
+            Reading::Jobs(_, after) => self.on_jobs(now, after, rows),
+            Reading::Earlier(transfer) => self.on_earlier(now, transfer, rows),
+            Reading::Bitmap(transfer, stored) => self.on_bitmap(transfer, stored, rows),
+        }
+    }
+
+    pub(super) fn flush(&mut self) -> Result<(), Error> {
+        let ticket = self.last_ticket.next();
+        if let Some(batch) = self.journal()?.flush(ticket)? {
+            self.last_ticket = ticket;
+            self.effects.push_back(Effect::Commit { ticket, batch });
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_committed(&mut self, now: Time, next: Next) -> Result<(), Error> {
+        match next {
+            Next::Send(to, frame) => self.effects.push_back(Effect::Send { to, frame }),
+            Next::Work(work) => self.works.push_back(work),
+            Next::Tell(event) => {
+                if self.events.len() >= EVENTS_MAX {
+                    self.events.pop_front();
+                }
+                self.events.push_back(event);
+            }
+            Next::Checkpointed(transfer) => self.pulls.committed(&transfer),
+            Next::Accepted(transfer) => self.apply(now, &transfer, &JobEvent::Schedule)?,
+            Next::Offer(transfer) => {
+                let is_on =
+                    self.jobs.get(&transfer).is_some_and(|a| a.job.state == State::Transferring);
+                if is_on {
+                    self.say_again(now, &transfer)?;
+                }
+            }
+            Next::Settled(idempotency) => self.outbox.settled(&idempotency),
+            Next::Nudge => self.outbox.nudge(now),
+        }
+        Ok(())
+    }
+
+    pub(super) fn open_key(&self, transfer: &TransferId) -> Result<Key, Error> {
+        Ok(table(self.config.tenant, OPEN).raw(&transfer.0)?)
+    }
+
+    pub(super) fn handed_key(&self, transfer: &TransferId) -> Result<Key, Error> {
+        Ok(table(self.config.tenant, HANDED).raw(&transfer.0)?)
+    }
+}
+
+pub(super) fn table(tenant: Tenant, number: u8) -> Key {
+    Key::new(CrateTag::FILEXFER, tenant, number)
+}
+
+pub(super) const OPEN: u8 = 5;
+
+pub(super) const RECEIPTS: u8 = 7;
+
+pub(super) const HANDED: u8 = 10;
+
+pub(super) const EVENTS_MAX: usize = 4_096;

@@ -1,0 +1,236 @@
+//! Requests: who may ask, the judgement, its signature, the answer.
+
+use super::Forwarder;
+use super::active::Active;
+use super::event::ForwarderEvent;
+use super::rows::{Next, Reading};
+use super::steps::row;
+use crate::trail::record_of;
+use crate::{
+    End, Error, FileMetadata, FileStamp, HopList, Job, JobEvent, Known, Legitimacy, Message,
+    Misuse, PartyId, Permit, Reason, Request, SignedVerdict, TransferId, Verdict, Work,
+};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use port::{Effect, KeyAnswer, Peer, ReadSet, Rows, Time};
+
+/// A request that is not judged yet.
+#[derive(Clone, Debug)]
+pub(super) struct Pending {
+    pub(super) from: Peer,
+    pub(super) request: Request,
+    pub(super) hops: HopList,
+    pub(super) file: Option<(u64, [u8; 32])>,
+}
+
+impl Forwarder {
+    pub(super) fn on_submit(
+        &mut self,
+        now: Time,
+        from: &Peer,
+        pending: Pending,
+    ) -> Result<(), Error> {
+        let expected = match pending.hops.last() {
+            None => pending.request.requester.as_str(),
+            Some(site) => self.registry.forwarder(site).map_or("", PartyId::as_str),
+        };
+        if from.as_str() != expected {
+            return Err(Error::Stranger);
+        }
+        let transfer = pending.request.transfer()?;
+        if pending.hops.has(self.registry.site()) {
+            // What came back is refused, and leaves the job that is under way alone.
+            if self.pending.contains_key(&transfer) {
+                return Ok(());
+            }
+            self.pending.insert(transfer, pending);
+            return self.decide(now, transfer, Err(Reason::Loop));
+        }
+        if let Some(active) = self.jobs.get_mut(&transfer) {
+            active.silent_at = now.plus_ms(self.config.patience_ms);
+            let verdict = active.job.verdict.clone();
+            return self.answer(from.clone(), verdict);
+        }
+        if self.pending.contains_key(&transfer) {
+            return Ok(());
+        }
+        let is_full = self.journal()?.is_full();
+        if is_full || self.jobs.len() + self.pending.len() >= self.config.jobs_max {
+            return Err(Error::Busy);
+        }
+        let key = Job::key_of(self.config.tenant, &pending.request)?;
+        self.pending.insert(transfer, pending);
+        self.read(Reading::Earlier(transfer), ReadSet::points([key]));
+        Ok(())
+    }
+
+    /// What the store knows of this request, or of another under its id.
+    pub(super) fn on_earlier(
+        &mut self,
+        now: Time,
+        transfer: TransferId,
+        rows: Rows,
+    ) -> Result<(), Error> {
+        let Some(pending) = self.pending.get(&transfer).cloned() else { return Ok(()) };
+        if let Some(Some(row)) = rows.points.first() {
+            let job = Job::parse(&row.value).map_err(Error::Corrupt)?;
+            self.pending.remove(&transfer);
+            if job.request.transfer()? == transfer {
+                return self.answer(pending.from, job.verdict);
+            }
+            // The id is taken. That is told only to who would be told anything: the whole judgement, with this known.
+            return self.refuse_duplicate(now, transfer, pending);
+        }
+        let legitimacy = Legitimacy::new(&self.registry, self.config.limits);
+        match legitimacy.standing(&pending.request, &pending.hops, now) {
+            Err(reason) => self.decide(now, transfer, Err(reason)),
+            Ok(standing) => match &standing.route().source {
+                End::FileSystem { store, .. } => {
+                    let (store, name) = (store.clone(), standing.name().clone());
+                    self.works.push_back(Work::Look { transfer, store, name });
+                    Ok(())
+                }
+                // The client describes its file once it is asked, the other site has done so.
+                End::Client { .. } | End::Site(_) => {
+                    let file = described(&pending);
+                    self.judge(now, &transfer, Some(&file))
+                }
+            },
+        }
+    }
+
+    pub(super) fn refuse_duplicate(
+        &mut self,
+        now: Time,
+        transfer: TransferId,
+        pending: Pending,
+    ) -> Result<(), Error> {
+        let legitimacy = Legitimacy::new(&self.registry, self.config.limits);
+        let standing = legitimacy.standing(&pending.request, &pending.hops, now);
+        self.pending.insert(transfer, pending);
+        let reason = standing.err().unwrap_or(Reason::Duplicate);
+        self.decide(now, transfer, Err(reason))
+    }
+
+    /// The answer to [`Work::Look`].
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn looked(
+        &mut self,
+        now: Time,
+        transfer: &TransferId,
+        file: Option<&FileMetadata>,
+    ) -> Result<(), Error> {
+        let now = self.see(now)?;
+        self.judge(now, transfer, file)?;
+        self.pump(now)
+    }
+
+    pub(super) fn judge(
+        &mut self,
+        now: Time,
+        transfer: &TransferId,
+        file: Option<&FileMetadata>,
+    ) -> Result<(), Error> {
+        let Some(pending) = self.pending.get(transfer) else { return Ok(()) };
+        let legitimacy = Legitimacy::new(&self.registry, self.config.limits);
+        let standing = legitimacy.standing(&pending.request, &pending.hops, now);
+        let permit = standing.and_then(|standing| {
+            let is_spooled = !matches!(standing.route().sink, End::FileSystem { .. });
+            let quota_left = if is_spooled { self.spool_left() } else { u64::MAX };
+            let known = Known { is_other_request: false, quota_left };
+            standing.judge(&pending.request, now, file, &known)
+        });
+        self.decide(now, *transfer, permit)
+    }
+
+    pub(super) fn spool_left(&self) -> u64 {
+        let held = self.jobs.values().filter(|active| !active.sinks_here());
+        let bytes = held.map(|active| active.job.size.unwrap_or(active.job.stamp.size));
+        self.config.spool_bytes.saturating_sub(bytes.fold(0, u64::saturating_add))
+    }
+
+    pub(super) fn decide(
+        &mut self,
+        now: Time,
+        transfer: TransferId,
+        permit: Result<Permit, Reason>,
+    ) -> Result<(), Error> {
+        let Some(pending) = self.pending.get(&transfer) else { return Ok(()) };
+        let verdict = Verdict {
+            request: pending.request.digest()?,
+            id: pending.request.id,
+            site: self.registry.site().clone(),
+            outcome: permit.as_ref().map(|_| ()).map_err(|reason| *reason),
+            rules: self.rules,
+            at: now,
+        };
+        let question = verdict.question(self.config.key.0)?;
+        let ticket = self.ticket();
+        self.verdicts.insert(ticket, (transfer, verdict, permit.ok().map(Box::new)));
+        self.effects.push_back(Effect::Ask { ticket, questions: alloc::vec![question] });
+        Ok(())
+    }
+
+    pub(super) fn on_verdict(
+        &mut self,
+        now: Time,
+        asked: (TransferId, Verdict, Option<Box<Permit>>),
+        answer: Option<KeyAnswer>,
+    ) -> Result<(), Error> {
+        let (transfer, verdict, permit) = asked;
+        let Some(pending) = self.pending.remove(&transfer) else { return Ok(()) };
+        // Without a signature there is no answer; the requester asks again.
+        let Some(KeyAnswer::Signature(signature)) = answer else { return Ok(()) };
+        let signed = SignedVerdict { verdict, signature };
+        let is_anothers = matches!(signed.verdict.outcome, Err(Reason::Duplicate | Reason::Loop));
+        let frame = Message::Answer(signed.clone()).to_frame()?;
+        let event = ForwarderEvent::Judged(signed.clone());
+        let mut then = alloc::vec![Next::Send(pending.from, frame), Next::Tell(event)];
+        let mut job = Job::new(now, pending.request, pending.hops);
+        if let Some((size, root)) = pending.file {
+            (job.size, job.root) = (Some(size), Some(root));
+        }
+        let route = permit.as_ref().map(|permit| permit.route.clone());
+        let judged = JobEvent::Judged(Box::new(signed), permit);
+        let job = job.on(now, &judged, &self.config.retry).map_err(|_| Misuse::NotAsked)?;
+        let mut rows = Vec::new();
+        // The row under that id is another's: a former request's, or of the first time that this one came by.
+        if !is_anothers {
+            rows.push((job.key(self.config.tenant)?, Some(row(&job)?)));
+        }
+        let record = record_of(&job, self.config.tenant);
+        if let Some(route) = route {
+            let key = job.key(self.config.tenant)?;
+            let index = Bytes::copy_from_slice(key.as_bytes());
+            rows.push((self.open_key(&transfer)?, Some(index)));
+            then.push(Next::Accepted(transfer));
+            self.jobs.insert(transfer, Active::new(job, route));
+        }
+        self.journal()?.add(rows, alloc::vec![record], then);
+        Ok(())
+    }
+
+    pub(super) fn answer(&mut self, to: Peer, verdict: Option<SignedVerdict>) -> Result<(), Error> {
+        if let Some(verdict) = verdict {
+            let frame = Message::Answer(verdict).to_frame()?;
+            self.effects.push_back(Effect::Send { to, frame });
+        }
+        Ok(())
+    }
+}
+
+/// What is taken for granted of a file at a far end: its own site has looked, or it will say.
+pub(super) fn described(pending: &Pending) -> FileMetadata {
+    FileMetadata {
+        kind: crate::FileKind::Regular,
+        class: pending.request.file.class.clone(),
+        size: pending.file.map(|(size, _)| size),
+        root: pending.file.map(|(_, root)| root),
+        is_being_written: false,
+        is_stream: pending.file.is_none(),
+        stamp: FileStamp::default(),
+    }
+}

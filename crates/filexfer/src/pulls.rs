@@ -1,0 +1,136 @@
+//! The transfers that one server pulls, whoever it is.
+
+use crate::{
+    Bitmap, Checkpoint, CreditPool, Error, Misuse, Paces, Pull, Receiver, Slice, TransferId,
+};
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::ops::Range;
+use port::{Key, Row, Scan, Tenant, Time, WireError};
+
+/// Receivers by transfer, and the memory that they share.
+#[derive(Clone, Debug)]
+pub(crate) struct Pulls {
+    tenant: Tenant,
+    paces: Paces,
+    pool: CreditPool,
+    receivers: BTreeMap<TransferId, Receiver>,
+}
+
+impl Pulls {
+    pub(crate) fn new(tenant: Tenant, paces: Paces) -> Self {
+        Self { tenant, paces, pool: CreditPool::default(), receivers: BTreeMap::new() }
+    }
+
+    /// Begins, or goes on from what is stored.
+    pub(crate) fn begin(
+        &mut self,
+        transfer: TransferId,
+        stored: &StoredBitmap,
+        size: u64,
+        root: [u8; 32],
+    ) -> Result<(), Error> {
+        let bitmap = stored.restore()?.unwrap_or_else(|| Bitmap::new(root, size));
+        // Of other content: nothing of it counts.
+        if *bitmap.root() != root || bitmap.groups().size() != size {
+            return Err(Error::Corrupt(WireError::Invalid));
+        }
+        let receiver = Receiver::new(self.tenant, transfer, bitmap, self.paces);
+        self.receivers.insert(transfer, receiver);
+        Ok(())
+    }
+
+    /// As [`Receiver::poll`]; `None` for what is not pulled, too.
+    pub(crate) fn poll(&mut self, now: Time, transfer: &TransferId) -> Result<Option<Pull>, Error> {
+        let Some(receiver) = self.receivers.get_mut(transfer) else { return Ok(None) };
+        receiver.poll(now, &mut self.pool)
+    }
+
+    /// As [`Receiver::written`]; of what is not pulled any more it is no fault.
+    pub(crate) fn written(
+        &mut self,
+        transfer: &TransferId,
+        range: &Range<u64>,
+    ) -> Result<(), Error> {
+        if let Some(receiver) = self.receivers.get_mut(transfer) {
+            receiver.written(range, &mut self.pool)?;
+        }
+        Ok(())
+    }
+
+    /// As [`Receiver::synced`].
+    pub(crate) fn synced(&mut self, transfer: &TransferId) -> Option<Checkpoint> {
+        self.receivers.get_mut(transfer).and_then(Receiver::synced)
+    }
+
+    /// As [`Receiver::committed`].
+    pub(crate) fn committed(&mut self, transfer: &TransferId) {
+        if let Some(receiver) = self.receivers.get_mut(transfer) {
+            receiver.committed();
+        }
+    }
+
+    /// Its credits go back; what there is of it, unless it was not pulled.
+    pub(crate) fn stop(&mut self, transfer: &TransferId) -> Option<Bitmap> {
+        let mut receiver = self.receivers.remove(transfer)?;
+        receiver.stop(&mut self.pool);
+        Some(receiver.into_bitmap())
+    }
+
+    /// As [`Receiver::open`].
+    pub(crate) fn open<'a>(
+        &self,
+        transfer: &TransferId,
+        range: &Range<u64>,
+        bytes: &'a [u8],
+    ) -> Result<Slice<'a>, Error> {
+        self.receivers.get(transfer).ok_or(Misuse::NotAsked)?.open(range, bytes)
+    }
+
+    pub(crate) fn has(&self, transfer: &TransferId) -> bool {
+        self.receivers.contains_key(transfer)
+    }
+
+    pub(crate) fn bitmap(&self, transfer: &TransferId) -> Option<&Bitmap> {
+        self.receivers.get(transfer).map(Receiver::bitmap)
+    }
+
+    /// Which, in order.
+    pub(crate) fn transfers(&self) -> impl Iterator<Item = &TransferId> {
+        self.receivers.keys()
+    }
+
+    /// When something that was asked for is late.
+    pub(crate) fn next_deadline(&self) -> Option<Time> {
+        self.receivers.values().filter_map(Receiver::next_deadline).min()
+    }
+}
+
+/// The rows of a bitmap as they are read, page by page.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StoredBitmap {
+    rows: Vec<(Key, Row)>,
+}
+
+impl StoredBitmap {
+    /// One more page; the scan of the next one, unless this was the last.
+    pub(crate) fn add(
+        &mut self,
+        tenant: Tenant,
+        transfer: &TransferId,
+        page: Vec<(Key, Row)>,
+    ) -> Result<Option<Scan>, Error> {
+        let is_full = page.len() >= Scan::ROWS_MAX;
+        self.rows.extend(page);
+        if !is_full {
+            return Ok(None);
+        }
+        let mut scan = Bitmap::scan(tenant, transfer)?;
+        scan.after = self.rows.last().map(|(key, _)| key.clone());
+        Ok(Some(scan))
+    }
+
+    fn restore(&self) -> Result<Option<Bitmap>, Error> {
+        Bitmap::restore(self.rows.iter().map(|(key, row)| (key, &row.value[..])))
+    }
+}
