@@ -1,6 +1,5 @@
 //! The bank: payment server, keys, store and book, and what they do together.
 
-use crate::author::Author;
 use crate::book::{Book, Holder};
 use crate::clock;
 use crate::failure::Failure;
@@ -9,6 +8,7 @@ use crate::gate::{Gate, answers_with_pin};
 use crate::keyring::{DECOY, Keyring, SIGNING, WRAPPING};
 use crate::options::Place;
 use crate::owner::Owner;
+use crate::parameters::ParametersIssuer;
 use crate::recorded::{Recorded, nothing};
 use crate::rows;
 use crate::slip::Slip;
@@ -18,13 +18,12 @@ use crate::trouble::Trouble;
 use crate::vault::Vault;
 use interbank::port::outbox::Entry;
 use interbank::port::{
-    Amount, Batch, Currency, Decision, Expect, Key, KeyError, Peer, ReadSet, Row, Scan, Store as _,
-    Time, Version, decide,
+    Amount, Batch, Currency, Decision, Key, KeyError, Peer, ReadSet, Row, Scan, Store as _, Time,
+    Version, decide,
 };
 use interbank::qrpay::{
     Accepted, Binding, DeviceId, Enrolled, Instruction, InstructionKind, Payment, PaymentId,
-    PaymentRequest, PaymentServer, PaymentState, Policy, PurgeTable, Rebinding, ServerConfig, Uid,
-    Verdict,
+    PaymentRequest, PaymentServer, PaymentState, Policy, Rebinding, ServerConfig, Uid, Verdict,
 };
 use interbank::seal::{
     Account, AccountRef, AccountTokens, Audit, Audited, Secret, SoftKeys, VerifyingKey,
@@ -45,7 +44,7 @@ pub(crate) struct Bank {
     gate: Gate,
     forecourt: Forecourt,
     book: Book,
-    author: Author,
+    parameters_issuer: ParametersIssuer,
     trail: Trail,
     changes: broadcast::Sender<Uid>,
     owed: Notify,
@@ -86,7 +85,7 @@ impl Bank {
             forecourt: Forecourt::new(&keyring.surroundings)?,
             gate: Gate::new(keyring.surroundings)?,
             book: Book::new(vault.clone()),
-            author: Author::open(&folder.join("accounting.json"))?,
+            parameters_issuer: ParametersIssuer::open(&folder.join("accounting.json"))?,
             trail: Trail::new(vault.clone()),
             vault,
             changes: broadcast::Sender::new(256),
@@ -227,44 +226,6 @@ impl Bank {
         Ok(())
     }
 
-    /// Deletes what policy says is over.
-    pub(crate) async fn purge(&self, now: Time) -> Result<(), Trouble> {
-        for table in [
-            PurgeTable::MerchantKeys,
-            PurgeTable::Outcomes,
-            PurgeTable::Refunds,
-            PurgeTable::Payments,
-            PurgeTable::Items,
-        ] {
-            let page = |after| self.server.purge(now, table, after);
-            self.purge_pages(page, |purged| (purged.rows, purged.next)).await?;
-        }
-        self.purge_gate(now).await?;
-        self.purge_forecourt(now).await?;
-        self.purge_stand_in(now).await?;
-        self.purge_slips(now).await?;
-        self.purge_orders(now).await
-    }
-
-    /// Deletes page by page until there is no next one; `told` says how many rows went, and where to go on.
-    pub(crate) async fn purge_pages<D: Decision>(
-        &self,
-        page: impl Fn(Option<Key>) -> D,
-        told: impl Fn(D::Verdict) -> (usize, Option<Key>),
-    ) -> Result<(), Trouble> {
-        let mut after = None;
-        loop {
-            let (rows, next) = told(decide(&*self.vault, &self.keys, &mut page(after)).await?);
-            if rows > 0 {
-                tracing::info!(event = "purge.done", rows);
-            }
-            match next {
-                Some(next) => after = Some(next),
-                None => return Ok(()),
-            }
-        }
-    }
-
     /// What is owed to the accounting system, oldest first.
     pub(crate) async fn owed_entries(&self, limit: usize) -> Result<Vec<Entry>, Trouble> {
         let want = ReadSet::scan(Scan::first(self.server.outbox(), limit));
@@ -307,6 +268,23 @@ impl Bank {
     pub(crate) async fn point(&self, key: Key) -> Result<Option<Row>, Trouble> {
         let found = self.vault.read(&ReadSet::points([key])).await.map_err(Trouble::store)?;
         Ok(found.points.into_iter().next().flatten())
+    }
+
+    /// All rows under a prefix, page by page.
+    pub(crate) async fn rows_under(&self, prefix: Key) -> Result<Vec<(Key, Row)>, Trouble> {
+        let mut all = Vec::new();
+        let mut after = None;
+        loop {
+            let scan = Scan { prefix: prefix.clone(), after, limit: Scan::ROWS_MAX };
+            let found = self.vault().read(&ReadSet::scan(scan)).await.map_err(Trouble::store)?;
+            let page = found.scans.into_iter().next().unwrap_or_default();
+            let full = page.len() == Scan::ROWS_MAX;
+            all.extend(page);
+            after = all.last().filter(|_| full).map(|(key, _)| key.clone());
+            if after.is_none() {
+                return Ok(all);
+            }
+        }
     }
 
     /// Tells whoever watches that an order changed.
@@ -364,9 +342,9 @@ impl Bank {
         &self.book
     }
 
-    /// The accounting system's author of stand-in parameters.
-    pub(crate) const fn author(&self) -> &Author {
-        &self.author
+    /// Who signs stand-in parameters: the accounting system.
+    pub(crate) const fn parameters_issuer(&self) -> &ParametersIssuer {
+        &self.parameters_issuer
     }
 
     /// Told when an operator ordered something.
@@ -411,19 +389,6 @@ impl Bank {
         self.book.open(Holder::Merchant(station()?), STATION, nothing).await?;
         self.renew_parameters(clock::now()).await
     }
-
-    /// Deletes single rows that are no longer needed.
-    pub(crate) async fn delete(&self, keys: Vec<Key>) -> Result<(), Trouble> {
-        for some in keys.chunks(Batch::OPS_MAX) {
-            let mut batch = Batch::with_capacity(some.len());
-            for key in some {
-                batch.delete(key.clone(), Expect::Any);
-            }
-            // Without requirements there is no conflict.
-            let _ = self.vault.commit(&batch).await.map_err(Trouble::store)?;
-        }
-        Ok(())
-    }
 }
 
 /// Other processes tell this one nothing; people should not wait for more than half a second.
@@ -465,113 +430,4 @@ fn make_folder(folder: &Path) -> Result<(), Failure> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-    use crate::clearing;
-    use crate::line::Line;
-    use crate::shop::Standing;
-    use crate::wallet::{PAYERS, PayReply, Wallet, WalletFile};
-    use crate::web::public;
-    use interbank::qrpay::Pin;
-    use tokio::sync::watch;
-
-    /// A bank whose accounting system does not answer: nothing runs beside requests.
-    pub(crate) async fn bank(folder: &tempfile::TempDir) -> (Arc<Bank>, Wallet) {
-        let bank = Arc::new(Bank::open(folder.path(), &Place::Folder).await.unwrap());
-        bank.open_books().await.unwrap();
-        let issuer = (ISSUER, ISSUER_KEY, bank.issuer());
-        let phones = WalletFile::open(&folder.path().join("wallet.json"), issuer).unwrap();
-        let wallet = Wallet::new(phones, Line::new(public(bank.clone())));
-        let phone = &wallet.phones()[0];
-        let opening = Amount::new(1_000, currency().unwrap());
-        let use_key = || phone.use_key(Pin::new(PAYERS[0].pin.as_bytes())?);
-        bank.enrol(&phone.account, "Payer", opening, &phone.device, use_key).await.unwrap();
-        (bank, wallet)
-    }
-
-    pub(crate) async fn order(bank: &Bank, minor: i64) -> (Uid, String) {
-        let price = Amount::new(minor, currency().unwrap());
-        let key = format!("key-{minor}");
-        let issued = bank.issue(&key, price, "").await.unwrap().granted().unwrap();
-        (issued.uid, issued.code.to_text())
-    }
-
-    pub(crate) async fn pay(wallet: &Wallet, code: &str) -> PayReply {
-        let phone = &wallet.phones()[0];
-        let pin = Pin::new(PAYERS[0].pin.as_bytes()).unwrap();
-        wallet.pay(phone, &phone.read(code).unwrap(), pin, None).await.unwrap()
-    }
-
-    pub(crate) async fn standing(bank: &Bank, uid: &Uid) -> Standing {
-        bank.order(uid).await.unwrap().unwrap().standing(clock::now())
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_payment_that_waits_too_long_lapses_and_its_late_debit_goes_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let (bank, wallet) = bank(&folder).await;
-        let (uid, code) = order(&bank, 400).await;
-        let reply = pay(&wallet, &code).await;
-        assert_eq!(reply.outcome, "accepted");
-        let id = PaymentId::parse(&reply.payment.unwrap()).unwrap();
-        let settle_ms = bank.server().config().policy.settle_ms;
-        bank.lapse_overdue(clock::now()).await.unwrap();
-        assert_eq!(standing(&bank, &uid).await, Standing::Settling);
-        bank.lapse_overdue(clock::now().plus_ms(settle_ms + 1)).await.unwrap();
-        assert_eq!(standing(&bank, &uid).await, Standing::Lapsed);
-
-        // Now the accounting system answers after all: the debit is made, and made good.
-        let closing = watch::Sender::new(false);
-        let clearing = tokio::spawn(clearing::run(bank.clone(), closing.subscribe()));
-        let mut changes = bank.watch();
-        while bank.payment(&uid, &id).await.unwrap().unwrap().state != PaymentState::Reversed {
-            changes.recv().await.unwrap();
-        }
-        closing.send_replace(true);
-        clearing.await.unwrap();
-        assert_eq!(standing(&bank, &uid).await, Standing::Lapsed);
-        assert_eq!(bank.book().postings(10).await.unwrap().len(), 2);
-        let accounts = bank.book().accounts().await.unwrap();
-        assert!(accounts.iter().all(|(_, account)| account.balance == account.opening));
-        assert!(bank.owed_entries(10).await.unwrap().is_empty());
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn two_clients_that_race_for_one_code_make_one_debit() {
-        let folder = tempfile::tempdir().unwrap();
-        let (bank, wallet) = bank(&folder).await;
-        let (uid, code) = order(&bank, 400).await;
-        let wallet = Arc::new(wallet);
-        let all = (0..8).map(|_| {
-            let (wallet, code) = (wallet.clone(), code.clone());
-            tokio::spawn(async move { pay(&wallet, &code).await })
-        });
-        let mut payments = Vec::new();
-        for one in all.collect::<Vec<_>>() {
-            payments.push(one.await.unwrap().payment.unwrap());
-        }
-        payments.dedup();
-        assert_eq!(payments.len(), 1);
-        assert_eq!(bank.owed_entries(10).await.unwrap().len(), 1);
-        assert_eq!(standing(&bank, &uid).await, Standing::Settling);
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn what_is_over_is_deleted() {
-        let folder = tempfile::tempdir().unwrap();
-        let (bank, _) = bank(&folder).await;
-        let (uid, _) = order(&bank, 400).await;
-        let policy = bank.server().config().policy;
-        let over_ms = policy.record_kept_ms + policy.order_valid_ms;
-        bank.purge(clock::now().plus_ms(over_ms - 60_000)).await.unwrap();
-        assert_eq!(bank.orders(10).await.unwrap().len(), 1);
-        bank.purge(clock::now().plus_ms(over_ms)).await.unwrap();
-        assert!(bank.orders(10).await.unwrap().is_empty());
-        for key in [rows::note(&uid).unwrap(), rows::display(&uid).unwrap()] {
-            assert!(bank.point(key).await.unwrap().is_none());
-        }
-        // Bindings live on.
-        let want = ReadSet::scan(Scan::first(bank.server().bindings(), 10));
-        assert_eq!(bank.vault().read(&want).await.unwrap().scans[0].len(), 1);
-    }
-}
+pub(crate) mod tests;

@@ -4,7 +4,7 @@
 //! in whatever order.
 
 use crate::movement::Movement;
-use crate::post::{Post, Posted};
+use crate::posting::{Post, Posted};
 use crate::rows;
 use crate::trouble::Trouble;
 use crate::vault::Vault;
@@ -59,7 +59,7 @@ impl Book {
             None => ResponseCode::INVALID_TRANSACTION,
             Some(movement) => match self.post(now, movement).await? {
                 Posted::Now { .. } | Posted::Before => ResponseCode::APPROVED,
-                Posted::Declined(code) => response_code(code),
+                Posted::Declined(code) => code,
             },
         };
         let approved = code.is_approval();
@@ -85,7 +85,7 @@ impl Book {
             Posted::Now { negative: false } => AdviceOutcome::Posted,
             Posted::Now { negative: true } => AdviceOutcome::PostedNegative,
             Posted::Before => AdviceOutcome::AlreadyPosted,
-            Posted::Declined(code) => AdviceOutcome::Refused(response_code(code)),
+            Posted::Declined(code) => AdviceOutcome::Refused(code),
         })
     }
 
@@ -233,12 +233,6 @@ impl Line {
     }
 }
 
-/// Field 39 of a number.
-fn response_code(code: u32) -> ResponseCode {
-    let digit = |of: u32| b'0' + u8::try_from(of % 10).unwrap_or_default();
-    ResponseCode::new([digit(code / 10), digit(code)]).unwrap_or(ResponseCode::DO_NOT_HONOUR)
-}
-
 fn read_currency(reader: &mut Reader<'_>) -> Result<Currency, WireError> {
     Currency::from_letters(&reader.array::<3>()?).map_err(|_| WireError::Invalid)
 }
@@ -251,7 +245,7 @@ mod tests {
     use super::*;
     use crate::message::tests::{entry, instruction};
     use crate::options::Place;
-    use crate::post::REVERSED;
+    use crate::posting::REVERSED;
     use interbank::qrpay::InstructionKind;
 
     fn eur(minor: i64) -> Amount {
@@ -352,7 +346,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let book = self::book(&folder).await;
         assert_eq!(told(&book, &back).await, Posted::Now { negative: false });
-        assert_eq!(ask(&book, &debit).await, format!("{REVERSED}"));
+        assert_eq!(ask(&book, &debit).await, REVERSED.to_string());
         assert_eq!(told(&book, &debit).await, Posted::Before);
         assert_eq!(balances(&book).await, [1_000, 0]);
         assert!(book.postings(10).await.unwrap().is_empty());
@@ -364,7 +358,7 @@ mod tests {
         let book = book(&folder).await;
         let mut debit = request(1, InstructionKind::Debit, 400);
         debit.account.token = AccountRef::from_bytes([9; 16]);
-        assert_eq!(told(&book, &debit).await, Posted::Declined(14));
+        assert_eq!(told(&book, &debit).await, Posted::Declined(ResponseCode::INVALID_CARD));
         book.open(Holder::Payer(debit.account.token), "Late", eur(0)).await.unwrap();
         assert_eq!(told(&book, &debit).await, Posted::Now { negative: true });
     }

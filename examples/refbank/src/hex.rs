@@ -15,6 +15,11 @@ pub(crate) fn parse<const N: usize>(digits: &str) -> Option<Zeroizing<[u8; N]>> 
     (written == N).then_some(bytes)
 }
 
+/// As many bytes as there are digits for; for what is no secret.
+pub(crate) fn bytes(digits: &str) -> Option<Vec<u8>> {
+    mixed::decode_vec(digits).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -25,6 +30,10 @@ mod tests {
         assert_eq!(digits(&bytes[..3]), "00070e");
         assert_eq!(*parse::<32>(&digits(&bytes)).unwrap(), bytes);
         assert_eq!(*parse::<2>("0aFF").unwrap(), [0x0A, 0xFF]);
+        assert_eq!(super::bytes("0aFF00").unwrap(), [0x0A, 0xFF, 0]);
+        for wrong in ["0", "000", "0g", "é0"] {
+            assert!(super::bytes(wrong).is_none(), "{wrong}");
+        }
         for wrong in ["", "0", "00", "000000", "0g00", "é0"] {
             assert!(parse::<2>(wrong).is_none(), "{wrong}");
         }

@@ -8,7 +8,7 @@ use interbank::qrpay::{Instruction, InstructionKind, Settlement, Uid};
 use interbank::seal::AccountRef;
 use interbank::standin::{
     AccountInfo, Channel, CheckDigit, Class, InstitutionId, Kind, Mti, RequestDraft, RequestKey,
-    Response, Text,
+    Response, ResponseCode, Text,
 };
 
 /// What goes to the switch for an entry. `accepted` is when the payment was accepted: a reversal names its debit by it.
@@ -61,8 +61,19 @@ pub(crate) fn settlement(response: &Response) -> Settlement {
     if response.is_approval() {
         return Settlement::Done;
     }
-    let code = std::str::from_utf8(response.code.as_bytes()).ok();
-    Settlement::Declined(code.and_then(|code| code.parse().ok()).unwrap_or(DO_NOT_HONOUR))
+    Settlement::Declined(cause(response.code))
+}
+
+/// A response code as the payment server keeps it: a number. Codes with letters become 05, do not honour.
+pub(crate) fn cause(code: ResponseCode) -> u32 {
+    let digits = std::str::from_utf8(code.as_bytes()).ok();
+    digits.and_then(|digits| digits.parse().ok()).unwrap_or(5)
+}
+
+/// The response code of a number.
+pub(crate) fn response_code(cause: u32) -> ResponseCode {
+    let digits: Option<[u8; 2]> = format!("{cause:02}").into_bytes().try_into().ok();
+    digits.and_then(ResponseCode::new).unwrap_or(ResponseCode::DO_NOT_HONOUR)
 }
 
 /// The payment server's clear account numbers stay there: the token has to do, and no parameters are about ranges of numbers.
@@ -102,8 +113,6 @@ pub(crate) const INSTITUTION: InstitutionId = id(62_220_001);
 pub(crate) const INITIATOR: InstitutionId = id(62_220_002);
 /// The switch itself.
 pub(crate) const SWITCH: InstitutionId = id(62_220_003);
-/// ISO 8583 response code 05, for codes with letters.
-const DO_NOT_HONOUR: u32 = 5;
 
 #[expect(clippy::expect_used, reason = "looked at when this is compiled")]
 const fn id(number: u64) -> InstitutionId {
@@ -115,7 +124,7 @@ pub(crate) mod tests {
     use super::*;
     use interbank::port::{Amount, Currency, Peer, Tenant};
     use interbank::qrpay::PaymentId;
-    use interbank::standin::{AuthCode, ResponseCode, Source, TransactionRequest};
+    use interbank::standin::{AuthCode, Source, TransactionRequest};
 
     pub(crate) fn instruction(kind: InstructionKind, minor: i64) -> Instruction {
         Instruction {
@@ -182,6 +191,11 @@ pub(crate) mod tests {
         assert_eq!(settlement(&answer(*b"00")), Settlement::Done);
         assert_eq!(settlement(&answer(*b"61")), Settlement::Declined(61));
         assert_eq!(settlement(&answer(*b"N0")), Settlement::Declined(5));
+        for number in 0..100 {
+            assert_eq!(cause(response_code(number)), number);
+        }
+        assert_eq!(response_code(5), ResponseCode::DO_NOT_HONOUR);
+        assert_eq!(response_code(151), ResponseCode::DO_NOT_HONOUR);
     }
 
     #[test]

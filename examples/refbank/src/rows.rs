@@ -81,8 +81,8 @@ pub(crate) fn slip_key(key: &Key) -> Option<RequestKey> {
 }
 
 /// What an operator ordered.
-pub(crate) fn overrule() -> Key {
-    Key::new(BANK, TENANT, OVERRULE)
+pub(crate) fn manual_override() -> Key {
+    Key::new(BANK, TENANT, MANUAL_OVERRIDE)
 }
 
 /// Audit records that wait for their place in the chain.
@@ -141,7 +141,7 @@ const HEAD: u8 = 3;
 const OWNER: u8 = 1;
 const CAR: u8 = 2;
 const SLIP: u8 = 3;
-const OVERRULE: u8 = 4;
+const MANUAL_OVERRIDE: u8 = 4;
 
 const fn foreign(tag: u8) -> CrateTag {
     match CrateTag::foreign(tag) {

@@ -7,7 +7,9 @@ use crate::trouble::Trouble;
 use bytes::Bytes;
 use interbank::port::outbox::Entry;
 use interbank::port::wire::{Reader, Writer};
-use interbank::port::{Amount, Batch, Expect, Key, ReadSet, Scan, Store as _, Time, WireError};
+use interbank::port::{
+    Amount, Batch, Expect, Key, ReadSet, Row, Scan, Store as _, Time, WireError,
+};
 use interbank::qrpay::{Instruction, InstructionKind, Settlement};
 use interbank::standin::RequestKey;
 
@@ -57,19 +59,11 @@ impl Slip {
 impl Bank {
     /// All slips, the oldest request first.
     pub(crate) async fn slips(&self) -> Result<Vec<(RequestKey, Slip)>, Trouble> {
-        let mut slips = Vec::new();
-        let mut after = None;
-        loop {
-            let page = self.slip_page(after).await?;
-            let full = page.len() == Scan::ROWS_MAX;
-            after = page.last().filter(|_| full).map(|(key, _)| key.clone());
-            for (key, slip) in page {
-                slips.push((rows::slip_key(&key).ok_or(Trouble::Damaged)?, slip));
-            }
-            if after.is_none() {
-                return Ok(slips);
-            }
-        }
+        let rows = self.rows_under(rows::slips()).await?;
+        let read = |(key, row): &(Key, Row)| {
+            Ok((rows::slip_key(key).ok_or(Trouble::Damaged)?, Slip::parse(&row.value)?))
+        };
+        rows.iter().map(read).collect()
     }
 
     /// Deletes slips of payments whose record is over.
@@ -77,10 +71,12 @@ impl Bank {
         let policy = &self.server().config().policy;
         let kept_ms = policy.record_kept_ms.saturating_add(policy.order_valid_ms);
         loop {
-            let page = self.slip_page(None).await?;
-            let full = page.len() == Scan::ROWS_MAX;
-            let over: Vec<Key> = page
+            let want = ReadSet::scan(Scan::first(rows::slips(), Scan::ROWS_MAX));
+            let found = self.vault().read(&want).await.map_err(Trouble::store)?;
+            let over: Vec<Key> = found
+                .scans
                 .into_iter()
+                .flatten()
                 .map(|(key, _)| key)
                 .take_while(|key| {
                     rows::slip_key(key).is_none_or(|key| now.since_ms(key.sent_at()) >= kept_ms)
@@ -88,17 +84,10 @@ impl Bank {
                 .collect();
             let all = over.len() == Scan::ROWS_MAX;
             self.delete(over).await?;
-            if !(full && all) {
+            if !all {
                 return Ok(());
             }
         }
-    }
-
-    async fn slip_page(&self, after: Option<Key>) -> Result<Vec<(Key, Slip)>, Trouble> {
-        let scan = Scan { prefix: rows::slips(), after, limit: Scan::ROWS_MAX };
-        let found = self.vault().read(&ReadSet::scan(scan)).await.map_err(Trouble::store)?;
-        let page = found.scans.into_iter().next().unwrap_or_default();
-        page.into_iter().map(|(key, row)| Ok((key, Slip::parse(&row.value)?))).collect()
     }
 }
 

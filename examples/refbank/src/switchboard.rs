@@ -1,17 +1,17 @@
 //! The switchboard: between the payment server's outbox and the accounting system. It drives the switch, the stand-in module and
 //! the forwarder, each of which decides; here only messages are carried.
 
-mod pace;
+mod timing;
 
-pub(crate) use pace::ANSWER_MS;
+pub(crate) use timing::ANSWER_MS;
 
 use crate::accounting::{self, Question, Said};
-use crate::aside::Aside;
 use crate::bank::Bank;
 use crate::clock;
 use crate::hex;
+use crate::manual_override::ManualOverride;
 use crate::message::{self, INSTITUTION};
-use crate::overrule::Overrule;
+use crate::stand_in::StandInModule;
 use crate::trouble::Trouble;
 use bytes::Bytes;
 use interbank::port::outbox::{Answer, Entry};
@@ -21,10 +21,10 @@ use interbank::standin::{
     Forwarder, ForwarderEvent, HostOutcome, HostStanding, Response, Switch, SwitchEvent,
     TransactionRequest, Transition,
 };
-use pace::{forwarder_config, switch_config};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
+use timing::{forwarder_config, switch_config};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -86,10 +86,10 @@ struct Switchboard<'a> {
     bank: &'a Bank,
     switch: Switch,
     forwarder: Forwarder,
-    aside: Aside,
+    stand_in: StandInModule,
     host: mpsc::Sender<Question>,
     answers: mpsc::Sender<Bytes>,
-    obeyed: Overrule,
+    obeyed: ManualOverride,
 }
 
 impl<'a> Switchboard<'a> {
@@ -99,11 +99,19 @@ impl<'a> Switchboard<'a> {
         answers: mpsc::Sender<Bytes>,
     ) -> Result<Self, Trouble> {
         let now = clock::now();
-        let aside = Aside::new();
+        let stand_in = StandInModule::new();
         let switch = Switch::new(now, switch_config()?).map_err(inside)?;
         let forwarder =
-            Forwarder::new(now, aside.stand_in(), forwarder_config()).map_err(inside)?;
-        Ok(Self { bank, switch, forwarder, aside, host, answers, obeyed: Overrule::default() })
+            Forwarder::new(now, stand_in.module(), forwarder_config()).map_err(inside)?;
+        Ok(Self {
+            bank,
+            switch,
+            forwarder,
+            stand_in,
+            host,
+            answers,
+            obeyed: ManualOverride::default(),
+        })
     }
 
     /// The payment server owes a movement: it becomes a request.
@@ -149,7 +157,7 @@ impl<'a> Switchboard<'a> {
 
     /// Does what an operator ordered, if that is news.
     async fn obey(&mut self) {
-        let order = match self.bank.overruled().await {
+        let order = match self.bank.manual_override().await {
             Ok(order) => order,
             Err(why) => return tracing::error!(event = "switch.order", %why),
         };
@@ -259,12 +267,12 @@ impl<'a> Switchboard<'a> {
         let current = self.switch.is_current(INSTITUTION, epoch);
         let now = clock::now();
         let decided = match current {
-            true => self.aside.authorize(self.bank, now, epoch, host, request).await,
+            true => self.stand_in.authorize(self.bank, now, epoch, host, request).await,
             false => Ok(None),
         };
         let told = match decided {
             Ok(Some(answered)) => {
-                let words = self.aside.parameters().map(|set| answered.explain(set).to_string());
+                let words = self.stand_in.parameters().map(|set| answered.explain(set).to_string());
                 tracing::info!(event = "standin.answered", code = %answered.response.code, words);
                 if answered.entry.is_some() {
                     self.forwarder.nudge(clock::now(), request.account.token);

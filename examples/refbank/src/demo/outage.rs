@@ -2,18 +2,19 @@
 
 use super::{Story, granted, order, pay, phone, until};
 use crate::accounting::Mood;
-use crate::author::SINGLE_MINOR;
 use crate::bank::PAYEE;
 use crate::clock;
 use crate::failure::Failure;
+use crate::message::response_code;
 use crate::office::Office;
 use crate::options::Place;
+use crate::parameters::SINGLE_MINOR;
 use crate::shop::Standing;
 use crate::switchboard::{ANSWER_MS, Reading};
 use crate::wallet::{PAYERS, Payer};
 use interbank::port::Amount;
 use interbank::qrpay::{PaymentId, PaymentState, Uid};
-use interbank::standin::{Entry, EntryState, Found, HealthState, HostOutcome, Kind};
+use interbank::standin::{Entry, EntryState, Found, HealthState, HostOutcome, Kind, ResponseCode};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -116,7 +117,7 @@ impl Story<'_> {
                 super::euros(RETRIED_MINOR)?,
                 super::euros(SINGLE_MINOR)?
             ),
-            declined == Some(AMOUNT_LIMIT),
+            declined.map(response_code) == Some(ResponseCode::AMOUNT_LIMIT),
         )?;
         Ok(uid)
     }
@@ -202,7 +203,7 @@ impl Story<'_> {
     }
 
     async fn reconciles(&mut self, office: &Office) -> Result<(), Failure> {
-        let report = office.bank.reconcile().await?;
+        let report = office.bank.reconcile(&office.bank.stood_in().await?).await?;
         let matched = report.count(Found::Matched);
         self.holds(
             "reconciled",
@@ -277,8 +278,6 @@ async fn until_state(office: &Office, want: HealthState) -> Result<(u128, Readin
     Err(Failure::Demo(format!("the accounting system is not taken for {want} after {PATIENCE:?}")))
 }
 
-/// ISO 8583 response code 61.
-const AMOUNT_LIMIT: u32 = 61;
 /// Longer than the switch waits.
 const LATE_MS: u32 = 2_500;
 const LATE_MINOR: i64 = 750;

@@ -52,8 +52,8 @@ async fn what_is_forced_holds_over_a_restart_and_what_waited_is_posted_once() {
     let folder = tempfile::tempdir().unwrap();
     let (bank, wallet) = bank(&folder).await;
     let reason = "upgrade".to_owned();
-    let order = Overrule { forced: Some(Forced::StandIn), at: clock::now(), reason };
-    bank.overrule(&order).await.unwrap();
+    let order = ManualOverride { forced: Some(Forced::StandIn), at: clock::now(), reason };
+    bank.set_manual_override(&order).await.unwrap();
     let running = Running::start(&bank);
     paid(&bank, &wallet, 400).await;
     assert!(bank.book().postings(10).await.unwrap().is_empty());
@@ -67,7 +67,7 @@ async fn what_is_forced_holds_over_a_restart_and_what_waited_is_posted_once() {
     assert_eq!(reading.standing.forced, Some(Forced::StandIn));
     assert_eq!((reading.standing.host_share_bp, reading.owed), (0, 2));
 
-    bank.overrule(&Overrule::default()).await.unwrap();
+    bank.set_manual_override(&ManualOverride::default()).await.unwrap();
     until(async || states(&bank).await == [EntryState::Posted; 2]).await;
     until(async || bank.reading().borrow().is_some_and(|one| one.drained)).await;
     running.stop().await;

@@ -2,6 +2,7 @@
 
 use super::App;
 use super::page::WebError;
+use crate::hex;
 use axum::extract::{Form, FromRequest, Request, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
@@ -10,7 +11,6 @@ use interbank::port::MacAlgorithm;
 use interbank::seal::{PreparedMac, derive};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use std::fmt::Write as _;
 
 /// A browser's session: a random number in a cookie, and the token that forms of this session carry.
 ///
@@ -50,11 +50,11 @@ pub(crate) async fn session(
         Some(id) => id.clone(),
         None => {
             let drawn = crate::clock::entropy()?;
-            hex(derive::<16>(&drawn, "refbank/session/v1", &[]).expose())
+            hex::digits(derive::<16>(&drawn, "refbank/session/v1", &[]).expose())
         }
     };
     let mac = PreparedMac::new(MacAlgorithm::HmacSha256, app.bank.forms().expose());
-    let token = hex(mac.tag(id.as_bytes()).as_bytes());
+    let token = hex::digits(mac.tag(id.as_bytes()).as_bytes());
     request.extensions_mut().insert(Session { token });
     let mut response = next.run(request).await;
     if known.is_none() {
@@ -106,18 +106,10 @@ fn cookie(headers: &HeaderMap) -> Option<String> {
         .filter(|id| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 /// A fresh number for a form, so that sending it twice is one request.
 pub(crate) fn nonce() -> Result<String, WebError> {
     let drawn = crate::clock::entropy()?;
-    Ok(hex(&drawn[..8]))
+    Ok(hex::digits(&drawn[..8]))
 }
 
 const COOKIE: &str = "refbank_session";

@@ -5,6 +5,7 @@ use super::form::{Session, Trusted, nonce};
 use super::page::{WebError, page, page_with};
 use crate::bank::{Bank, PAYEE, currency};
 use crate::clock;
+use crate::message;
 use crate::picture;
 use crate::shop::{NOTE_BYTES_MAX, Order, Standing};
 use crate::trouble::Trouble;
@@ -16,6 +17,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Extension, Json};
 use interbank::port::{Amount, Time};
 use interbank::qrpay::{RefundState, Uid, Verdict};
+use interbank::standin::ResponseCode;
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -344,14 +346,14 @@ pub(crate) fn sentence(phrase: &str) -> String {
 
 /// The accounting system's code in words.
 pub(crate) fn cause_text(cause: u32) -> String {
-    match cause {
-        crate::post::INSUFFICIENT_FUNDS => "not enough money in the account".into(),
-        crate::post::NO_SUCH_ACCOUNT => "no such account".into(),
+    match message::response_code(cause) {
+        ResponseCode::INSUFFICIENT_FUNDS => "not enough money in the account".into(),
+        ResponseCode::INVALID_CARD => "no such account".into(),
         // What only the stand-in module says.
-        61 => "above the limit while the accounting system is away".into(),
-        65 => "too often while the accounting system is away".into(),
-        91 => "the accounting system is away".into(),
-        other => format!("code {other}"),
+        ResponseCode::AMOUNT_LIMIT => "above the limit while the accounting system is away".into(),
+        ResponseCode::COUNT_LIMIT => "too often while the accounting system is away".into(),
+        ResponseCode::INOPERATIVE => "the accounting system is away".into(),
+        _ => format!("code {cause}"),
     }
 }
 

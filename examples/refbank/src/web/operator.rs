@@ -4,13 +4,13 @@ use super::App;
 use super::form::{Session, Trusted};
 use super::page::{WebError, page};
 use crate::accounting::Mood;
-use crate::author::{DAY_MINOR, EXPOSURE_MINOR, SINGLE_MINOR};
 use crate::bank::{Bank, CURRENCY, currency};
 use crate::clock;
-use crate::compare;
 use crate::hex;
+use crate::manual_override::ManualOverride;
 use crate::message::INSTITUTION;
-use crate::overrule::Overrule;
+use crate::movement::Movement;
+use crate::parameters::Limits;
 use crate::trouble::Trouble;
 use askama::Template;
 use axum::Extension;
@@ -19,7 +19,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use interbank::port::Amount;
 use interbank::standin::{
-    Entry, EntryState, Forced, Found, HealthState, Kind, Line, Report, RequestKey,
+    Entry, EntryState, Forced, Found, HealthState, Line, Loaded, Parameters, Report, RequestKey,
 };
 use serde::Deserialize;
 
@@ -30,10 +30,12 @@ pub(crate) async fn show(
 ) -> Result<Response, WebError> {
     let bank = &app.bank;
     let journal = bank.stood_in().await?;
-    let report = bank.reconcile().await?;
+    let report = bank.reconcile(&journal).await?;
     let exceptions = journal.iter().filter(|entry| entry.state == EntryState::Exception);
     page(&OperatorPage {
         csrf: session.token().into(),
+        // A character of a form field has three bytes at most.
+        reason_max: ManualOverride::REASON_BYTES_MAX / 3,
         live: operator_part(bank).await?.render().map_err(unpainted)?,
         decided: journal.len(),
         exceptions: exceptions.map(Decision::new).collect(),
@@ -41,7 +43,7 @@ pub(crate) async fn show(
         findings: FINDINGS.iter().map(|found| (found.word(), report.count(*found))).collect(),
         agrees: report.count(Found::Matched) == report.lines.len(),
         differences: differences(&report),
-        digest: report.digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect(),
+        digest: hex::digits(&report.digest[..8]),
     })
 }
 
@@ -54,7 +56,8 @@ pub(crate) async fn report(State(app): State<App>) -> Result<Response, WebError>
             HeaderValue::from_static("attachment; filename=\"reconciliation.csv\""),
         ),
     ];
-    Ok((headers, app.bank.reconcile().await?.to_csv()).into_response())
+    let journal = app.bank.stood_in().await?;
+    Ok((headers, app.bank.reconcile(&journal).await?.to_csv()).into_response())
 }
 
 /// Takes the accounting system down, makes it slow or late, or brings it back.
@@ -86,10 +89,10 @@ pub(crate) async fn force(
         _ => return Err(UNUSABLE),
     };
     let reason = form.reason.trim().to_owned();
-    if reason.len() > Overrule::REASON_BYTES_MAX || reason.chars().any(char::is_control) {
+    if reason.len() > ManualOverride::REASON_BYTES_MAX || reason.chars().any(char::is_control) {
         return Err(UNUSABLE);
     }
-    app.bank.overrule(&Overrule { forced, at: clock::now(), reason }).await?;
+    app.bank.set_manual_override(&ManualOverride { forced, at: clock::now(), reason }).await?;
     Ok(Redirect::to("/operator").into_response())
 }
 
@@ -98,8 +101,8 @@ pub(crate) async fn resolve(
     State(app): State<App>,
     Trusted(form): Trusted<ResolveForm>,
 ) -> Result<Response, WebError> {
-    let key = base16ct::lower::decode_vec(&form.key).map_err(|_| WebError::NotFound)?;
-    let key = RequestKey::parse(&key).map_err(|_| WebError::NotFound)?;
+    let key = hex::bytes(&form.key).and_then(|bytes| RequestKey::parse(&bytes).ok());
+    let key = key.ok_or(WebError::NotFound)?;
     app.bank.resolve(&key).await?.ok_or(WebError::NotFound)?;
     Ok(Redirect::to("/operator").into_response())
 }
@@ -107,9 +110,13 @@ pub(crate) async fn resolve(
 /// The part that is kept up to date.
 pub(crate) async fn operator_part(bank: &Bank) -> Result<OperatorPart, Trouble> {
     let mood = bank.book().mood().await?;
-    let order = bank.overruled().await?;
+    let order = bank.manual_override().await?;
     let reading = *bank.reading().borrow();
     let lanes = bank.exposure().await?;
+    let parameters = match bank.load_parameters(clock::now()).await? {
+        Loaded::InForce { parameters, .. } => Some(parameters),
+        _ => None,
+    };
     let out_minor = lanes.iter().fold(0_i64, |sum, (out, _)| sum.saturating_add(*out));
     let state = reading.map(|reading| reading.standing.state);
     // What the switch obeys already, which may be a moment after the order.
@@ -149,10 +156,7 @@ pub(crate) async fn operator_part(bank: &Bank) -> Result<OperatorPart, Trouble> 
         window: reading.map_or(0, |reading| reading.window),
         drained: reading.is_none_or(|reading| reading.drained),
         out: major(out_minor)?,
-        used: percent(out_minor, EXPOSURE_MINOR),
-        cap: major(EXPOSURE_MINOR)?,
-        single: major(SINGLE_MINOR)?,
-        day: major(DAY_MINOR)?,
+        limits: parameters.map(|set| LimitsShown::new(&set, out_minor)).transpose()?,
         currency: CURRENCY,
         lanes: lanes
             .iter()
@@ -187,6 +191,7 @@ pub(crate) struct ResolveForm {
 #[template(path = "operator.html")]
 struct OperatorPage {
     csrf: String,
+    reason_max: usize,
     live: String,
     decided: usize,
     exceptions: Vec<Decision>,
@@ -220,12 +225,35 @@ pub(crate) struct OperatorPart {
     window: usize,
     drained: bool,
     out: String,
-    used: i64,
-    cap: String,
-    single: String,
-    day: String,
+    limits: Option<LimitsShown>,
     currency: &'static str,
     lanes: Vec<(String, String)>,
+}
+
+/// The parameters in force, in words.
+struct LimitsShown {
+    version: u64,
+    holds: bool,
+    stale_at: String,
+    used: i64,
+    cap: String,
+    single: Option<String>,
+    day: Option<String>,
+}
+
+impl LimitsShown {
+    fn new(parameters: &Parameters, out_minor: i64) -> Result<Self, Trouble> {
+        let limits = Limits::of(parameters);
+        Ok(Self {
+            version: parameters.version(),
+            holds: parameters.holds(clock::now()),
+            stale_at: clock::readable(parameters.stale_at()),
+            used: percent(out_minor, limits.exposure_minor),
+            cap: major(limits.exposure_minor)?,
+            single: limits.single_minor.map(major).transpose()?,
+            day: limits.day_minor.map(major).transpose()?,
+        })
+    }
 }
 
 struct Decision {
@@ -247,24 +275,32 @@ impl Decision {
         Self {
             key: hex::digits(&request.key.to_bytes()),
             at: clock::readable(entry.at),
-            kind: match request.kind {
-                Kind::Purchase => "Debit",
-                Kind::Refund => "Refund",
-                Kind::Reversal => "Reversal",
-                _ => "Other",
-            },
+            kind: Movement::asked(request).map_or("Other", |movement| movement.way.word()),
             order: request.retrieval_ref.map(|text| text.to_string()).unwrap_or_default(),
             amount: request.amount.to_major(),
             code: entry.response.code.to_string(),
             words: entry.response.code.words(),
             tone: if entry.response.is_approval() { "good" } else { "warn" },
-            delivery: compare::word(entry.state),
+            delivery: delivery(entry.state),
             delivery_tone: match entry.state {
                 EntryState::Queued => "pending",
                 EntryState::Exception | EntryState::PostedNegative => "warn",
                 _ => "quiet",
             },
         }
+    }
+}
+
+/// Where the delivery of an entry stands, for people.
+const fn delivery(state: EntryState) -> &'static str {
+    match state {
+        EntryState::NotOwed => "nothing owed",
+        EntryState::Queued => "waits",
+        EntryState::Posted => "posted",
+        EntryState::AlreadyPosted => "was posted",
+        EntryState::PostedNegative => "posted, overdrawn",
+        EntryState::Exception => "exception",
+        EntryState::Resolved => "resolved",
     }
 }
 

@@ -10,16 +10,16 @@ use interbank::standin::Forced;
 
 /// An order, or that one was taken back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Overrule {
+pub(crate) struct ManualOverride {
     /// What was ordered; `None` where detection decides.
     pub(crate) forced: Option<Forced>,
     /// When.
     pub(crate) at: Time,
-    /// Why, in the operator's words. At most [`Overrule::REASON_BYTES_MAX`] count.
+    /// Why, in the operator's words. At most [`ManualOverride::REASON_BYTES_MAX`] count.
     pub(crate) reason: String,
 }
 
-impl Overrule {
+impl ManualOverride {
     /// The longest reason.
     pub(crate) const REASON_BYTES_MAX: usize = 200;
 
@@ -53,15 +53,15 @@ impl Overrule {
 
 impl Bank {
     /// What is ordered now.
-    pub(crate) async fn overruled(&self) -> Result<Overrule, Trouble> {
-        let row = self.point(rows::overrule()).await?;
-        Ok(row.map(|row| Overrule::parse(&row.value)).transpose()?.unwrap_or_default())
+    pub(crate) async fn manual_override(&self) -> Result<ManualOverride, Trouble> {
+        let row = self.point(rows::manual_override()).await?;
+        Ok(row.map(|row| ManualOverride::parse(&row.value)).transpose()?.unwrap_or_default())
     }
 
     /// Orders something of the switch.
-    pub(crate) async fn overrule(&self, order: &Overrule) -> Result<(), Trouble> {
+    pub(crate) async fn set_manual_override(&self, order: &ManualOverride) -> Result<(), Trouble> {
         let mut batch = Batch::new();
-        batch.put(rows::overrule(), Expect::Any, order.encode()?);
+        batch.put(rows::manual_override(), Expect::Any, order.encode()?);
         // Without requirements there is no conflict.
         let _ = self.vault().commit(&batch).await.map_err(Trouble::store)?;
         self.ordered().notify_one();
@@ -76,11 +76,15 @@ mod tests {
     #[test]
     fn orders_come_back() {
         for forced in [None, Some(Forced::Online), Some(Forced::StandIn)] {
-            let order = Overrule { forced, at: Time::from_s(7), reason: "upgrade".into() };
+            let order = ManualOverride { forced, at: Time::from_s(7), reason: "upgrade".into() };
             let bytes = order.encode().unwrap();
-            assert_eq!(Overrule::parse(&bytes), Ok(order));
-            assert!(Overrule::parse(&bytes[..bytes.len() - 1]).is_err());
+            assert_eq!(ManualOverride::parse(&bytes), Ok(order));
+            assert!(ManualOverride::parse(&bytes[..bytes.len() - 1]).is_err());
         }
-        assert!(Overrule { reason: "x".repeat(256), ..Overrule::default() }.encode().is_err());
+        assert!(
+            ManualOverride { reason: "x".repeat(256), ..ManualOverride::default() }
+                .encode()
+                .is_err()
+        );
     }
 }

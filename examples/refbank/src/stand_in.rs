@@ -1,29 +1,31 @@
 //! The stand-in module: decides over requests while the accounting system is away, by the parameters that it signed.
 
 use crate::bank::Bank;
+use crate::clock;
 use crate::message::{INITIATOR, INSTITUTION};
 use crate::trouble::Trouble;
-use interbank::port::{Skew, Time, Zone, decide};
+use interbank::port::{Key, ReadSet, Row, Skew, Store as _, Time, Zone, decide};
 use interbank::standin::{
-    Answered, HostOutcome, Leased, Loaded, Parameters, PurgeAnswers, PurgeTable, StandIn,
-    StandInConfig, TransactionRequest, Verdict,
+    Answered, Entry, EntryState, HostOutcome, Lane, Leased, Loaded, Parameters, PurgeAnswers,
+    PurgeTable, RequestKey, Settled, Settlement, StandIn, StandInConfig, TransactionRequest,
+    Verdict,
 };
 use std::collections::BTreeMap;
 
 /// The stand-in module with what it holds in memory: the parameters in force.
-pub(crate) struct Aside {
-    stand_in: StandIn,
+pub(crate) struct StandInModule {
+    module: StandIn,
 }
 
-impl Aside {
+impl StandInModule {
     /// Without parameters yet: they are loaded with the first decision.
     pub(crate) fn new() -> Self {
-        Self { stand_in: stand_in(None) }
+        Self { module: module(None) }
     }
 
     /// The stand-in module as the crate has it.
-    pub(crate) const fn stand_in(&self) -> &StandIn {
-        &self.stand_in
+    pub(crate) const fn module(&self) -> &StandIn {
+        &self.module
     }
 
     /// Decides over a request; `None` if it cannot.
@@ -36,11 +38,11 @@ impl Aside {
         request: &TransactionRequest,
     ) -> Result<Option<Answered>, Trouble> {
         for _ in 0..ATTEMPTS_MAX {
-            let authorize = self.stand_in.authorize(now, epoch, host, request.clone());
+            let authorize = self.module.authorize(now, epoch, host, request.clone());
             match bank.decide(authorize).await? {
                 Verdict::Answered(answered) => return Ok(Some(answered)),
                 Verdict::NeedsLease { lane, minor } => {
-                    let mut lease = self.stand_in.lease(now, lane, INITIATOR, minor);
+                    let mut lease = self.module.lease(now, lane, INITIATOR, minor);
                     if decide(bank.vault(), bank.keys(), &mut lease).await? == Leased::Outdated {
                         self.load(bank, now).await?;
                     }
@@ -54,13 +56,12 @@ impl Aside {
 
     /// What it decides by.
     pub(crate) fn parameters(&self) -> Option<&Parameters> {
-        self.stand_in.config().parameters.as_ref()
+        self.module.config().parameters.as_ref()
     }
 
     /// Takes the parameters that are in force now.
     pub(crate) async fn load(&mut self, bank: &Bank, now: Time) -> Result<(), Trouble> {
-        let mut load = self.stand_in.load(now, &bank.author().trust());
-        let parameters = match decide(bank.vault(), bank.keys(), &mut load).await? {
+        let parameters = match bank.load_parameters(now).await? {
             Loaded::InForce { parameters, .. } => Some(parameters),
             Loaded::Distrusted(why) => {
                 tracing::error!(event = "standin.distrusted", code = why.code(), %why);
@@ -68,15 +69,53 @@ impl Aside {
             }
             _ => None,
         };
-        self.stand_in = stand_in(parameters);
+        self.module = module(parameters);
         Ok(())
     }
 }
 
 impl Bank {
+    /// The parameters in force, if the stand-in module believes them.
+    pub(crate) async fn load_parameters(&self, now: Time) -> Result<Loaded, Trouble> {
+        let mut load = module(None).load(now, &self.parameters_issuer().trust());
+        Ok(decide(self.vault(), self.keys(), &mut load).await?)
+    }
+
+    /// Everything that was decided without the accounting system, oldest first.
+    pub(crate) async fn stood_in(&self) -> Result<Vec<Entry>, Trouble> {
+        let rows = self.rows_under(module(None).journal()).await?;
+        let entries = rows.iter().map(|(_, row)| Entry::parse(&row.value));
+        let mut entries = entries.collect::<Result<Vec<_>, _>>()?;
+        entries.sort_by_key(|entry| (entry.at, entry.seq));
+        Ok(entries)
+    }
+
+    /// A person dealt with an exception: it is off the list, and its amount no longer out. `None` if there is no such exception.
+    pub(crate) async fn resolve(&self, key: &RequestKey) -> Result<Option<Settled>, Trouble> {
+        let is_it =
+            |entry: &Entry| entry.state == EntryState::Exception && entry.request.key == *key;
+        let Some(entry) = self.stood_in().await?.into_iter().find(is_it) else { return Ok(None) };
+        let settle = module(None).settle(clock::now(), entry.reference(), Settlement::Resolved);
+        Ok(Some(self.decide(settle).await?))
+    }
+
+    /// How much is out of how much that was granted, in minor units, by lane.
+    pub(crate) async fn exposure(&self) -> Result<Vec<(i64, i64)>, Trouble> {
+        let module = module(None);
+        let lanes: Vec<Key> = (0..LANES).map(|lane| module.lane_key(lane)).collect();
+        let found = self.vault().read(&ReadSet::points(lanes)).await.map_err(Trouble::store)?;
+        let of = |row: &Option<Row>| -> Result<(i64, i64), Trouble> {
+            let Some(row) = row else { return Ok((0, 0)) };
+            let lane = Lane::parse(&row.value)?;
+            let whole = lane.shares.iter().find(|share| share.initiator.is_none());
+            Ok(whole.map_or((0, 0), |share| (share.out_minor, share.granted_minor)))
+        };
+        found.points.iter().map(of).collect()
+    }
+
     /// Deletes what the stand-in module and the switch need no longer.
     pub(crate) async fn purge_stand_in(&self, now: Time) -> Result<(), Trouble> {
-        let module = stand_in(None);
+        let module = module(None);
         for table in [
             PurgeTable::Accounts,
             PurgeTable::Acknowledgements,
@@ -97,7 +136,7 @@ impl Bank {
 }
 
 /// The stand-in module of the bank, with these parameters.
-pub(crate) fn stand_in(parameters: Option<Parameters>) -> StandIn {
+pub(crate) fn module(parameters: Option<Parameters>) -> StandIn {
     StandIn::new(StandInConfig {
         institution: INSTITUTION,
         zone: Zone::utc(),
@@ -112,8 +151,8 @@ pub(crate) fn stand_in(parameters: Option<Parameters>) -> StandIn {
 }
 
 /// Into how many lanes accounts fall.
-pub(crate) const LANES: u16 = 4;
+const LANES: u16 = 4;
 /// As long as the payment server keeps payments.
-pub(crate) const JOURNAL_KEPT_MS: u64 = 400 * 86_400_000;
+const JOURNAL_KEPT_MS: u64 = 400 * 86_400_000;
 /// A lease and newer parameters may come in between.
 const ATTEMPTS_MAX: usize = 6;

@@ -1,18 +1,18 @@
-//! The author of stand-in parameters: the accounting system's side decides what may be approved without it, and signs that.
+//! Stand-in parameters: the accounting system's side decides what may be approved without it, and signs that.
 //!
 //! Its key is in a file of its own, `accounting.json`. The stand-in module has the public half only: it can take parameters and
 //! not make them.
 
 use crate::accounting::Mood;
-use crate::aside;
 use crate::bank::{Bank, CURRENCY};
 use crate::clock;
 use crate::failure::Failure;
 use crate::hex;
 use crate::message::{INITIATOR, INSTITUTION};
 use crate::secrets;
+use crate::stand_in;
 use crate::trouble::Trouble;
-use interbank::port::{Time, decide};
+use interbank::port::Time;
 use interbank::seal::{Secret, SigningKey, TrustList, TrustedKey, Validity, derive};
 use interbank::standin::{
     CounterDraft, ExposureDraft, InstallVerdict, LimitDraft, Loaded, Parameters, ParametersDraft,
@@ -23,11 +23,11 @@ use std::path::Path;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// Holds the accounting system's key.
-pub(crate) struct Author {
+pub(crate) struct ParametersIssuer {
     key: SigningKey,
 }
 
-impl Author {
+impl ParametersIssuer {
     /// Reads the key file, or draws a key. One that was lost is replaced: parameters are signed anew then.
     pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
         let damaged = || secrets::refuse(path, "it is damaged; remove it to draw another".into());
@@ -53,7 +53,7 @@ impl Author {
     pub(crate) fn trust(&self) -> TrustList {
         let mut trust = TrustList::new();
         let key = TrustedKey::new(self.key.verifying_key(), Validity::always());
-        trust.add(AUTHOR, AUTHOR_KEY, key);
+        trust.add(ISSUER, ISSUER_KEY, key);
         trust
     }
 
@@ -61,7 +61,7 @@ impl Author {
     fn sign(&self, now: Time) -> Result<SealedParameters, Trouble> {
         let parameters = write(now)?;
         let signature = self.key.sign(&SealedParameters::message(&parameters)?);
-        Ok(SealedParameters::new(&parameters, AUTHOR, AUTHOR_KEY, signature)?)
+        Ok(SealedParameters::new(&parameters, ISSUER, ISSUER_KEY, signature)?)
     }
 }
 
@@ -72,16 +72,14 @@ impl Bank {
         if self.book().mood().await? == Mood::Down {
             return Ok(());
         }
-        let (stand_in, trust) = (aside::stand_in(None), self.author().trust());
-        let mut load = stand_in.load(now, &trust);
-        if let Loaded::InForce { parameters, .. } =
-            decide(self.vault(), self.keys(), &mut load).await?
+        if let Loaded::InForce { parameters, .. } = self.load_parameters(now).await?
             && is_meant(&parameters, now)?
         {
             return Ok(());
         }
-        let sealed = self.author().sign(now)?;
-        match self.decide(stand_in.install(now, &trust, sealed)).await? {
+        let issuer = self.parameters_issuer();
+        let install = stand_in::module(None).install(now, &issuer.trust(), issuer.sign(now)?);
+        match self.decide(install).await? {
             InstallVerdict::Accepted { acknowledgement, .. }
             | InstallVerdict::Repeated(acknowledgement) => {
                 tracing::info!(
@@ -158,6 +156,33 @@ fn write(now: Time) -> Result<Parameters, Trouble> {
     Parameters::new(draft).map_err(|why| Trouble::Inside(why.to_string().into()))
 }
 
+/// What a set allows, in the numbers that people ask for; `None` where it sets no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// The largest purchase.
+    pub(crate) single_minor: Option<i64>,
+    /// The most that one account may spend in a day.
+    pub(crate) day_minor: Option<i64>,
+    /// The most that all accounts together may have out.
+    pub(crate) exposure_minor: i64,
+}
+
+impl Limits {
+    pub(crate) fn of(parameters: &Parameters) -> Self {
+        let draft = parameters.draft();
+        let purchases = draft.rules.iter().find(|rule| rule.number == PURCHASES);
+        let limits = purchases.map(|rule| &rule.limits);
+        let mut windows = limits.iter().flat_map(|limits| &limits.windows);
+        Self {
+            single_minor: limits.and_then(|limits| limits.single_minor),
+            day_minor: windows
+                .find(|window| window.of == u64::from(DAY_COUNTER))
+                .and_then(|window| window.sum_minor),
+            exposure_minor: draft.exposure.institution_minor,
+        }
+    }
+}
+
 /// The file: the seed is 32 bytes in hexadecimal.
 #[derive(Deserialize, Serialize, Zeroize, ZeroizeOnDrop)]
 #[serde(deny_unknown_fields)]
@@ -169,14 +194,14 @@ struct Stored {
 /// The largest purchase without the accounting system.
 pub(crate) const SINGLE_MINOR: i64 = 5_000;
 /// The most that one account may spend in a day without it.
-pub(crate) const DAY_MINOR: i64 = 15_000;
+const DAY_MINOR: i64 = 15_000;
 /// The most purchases of one account in a day without it.
-pub(crate) const DAY_COUNT: u32 = 20;
+const DAY_COUNT: u32 = 20;
 /// The most that all accounts together may have out.
-pub(crate) const EXPOSURE_MINOR: i64 = 200_000;
+const EXPOSURE_MINOR: i64 = 200_000;
 
-const AUTHOR: &str = "accounting.refbank.example";
-const AUTHOR_KEY: u8 = 1;
+const ISSUER: &str = "accounting.refbank.example";
+const ISSUER_KEY: u8 = 1;
 const PURCHASES: u32 = 1;
 const REFUNDS: u32 = 2;
 const DAY_COUNTER: u8 = 1;
@@ -199,20 +224,22 @@ mod tests {
         assert!(set.holds(now));
         assert!(is_meant(&set, now.plus_ms(DAY_MS - 1_000)).unwrap());
         assert!(!is_meant(&set, now.plus_ms(DAY_MS)).unwrap());
+        let limits = Limits::of(&set);
+        assert_eq!((limits.single_minor, limits.day_minor), (Some(5_000), Some(15_000)));
+        assert_eq!(limits.exposure_minor, 200_000);
         let mut other = set.draft().clone();
-        other.rules.pop();
-        assert!(!is_meant(&Parameters::new(other).unwrap(), now).unwrap());
+        other.rules.remove(0);
+        let other = Parameters::new(other).unwrap();
+        assert!(!is_meant(&other, now).unwrap());
+        assert_eq!(Limits::of(&other), Limits { single_minor: None, day_minor: None, ..limits });
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn parameters_are_renewed_by_who_is_there_and_replaced_with_their_key() {
         let folder = tempfile::tempdir().unwrap();
-        let in_force = async |bank: &Bank, now| {
-            let mut load = aside::stand_in(None).load(now, &bank.author().trust());
-            match decide(bank.vault(), bank.keys(), &mut load).await.unwrap() {
-                Loaded::InForce { parameters, .. } => parameters.version(),
-                other => panic!("{other:?}"),
-            }
+        let in_force = async |bank: &Bank, now| match bank.load_parameters(now).await.unwrap() {
+            Loaded::InForce { parameters, .. } => parameters.version(),
+            other => panic!("{other:?}"),
         };
         let now = clock::now();
         let bank = Bank::open(folder.path(), &Place::Folder).await.unwrap();
@@ -234,8 +261,7 @@ mod tests {
         std::fs::remove_file(folder.path().join("accounting.json")).unwrap();
         let bank = Bank::open(folder.path(), &Place::Folder).await.unwrap();
         let later = tomorrow.plus_ms(1_000);
-        let mut load = aside::stand_in(None).load(later, &bank.author().trust());
-        let loaded = decide(bank.vault(), bank.keys(), &mut load).await.unwrap();
+        let loaded = bank.load_parameters(later).await.unwrap();
         assert!(matches!(loaded, Loaded::Distrusted(_)), "{loaded:?}");
         bank.renew_parameters(later).await.unwrap();
         assert_eq!(in_force(&bank, later).await, later.as_ms() / 1_000);

@@ -1,6 +1,7 @@
 //! The decision to post a movement once.
 
 use crate::book::{Account, Holder, Line};
+use crate::message;
 use crate::movement::Movement;
 use crate::rows;
 use interbank::port::{
@@ -8,6 +9,7 @@ use interbank::port::{
     WireError,
 };
 use interbank::qrpay::Settlement;
+use interbank::standin::ResponseCode;
 use std::fmt;
 
 /// Posts a movement unless that was done before.
@@ -45,20 +47,25 @@ impl Post {
 
     /// What was made of it before, if that stands.
     fn before(&self, known: Option<Settlement>) -> Option<Posted> {
-        match known? {
-            Settlement::Done => Some(Posted::Before),
-            Settlement::Declined(REVERSED) if self.movement.told => Some(Posted::Before),
-            Settlement::Declined(_) if self.movement.told => None,
-            Settlement::Declined(code) => Some(Posted::Declined(code)),
+        let code = match known? {
+            Settlement::Done => return Some(Posted::Before),
+            Settlement::Declined(cause) => message::response_code(cause),
+        };
+        match (self.movement.told, code) {
+            (true, REVERSED) => Some(Posted::Before),
+            (true, _) => None,
+            (false, code) => Some(Posted::Declined(code)),
         }
     }
 
     /// Moves the money between both accounts, or says why not.
     fn apply(&self, from: Option<&mut Account>, to: Option<&mut Account>) -> Posted {
-        let (Some(from), Some(to)) = (from, to) else { return Posted::Declined(NO_SUCH_ACCOUNT) };
+        let (Some(from), Some(to)) = (from, to) else {
+            return Posted::Declined(ResponseCode::INVALID_CARD);
+        };
         let amount = self.movement.amount;
         if !amount.is_positive() {
-            return Posted::Declined(INVALID_AMOUNT);
+            return Posted::Declined(ResponseCode::INVALID_AMOUNT);
         }
         let must = self.movement.told || self.movement.way.is_reversal();
         let moved = from
@@ -66,8 +73,10 @@ impl Post {
             .checked_sub(amount)
             .and_then(|less| to.balance.checked_add(amount).map(|more| (less, more)));
         match moved {
-            Err(_) => Posted::Declined(INVALID_AMOUNT),
-            Ok((less, _)) if less.minor() < 0 && !must => Posted::Declined(INSUFFICIENT_FUNDS),
+            Err(_) => Posted::Declined(ResponseCode::INVALID_AMOUNT),
+            Ok((less, _)) if less.minor() < 0 && !must => {
+                Posted::Declined(ResponseCode::INSUFFICIENT_FUNDS)
+            }
             Ok((less, more)) => {
                 (from.balance, to.balance) = (less, more);
                 Posted::Now { negative: less.minor() < 0 }
@@ -106,7 +115,7 @@ impl Decision for Post {
             batch.put(own_key, Expect::Absent, Settlement::Done.to_bytes());
             match barred {
                 None => {
-                    let reversed = Settlement::Declined(REVERSED).to_bytes();
+                    let reversed = Settlement::Declined(message::cause(REVERSED)).to_bytes();
                     batch.put(original_key, Expect::Absent, reversed)
                 }
                 Some(_) => batch.require(original_key, Row::unchanged(original.as_ref())),
@@ -120,7 +129,7 @@ impl Decision for Post {
         let settlement = match verdict {
             // A person has to look; nothing is written down that would stand in the way then.
             Posted::Declined(_) if self.movement.told => return done(verdict, Batch::new()),
-            Posted::Declined(code) => Settlement::Declined(code),
+            Posted::Declined(code) => Settlement::Declined(message::cause(code)),
             Posted::Now { .. } | Posted::Before => Settlement::Done,
         };
         batch.put(own_key, Row::unchanged(own.as_ref()), settlement.to_bytes());
@@ -155,18 +164,12 @@ pub(crate) enum Posted {
     },
     /// It was posted before.
     Before,
-    /// It is not posted, with a response code.
-    Declined(u32),
+    /// It is not posted.
+    Declined(ResponseCode),
 }
 
-/// ISO 8583 response code 51: not sufficient funds.
-pub(crate) const INSUFFICIENT_FUNDS: u32 = 51;
-/// ISO 8583 response code 14: no such account.
-pub(crate) const NO_SUCH_ACCOUNT: u32 = 14;
-/// ISO 8583 response code 13: invalid amount.
-pub(crate) const INVALID_AMOUNT: u32 = 13;
-/// ISO 8583 response code 12: it was reversed before it came.
-pub(crate) const REVERSED: u32 = 12;
+/// It was reversed before it came.
+pub(crate) const REVERSED: ResponseCode = ResponseCode::INVALID_TRANSACTION;
 
 /// Why a posting could not be concluded.
 #[derive(Debug)]
