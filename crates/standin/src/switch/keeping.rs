@@ -1,7 +1,7 @@
 //! Keeping the accounting system's answers: durable before they are given.
 
 use super::pending::Stage;
-use super::{Diverted, Kept, Silence, Switch, SwitchEvent, Task, Timer, entry_row, kept};
+use super::{Diverted, Kept, Silence, Switch, SwitchEvent, Task, entry_row, kept};
 use crate::{RequestKey, Response};
 use port::{Batch, Committed, Effect, Expect, ReadSet, Rows, Time};
 
@@ -9,12 +9,6 @@ impl Switch {
     /// Keeps the accounting system's answer before it is given.
     pub(super) fn keep(&mut self, now: Time, key: RequestKey, response: Response, attempts: u8) {
         let Some(pending) = self.pending.get_mut(&key) else { return };
-        self.timers.remove(&(pending.due, Timer::Request(key)));
-        pending.due = pending
-            .received
-            .plus_ms(self.config.answer_within_ms)
-            .max(now.plus_ms(self.config.check_within_ms));
-        self.timers.insert((pending.due, Timer::Request(key)));
         let request = &pending.request;
         let kept = Kept { asked: kept::digest(request), response: response.clone() };
         let row = Kept::key(request.institution, &key);
@@ -22,7 +16,8 @@ impl Switch {
         let Ok(bytes) = kept.encode() else {
             return self.fall_silent(&key, Silence::Store);
         };
-        pending.stage = Stage::Keeping { response, attempts };
+        let until = pending.answer_until(now, &self.config);
+        pending.enter(Stage::Keeping { response, attempts }, until, &mut self.timers);
         let mut batch = Batch::with_capacity(2);
         batch.put(row, Expect::Absent, bytes);
         // Whatever the stand-in module journalled is the answer.

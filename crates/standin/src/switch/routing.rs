@@ -43,15 +43,13 @@ impl Switch {
             host.quiet_since = now;
         }
         host.in_flight.insert(key);
-        self.timers.remove(&(pending.due, Timer::Request(key)));
-        pending.due = now.plus_ms(host.config.answer_within_ms);
-        pending.stage = Stage::AtHost { sent: now };
+        let until = now.plus_ms(host.config.answer_within_ms);
+        pending.enter(Stage::AtHost { sent: now }, until, &mut self.timers);
         pending.asked_host = true;
-        self.timers.insert((pending.due, Timer::Request(key)));
         self.events.push_back(SwitchEvent::AskHost {
             institution,
             request: Box::new(pending.request.clone()),
-            until: pending.due,
+            until,
         });
     }
 
@@ -61,14 +59,8 @@ impl Switch {
         let Some(host) = self.hosts.get(&institution) else { return };
         let epoch = host.health.epoch();
         let outcome = if pending.asked_host { HostOutcome::Unknown } else { HostOutcome::NotAsked };
-        self.timers.remove(&(pending.due, Timer::Request(key)));
-        // A clock that jumped leaves the stand-in module its time all the same.
-        pending.due = pending
-            .received
-            .plus_ms(self.config.answer_within_ms)
-            .max(now.plus_ms(self.config.check_within_ms));
-        pending.stage = Stage::AtStandIn { epoch, host: outcome, why };
-        self.timers.insert((pending.due, Timer::Request(key)));
+        let until = pending.answer_until(now, &self.config);
+        pending.enter(Stage::AtStandIn { epoch, host: outcome, why }, until, &mut self.timers);
         *self.at_stand_in.entry(pending.request.account.token).or_insert(0) += 1;
         self.events.push_back(SwitchEvent::AskStandIn {
             institution,
