@@ -4,10 +4,9 @@ mod take;
 
 pub use take::{FeedVerdict, Ignored, TakeFeed};
 
+use crate::signed::Signed;
 use crate::{InstitutionId, RequestKey, ResponseCode, Role, SealError};
-use alloc::string::String;
 use alloc::vec::Vec;
-use bytes::Bytes;
 use core::fmt;
 use port::wire::{Reader, Writer};
 use port::{Time, WireError};
@@ -189,12 +188,7 @@ pub struct BalanceUpdate {
 
 /// A page under the accounting system's signature: the only form in which it is taken (spec S3).
 #[derive(Clone, PartialEq, Eq)]
-pub struct SealedFeed {
-    issuer: String,
-    key_id: u8,
-    body: Bytes,
-    signature: [u8; 64],
-}
+pub struct SealedFeed(Signed);
 
 impl SealedFeed {
     /// The bytes that the accounting system signs.
@@ -215,10 +209,7 @@ impl SealedFeed {
         key_id: u8,
         signature: [u8; 64],
     ) -> Result<Self, WireError> {
-        if issuer.len() > ISSUER_BYTES_MAX {
-            return Err(WireError::TooLong);
-        }
-        Ok(Self { issuer: issuer.into(), key_id, body: page.encode()?.into(), signature })
+        Signed::new(page.encode()?, issuer, key_id, signature).map(Self)
     }
 
     /// Checks signature and content.
@@ -231,11 +222,9 @@ impl SealedFeed {
         trust: &TrustList,
         institution: InstitutionId,
     ) -> Result<FeedPage, SealError> {
-        let key = trust.key(&self.issuer, self.key_id, now).map_err(SealError::Distrust)?;
-        if !key.verify(&in_domain(DOMAIN, &self.body), &self.signature) {
-            return Err(SealError::Signature);
-        }
-        let page = FeedPage::parse(&self.body).map_err(SealError::Form)?;
+        let key = trust.key(self.0.issuer(), self.0.key_id(), now);
+        self.0.verify(key.map_err(SealError::Distrust)?, DOMAIN)?;
+        let page = FeedPage::parse(self.0.body()).map_err(SealError::Form)?;
         if page.institution != institution {
             return Err(SealError::Institution);
         }
@@ -247,12 +236,7 @@ impl SealedFeed {
     /// # Errors
     /// [`WireError::TooLong`].
     pub fn encode(&self, to: &mut Vec<u8>) -> Result<(), WireError> {
-        Writer::new(to, 1)
-            .lp8(self.issuer.as_bytes())?
-            .u8(self.key_id)
-            .lp32(&self.body)?
-            .fixed(&self.signature);
-        Ok(())
+        self.0.encode(to)
     }
 
     /// Reads it; nothing of it is believed before [`SealedFeed::open`].
@@ -260,25 +244,14 @@ impl SealedFeed {
     /// # Errors
     /// [`WireError`].
     pub fn parse(bytes: &[u8]) -> Result<Self, WireError> {
-        let mut reader = Reader::new(bytes);
-        reader.version(1)?;
-        let issuer = Reader::text(reader.lp8()?)?;
-        if issuer.len() > ISSUER_BYTES_MAX {
-            return Err(WireError::TooLong);
-        }
-        let key_id = reader.u8()?;
-        let body = Bytes::copy_from_slice(reader.lp32()?);
-        let signature = reader.array()?;
-        reader.finish()?;
-        Ok(Self { issuer: issuer.into(), key_id, body, signature })
+        Signed::parse(bytes).map(Self)
     }
 }
 
 impl fmt::Debug for SealedFeed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SealedFeed({:?}, key {})", self.issuer, self.key_id)
+        write!(f, "SealedFeed({:?})", self.0)
     }
 }
 
 const DOMAIN: &str = "interbank/standin/feed/v1";
-const ISSUER_BYTES_MAX: usize = 32;

@@ -32,6 +32,7 @@ mod response;
 mod response_code;
 mod settle;
 mod share;
+mod signed;
 mod stand_in;
 mod switch;
 mod table;

@@ -16,7 +16,7 @@ impl StandIn {
     /// takes may have any number.
     pub fn take_feed(&self, now: Time, trust: &TrustList, sealed: &SealedFeed) -> TakeFeed {
         let page = sealed.open(now, trust, self.setup.config.institution);
-        let issuer = Bytes::copy_from_slice(sealed.issuer.as_bytes());
+        let issuer = Bytes::copy_from_slice(sealed.0.issuer().as_bytes());
         TakeFeed { setup: self.setup.clone(), now, page, issuer }
     }
 }

@@ -3,11 +3,9 @@
 use super::check::digest;
 use super::{Parameters, ParametersDraft};
 use crate::InstitutionId;
-use alloc::string::String;
+use crate::signed::Signed;
 use alloc::vec::Vec;
-use bytes::Bytes;
 use core::fmt;
-use port::wire::{Reader, Writer};
 use port::{Time, WireError};
 use seal::{Distrust, TrustList, VerifyingKey, in_domain};
 
@@ -15,12 +13,7 @@ use seal::{Distrust, TrustList, VerifyingKey, in_domain};
 ///
 /// The authoring side makes [`SealedParameters::message`] and has it signed by its key holder; this side only opens.
 #[derive(Clone, PartialEq, Eq)]
-pub struct SealedParameters {
-    issuer: String,
-    key_id: u8,
-    body: Bytes,
-    signature: [u8; 64],
-}
+pub struct SealedParameters(Signed);
 
 impl SealedParameters {
     /// The longest stored form.
@@ -55,12 +48,9 @@ impl SealedParameters {
         key_id: u8,
         signature: [u8; 64],
     ) -> Result<Self, WireError> {
-        if issuer.len() > ISSUER_BYTES_MAX {
-            return Err(WireError::TooLong);
-        }
         let mut body = Vec::with_capacity(1_024);
         draft.encode(&mut body)?;
-        Ok(Self { issuer: issuer.into(), key_id, body: body.into(), signature })
+        Signed::new(body, issuer, key_id, signature).map(Self)
     }
 
     /// Checks signature and content. `above` is the version that is held: a set of another institution, or of that version or
@@ -75,7 +65,7 @@ impl SealedParameters {
         institution: InstitutionId,
         above: u64,
     ) -> Result<Parameters, SealError> {
-        let key = trust.key(&self.issuer, self.key_id, now).map_err(SealError::Distrust)?;
+        let key = trust.key(self.issuer(), self.0.key_id(), now).map_err(SealError::Distrust)?;
         let parameters = self.verified(key)?;
         if parameters.institution() != institution {
             return Err(SealError::Institution);
@@ -100,38 +90,36 @@ impl SealedParameters {
         accepted: Time,
         trust: &TrustList,
     ) -> Result<Parameters, SealError> {
-        let key = match trust.key(&self.issuer, self.key_id, now) {
-            Err(Distrust::NoLongerValid) => trust.key(&self.issuer, self.key_id, accepted),
+        let key = match trust.key(self.issuer(), self.0.key_id(), now) {
+            Err(Distrust::NoLongerValid) => trust.key(self.issuer(), self.0.key_id(), accepted),
             found => found,
         };
         self.verified(key.map_err(SealError::Distrust)?)
     }
 
     fn verified(&self, key: &VerifyingKey) -> Result<Parameters, SealError> {
-        if !key.verify(&in_domain(DOMAIN, &self.body), &self.signature) {
-            return Err(SealError::Signature);
-        }
+        self.0.verify(key, DOMAIN)?;
         Parameters::new(self.draft()?).map_err(|_| SealError::Content)
     }
 
     /// What it says, believed by nobody yet.
     pub(crate) fn draft(&self) -> Result<ParametersDraft, SealError> {
-        ParametersDraft::parse(&self.body).map_err(SealError::Form)
+        ParametersDraft::parse(self.0.body()).map_err(SealError::Form)
     }
 
     /// Who signed, with which key, and the signature.
     pub(super) fn signed(&self) -> (&str, u8, [u8; 64]) {
-        (&self.issuer, self.key_id, self.signature)
+        (self.0.issuer(), self.0.key_id(), *self.0.signature())
     }
 
     /// The digest of the set, believed or not.
     pub(crate) fn digest(&self) -> [u8; 32] {
-        digest(&self.body)
+        digest(self.0.body())
     }
 
     /// Who is said to have signed it.
     pub fn issuer(&self) -> &str {
-        &self.issuer
+        self.0.issuer()
     }
 
     /// Appends the stored form, specified in `docs/spec/standin.md`.
@@ -139,12 +127,7 @@ impl SealedParameters {
     /// # Errors
     /// [`WireError::TooLong`].
     pub fn encode(&self, to: &mut Vec<u8>) -> Result<(), WireError> {
-        Writer::new(to, 1)
-            .lp8(self.issuer.as_bytes())?
-            .u8(self.key_id)
-            .lp32(&self.body)?
-            .fixed(&self.signature);
-        Ok(())
+        self.0.encode(to)
     }
 
     /// Reads the stored form; nothing of it is believed before [`SealedParameters::open`].
@@ -152,27 +135,17 @@ impl SealedParameters {
     /// # Errors
     /// [`WireError`].
     pub fn parse(bytes: &[u8]) -> Result<Self, WireError> {
-        let mut reader = Reader::new(bytes);
-        reader.version(1)?;
-        let issuer = Reader::text(reader.lp8()?)?;
-        if issuer.len() > ISSUER_BYTES_MAX {
-            return Err(WireError::TooLong);
-        }
-        let key_id = reader.u8()?;
-        let body = Bytes::copy_from_slice(reader.lp32()?);
-        let signature = reader.array()?;
-        reader.finish()?;
-        Ok(Self { issuer: issuer.into(), key_id, body, signature })
+        Signed::parse(bytes).map(Self)
     }
 }
 
 impl fmt::Debug for SealedParameters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SealedParameters({:?}, key {})", self.issuer, self.key_id)
+        write!(f, "SealedParameters({:?})", self.0)
     }
 }
 
-/// Why a parameter set is not taken.
+/// Why a parameter set, or a page of the feed, is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SealError {
@@ -222,9 +195,9 @@ impl fmt::Display for SealError {
             Self::Content => f.write_str("signed, but not a valid parameter set"),
             Self::Distrust(why) => why.fmt(f),
             Self::Form(why) => why.fmt(f),
-            Self::Institution => f.write_str("the parameters are another institution's"),
+            Self::Institution => f.write_str("signed for another institution"),
             Self::Over => f.write_str("the parameters' time is over"),
-            Self::Signature => f.write_str("the signature of the parameters is wrong"),
+            Self::Signature => f.write_str("the signature is wrong"),
             Self::Version => f.write_str("the version is not above the one that is held"),
             Self::Base => {
                 f.write_str("the changes are to other parameters than those that are held")
@@ -238,4 +211,3 @@ impl fmt::Display for SealError {
 impl core::error::Error for SealError {}
 
 const DOMAIN: &str = "interbank/standin/parameters/v1";
-const ISSUER_BYTES_MAX: usize = 32;

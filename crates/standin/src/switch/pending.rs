@@ -1,7 +1,9 @@
 //! Requests under way.
 
-use crate::switch::event::Diverted;
+use super::timers::Timer;
+use super::{Diverted, SwitchConfig};
 use crate::{HostOutcome, Response, TransactionRequest};
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::fmt;
 use port::{Peer, Time};
@@ -42,6 +44,21 @@ impl Pending {
         if self.waiting.len() < Self::WAITING_MAX {
             self.waiting.push(who);
         }
+    }
+
+    /// Until when its answer is worth anything. A clock that jumped leaves the stand-in module and the store their time all the
+    /// same.
+    pub(super) fn answer_until(&self, now: Time, config: &SwitchConfig) -> Time {
+        let until = self.received.plus_ms(config.answer_within_ms);
+        until.max(now.plus_ms(config.check_within_ms))
+    }
+
+    /// Goes on to another stage, with its timer set anew.
+    pub(super) fn enter(&mut self, stage: Stage, due: Time, timers: &mut BTreeSet<(Time, Timer)>) {
+        let timer = Timer::Request(self.request.key);
+        timers.remove(&(self.due, timer));
+        timers.insert((due, timer));
+        (self.stage, self.due) = (stage, due);
     }
 }
 

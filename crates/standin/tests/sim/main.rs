@@ -17,5 +17,5 @@ mod host;
 mod invariant;
 mod storm;
 mod whole;
-#[path = "../model/world.rs"]
+#[path = "../model/world/mod.rs"]
 mod world;

@@ -1,178 +1,19 @@
 //! Switch, authorizer, forwarder and accounting system around one store: what may happen between them, one thing at a time.
 
+mod message;
+mod play;
+mod store;
+
+pub(crate) use message::Message;
+pub(crate) use play::{Ask, BUDGET_MINOR, Play, START, institution};
+pub(crate) use store::Peek;
+
 use crate::host::Host;
 use interbank_standin::*;
-use port::blocking::{self, Store, decide};
-use port::{
-    Amount, Committed, Currency, DecideError, Effect, Fault, Input, Key, KeyAnswer, KeyQuestion,
-    Machine, MemoryStore, Peer, ReadSet, Row, Scan, Skew, StoreError, Time, Zone,
-};
-use seal::{Account, AccountTokens, Secret, SigningKey, TrustList, TrustedKey, Validity};
-use std::collections::BTreeMap;
-use std::convert::Infallible;
+use port::blocking::decide;
+use port::{DecideError, Input, Machine, MemoryStore, Peer, Time};
 use std::sync::Arc;
-
-pub(crate) const START: Time = Time::from_s(1_785_000_000);
-/// What stand-in may have out together.
-pub(crate) const BUDGET_MINOR: i64 = 160;
-
-/// What is the same in every run: parameters, configuration, requests.
-#[derive(Debug)]
-pub(crate) struct Play {
-    pub(crate) stand_in: StandIn,
-    pub(crate) switch: SwitchConfig,
-    pub(crate) forwarder: ForwarderConfig,
-    pub(crate) requests: Vec<RequestDraft>,
-}
-
-impl Play {
-    pub(crate) fn new(requests: &[Ask], thresholds: Thresholds, sweep_ms: u64) -> Arc<Self> {
-        let institution = institution();
-        let parameters = Parameters::new(parameters()).unwrap();
-        let stand_in = StandIn::new(StandInConfig {
-            institution,
-            zone: Zone::utc(),
-            parameters: Some(parameters),
-            mac_keys: BTreeMap::new(),
-            mac_required: false,
-            lanes: 1,
-            skew: Skew::default(),
-            journal_kept_ms: 86_400_000,
-        });
-        let host = HostConfig { thresholds, ..HostConfig::new(institution) };
-        let switch = SwitchConfig {
-            mac_required: false,
-            skew: Skew { max_ms: 0 },
-            ..SwitchConfig::new(
-                InstitutionId::new(9).unwrap(),
-                Text::new("SW1").unwrap(),
-                vec![host],
-            )
-        };
-        let forwarder = ForwarderConfig {
-            window_first: 2,
-            answer_within_ms: 3_000,
-            sweep_ms,
-            page_rows: 3,
-            settle_max: 2,
-            ..ForwarderConfig::default()
-        };
-        let requests = requests.iter().map(|one| request(*one)).collect();
-        Arc::new(Self { stand_in, switch, forwarder, requests })
-    }
-
-    pub(crate) fn key(&self, request: usize) -> RequestKey {
-        TransactionRequest::new(self.requests[request].clone()).unwrap().key
-    }
-
-    /// What is there before anything happens: parameters in force, and all exposure leased to the one lane.
-    pub(crate) fn furnish(&self, store: &impl Store) {
-        let set = self.stand_in.config().parameters.as_ref().unwrap();
-        let key = SigningKey::from_seed(&Secret::new([1; 32]));
-        let mut trust = TrustList::new();
-        let trusted = TrustedKey::new(key.verifying_key(), Validity::always());
-        trust.add("accounting.example", 1, trusted);
-        let signature = key.sign(&SealedParameters::message(set).unwrap());
-        let sealed = SealedParameters::new(set, "accounting.example", 1, signature).unwrap();
-        let mut install = self.stand_in.install(START, &trust, sealed);
-        let installed = decide(store, &NoKeys, &mut install).unwrap().verdict;
-        assert!(matches!(installed, InstallVerdict::Accepted { .. }), "{installed:?}");
-        let initiator = InstitutionId::new(1_111).unwrap();
-        let mut lease = self.stand_in.lease(START, 0, initiator, i64::MAX / 2);
-        let leased = decide(store, &NoKeys, &mut lease).unwrap();
-        assert_eq!(leased, Leased::Spendable(BUDGET_MINOR));
-    }
-}
-
-/// Account (a number), trace, amount, and the trace of what it reverses.
-pub(crate) type Ask = (u8, u64, i64, Option<u64>);
-
-fn request((account, trace, minor, reverses): Ask) -> RequestDraft {
-    let number = Account::new(format!("62000000000000{account:02}")).unwrap();
-    let token = AccountTokens::new(&Secret::new([1; 32])).token(&number);
-    let mut info = AccountInfo::new(&number, token);
-    // What check digits are for is tested elsewhere.
-    info.check_digit = CheckDigit::Right;
-    let draft = RequestDraft {
-        institution: Some(institution()),
-        initiator: InstitutionId::new(1_111),
-        account: Some(info),
-        amount: Some(Amount::new(minor, Currency::parse("CNY").unwrap())),
-        kind: Some(Kind::Purchase),
-        mti: Some(Mti::FINANCIAL),
-        trace: Some(trace),
-        sent_at: Some(START.plus_ms(1 + trace)),
-        terminal: Some(Text::new("TERM0001").unwrap()),
-        expiry: Expiry::from_yymm(2_912),
-        ..RequestDraft::default()
-    };
-    let Some(of) = reverses else { return draft };
-    let original = TransactionRequest::new(request((account, of, minor, None))).unwrap().key;
-    RequestDraft {
-        kind: Some(Kind::Reversal),
-        mti: Some(Mti::REVERSAL),
-        original: Some(original),
-        ..draft
-    }
-}
-
-pub(crate) fn institution() -> InstitutionId {
-    InstitutionId::new(6_222).unwrap()
-}
-
-fn parameters() -> ParametersDraft {
-    serde_json::from_value(serde_json::json!({
-        "schema": 1, "institution": 6222, "version": 7, "currency": "CNY",
-        "issued_at_ms": 1_784_990_000_000_u64, "effective_from_ms": 1_784_990_000_000_u64,
-        "valid_until_ms": 1_796_000_000_000_u64, "stale_after_ms": 8_640_000_000_u64,
-        "ranges": [{ "from": 62000000, "to": 62009999, "product": "gold" }],
-        "counters": [],
-        "exposure": { "institution_minor": BUDGET_MINOR },
-        "rules": [{ "number": 1, "approve": true,
-            "limits": { "single_minor": 10_000, "floor_minor": 20_000 } }]
-    }))
-    .unwrap()
-}
-
-/// Something between two parties.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Message {
-    Request(Box<TransactionRequest>),
-    Answer(Response),
-    Advice(Box<Advice>),
-    Outcome(RequestKey, AdviceOutcome),
-    Probe(RequestKey),
-    Echo(RequestKey),
-}
-
-impl Message {
-    /// What tells it from others.
-    pub(crate) fn mark(&self) -> [u64; 5] {
-        let code = |code: ResponseCode| u64::from(u16::from_be_bytes(*code.as_bytes()));
-        match self {
-            Self::Request(request) => {
-                [0, request.key.trace(), request.mti.is_repeat().into(), 0, 0]
-            }
-            Self::Answer(answer) => [1, answer.key.trace(), code(answer.code), 0, 0],
-            Self::Advice(advice) => [
-                2,
-                advice.key.trace(),
-                advice.key.class() as u64,
-                advice.posting as u64,
-                u64::from(advice.mti.is_repeat()) << 1 | u64::from(advice.maybe_applied),
-            ],
-            Self::Outcome(key, outcome) => {
-                [3, key.trace(), key.class() as u64, (*outcome == AdviceOutcome::Posted).into(), 0]
-            }
-            Self::Probe(key) => [4, key.trace(), 0, 0, 0],
-            Self::Echo(key) => [5, key.trace(), 0, 0, 0],
-        }
-    }
-
-    pub(crate) fn is_probe(&self) -> bool {
-        matches!(self, Self::Probe(_) | Self::Echo(_))
-    }
-}
+use store::{NoKeys, carry};
 
 /// What a terminal was told, or that it asked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -496,54 +337,6 @@ fn new_forwarder(play: &Play, now: Time) -> Forwarder {
     // A switch begins online.
     forwarder.open(now, true);
     forwarder
-}
-
-fn carry<M: Machine, S: Store>(machine: &mut M, now: Time, store: &S, effect: Effect) {
-    let input = match effect {
-        Effect::Commit { ticket, batch } => {
-            batch.check().unwrap();
-            let fate = match store.commit(&batch) {
-                Ok(commit) => Committed::from(commit),
-                Err(why) => match why.fault() {
-                    Fault::NotApplied | Fault::TooLarge => Committed::Conflict,
-                    Fault::Corrupt | Fault::Unknown => Committed::Unknown,
-                },
-            };
-            Input::Committed { ticket, fate }
-        }
-        Effect::Read { ticket, want } => Input::Rows { ticket, rows: store.read(&want).ok() },
-        Effect::Ask { .. } | Effect::Send { .. } => panic!("no keys and no frames here"),
-    };
-    machine.handle(now, input).unwrap();
-}
-
-pub(crate) struct NoKeys;
-
-impl blocking::Keys for NoKeys {
-    type Error = Infallible;
-
-    fn answer(&self, _: &[KeyQuestion]) -> Result<Vec<KeyAnswer>, Infallible> {
-        Ok(Vec::new())
-    }
-}
-
-/// A store that a test looks into without disturbing its plan of faults.
-pub(crate) trait Peek: Store {
-    fn peek(&self, key: &Key) -> Option<Row>;
-
-    fn peek_all(&self, prefix: &Key) -> Vec<Row>;
-}
-
-impl Peek for MemoryStore {
-    fn peek(&self, key: &Key) -> Option<Row> {
-        let Ok(rows) = self.read(&ReadSet::points([key.clone()]));
-        rows.points.into_iter().next().flatten()
-    }
-
-    fn peek_all(&self, prefix: &Key) -> Vec<Row> {
-        let Ok(rows) = self.read(&ReadSet::scan(Scan::first(prefix.clone(), 1_000)));
-        rows.scans.into_iter().flatten().map(|(_, row)| row).collect()
-    }
 }
 
 const CALM_ROUNDS: usize = 400;
