@@ -213,7 +213,10 @@ fn replay_once(entries: u64, config: ForwarderConfig) -> Duration {
             Some((at, _)) => thread::sleep(at.saturating_duration_since(Instant::now())),
             None => forwarder.handle(now(), Input::Tick).unwrap(),
         }
-        while let Some((_, key)) = host.pop_front_if(|(at, _)| *at <= Instant::now()) {
+        while let Some((at, key)) = host.front().copied()
+            && at <= Instant::now()
+        {
+            host.pop_front();
             forwarder.answered(now(), &key, AdviceOutcome::Posted);
         }
     }
@@ -519,8 +522,8 @@ impl Keys for NoKeys {
     }
 }
 
-/// After everything that was queued.
-const LATER: Time = Time::from_s(1_785_003_600);
+/// After everything that was queued, and before any of it is old.
+const LATER: Time = Time::from_s(1_785_001_800);
 const LANES: u16 = 64;
 const QUEUED: u64 = 1_000_000;
 const EXPOSURE_MINOR: i64 = 1_000_000_000_000_000_000;
