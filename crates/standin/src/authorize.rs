@@ -157,11 +157,13 @@ struct Weighing {
     lane_changed: bool,
     resolution: Resolution,
     /// Where now lies in the windows of the set's counters, in their order: a calendar is asked once.
-    slots: Vec<Slot>,
+    slots: [Slot; Parameters::COUNTERS_MAX],
     counterpart: Option<Box<Entry>>,
     completed: Option<Box<Entry>>,
     /// The rows that were read, at their versions.
     expect: [Expect; 5],
+    /// Stands for the terminal.
+    terminal: u32,
     /// What was asked about evidence, in order.
     asked: Vec<EvidenceKind>,
 }
@@ -237,8 +239,11 @@ impl Authorize {
             entry.transpose().map_err(Error::Corrupt)
         };
         let zone = &self.setup.config.zone;
-        let slots = parameters.map(Parameters::counters).unwrap_or_default().iter();
-        let slots = slots.map(|counter| Slot::of(counter.window, zone, now)).collect();
+        let mut slots = [Slot::default(); Parameters::COUNTERS_MAX];
+        let counters = parameters.map(Parameters::counters).unwrap_or_default();
+        for (slot, counter) in slots.iter_mut().zip(counters) {
+            *slot = Slot::of(counter.window, zone, now);
+        }
         let vip = state.vip_until.is_some_and(|until| now < until);
         let weighing = Weighing {
             now,
@@ -246,6 +251,7 @@ impl Authorize {
                 .map(|set| set.resolve(now, &self.request, vip))
                 .unwrap_or_default(),
             slots,
+            terminal: terminal_mark(&self.request),
             counterpart: parse(counterpart)?,
             completed: parse(completed)?,
             expect: [head, account, lane, counterpart, completed]
@@ -329,6 +335,15 @@ impl Decision for Authorize {
 fn parse_state(row: Option<&Bytes>) -> Result<AccountState, Error> {
     row.map_or_else(|| Ok(AccountState::default()), |row| AccountState::parse(row))
         .map_err(Error::Corrupt)
+}
+
+/// Terminals apart, in four bytes (FNV-1a): two that collide are limited together.
+fn terminal_mark(request: &TransactionRequest) -> u32 {
+    let bytes = request.key.terminal().as_bytes().iter();
+    let initiator = request.initiator.as_u64().to_be_bytes();
+    bytes
+        .chain(&initiator)
+        .fold(2_166_136_261_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(16_777_619))
 }
 
 fn done(verdict: Verdict, audit: Audit, batch: Batch) -> Step<Audited<Verdict>> {

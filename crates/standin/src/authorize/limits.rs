@@ -1,6 +1,5 @@
 //! Checks 11 to 16: how much may it be?
 
-use super::record::terminal_mark;
 use super::{Authorize, Failed, Weighing, fail};
 use crate::{AccountState, Kind, Parameters, Reason};
 
@@ -128,12 +127,11 @@ impl Authorize {
         weighing: &Weighing,
         bounds: &Bounds,
     ) -> Result<(), Failed> {
-        let Weighing { now, state, resolution, .. } = weighing;
-        let terminal = terminal_mark(&self.request);
+        let Weighing { now, state, resolution, terminal, .. } = weighing;
         let within = |ms: u64| state.recent.iter().filter(move |(_, at)| now.since_ms(*at) < ms);
         for limit in &resolution.velocities {
             let (count, within_ms) = limit.value;
-            let here = within(within_ms).filter(|(one, _)| *one == terminal).count();
+            let here = within(within_ms).filter(|(one, _)| one == terminal).count();
             if here >= usize::from(count) || within(set.velocity_ms_max()).count() >= RECENT_MAX {
                 return Err(bounds.first.unwrap_or(fail(Reason::Velocity, limit.rule)));
             }

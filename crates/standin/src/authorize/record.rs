@@ -5,7 +5,7 @@ use super::{Answered, Authorize, Failed, Stepped, Verdict, Weighing, done, fail}
 use crate::journal::EntryParts;
 use crate::{
     Action, AuthCode, EntryState, Error, Hold, Kind, Parameters, Posting, Reason, Response,
-    ResponseCode, Source, StandInOutcome, TransactionRequest,
+    ResponseCode, Source, StandInOutcome,
 };
 use alloc::vec;
 use alloc::vec::Vec;
@@ -43,7 +43,7 @@ impl Authorize {
             let remembered_ms = set.velocity_ms_max();
             state.recent.retain(|(_, at)| now.since_ms(*at) < remembered_ms);
             if remembered_ms > 0 {
-                state.recent.push((terminal_mark(request), now));
+                state.recent.push((weighing.terminal, now));
                 let surplus = state.recent.len().saturating_sub(RECENT_MAX);
                 state.recent.drain(..surplus);
             }
@@ -65,7 +65,7 @@ impl Authorize {
             (false, false) => ResponseCode::APPROVED,
         };
         let amount = if partial { Amount::new(minor, set.currency()) } else { request.amount };
-        let mark = u64::from(terminal_mark(request)) << 20 ^ state.seq.wrapping_mul(2_654_435_761);
+        let mark = u64::from(weighing.terminal) << 20 ^ state.seq.wrapping_mul(2_654_435_761);
         let response = Response {
             approved: Some(amount),
             auth_code: Some(AuthCode::of_number(mark)),
@@ -198,13 +198,4 @@ impl Authorize {
             policy: self.setup.config.parameters.as_ref().map_or([0; 32], Parameters::digest),
         }
     }
-}
-
-/// Terminals apart, in four bytes (FNV-1a): two that collide are limited together.
-pub(super) fn terminal_mark(request: &TransactionRequest) -> u32 {
-    let bytes = request.key.terminal().as_bytes().iter();
-    let initiator = request.initiator.as_u64().to_be_bytes();
-    bytes
-        .chain(&initiator)
-        .fold(2_166_136_261_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(16_777_619))
 }
