@@ -5,6 +5,9 @@
 //! of three earlier hours. What was decided is taken out again as settlement and purge would do it, outside the measured time,
 //! so that stores keep their size and accounts never fill up.
 //!
+//! Answers are timed from the moment at which a request was due, so that a request that had to wait for another counts its
+//! waiting. The raw sync is what the same disk takes, right before and after, to write 4 KiB to a file and make it durable.
+//!
 //! Durable results write under `target/`, so that it is a disk and not a memory file system; `INTERBANK_BENCH_DIR` names
 //! another disk.
 
@@ -15,13 +18,14 @@ use criterion::{
 use interbank_standin::*;
 use port::blocking::{Keys, Store, decide};
 use port::{
-    Amount, Answers, Batch, Commit, Currency, Decision as _, Effect, Expect, Input, Key, KeyAnswer,
-    KeyQuestion, Machine as _, MemoryStore, ReadSet, Row, Scan, Skew, Step, Time, Zone,
+    Amount, Answers, Batch, Commit, Currency, Decision as _, Effect, Expect, Input, KeyAnswer,
+    KeyQuestion, Machine as _, MemoryStore, Peer, ReadSet, Row, Skew, Step, Time, Zone,
 };
 use seal::{Account, AccountRef, Secret, SigningKey, TrustList, TrustedKey, Validity};
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::hint::black_box;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Barrier;
@@ -29,7 +33,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use store_redb::{Options, RedbStore};
 use tempfile::TempDir;
-use testbed::Postgres;
+use testbed::{Installation, Postgres};
 
 /// 2026-07-25T17:20:00Z.
 const NOW: Time = Time::from_s(1_785_000_000);
@@ -119,7 +123,7 @@ fn durable(criterion: &mut Criterion) {
             while left > 0 {
                 let count = left.min(6_400);
                 left -= count;
-                taken += at_once(issuer, store, trace, count);
+                taken += at_once(issuer, store, trace, count, None).0;
                 trace += count;
             }
             taken
@@ -130,6 +134,39 @@ fn durable(criterion: &mut Criterion) {
     }
     pgbench(&mut group);
     group.finish();
+}
+
+/// Answers at half the load that the store carries, beside the raw sync of the same minute.
+fn answers(_: &mut Criterion) {
+    let dir = dir();
+    let store = RedbStore::open(dir.path(), Options::new().create(true)).unwrap();
+    let issuer = Issuer::new(10_000, LANES);
+    issuer.furnish(&store);
+    let mut syncs = Vec::new();
+    sync_times(dir.path(), &mut syncs);
+    let full = 32_000.0 / at_once(&issuer, &store, 0, 32_000, None).0.as_secs_f64();
+    let (_, mut answers) = at_once(&issuer, &store, 32_000, 32_000, Some(full / 2.0));
+    sync_times(dir.path(), &mut syncs);
+    let (answer, sync) = (p99(&mut answers), p99(&mut syncs));
+    println!("standin/p99: at {:.0}/s, half of {full:.0}/s", full / 2.0);
+    figure("standin/p99/answer", micros(answer), "µs");
+    figure("standin/p99/sync", micros(sync), "µs");
+    figure("standin/p99/allowed", micros(3 * sync + Duration::from_millis(2)), "µs");
+}
+
+fn sync_times(dir: &Path, times: &mut Vec<Duration>) {
+    let file = std::fs::File::create(dir.join("raw")).unwrap();
+    for at in 0..1_000 {
+        let started = Instant::now();
+        file.write_all_at(&[0x5A; 4_096], at * 4_096).unwrap();
+        file.sync_data().unwrap();
+        times.push(started.elapsed());
+    }
+}
+
+fn p99(times: &mut [Duration]) -> Duration {
+    times.sort_unstable();
+    times[times.len() * 99 / 100]
 }
 
 fn pgbench(group: &mut BenchmarkGroup<'_, WallTime>) {
@@ -163,7 +200,8 @@ fn tps(server: &Postgres, args: &[&str]) -> f64 {
 }
 
 fn run_pgbench(server: &Postgres, args: &[&str]) -> String {
-    let output = Command::new("pgbench").args(args).arg(server.url()).output().unwrap();
+    let program = Installation::find().unwrap().programs().join("pgbench");
+    let output = Command::new(program).args(args).arg(server.url()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
@@ -261,6 +299,141 @@ fn recover(issuer: &Issuer, dir: &Path) -> Duration {
     taken
 }
 
+/// A thousand requests a second to an accounting system that answers in 5 ms of real time, until it stops for good: how long it
+/// takes from then until no request waits for it and every new one is decided here. With detection as it comes, and by time-outs
+/// alone. Each request is carried through switch, store and decision.
+fn diversion(_: &mut Criterion) {
+    let as_it_comes = HostConfig::new(id(6_222));
+    let mut by_time_outs = as_it_comes.clone();
+    // Nothing but unanswered requests is a sign.
+    by_time_outs.thresholds.stall_in_flight = usize::MAX;
+    by_time_outs.thresholds.weights.echo_missed = 0;
+    figure("standin/diversion", millis(Desk::new(as_it_comes).stop()), "ms");
+    figure("standin/diversion_by_time_outs", millis(Desk::new(by_time_outs).stop()), "ms");
+}
+
+/// One switch in front of one accounting system and one stand-in module.
+struct Desk {
+    issuer: Issuer,
+    store: MemoryStore,
+    switch: Switch,
+    started: Instant,
+    trace: u64,
+    /// What the accounting system will answer, and when; `None` after it stopped.
+    host: Option<VecDeque<(Instant, Response)>>,
+    /// When a request was last taken from it to the stand-in module.
+    taken_at: Instant,
+    answered: u64,
+}
+
+impl Desk {
+    fn new(host: HostConfig) -> Self {
+        let (issuer, store) = (Issuer::new(10_000, 4), MemoryStore::new());
+        issuer.furnish(&store);
+        let config = SwitchConfig {
+            mac_required: false,
+            ..SwitchConfig::new(id(9), Text::new("SW1").unwrap(), vec![host])
+        };
+        // So long ago that nothing may have been sent by a switch that is gone.
+        let switch = Switch::new(NOW.minus_ms(60_000), config).unwrap();
+        let (started, host) = (Instant::now(), Some(VecDeque::new()));
+        Self { issuer, store, switch, started, trace: 0, host, taken_at: started, answered: 0 }
+    }
+
+    fn stop(mut self) -> Duration {
+        // Half a second, for the latencies to be known.
+        while self.trace < 500 {
+            self.turn();
+        }
+        self.host = None;
+        let stopped = Instant::now();
+        let share_bp = |switch: &Switch| switch.standing(id(6_222)).unwrap().host_share_bp;
+        while share_bp(&self.switch) > 0 || self.switch.pending() > 0 {
+            self.turn();
+            assert!(stopped.elapsed() < Duration::from_secs(30), "{:?}", self.switch);
+        }
+        // What comes afterwards is decided here, at once.
+        let until = self.trace + 200;
+        while self.trace < until {
+            self.turn();
+        }
+        assert!(self.answered >= until - 1, "{} of {}", self.answered, self.trace);
+        self.taken_at.duration_since(stopped)
+    }
+
+    /// Takes what is due, and does everything that comes of it.
+    fn turn(&mut self) {
+        let passed = self.started.elapsed();
+        let now = NOW.plus_ms(u64::try_from(passed.as_millis()).unwrap());
+        while u128::from(self.trace) < passed.as_millis() {
+            let request = self.issuer.next(self.trace);
+            let draft = RequestDraft { sent_at: Some(now), ..request.into() };
+            self.trace += 1;
+            self.switch.request(now, Peer::new("acquirer").unwrap(), draft).unwrap();
+        }
+        while let Some(host) = &mut self.host
+            && host.front().is_some_and(|(at, _)| *at <= Instant::now())
+            && let Some((_, response)) = host.pop_front()
+        {
+            self.switch.host_answered(now, id(6_222), response).unwrap();
+        }
+        self.switch.handle(now, Input::Tick).unwrap();
+        loop {
+            if let Some(effect) = self.switch.poll_effect() {
+                self.switch.handle(now, done(&self.store, effect)).unwrap();
+            } else if let Some(event) = self.switch.poll_event() {
+                self.on_event(now, event);
+            } else {
+                break;
+            }
+        }
+        thread::sleep(Duration::from_micros(200));
+    }
+
+    fn on_event(&mut self, now: Time, event: SwitchEvent) {
+        match event {
+            SwitchEvent::AskHost { request, .. } => {
+                if let Some(host) = &mut self.host {
+                    host.push_back((Instant::now() + HOST, approval(&request)));
+                }
+            }
+            SwitchEvent::AskStandIn { epoch, host, request, .. } => {
+                if host == HostOutcome::Unknown {
+                    self.taken_at = Instant::now();
+                }
+                let decision = &mut self.issuer.stand_in.authorize(now, epoch, host, *request);
+                match decide(&self.store, &NoKeys, decision).unwrap().verdict {
+                    Verdict::Answered(answered) => {
+                        self.switch.stand_in_answered(now, &answered).unwrap();
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+            SwitchEvent::Probe { institution, request } => {
+                if self.host.is_some() {
+                    self.switch.probe_answered(now, institution, &request.key).unwrap();
+                }
+            }
+            SwitchEvent::Answer { .. } => self.answered += 1,
+            SwitchEvent::Changed(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn approval(request: &TransactionRequest) -> Response {
+    Response {
+        mti: request.mti.response().unwrap(),
+        key: request.key,
+        code: ResponseCode::APPROVED,
+        approved: Some(request.amount),
+        auth_code: AuthCode::new(*b"000001"),
+        source: Source::Host,
+        balance: None,
+        retrieval_ref: request.retrieval_ref,
+    }
+}
+
 /// The account's row, key and value, after a day with a purchase in each hour and a dozen in the last one.
 fn account_bytes(_: &mut Criterion) {
     let (issuer, store) = (Issuer::new(1, 1), MemoryStore::new());
@@ -273,13 +446,14 @@ fn account_bytes(_: &mut Criterion) {
     let key = issuer.stand_in.account_key(&issuer.accounts[0]);
     let rows = store.read(&ReadSet::points([key.clone()])).unwrap();
     let bytes = key.as_bytes().len() + rows.points[0].as_ref().unwrap().value.len();
-    figure("standin/account_bytes", bytes);
+    figure("standin/account_bytes", bytes as f64, "B");
 }
 
-fn figure(id: &str, value: usize) {
-    println!("{id}: {value} bytes");
+/// Leaves a result that is not a time of criterion's for the table.
+fn figure(id: &str, value: f64, unit: &str) {
+    println!("{id}: {value} {unit}");
     if let Ok(folder) = std::env::var("INTERBANK_BENCH_FIGURES") {
-        let text = format!("{{\"id\": \"{id}\", \"value\": {value}, \"unit\": \"B\"}}");
+        let text = format!("{{\"id\": \"{id}\", \"value\": {value}, \"unit\": \"{unit}\"}}");
         let file = format!("{}.json", id.replace('/', "_"));
         std::fs::write(Path::new(&folder).join(file), text).unwrap();
     }
@@ -416,8 +590,15 @@ impl Issuer {
     }
 }
 
-/// So many decisions by 64 threads, each with the accounts of its own lane.
-fn at_once(issuer: &Issuer, store: &RedbStore, first: u64, count: u64) -> Duration {
+/// So many decisions by 64 threads, each with the accounts of its own lane: one after another, or each when it is due at so many
+/// a second. How long all of it took, and each answer from when it was due.
+fn at_once(
+    issuer: &Issuer,
+    store: &RedbStore,
+    first: u64,
+    count: u64,
+    per_s: Option<f64>,
+) -> (Duration, Vec<Duration>) {
     let lanes = u64::from(LANES);
     let start = Barrier::new(usize::from(LANES) + 1);
     thread::scope(|scope| {
@@ -430,14 +611,22 @@ fn at_once(issuer: &Issuer, store: &RedbStore, first: u64, count: u64) -> Durati
                         .filter(|trace| trace % lanes == lane)
                         .map(|trace| {
                             let account = (trace / lanes) % own * lanes + lane;
-                            issuer.purchase(usize::try_from(account).unwrap(), trace, NOW)
+                            (trace, issuer.purchase(usize::try_from(account).unwrap(), trace, NOW))
                         })
                         .collect();
+                    let mut times = Vec::with_capacity(due.len());
                     start.wait();
-                    for request in &due {
+                    let started = Instant::now();
+                    for (trace, request) in &due {
+                        let after = per_s.map(|per_s| (trace - first) as f64 / per_s);
+                        let due = after.map_or_else(Instant::now, |after| {
+                            started + Duration::from_secs_f64(after)
+                        });
+                        thread::sleep(due.saturating_duration_since(Instant::now()));
                         issuer.approve(store, NOW, request.clone());
+                        times.push(due.elapsed());
                     }
-                    due
+                    (due, times)
                 })
             })
             .collect();
@@ -445,27 +634,33 @@ fn at_once(issuer: &Issuer, store: &RedbStore, first: u64, count: u64) -> Durati
         let started = Instant::now();
         let done: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
         let taken = started.elapsed();
-        for requests in done {
+        let mut times = Vec::new();
+        for (due, of_lane) in done {
+            times.extend(of_lane);
+            let requests: Vec<_> = due.into_iter().map(|(_, request)| request).collect();
             scope.spawn(move || issuer.settle(store, &requests));
         }
-        taken
+        (taken, times)
     })
 }
 
 /// Everything that the forwarder wants done is done; its events stay.
 fn carry(forwarder: &mut Forwarder, now: Time, store: &impl Store) {
     while let Some(effect) = forwarder.poll_effect() {
-        let input = match effect {
-            Effect::Commit { ticket, batch } => {
-                let fate = store.commit(&batch).unwrap().into();
-                Input::Committed { ticket, fate }
-            }
-            Effect::Read { ticket, want } => {
-                Input::Rows { ticket, rows: Some(store.read(&want).unwrap()) }
-            }
-            other => panic!("{other:?}"),
-        };
-        forwarder.handle(now, input).unwrap();
+        forwarder.handle(now, done(store, effect)).unwrap();
+    }
+}
+
+/// What a store makes of what a machine wants.
+fn done(store: &impl Store, effect: Effect) -> Input<'static> {
+    match effect {
+        Effect::Commit { ticket, batch } => {
+            Input::Committed { ticket, fate: store.commit(&batch).unwrap().into() }
+        }
+        Effect::Read { ticket, want } => {
+            Input::Rows { ticket, rows: Some(store.read(&want).unwrap()) }
+        }
+        other => panic!("{other:?}"),
     }
 }
 
@@ -484,6 +679,14 @@ fn copy(from: &MemoryStore, dir: &Path) {
 
 fn commit(store: &impl Store, batch: &Batch) {
     assert!(matches!(store.commit(batch), Ok(Commit::Applied(_))));
+}
+
+fn micros(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round()
+}
+
+fn millis(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e3).round()
 }
 
 fn is_approved(verdict: &Verdict) -> bool {
@@ -553,5 +756,5 @@ const PARAMETERS: &str = r#"{
     ]
 }"#;
 
-criterion_group!(benches, pure, full, durable, replay, recovery, account_bytes);
+criterion_group!(benches, pure, full, durable, answers, replay, recovery, diversion, account_bytes);
 criterion_main!(benches);
