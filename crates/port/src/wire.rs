@@ -26,43 +26,51 @@ pub struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     /// Starts a form of this version.
+    #[inline]
     pub fn new(to: &'a mut Vec<u8>, version: u8) -> Self {
         to.push(version);
         Self { to }
     }
 
     /// Continues in the middle of a form, or writes one that carries its version elsewhere.
+    #[inline]
     pub fn bare(to: &'a mut Vec<u8>) -> Self {
         Self { to }
     }
 
     /// One byte.
+    #[inline]
     pub fn u8(&mut self, value: u8) -> &mut Self {
         self.to.push(value);
         self
     }
 
     /// Two bytes.
+    #[inline]
     pub fn u16(&mut self, value: u16) -> &mut Self {
         self.fixed(&value.to_be_bytes())
     }
 
     /// Four bytes.
+    #[inline]
     pub fn u32(&mut self, value: u32) -> &mut Self {
         self.fixed(&value.to_be_bytes())
     }
 
     /// Eight bytes.
+    #[inline]
     pub fn u64(&mut self, value: u64) -> &mut Self {
         self.fixed(&value.to_be_bytes())
     }
 
     /// Eight bytes, two's complement.
+    #[inline]
     pub fn i64(&mut self, value: i64) -> &mut Self {
         self.fixed(&value.to_be_bytes())
     }
 
     /// Bytes whose length both sides know.
+    #[inline]
     pub fn fixed(&mut self, value: &[u8]) -> &mut Self {
         self.to.extend_from_slice(value);
         self
@@ -72,6 +80,7 @@ impl<'a> Writer<'a> {
     ///
     /// # Errors
     /// [`WireError::TooLong`]; nothing was written.
+    #[inline]
     pub fn lp8(&mut self, value: &[u8]) -> Result<&mut Self, WireError> {
         let len = u8::try_from(value.len()).map_err(|_| WireError::TooLong)?;
         Ok(self.u8(len).fixed(value))
@@ -81,6 +90,7 @@ impl<'a> Writer<'a> {
     ///
     /// # Errors
     /// [`WireError::TooLong`]; nothing was written.
+    #[inline]
     pub fn lp16(&mut self, value: &[u8]) -> Result<&mut Self, WireError> {
         let len = u16::try_from(value.len()).map_err(|_| WireError::TooLong)?;
         Ok(self.u16(len).fixed(value))
@@ -90,6 +100,7 @@ impl<'a> Writer<'a> {
     ///
     /// # Errors
     /// [`WireError::TooLong`]; nothing was written.
+    #[inline]
     pub fn lp32(&mut self, value: &[u8]) -> Result<&mut Self, WireError> {
         let len = u32::try_from(value.len()).map_err(|_| WireError::TooLong)?;
         Ok(self.u32(len).fixed(value))
@@ -104,6 +115,7 @@ pub struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Reads from the start of `bytes`.
+    #[inline]
     pub const fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
@@ -112,6 +124,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`WireError::Version`] names the version found, [`WireError::Truncated`].
+    #[inline]
     pub fn version(&mut self, known: u8) -> Result<(), WireError> {
         let found = self.u8()?;
         if found == known { Ok(()) } else { Err(WireError::Version(found)) }
@@ -121,6 +134,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`WireError::Truncated`].
+    #[inline]
     pub fn u8(&mut self) -> Result<u8, WireError> {
         self.array::<1>().map(|[byte]| byte)
     }
@@ -129,6 +143,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`WireError::Truncated`], [`WireError::Invalid`] for any other byte.
+    #[inline]
     pub fn flag(&mut self) -> Result<bool, WireError> {
         match self.u8()? {
             0 => Ok(false),
@@ -141,6 +156,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`WireError::Truncated`].
+    #[inline]
     pub fn u16(&mut self) -> Result<u16, WireError> {
         self.array().map(u16::from_be_bytes)
     }
@@ -149,6 +165,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`WireError::Truncated`].
+    #[inline]
     pub fn u32(&mut self) -> Result<u32, WireError> {
         self.array().map(u32::from_be_bytes)
     }
@@ -157,6 +174,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`WireError::Truncated`].
+    #[inline]
     pub fn u64(&mut self) -> Result<u64, WireError> {
         self.array().map(u64::from_be_bytes)
     }
@@ -165,6 +183,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`WireError::Truncated`].
+    #[inline]
     pub fn i64(&mut self) -> Result<i64, WireError> {
         self.array().map(i64::from_be_bytes)
     }
@@ -173,6 +192,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`WireError::Truncated`].
+    #[inline]
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
         let (head, rest) = self.rest.split_first_chunk().ok_or(WireError::Truncated)?;
         self.rest = rest;
@@ -183,6 +203,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`WireError::Truncated`].
+    #[inline]
     pub fn fixed(&mut self, len: usize) -> Result<&'a [u8], WireError> {
         let (head, rest) = self.rest.split_at_checked(len).ok_or(WireError::Truncated)?;
         self.rest = rest;
@@ -193,6 +214,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`WireError::Truncated`].
+    #[inline]
     pub fn lp8(&mut self) -> Result<&'a [u8], WireError> {
         let len = self.u8()?;
         self.fixed(usize::from(len))
@@ -202,6 +224,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`WireError::Truncated`].
+    #[inline]
     pub fn lp16(&mut self) -> Result<&'a [u8], WireError> {
         let len = self.u16()?;
         self.fixed(usize::from(len))
@@ -211,6 +234,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`WireError::Truncated`].
+    #[inline]
     pub fn lp32(&mut self) -> Result<&'a [u8], WireError> {
         let len = usize::try_from(self.u32()?).map_err(|_| WireError::Truncated)?;
         self.fixed(len)
@@ -220,11 +244,13 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`WireError::Invalid`].
+    #[inline]
     pub fn text(bytes: &'a [u8]) -> Result<&'a str, WireError> {
         core::str::from_utf8(bytes).map_err(|_| WireError::Invalid)
     }
 
     /// What was not read yet.
+    #[inline]
     pub const fn rest(&self) -> &'a [u8] {
         self.rest
     }
@@ -233,6 +259,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`WireError::Trailing`] if bytes are left.
+    #[inline]
     pub fn finish(self) -> Result<(), WireError> {
         if self.rest.is_empty() { Ok(()) } else { Err(WireError::Trailing) }
     }

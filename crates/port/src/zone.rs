@@ -3,7 +3,9 @@
 use crate::Time;
 use alloc::string::String;
 use core::fmt;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan as _};
 use sha2::{Digest, Sha256};
 
 /// A time zone, with the digest of the rules that it was built from, so that a trace can name them.
@@ -50,8 +52,7 @@ impl Zone {
 
     /// The date and time of day there. Times past the year 9999 show as its last moment.
     pub fn local(&self, at: Time) -> LocalTime {
-        let ms = i64::try_from(at.as_ms()).unwrap_or(i64::MAX);
-        let stamp = jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::MAX);
+        let stamp = stamp(at);
         let offset = self.zone.to_offset(stamp);
         let local = offset.to_datetime(stamp);
         LocalTime {
@@ -68,9 +69,29 @@ impl Zone {
 
     /// The first moment of the local day that `at` lies in. Where midnight is skipped, the first moment after the gap.
     pub fn start_of_day(&self, at: Time) -> Time {
-        let ms = i64::try_from(at.as_ms()).unwrap_or(i64::MAX);
-        let stamp = jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::MAX);
-        let day = self.zone.to_offset(stamp).to_datetime(stamp).date();
+        self.start(self.day(at))
+    }
+
+    /// The first moment of the local week, from Monday, that `at` lies in.
+    pub fn start_of_week(&self, at: Time) -> Time {
+        let day = self.day(at);
+        let passed = i64::from(day.weekday().to_monday_zero_offset());
+        // Earlier than every date there is: no time since the epoch is.
+        self.start(day.checked_sub(passed.days()).unwrap_or(day))
+    }
+
+    /// The first moment of the local month that `at` lies in.
+    pub fn start_of_month(&self, at: Time) -> Time {
+        self.start(self.day(at).first_of_month())
+    }
+
+    fn day(&self, at: Time) -> Date {
+        let stamp = stamp(at);
+        self.zone.to_offset(stamp).to_datetime(stamp).date()
+    }
+
+    /// The first moment of a day, or after it where the zone skipped all of it.
+    fn start(&self, day: Date) -> Time {
         let start = self.zone.to_ambiguous_timestamp(day.at(0, 0, 0, 0)).compatible();
         let ms = start.map_or(0, |first| first.as_millisecond());
         Time::from_ms(u64::try_from(ms).unwrap_or(0))
@@ -126,6 +147,12 @@ impl fmt::Display for ZoneError {
 
 impl core::error::Error for ZoneError {}
 
+/// Times past the year 9999 are its last moment.
+fn stamp(at: Time) -> Timestamp {
+    let ms = i64::try_from(at.as_ms()).unwrap_or(i64::MAX);
+    Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,6 +176,17 @@ mod tests {
     fn a_day_of_the_change_starts_at_its_own_midnight() {
         let start = new_york().start_of_day(Time::from_s(1_710_090_000));
         assert_eq!(start, Time::from_s(1_710_046_800));
+    }
+
+    #[test]
+    fn weeks_and_months_start_at_a_midnight_of_their_own() {
+        // Sunday 2024-03-31T12:00 EDT: the week began in EDT, the month before the change, in EST.
+        let at = Time::from_s(1_711_900_800);
+        assert_eq!(new_york().start_of_week(at), Time::from_s(1_711_339_200));
+        assert_eq!(new_york().start_of_month(at), Time::from_s(1_709_269_200));
+        // The epoch was a Thursday: its week began before there was time.
+        assert_eq!(Zone::utc().start_of_week(Time::EPOCH), Time::EPOCH);
+        assert_eq!(Zone::utc().start_of_month(Time::EPOCH), Time::EPOCH);
     }
 
     #[test]

@@ -186,7 +186,9 @@ impl AccountState {
                 spent_minor: reader.i64()?,
             });
         }
-        for _ in 0..reader.u8()? {
+        let len = reader.u8()?;
+        state.counts.reserve_exact(len.into());
+        for _ in 0..len {
             let counts = Counts::read(&mut reader)?;
             if state.counts.last().is_some_and(|last| last.counter() >= counts.counter()) {
                 return Err(bad);

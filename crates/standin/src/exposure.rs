@@ -71,7 +71,8 @@ impl Lane {
     /// # Errors
     /// [`WireError::TooLong`].
     pub fn encode(&self) -> Result<Vec<u8>, WireError> {
-        let mut bytes = Vec::with_capacity(64);
+        // As long as it will be: bytes that are shared afterwards cost no second allocation then.
+        let mut bytes = Vec::with_capacity(10 + self.shares.len() * 25);
         let len = u8::try_from(self.shares.len()).map_err(|_| WireError::TooLong)?;
         let mut writer = Writer::new(&mut bytes, 1);
         writer.u64(self.parameters).u8(len);
@@ -91,8 +92,9 @@ impl Lane {
         let mut reader = Reader::new(bytes);
         reader.version(1)?;
         let parameters = reader.u64()?;
-        let mut shares = Vec::new();
-        for _ in 0..reader.u8()? {
+        let len = reader.u8()?;
+        let mut shares = Vec::with_capacity(len.into());
+        for _ in 0..len {
             let initiator = match reader.u64()? {
                 0 => None,
                 code => Some(InstitutionId::new(code).ok_or(bad)?),

@@ -251,6 +251,8 @@ pub(crate) struct Exposure {
 pub(crate) struct Rule {
     pub(crate) number: u32,
     pub(crate) scope: Scope,
+    /// How specific the scope is.
+    pub(crate) weight: u32,
     pub(crate) deny: Option<ResponseCode>,
     pub(crate) until: Option<Time>,
     pub(crate) approve: Option<bool>,

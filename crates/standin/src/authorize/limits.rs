@@ -1,8 +1,6 @@
 //! Checks 11 to 16: how much may it be?
 
-use super::record::terminal_mark;
 use super::{Authorize, Failed, Weighing, fail};
-use crate::counts::Slot;
 use crate::{AccountState, Kind, Parameters, Reason};
 
 /// What passes the limits.
@@ -73,15 +71,14 @@ impl Authorize {
         weighing: &Weighing,
         bounds: &mut Bounds,
     ) -> Result<(), Failed> {
-        let zone = &self.setup.config.zone;
         let total = |id: u8| {
-            let counter = set.counters().iter().find(|counter| counter.id == id)?;
+            let mut counters = set.counters().iter().zip(&weighing.slots);
+            let (counter, slot) = counters.find(|(counter, _)| counter.id == id)?;
             if !counter.counts(self.request.kind) {
                 return None;
             }
             let counts = weighing.state.counts.iter().find(|counts| counts.counter() == id);
-            let slot = || Slot::of(counter.window, zone, weighing.now);
-            Some(counts.map_or((0, 0), |counts| counts.total(slot())))
+            Some(counts.map_or((0, 0), |counts| counts.total(*slot)))
         };
         for (id, limit) in &weighing.resolution.counts {
             if total(*id).is_some_and(|(count, _)| count >= u64::from(limit.value)) {
@@ -130,12 +127,11 @@ impl Authorize {
         weighing: &Weighing,
         bounds: &Bounds,
     ) -> Result<(), Failed> {
-        let Weighing { now, state, resolution, .. } = weighing;
-        let terminal = terminal_mark(&self.request);
+        let Weighing { now, state, resolution, terminal, .. } = weighing;
         let within = |ms: u64| state.recent.iter().filter(move |(_, at)| now.since_ms(*at) < ms);
         for limit in &resolution.velocities {
             let (count, within_ms) = limit.value;
-            let here = within(within_ms).filter(|(one, _)| *one == terminal).count();
+            let here = within(within_ms).filter(|(one, _)| one == terminal).count();
             if here >= usize::from(count) || within(set.velocity_ms_max()).count() >= RECENT_MAX {
                 return Err(bounds.first.unwrap_or(fail(Reason::Velocity, limit.rule)));
             }

@@ -2,10 +2,10 @@
 
 use super::limits::RECENT_MAX;
 use super::{Answered, Authorize, Failed, Stepped, Verdict, Weighing, done, fail};
-use crate::counts::Slot;
+use crate::journal::EntryParts;
 use crate::{
-    Action, AuthCode, Entry, EntryState, Error, Hold, Kind, Parameters, Posting, Reason, Response,
-    ResponseCode, Source, StandInOutcome, TransactionRequest,
+    Action, AuthCode, EntryState, Error, Hold, Kind, Parameters, Posting, Reason, Response,
+    ResponseCode, Source, StandInOutcome,
 };
 use alloc::vec;
 use alloc::vec::Vec;
@@ -36,14 +36,14 @@ impl Authorize {
         let state = &mut weighing.state;
         if spends > 0 {
             state.counts.retain(|counts| set.counters().iter().any(|c| c.id == counts.counter()));
-            for counter in set.counters().iter().filter(|counter| counter.counts(request.kind)) {
-                let slot = Slot::of(counter.window, &self.setup.config.zone, now);
-                state.counter(counter.id).reserve(slot, spends);
+            let counters = set.counters().iter().zip(&weighing.slots);
+            for (counter, slot) in counters.filter(|(counter, _)| counter.counts(request.kind)) {
+                state.counter(counter.id).reserve(*slot, spends);
             }
             let remembered_ms = set.velocity_ms_max();
             state.recent.retain(|(_, at)| now.since_ms(*at) < remembered_ms);
             if remembered_ms > 0 {
-                state.recent.push((terminal_mark(request), now));
+                state.recent.push((weighing.terminal, now));
                 let surplus = state.recent.len().saturating_sub(RECENT_MAX);
                 state.recent.drain(..surplus);
             }
@@ -65,7 +65,7 @@ impl Authorize {
             (false, false) => ResponseCode::APPROVED,
         };
         let amount = if partial { Amount::new(minor, set.currency()) } else { request.amount };
-        let mark = u64::from(terminal_mark(request)) << 20 ^ state.seq.wrapping_mul(2_654_435_761);
+        let mark = u64::from(weighing.terminal) << 20 ^ state.seq.wrapping_mul(2_654_435_761);
         let response = Response {
             approved: Some(amount),
             auth_code: Some(AuthCode::of_number(mark)),
@@ -117,20 +117,20 @@ impl Authorize {
             // Those that may not be forgotten are counted, or the account would be taken for empty.
             state.undelivered = state.undelivered.checked_add(1).ok_or(Error::Busy)?;
         }
-        let entry = Entry {
+        let entry = EntryParts {
             seq: state.seq,
             at: now,
             epoch: self.epoch,
             host: self.host,
-            request: self.request.clone(),
-            response: response.clone(),
+            request: &self.request,
+            response: &response,
             reason: reason.map_or(0, Reason::code),
             rule,
             spent_minor: amounts.spends,
             spent_after_minor: state.spent_minor,
             capped: amounts.capped,
-            parameters: set.map_or([0; 32], Parameters::digest),
-            previous: state.head,
+            parameters: &set.map_or([0; 32], Parameters::digest),
+            previous: &state.head,
             state: delivery,
         };
         let (row, link) = entry.encode_linked().map_err(|_| Error::TooLong)?;
@@ -141,8 +141,8 @@ impl Authorize {
         batch.require(self.keys.kept.clone(), Expect::Absent);
         batch.require(self.keys.head.clone(), head);
         batch.require(self.keys.counterpart.clone(), counterpart);
-        if self.request.kind == Kind::Completion {
-            batch.require(self.keys.completed.clone(), completed);
+        if let Some(key) = &self.keys.completed {
+            batch.require(key.clone(), completed);
         }
         if lane_changed {
             let lane = lane.encode().map_err(|_| Error::TooLong)?;
@@ -198,13 +198,4 @@ impl Authorize {
             policy: self.setup.config.parameters.as_ref().map_or([0; 32], Parameters::digest),
         }
     }
-}
-
-/// Terminals apart, in four bytes (FNV-1a): two that collide are limited together.
-pub(super) fn terminal_mark(request: &TransactionRequest) -> u32 {
-    let bytes = request.key.terminal().as_bytes().iter();
-    let initiator = request.initiator.as_u64().to_be_bytes();
-    bytes
-        .chain(&initiator)
-        .fold(2_166_136_261_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(16_777_619))
 }

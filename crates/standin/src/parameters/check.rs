@@ -216,9 +216,11 @@ fn rule(path: &str, draft: &RuleDraft, counters: &[Counter], products: &[&str]) 
         }
         _ => return fault(at("limits.velocity_count"), Fault::OutOfRange),
     };
+    let scope = scope(&at("scope"), &draft.scope, products)?;
     Ok(Rule {
         number: draft.number,
-        scope: scope(&at("scope"), &draft.scope, products)?,
+        weight: scope.weight(),
+        scope,
         deny,
         until: draft.until_ms.map(Time::from_ms),
         approve: draft.approve,

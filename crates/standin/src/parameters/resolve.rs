@@ -64,7 +64,7 @@ impl Resolution {
         {
             self.deny = Some(Limit { value: code, rule: by });
         }
-        let weight = rule.scope.weight();
+        let weight = rule.weight;
         let [approve, partial, expiry, pin, cvn, arqc] = weights;
         most_specific(&mut self.approve, approve, rule.approve, weight, by);
         most_specific(&mut self.partial, partial, rule.partial, weight, by);
@@ -143,7 +143,7 @@ impl Scope {
 
     /// How specific it is: an account outweighs everything, then the card range, the product, the VIP list, the initiator, and
     /// last what describes the transaction.
-    fn weight(&self) -> u32 {
+    pub(super) fn weight(&self) -> u32 {
         let dimensions = [
             !self.accounts.is_empty(),
             !self.bins.is_empty(),
