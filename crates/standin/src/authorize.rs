@@ -18,12 +18,14 @@ mod record;
 mod reversal;
 mod standing;
 
+use crate::counts::Slot;
 use crate::parameters::Head;
 use crate::stand_in::Setup;
 use crate::{
     AccountState, Entry, EntryRef, Error, HostOutcome, Kind, Lane, Limit, Parameters, Reason,
     Resolution, Response, ResponseCode, Role, StandIn, TransactionRequest, table,
 };
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -57,9 +59,10 @@ impl StandIn {
         };
         let completed = match (request.kind, request.original) {
             (Kind::Completion, Some(original)) => {
-                EntryRef { account, role: Role::Request, request: original }.key(institution)
+                let original = EntryRef { account, role: Role::Request, request: original };
+                Some(original.key(institution))
             }
-            _ => own.clone(),
+            _ => None,
         };
         let lane = setup.lane(&account);
         let keys = Keys {
@@ -129,16 +132,17 @@ struct Keys {
     lane: Key,
     own: Key,
     counterpart: Key,
-    completed: Key,
     /// An answer of the accounting system that the switch kept: there is one of the two, never both.
     kept: Key,
+    /// For a completion: the pre-authorization.
+    completed: Option<Key>,
 }
 
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "a decision has one stage; none is stored in bulk")]
 enum Stage {
     Rows,
-    Evidence(Weighing),
+    /// Boxed, as the entries in it are: most decisions have none of them, and all are moved about.
+    Evidence(Box<Weighing>),
 }
 
 /// Everything read, and what becomes of it.
@@ -152,8 +156,10 @@ struct Weighing {
     /// Whether more or less is out of the lane than was read.
     lane_changed: bool,
     resolution: Resolution,
-    counterpart: Option<Entry>,
-    completed: Option<Entry>,
+    /// Where now lies in the windows of the set's counters, in their order: a calendar is asked once.
+    slots: Vec<Slot>,
+    counterpart: Option<Box<Entry>>,
+    completed: Option<Box<Entry>>,
     /// The rows that were read, at their versions.
     expect: [Expect; 5],
     /// What was asked about evidence, in order.
@@ -184,9 +190,14 @@ type Stepped = Result<Step<Audited<Verdict>>, Error>;
 
 impl Authorize {
     fn rows(&mut self, answers: &Answers) -> Stepped {
-        let [head, account, lane, own, counterpart, completed, kept] = &answers.rows.points[..]
+        let [head, account, lane, own, counterpart, kept, rest @ ..] = &answers.rows.points[..]
         else {
             return Err(Error::Answers);
+        };
+        let completed = match (rest, &self.keys.completed) {
+            ([], None) => &None,
+            ([row], Some(_)) => row,
+            _ => return Err(Error::Answers),
         };
         if let Err(reason) = self.authentic(answers) {
             return Ok(self.unrecorded(reason));
@@ -222,16 +233,21 @@ impl Authorize {
             None => Lane::default(),
         };
         let parse = |row: &Option<Row>| {
-            row.as_ref().map(|row| Entry::parse(&row.value)).transpose().map_err(Error::Corrupt)
+            let entry = row.as_ref().map(|row| Entry::parse(&row.value).map(Box::new));
+            entry.transpose().map_err(Error::Corrupt)
         };
+        let zone = &self.setup.config.zone;
+        let slots = parameters.map(Parameters::counters).unwrap_or_default().iter();
+        let slots = slots.map(|counter| Slot::of(counter.window, zone, now)).collect();
         let vip = state.vip_until.is_some_and(|until| now < until);
         let weighing = Weighing {
             now,
             resolution: parameters
                 .map(|set| set.resolve(now, &self.request, vip))
                 .unwrap_or_default(),
+            slots,
             counterpart: parse(counterpart)?,
-            completed: if self.request.kind == Kind::Completion { parse(completed)? } else { None },
+            completed: parse(completed)?,
             expect: [head, account, lane, counterpart, completed]
                 .map(|row| Row::unchanged(row.as_ref())),
             state,
@@ -248,7 +264,7 @@ impl Authorize {
             Ok(questions) if questions.is_empty() => self.weigh(weighing),
             Ok(questions) => {
                 let (asked, questions) = questions.into_iter().unzip();
-                self.stage = Stage::Evidence(Weighing { asked, ..weighing });
+                self.stage = Stage::Evidence(Box::new(Weighing { asked, ..weighing }));
                 Ok(Step::Ask(Ask::keys(questions)))
             }
         }
@@ -285,8 +301,10 @@ impl Decision for Authorize {
 
     fn begin(&mut self) -> Ask {
         self.stage = Stage::Rows;
-        let Keys { head, account, lane, own, counterpart, completed, kept } = self.keys.clone();
-        let points = [head, account, lane, own, counterpart, completed, kept];
+        let Keys { head, account, lane, own, counterpart, kept, completed } = &self.keys;
+        let mut points = Vec::with_capacity(7);
+        points.extend([head, account, lane, own, counterpart, kept].map(Key::clone));
+        points.extend(completed.clone());
         let mut ask = Ask::rows(ReadSet::points(points));
         ask.keys.extend(self.message_question());
         ask
@@ -295,7 +313,7 @@ impl Decision for Authorize {
     fn step(&mut self, answers: Answers) -> Stepped {
         match core::mem::replace(&mut self.stage, Stage::Rows) {
             Stage::Rows => self.rows(&answers),
-            Stage::Evidence(weighing) => self.evidence(weighing, &answers),
+            Stage::Evidence(weighing) => self.evidence(*weighing, &answers),
         }
     }
 

@@ -49,11 +49,7 @@ impl EntryRef {
 
     /// The bytes that stand for it: token (16), role (1), request key.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(17 + RequestKey::BYTES_MAX);
-        bytes.extend_from_slice(self.account.as_bytes());
-        bytes.push(self.role as u8);
-        self.request.append(&mut bytes);
-        bytes
+        [self.account.as_bytes(), &[self.role as u8][..], &self.request.to_bytes()].concat()
     }
 
     /// Reads [`EntryRef::to_bytes`].

@@ -71,7 +71,8 @@ impl Lane {
     /// # Errors
     /// [`WireError::TooLong`].
     pub fn encode(&self) -> Result<Vec<u8>, WireError> {
-        let mut bytes = Vec::with_capacity(64);
+        // As long as it will be: bytes that are shared afterwards cost no second allocation then.
+        let mut bytes = Vec::with_capacity(11 + self.shares.len() * 24);
         let len = u8::try_from(self.shares.len()).map_err(|_| WireError::TooLong)?;
         let mut writer = Writer::new(&mut bytes, 1);
         writer.u64(self.parameters).u8(len);

@@ -65,17 +65,9 @@ impl Entry {
     /// # Errors
     /// [`WireError::TooLong`].
     pub fn link(&self) -> Result<[u8; 32], WireError> {
-        let mut bytes = Vec::with_capacity(384);
-        self.write(&mut bytes)?;
+        let mut bytes = Vec::with_capacity(BYTES_USUAL);
+        self.parts().write(&mut bytes)?;
         Ok(link(&bytes))
-    }
-
-    /// The stored form and the link, in one go.
-    pub(crate) fn encode_linked(&self) -> Result<(Vec<u8>, [u8; 32]), WireError> {
-        let mut bytes = Vec::with_capacity(384);
-        self.encode(&mut bytes)?;
-        let link = link(bytes.get(HEAD_BYTES..).unwrap_or_default());
-        Ok((bytes, link))
     }
 
     /// Appends the stored form, specified in `docs/spec/standin.md`.
@@ -83,9 +75,7 @@ impl Entry {
     /// # Errors
     /// [`WireError::TooLong`].
     pub fn encode(&self, to: &mut Vec<u8>) -> Result<(), WireError> {
-        let mut writer = Writer::new(to, 1);
-        writer.u8(self.state.as_u8());
-        self.write(to)
+        self.parts().encode(to)
     }
 
     /// Reads the stored form.
@@ -121,6 +111,59 @@ impl Entry {
         Ok(entry)
     }
 
+    const fn parts(&self) -> EntryParts<'_> {
+        EntryParts {
+            seq: self.seq,
+            at: self.at,
+            epoch: self.epoch,
+            host: self.host,
+            request: &self.request,
+            response: &self.response,
+            reason: self.reason,
+            rule: self.rule,
+            spent_minor: self.spent_minor,
+            spent_after_minor: self.spent_after_minor,
+            capped: self.capped,
+            parameters: &self.parameters,
+            previous: &self.previous,
+            state: self.state,
+        }
+    }
+}
+
+/// The parts of an [`Entry`], so that a new one is written without a copy of its request and response.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EntryParts<'a> {
+    pub(crate) seq: u64,
+    pub(crate) at: Time,
+    pub(crate) epoch: u64,
+    pub(crate) host: HostOutcome,
+    pub(crate) request: &'a TransactionRequest,
+    pub(crate) response: &'a Response,
+    pub(crate) reason: u32,
+    pub(crate) rule: u32,
+    pub(crate) spent_minor: i64,
+    pub(crate) spent_after_minor: i64,
+    pub(crate) capped: bool,
+    pub(crate) parameters: &'a [u8; 32],
+    pub(crate) previous: &'a [u8; 32],
+    pub(crate) state: EntryState,
+}
+
+impl EntryParts<'_> {
+    /// The stored form and the link, in one go.
+    pub(crate) fn encode_linked(&self) -> Result<(Vec<u8>, [u8; 32]), WireError> {
+        let mut bytes = Vec::with_capacity(BYTES_USUAL);
+        self.encode(&mut bytes)?;
+        let link = link(bytes.get(HEAD_BYTES..).unwrap_or_default());
+        Ok((bytes, link))
+    }
+
+    fn encode(&self, to: &mut Vec<u8>) -> Result<(), WireError> {
+        Writer::new(to, 1).u8(self.state.as_u8());
+        self.write(to)
+    }
+
     fn write(&self, to: &mut Vec<u8>) -> Result<(), WireError> {
         Writer::bare(to)
             .u64(self.seq)
@@ -132,8 +175,8 @@ impl Entry {
             .i64(self.spent_minor)
             .i64(self.spent_after_minor)
             .u8(u8::from(self.capped))
-            .fixed(&self.parameters)
-            .fixed(&self.previous);
+            .fixed(self.parameters)
+            .fixed(self.previous);
         self.request.encode(to)?;
         self.response.encode(to)
     }
@@ -196,6 +239,9 @@ fn link(bytes: &[u8]) -> [u8; 32] {
         .finalize()
         .into()
 }
+
+/// Room for an entry as most are.
+const BYTES_USUAL: usize = 384;
 
 /// Version and state stand before what the link covers.
 const HEAD_BYTES: usize = 2;

@@ -2,7 +2,6 @@
 
 use super::record::terminal_mark;
 use super::{Authorize, Failed, Weighing, fail};
-use crate::counts::Slot;
 use crate::{AccountState, Kind, Parameters, Reason};
 
 /// What passes the limits.
@@ -73,15 +72,14 @@ impl Authorize {
         weighing: &Weighing,
         bounds: &mut Bounds,
     ) -> Result<(), Failed> {
-        let zone = &self.setup.config.zone;
         let total = |id: u8| {
-            let counter = set.counters().iter().find(|counter| counter.id == id)?;
+            let mut counters = set.counters().iter().zip(&weighing.slots);
+            let (counter, slot) = counters.find(|(counter, _)| counter.id == id)?;
             if !counter.counts(self.request.kind) {
                 return None;
             }
             let counts = weighing.state.counts.iter().find(|counts| counts.counter() == id);
-            let slot = || Slot::of(counter.window, zone, weighing.now);
-            Some(counts.map_or((0, 0), |counts| counts.total(slot())))
+            Some(counts.map_or((0, 0), |counts| counts.total(*slot)))
         };
         for (id, limit) in &weighing.resolution.counts {
             if total(*id).is_some_and(|(count, _)| count >= u64::from(limit.value)) {

@@ -2,9 +2,9 @@
 
 use super::limits::RECENT_MAX;
 use super::{Answered, Authorize, Failed, Stepped, Verdict, Weighing, done, fail};
-use crate::counts::Slot;
+use crate::journal::EntryParts;
 use crate::{
-    Action, AuthCode, Entry, EntryState, Error, Hold, Kind, Parameters, Posting, Reason, Response,
+    Action, AuthCode, EntryState, Error, Hold, Kind, Parameters, Posting, Reason, Response,
     ResponseCode, Source, StandInOutcome, TransactionRequest,
 };
 use alloc::vec;
@@ -36,9 +36,9 @@ impl Authorize {
         let state = &mut weighing.state;
         if spends > 0 {
             state.counts.retain(|counts| set.counters().iter().any(|c| c.id == counts.counter()));
-            for counter in set.counters().iter().filter(|counter| counter.counts(request.kind)) {
-                let slot = Slot::of(counter.window, &self.setup.config.zone, now);
-                state.counter(counter.id).reserve(slot, spends);
+            let counters = set.counters().iter().zip(&weighing.slots);
+            for (counter, slot) in counters.filter(|(counter, _)| counter.counts(request.kind)) {
+                state.counter(counter.id).reserve(*slot, spends);
             }
             let remembered_ms = set.velocity_ms_max();
             state.recent.retain(|(_, at)| now.since_ms(*at) < remembered_ms);
@@ -117,20 +117,20 @@ impl Authorize {
             // Those that may not be forgotten are counted, or the account would be taken for empty.
             state.undelivered = state.undelivered.checked_add(1).ok_or(Error::Busy)?;
         }
-        let entry = Entry {
+        let entry = EntryParts {
             seq: state.seq,
             at: now,
             epoch: self.epoch,
             host: self.host,
-            request: self.request.clone(),
-            response: response.clone(),
+            request: &self.request,
+            response: &response,
             reason: reason.map_or(0, Reason::code),
             rule,
             spent_minor: amounts.spends,
             spent_after_minor: state.spent_minor,
             capped: amounts.capped,
-            parameters: set.map_or([0; 32], Parameters::digest),
-            previous: state.head,
+            parameters: &set.map_or([0; 32], Parameters::digest),
+            previous: &state.head,
             state: delivery,
         };
         let (row, link) = entry.encode_linked().map_err(|_| Error::TooLong)?;
@@ -141,8 +141,8 @@ impl Authorize {
         batch.require(self.keys.kept.clone(), Expect::Absent);
         batch.require(self.keys.head.clone(), head);
         batch.require(self.keys.counterpart.clone(), counterpart);
-        if self.request.kind == Kind::Completion {
-            batch.require(self.keys.completed.clone(), completed);
+        if let Some(key) = &self.keys.completed {
+            batch.require(key.clone(), completed);
         }
         if lane_changed {
             let lane = lane.encode().map_err(|_| Error::TooLong)?;

@@ -3,7 +3,7 @@
 use crate::{Class, InstitutionId, Text};
 use alloc::vec::Vec;
 use port::wire::{Reader, Writer};
-use port::{Time, WireError};
+use port::{Key, KeyError, Time, WireError};
 
 /// Initiator, trace number, time of sending and terminal, within a message class: two messages with one key are one request.
 ///
@@ -67,14 +67,12 @@ impl RequestKey {
 
     /// The bytes that stand for it in the keys of rows: class (1), initiator (5), trace (5), time (6), terminal (1 to 16).
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(Self::BYTES_MAX);
-        self.append(&mut bytes);
-        bytes
+        [&self.head()[..], self.terminal.as_bytes()].concat()
     }
 
-    pub(crate) fn append(&self, to: &mut Vec<u8>) {
-        to.extend_from_slice(&self.head());
-        to.extend_from_slice(self.terminal.as_bytes());
+    /// Appends [`RequestKey::to_bytes`] to the key of a row.
+    pub(crate) fn append(&self, to: Key) -> Result<Key, KeyError> {
+        to.raw(&self.head())?.raw(self.terminal.as_bytes())
     }
 
     /// Everything but the terminal.

@@ -1,0 +1,557 @@
+//! Stand-in: the pure decision, decisions through stores, replay of what is queued, and recovery.
+//!
+//! The institution's parameters are of the usual kind: card ranges with a product, six rules (of which three fit a request),
+//! a sliding day and a calendar month that are counted, a velocity limit, an exposure cap. Each account has settled purchases
+//! of three earlier hours. What was decided is taken out again as settlement and purge would do it, outside the measured time,
+//! so that stores keep their size and accounts never fill up.
+//!
+//! Durable results write under `target/`, so that it is a disk and not a memory file system; `INTERBANK_BENCH_DIR` names
+//! another disk.
+
+use criterion::measurement::WallTime;
+use criterion::{
+    BatchSize, BenchmarkGroup, Criterion, SamplingMode, Throughput, criterion_group, criterion_main,
+};
+use interbank_standin::*;
+use port::blocking::{Keys, Store, decide};
+use port::{
+    Amount, Answers, Batch, Commit, Currency, Decision as _, Effect, Expect, Input, Key, KeyAnswer,
+    KeyQuestion, Machine as _, MemoryStore, ReadSet, Row, Scan, Skew, Step, Time, Zone,
+};
+use seal::{Account, AccountRef, Secret, SigningKey, TrustList, TrustedKey, Validity};
+use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
+use std::hint::black_box;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
+use store_redb::{Options, RedbStore};
+use tempfile::TempDir;
+use testbed::Postgres;
+
+/// 2026-07-25T17:20:00Z.
+const NOW: Time = Time::from_s(1_785_000_000);
+
+/// What the simulated accounting system takes for an answer.
+const HOST: Duration = Duration::from_millis(5);
+
+/// A decision is asked for with everything that it is about in hand: no row is read while it is measured.
+fn pure(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("standin/pure");
+    let issuer = Issuer::new(1, 1);
+    let store = MemoryStore::new();
+    issuer.furnish(&store);
+    let request = issuer.purchase(0, 1, NOW);
+    let mut decision = issuer.stand_in.authorize(NOW, 1, HostOutcome::NotAsked, request.clone());
+    let rows = store.read(&decision.begin().rows).unwrap();
+    group.bench_function("authorize", |bencher| {
+        let given = || (request.clone(), Answers { rows: rows.clone(), keys: Vec::new() });
+        let decide = |(request, answers): (TransactionRequest, Answers)| {
+            let mut decision = issuer.stand_in.authorize(NOW, 1, HostOutcome::NotAsked, request);
+            black_box(decision.begin());
+            let Step::Done(done) = decision.step(answers).unwrap() else { panic!("a question") };
+            assert!(is_approved(&done.verdict.verdict));
+            done
+        };
+        bencher.iter_batched(given, decide, BatchSize::SmallInput);
+    });
+    group.finish();
+}
+
+/// The whole of it on one core: rows read, decided, committed.
+fn full(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("standin/full");
+    group.throughput(Throughput::Elements(1)).sample_size(20);
+    for (accounts, name) in [(10_000, "10k_accounts"), (1_000_000, "1m_accounts")] {
+        // Filled only if something is measured on it.
+        let mut filled: Option<(Issuer, MemoryStore)> = None;
+        let mut trace = 0;
+        group.bench_function(name, |bencher| {
+            bencher.iter_custom(|decisions| {
+                let (issuer, store) = filled.get_or_insert_with(|| {
+                    let (issuer, store) = (Issuer::new(accounts, 1), MemoryStore::new());
+                    issuer.furnish(&store);
+                    (issuer, store)
+                });
+                let mut taken = Duration::ZERO;
+                let mut left = decisions;
+                while left > 0 {
+                    let count = left.min(1_000);
+                    left -= count;
+                    let due: Vec<_> = (0..count).map(|n| issuer.next(trace + n)).collect();
+                    trace += count;
+                    let settled = due.clone();
+                    let started = Instant::now();
+                    for request in due {
+                        issuer.approve(store, NOW, request);
+                    }
+                    taken += started.elapsed();
+                    issuer.settle(store, &settled);
+                }
+                taken
+            });
+        });
+    }
+    group.finish();
+}
+
+/// 64 in flight on `store-redb`, one in each of 64 lanes; beside PostgreSQL's own benchmark (`pgbench`, TPC-B-like, prepared
+/// statements, scale 64, durable: `fsync` and `synchronous_commit` are on) at the number of clients that serves it best.
+fn durable(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("standin/durable");
+    group.sample_size(10).warm_up_time(Duration::from_secs(1));
+    group.measurement_time(Duration::from_secs(8)).throughput(Throughput::Elements(1));
+    let mut filled: Option<(Issuer, RedbStore, TempDir)> = None;
+    let mut trace = 0;
+    group.bench_function("interbank/64", |bencher| {
+        bencher.iter_custom(|decisions| {
+            let (issuer, store, _) = filled.get_or_insert_with(|| {
+                let dir = dir();
+                let store = RedbStore::open(dir.path(), Options::new().create(true)).unwrap();
+                let issuer = Issuer::new(10_000, LANES);
+                issuer.furnish(&store);
+                (issuer, store, dir)
+            });
+            let mut taken = Duration::ZERO;
+            let mut left = decisions;
+            while left > 0 {
+                let count = left.min(6_400);
+                left -= count;
+                taken += at_once(issuer, store, trace, count);
+                trace += count;
+            }
+            taken
+        });
+    });
+    if let Some((_, store, _)) = filled {
+        eprintln!("  {:?}", store.stats());
+    }
+    pgbench(&mut group);
+    group.finish();
+}
+
+fn pgbench(group: &mut BenchmarkGroup<'_, WallTime>) {
+    let mut started: Option<(Postgres, u64)> = None;
+    group.bench_function("pgbench/best", |bencher| {
+        bencher.iter_custom(|transactions| {
+            let (server, clients) = started.get_or_insert_with(|| {
+                let server = Postgres::start().unwrap();
+                run_pgbench(&server, &["-i", "-q", "-s", "64"]);
+                let rate = |clients: &u64| {
+                    let clients = clients.to_string();
+                    tps(&server, &["-c", &clients, "-T", "6"])
+                };
+                let rates = [1, 8, 16, 32, 64].map(|clients| (clients, rate(&clients)));
+                eprintln!("  pgbench, transactions/s by clients: {rates:?}");
+                let best = rates.into_iter().max_by(|one, other| one.1.total_cmp(&other.1));
+                (server, best.unwrap().0)
+            });
+            // Not so few that the clients' beginning and end show.
+            let each = transactions.div_ceil(*clients).max(100).to_string();
+            let rate = tps(server, &["-c", &clients.to_string(), "-t", &each]);
+            Duration::from_secs_f64(transactions as f64 / rate)
+        });
+    });
+}
+
+fn tps(server: &Postgres, args: &[&str]) -> f64 {
+    let said = run_pgbench(server, &[&["-n", "-M", "prepared", "-j", "2"], args].concat());
+    let line = said.lines().find(|line| line.starts_with("tps = ")).unwrap();
+    line.split(' ').nth(2).unwrap().parse().unwrap()
+}
+
+fn run_pgbench(server: &Postgres, args: &[&str]) -> String {
+    let output = Command::new("pgbench").args(args).arg(server.url()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Queued entries to an accounting system that answers in 5 ms of real time, from a store in memory: the forwarder as it comes
+/// (its window grows from 8 to 256), and the serial pattern, one message in flight.
+fn replay(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("standin/replay");
+    group.sample_size(10).sampling_mode(SamplingMode::Flat);
+    group.warm_up_time(Duration::from_millis(1)).measurement_time(Duration::from_secs(1));
+    let one = ForwarderConfig { window_first: 1, window_max: 1, ..ForwarderConfig::default() };
+    for (name, entries, config) in
+        [("interbank", 100_000, ForwarderConfig::default()), ("serial", 200, one)]
+    {
+        group.throughput(Throughput::Elements(entries));
+        group.bench_function(name, |bencher| {
+            bencher.iter_custom(|times| {
+                (0..times).map(|_| replay_once(entries, config.clone())).sum::<Duration>()
+            });
+        });
+    }
+    group.finish();
+}
+
+fn replay_once(entries: u64, config: ForwarderConfig) -> Duration {
+    let (issuer, store) = (Issuer::new(entries.div_ceil(10), 4), MemoryStore::new());
+    issuer.furnish(&store);
+    issuer.queue(&store, entries);
+    let started = Instant::now();
+    let now = || LATER.plus_ms(u64::try_from(started.elapsed().as_millis()).unwrap());
+    let mut forwarder = Forwarder::new(now(), &issuer.stand_in, config).unwrap();
+    let mut host: VecDeque<(Instant, RequestKey)> = VecDeque::new();
+    let mut delivered = 0;
+    forwarder.open(now(), true);
+    while delivered < entries {
+        carry(&mut forwarder, now(), &store);
+        while let Some(event) = forwarder.poll_event() {
+            match event {
+                ForwarderEvent::Send(advice) => {
+                    host.push_back((Instant::now() + HOST, advice.key));
+                }
+                ForwarderEvent::Delivered { .. } => delivered += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+        match host.front() {
+            Some((at, _)) => thread::sleep(at.saturating_duration_since(Instant::now())),
+            None => forwarder.handle(now(), Input::Tick).unwrap(),
+        }
+        while let Some((at, key)) = host.front().copied()
+            && at <= Instant::now()
+        {
+            host.pop_front();
+            forwarder.answered(now(), &key, AdviceOutcome::Posted);
+        }
+    }
+    started.elapsed()
+}
+
+/// From a closed store on disk with a million queued entries of 100,000 accounts to a forwarder that has all of them lined up.
+fn recovery(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("standin/recovery");
+    group.sample_size(10).sampling_mode(SamplingMode::Flat);
+    group.warm_up_time(Duration::from_millis(1)).measurement_time(Duration::from_secs(10));
+    let mut filled: Option<(Issuer, TempDir)> = None;
+    group.bench_function("1m_queued", |bencher| {
+        bencher.iter_custom(|times| {
+            let (issuer, dir) = filled.get_or_insert_with(|| {
+                let dir = dir();
+                let issuer = Issuer::new(100_000, 4);
+                let store = MemoryStore::new();
+                issuer.furnish(&store);
+                issuer.queue(&store, QUEUED);
+                copy(&store, dir.path());
+                (issuer, dir)
+            });
+            (0..times).map(|_| recover(issuer, dir.path())).sum::<Duration>()
+        });
+    });
+    group.finish();
+}
+
+fn recover(issuer: &Issuer, dir: &Path) -> Duration {
+    let started = Instant::now();
+    let store = RedbStore::open(dir, Options::new()).unwrap();
+    let queued = usize::try_from(QUEUED).unwrap();
+    let config = ForwarderConfig { entries_max: queued, ..ForwarderConfig::default() };
+    let mut forwarder = Forwarder::new(LATER, &issuer.stand_in, config).unwrap();
+    forwarder.handle(LATER, Input::Tick).unwrap();
+    carry(&mut forwarder, LATER, &store);
+    let taken = started.elapsed();
+    assert_eq!(forwarder.backlog(), queued);
+    assert_eq!(forwarder.poll_event(), None);
+    store.close().unwrap();
+    taken
+}
+
+/// The account's row, key and value, after a day with a purchase in each hour and a dozen in the last one.
+fn account_bytes(_: &mut Criterion) {
+    let (issuer, store) = (Issuer::new(1, 1), MemoryStore::new());
+    issuer.furnish(&store);
+    let hours = (0..24).map(|hour| NOW.plus_ms(hour * 3_600_000));
+    let minutes = (0..12).map(|minute| NOW.plus_ms(23 * 3_600_000 + minute * 61_000));
+    for (trace, now) in hours.chain(minutes).enumerate() {
+        issuer.approve(&store, now, issuer.purchase(0, u64::try_from(trace).unwrap(), now));
+    }
+    let key = issuer.stand_in.account_key(&issuer.accounts[0]);
+    let rows = store.read(&ReadSet::points([key.clone()])).unwrap();
+    let bytes = key.as_bytes().len() + rows.points[0].as_ref().unwrap().value.len();
+    figure("standin/account_bytes", bytes);
+}
+
+fn figure(id: &str, value: usize) {
+    println!("{id}: {value} bytes");
+    if let Ok(folder) = std::env::var("INTERBANK_BENCH_FIGURES") {
+        let text = format!("{{\"id\": \"{id}\", \"value\": {value}, \"unit\": \"B\"}}");
+        let file = format!("{}.json", id.replace('/', "_"));
+        std::fs::write(Path::new(&folder).join(file), text).unwrap();
+    }
+}
+
+/// One institution, its parameters, and its accounts.
+struct Issuer {
+    stand_in: StandIn,
+    accounts: Vec<AccountRef>,
+    /// What each account begins with.
+    state: Vec<u8>,
+}
+
+impl Issuer {
+    fn new(accounts: u64, lanes: u16) -> Self {
+        let draft: ParametersDraft = serde_json::from_str(PARAMETERS).unwrap();
+        let config = StandInConfig {
+            institution: id(6_222),
+            zone: Zone::utc(),
+            parameters: Some(Parameters::new(draft).unwrap()),
+            mac_keys: BTreeMap::new(),
+            mac_required: false,
+            lanes,
+            skew: Skew::default(),
+            journal_kept_ms: 30 * 86_400_000,
+        };
+        let mut state =
+            AccountState { seq: 3, seen: NOW.minus_ms(3_600_000), ..AccountState::default() };
+        for (counter, window) in [(1, Window::Sliding(86_400_000)), (2, Window::Month)] {
+            let mut counts = Counts::new(counter);
+            for hours in [9, 5, 1] {
+                let at = NOW.minus_ms(hours * 3_600_000);
+                counts.reserve(Slot::of(window, &Zone::utc(), at), 12_345);
+            }
+            state.counts.push(counts);
+        }
+        Self {
+            stand_in: StandIn::new(config),
+            accounts: (0..accounts).map(token).collect(),
+            state: state.encode().unwrap(),
+        }
+    }
+
+    /// Parameters in force, all exposure leased to the lanes, the accounts' rows.
+    fn furnish(&self, store: &impl Store) {
+        let config = self.stand_in.config();
+        let set = config.parameters.as_ref().unwrap();
+        let key = SigningKey::from_seed(&Secret::new([1; 32]));
+        let mut trust = TrustList::new();
+        let trusted = TrustedKey::new(key.verifying_key(), Validity::always());
+        trust.add("accounting.example", 1, trusted);
+        let signature = key.sign(&SealedParameters::message(set).unwrap());
+        let sealed = SealedParameters::new(set, "accounting.example", 1, signature).unwrap();
+        let mut install = self.stand_in.install(NOW, &trust, sealed);
+        let installed = decide(store, &NoKeys, &mut install).unwrap().verdict;
+        assert!(matches!(installed, InstallVerdict::Accepted { .. }), "{installed:?}");
+        for lane in 0..config.lanes {
+            let wanted = EXPOSURE_MINOR / i64::from(config.lanes);
+            let mut lease = self.stand_in.lease(NOW, lane, id(1_111), wanted);
+            let leased = decide(store, &NoKeys, &mut lease).unwrap();
+            assert!(matches!(leased, Leased::Spendable(_)), "{leased:?}");
+        }
+        for accounts in self.accounts.chunks(Batch::OPS_MAX) {
+            let mut batch = Batch::new();
+            for account in accounts {
+                let key = self.stand_in.account_key(account);
+                batch.put(key, Expect::Any, self.state.clone());
+            }
+            commit(store, &batch);
+        }
+    }
+
+    fn purchase(&self, account: usize, trace: u64, now: Time) -> TransactionRequest {
+        let number = Account::new("6200000000000005").unwrap();
+        TransactionRequest::new(RequestDraft {
+            institution: Some(id(6_222)),
+            initiator: Some(id(1_111)),
+            account: Some(AccountInfo::new(&number, self.accounts[account])),
+            amount: Some(Amount::new(12_345, Currency::parse("CNY").unwrap())),
+            kind: Some(Kind::Purchase),
+            mti: Some(Mti::FINANCIAL),
+            trace: Some(trace),
+            sent_at: Some(now),
+            terminal: Some(Text::new("TERM0001").unwrap()),
+            retrieval_ref: Some(Text::new("620617200001").unwrap()),
+            merchant: Some(Text::new("MERCHANT0000001").unwrap()),
+            channel: Some(Channel::Pos),
+            entry: Some(EntryMode::Chip),
+            mcc: Mcc::new(5_411),
+            country: Country::new(156),
+            expiry: Expiry::from_yymm(2_912),
+            ..RequestDraft::default()
+        })
+        .unwrap()
+    }
+
+    /// Of the accounts in turn, spread over all of them.
+    fn next(&self, trace: u64) -> TransactionRequest {
+        let at = (trace * 7_919) % self.accounts.len() as u64;
+        self.purchase(usize::try_from(at).unwrap(), trace, NOW)
+    }
+
+    fn approve(&self, store: &impl Store, now: Time, request: TransactionRequest) {
+        let mut decision = self.stand_in.authorize(now, 1, HostOutcome::NotAsked, request);
+        let verdict = decide(store, &NoKeys, &mut decision).unwrap().verdict;
+        assert!(is_approved(&verdict), "{verdict:?}");
+    }
+
+    /// Ten approved purchases of each account, a minute apart.
+    fn queue(&self, store: &impl Store, entries: u64) {
+        for n in 0..entries {
+            let (round, account) = (n / self.accounts.len() as u64, n % self.accounts.len() as u64);
+            let now = NOW.plus_ms(round * 61_000);
+            let request = self.purchase(usize::try_from(account).unwrap(), n, now);
+            self.approve(store, now, request);
+        }
+    }
+
+    /// What was decided goes, and accounts are as they were. What is out of a lane stays out: its share is large enough.
+    fn settle(&self, store: &impl Store, requests: &[TransactionRequest]) {
+        for requests in requests.chunks(Batch::OPS_MAX / 2) {
+            let mut batch = Batch::new();
+            let mut accounts = BTreeMap::new();
+            for request in requests {
+                batch.delete(self.stand_in.entry_key(&EntryRef::of(request)), Expect::Any);
+                accounts.insert(request.account.token, ());
+            }
+            for account in accounts.keys() {
+                let key = self.stand_in.account_key(account);
+                batch.put(key, Expect::Any, self.state.clone());
+            }
+            commit(store, &batch);
+        }
+    }
+}
+
+/// So many decisions by 64 threads, each with the accounts of its own lane.
+fn at_once(issuer: &Issuer, store: &RedbStore, first: u64, count: u64) -> Duration {
+    let lanes = u64::from(LANES);
+    let start = Barrier::new(usize::from(LANES) + 1);
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..lanes)
+            .map(|lane| {
+                let start = &start;
+                scope.spawn(move || {
+                    let own = issuer.accounts.len() as u64 / lanes;
+                    let due: Vec<_> = (first..first + count)
+                        .filter(|trace| trace % lanes == lane)
+                        .map(|trace| {
+                            let account = (trace / lanes) % own * lanes + lane;
+                            issuer.purchase(usize::try_from(account).unwrap(), trace, NOW)
+                        })
+                        .collect();
+                    start.wait();
+                    for request in &due {
+                        issuer.approve(store, NOW, request.clone());
+                    }
+                    due
+                })
+            })
+            .collect();
+        start.wait();
+        let started = Instant::now();
+        let done: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+        let taken = started.elapsed();
+        for requests in done {
+            scope.spawn(move || issuer.settle(store, &requests));
+        }
+        taken
+    })
+}
+
+/// Everything that the forwarder wants done is done; its events stay.
+fn carry(forwarder: &mut Forwarder, now: Time, store: &impl Store) {
+    while let Some(effect) = forwarder.poll_effect() {
+        let input = match effect {
+            Effect::Commit { ticket, batch } => {
+                let fate = store.commit(&batch).unwrap().into();
+                Input::Committed { ticket, fate }
+            }
+            Effect::Read { ticket, want } => {
+                Input::Rows { ticket, rows: Some(store.read(&want).unwrap()) }
+            }
+            other => panic!("{other:?}"),
+        };
+        forwarder.handle(now, input).unwrap();
+    }
+}
+
+/// Account by account, so that the file is as it would be after an outage of any length.
+fn copy(from: &MemoryStore, dir: &Path) {
+    let store = RedbStore::open(dir, Options::new().create(true)).unwrap();
+    for rows in from.snapshot().rows.chunks(Batch::OPS_MAX) {
+        let mut batch = Batch::new();
+        for (key, Row { value, .. }) in rows {
+            batch.put(key.clone(), Expect::Any, value.clone());
+        }
+        commit(&store, &batch);
+    }
+    store.close().unwrap();
+}
+
+fn commit(store: &impl Store, batch: &Batch) {
+    assert!(matches!(store.commit(batch), Ok(Commit::Applied(_))));
+}
+
+fn is_approved(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Answered(answered) if answered.response.is_approval())
+}
+
+/// Spread over the table; the first two bytes, which say the lane, count.
+fn token(n: u64) -> AccountRef {
+    let mut bytes = [0; 16];
+    bytes[..2].copy_from_slice(&n.to_be_bytes()[6..]);
+    bytes[2..8].copy_from_slice(&n.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes()[..6]);
+    bytes[8..].copy_from_slice(&n.to_be_bytes());
+    AccountRef::from_bytes(bytes)
+}
+
+fn id(number: u64) -> InstitutionId {
+    InstitutionId::new(number).unwrap()
+}
+
+fn dir() -> TempDir {
+    let target = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target");
+    let place = std::env::var_os("INTERBANK_BENCH_DIR").map_or_else(target, PathBuf::from);
+    std::fs::create_dir_all(&place).unwrap();
+    tempfile::tempdir_in(place).unwrap()
+}
+
+/// Nothing here asks a key holder.
+struct NoKeys;
+
+impl Keys for NoKeys {
+    type Error = Infallible;
+
+    fn answer(&self, questions: &[KeyQuestion]) -> Result<Vec<KeyAnswer>, Infallible> {
+        assert_eq!(questions, []);
+        Ok(Vec::new())
+    }
+}
+
+/// After everything that was queued, and before any of it is old.
+const LATER: Time = Time::from_s(1_785_001_800);
+const LANES: u16 = 64;
+const QUEUED: u64 = 1_000_000;
+const EXPOSURE_MINOR: i64 = 1_000_000_000_000_000_000;
+const PARAMETERS: &str = r#"{
+    "schema": 1, "institution": 6222, "version": 7, "currency": "CNY",
+    "issued_at_ms": 1784990000000, "effective_from_ms": 1784990000000,
+    "valid_until_ms": 1786000000000, "stale_after_ms": 864000000,
+    "ranges": [
+        { "from": 62000000, "to": 62009999, "product": "gold" },
+        { "from": 62220000, "to": 62229999, "product": "classic" }
+    ],
+    "counters": [
+        { "id": 1, "window": "sliding", "length_ms": 86400000 },
+        { "id": 2, "window": "month" }
+    ],
+    "exposure": { "institution_minor": 1000000000000000000 },
+    "rules": [
+        { "number": 1, "approve": true, "pin": "floor", "limits": {
+            "single_minor": 500000, "floor_minor": 50000, "velocity_count": 5, "velocity_ms": 60000,
+            "windows": [{ "of": 1, "count": 100, "sum_minor": 2000000 }] } },
+        { "number": 2, "scope": { "products": ["gold"] }, "partial": true, "limits": {
+            "windows": [{ "of": 2, "sum_minor": 20000000 }] } },
+        { "number": 3, "scope": { "products": ["classic"] }, "limits": { "single_minor": 100000 } },
+        { "number": 4, "scope": { "mccs": [6011, 7995] }, "deny": "57" },
+        { "number": 5, "scope": { "countries": [408] }, "deny": "62" },
+        { "number": 6, "scope": { "mccs": [5411] }, "limits": { "single_minor": 200000 } }
+    ]
+}"#;
+
+criterion_group!(benches, pure, full, durable, replay, recovery, account_bytes);
+criterion_main!(benches);
