@@ -33,7 +33,7 @@ pub enum Error {
         /// Its line, from 1.
         line: u64,
     },
-    /// A layout without metrics, or with a column twice in one metric.
+    /// A layout in which a metric reads no column or one twice, or in which a column is named and there is no header.
     Layout,
     /// A file below `/proc` is not as the kernel writes it.
     Proc(&'static str),
@@ -73,7 +73,9 @@ impl fmt::Display for Error {
             Self::NoColumn(name) => write!(f, "there is no column {name:?}"),
             Self::BadRow { line, why } => write!(f, "line {line}: {why}"),
             Self::TooLong { line } => write!(f, "line {line}: the row is too long"),
-            Self::Layout => f.write_str("the layout names no metric, or a column twice"),
+            Self::Layout => f.write_str(
+                "a metric has no column or one twice, or a column goes by name without a header",
+            ),
             Self::Proc(file) => write!(f, "/proc/{file} is not as expected"),
             Self::Core { line: 0, why } => why.fmt(f),
             Self::Core { line, why } => write!(f, "line {line}: {why}"),

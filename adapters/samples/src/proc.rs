@@ -154,15 +154,23 @@ fn disks(diskstats: &str) -> Vec<(String, u64)> {
         let (Some(name), Some(busy_ms)) = (cells.next(), cells.nth(9)) else { continue };
         let is_made_up = ["loop", "ram", "zram"].iter().any(|kind| name.starts_with(kind));
         // the kernel lists a disk before its partitions
-        let is_part = disks.iter().any(|(disk, _)| {
-            let rest = name.strip_prefix(disk.as_str()).map(|rest| rest.trim_start_matches('p'));
-            rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
-        });
+        let is_part = disks.iter().any(|(disk, _)| is_part(name, disk));
         if let (false, false, Ok(busy_ms)) = (is_made_up, is_part, busy_ms.parse()) {
             disks.push((name.into(), busy_ms));
         }
     }
     disks
+}
+
+/// A partition is its disk and a number, `sda1`; behind a disk that ends with one itself, `nvme0n1p1`: `md12` is no part of `md1`.
+fn is_part(name: &str, disk: &str) -> bool {
+    let rest = name.strip_prefix(disk);
+    let number = if disk.ends_with(|last: char| last.is_ascii_digit()) {
+        rest.and_then(|rest| rest.strip_prefix('p'))
+    } else {
+        rest
+    };
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
 }
 
 fn links(net_dev: &str) -> Vec<(String, [u64; 2])> {

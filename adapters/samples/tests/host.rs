@@ -61,6 +61,29 @@ fn k01_a_host_is_sampled_between_calls() {
 }
 
 #[test]
+fn k01_disks_with_numbers_are_not_parts_of_each_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let io = |other: &str, busy_ms: u64| {
+        record(folder.path(), "1 2 3 4", 0, 0);
+        let line = |name: &str, ms: u64| format!(" 9 0 {name} 5 0 0 0 0 0 0 0 0 {ms} 0 0\n");
+        let text = line("md1", 0) + &line("sda", 0) + &line(other, 0);
+        fs::write(folder.path().join("diskstats"), &text).expect("a file");
+        let mut source = ProcSource::at(vm(), folder.path(), 1.0);
+        assert_eq!(pull(&mut source, 10), None);
+        fs::write(folder.path().join("stat"), "cpu 2 2 3 5\n").expect("a file");
+        let text = line("md1", 0) + &line("sda", 0) + &line(other, busy_ms);
+        fs::write(folder.path().join("diskstats"), text).expect("a file");
+        pull(&mut source, 20).expect("a sample").readings[2]
+    };
+    for disk in ["md12", "sdab", "md1q2"] {
+        assert_eq!(io(disk, 5_000), Some(0.5), "{disk}");
+    }
+    for part in ["md1p2", "sda1", "sda12"] {
+        assert_eq!(io(part, 5_000), Some(0.0), "{part}");
+    }
+}
+
+#[test]
 fn k01_missing_and_damaged_files_are_told() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut source = ProcSource::at(vm(), folder.path(), 1.0);

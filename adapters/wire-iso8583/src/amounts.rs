@@ -4,6 +4,7 @@ use crate::Message;
 use crate::error::{Fault, FieldError};
 use crate::particulars::decimal;
 use alloc::format;
+use alloc::string::String;
 use port::{Amount, Currency};
 
 /// Amounts of ISO 8583 are whole minor units of their currency, so nothing is scaled: 12 digits `000000010000` with
@@ -76,10 +77,7 @@ impl Message {
         currency: u8,
         amount: Amount,
     ) -> Result<&mut Self, FieldError> {
-        if !(0..1_000_000_000_000).contains(&amount.minor()) {
-            return Err(FieldError::new(field, Fault::Meaning));
-        }
-        self.set(field, format!("{:012}", amount.minor()))?;
+        self.set(field, twelve_digits(field, amount.minor())?)?;
         self.set(currency, format!("{:03}", amount.currency().numeric()))
     }
 
@@ -98,6 +96,15 @@ impl Message {
             currency.map_err(|_| Fault::Currency)
         };
         self.view(field, read)?.ok_or(FieldError::missing(field))
+    }
+}
+
+/// Minor units as a field or a part of it holds them.
+pub(crate) fn twelve_digits(field: u8, minor: i64) -> Result<String, FieldError> {
+    if (0..1_000_000_000_000).contains(&minor) {
+        Ok(format!("{minor:012}"))
+    } else {
+        Err(FieldError::new(field, Fault::Meaning))
     }
 }
 

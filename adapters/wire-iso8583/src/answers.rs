@@ -1,6 +1,7 @@
 //! From answers of the stand-in crate to messages, and from a host's messages to answers.
 
 use crate::Message;
+use crate::amounts::twelve_digits;
 use crate::error::{Fault, FieldError};
 use crate::incoming::Incoming;
 use alloc::format;
@@ -34,7 +35,7 @@ impl Incoming {
             if part.currency() != self.message.currency(49)? {
                 return Err(FieldError::new(4, Fault::Currency));
             }
-            answer.set(4, twelve(4, part.minor())?)?;
+            answer.set(4, twelve_digits(4, part.minor())?)?;
         }
         if let Some(balance) = response.balance {
             let account = self.message.processing_code()?.map_or(0, |code| code.from_account);
@@ -116,7 +117,7 @@ fn additional_amount(account: u8, amount: Amount) -> Result<String, FieldError> 
     let sign = if amount.minor() < 0 { 'D' } else { 'C' };
     let currency = amount.currency().numeric();
     let minor = i64::try_from(amount.minor().unsigned_abs()).unwrap_or(i64::MAX);
-    Ok(format!("{account:02}02{currency:03}{sign}{}", twelve(54, minor)?))
+    Ok(format!("{account:02}02{currency:03}{sign}{}", twelve_digits(54, minor)?))
 }
 
 fn read_additional_amount(entry: &[u8; 20]) -> Result<Amount, Fault> {
@@ -128,13 +129,5 @@ fn read_additional_amount(entry: &[u8; 20]) -> Result<Amount, Fault> {
         b'C' => Ok(Amount::new(minor, currency)),
         b'D' => Ok(Amount::new(-minor, currency)),
         _ => Err(Fault::Meaning),
-    }
-}
-
-fn twelve(field: u8, minor: i64) -> Result<String, FieldError> {
-    if (0..1_000_000_000_000).contains(&minor) {
-        Ok(format!("{minor:012}"))
-    } else {
-        Err(FieldError::new(field, Fault::Meaning))
     }
 }

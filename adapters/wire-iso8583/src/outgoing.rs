@@ -1,9 +1,11 @@
 //! From requests of the stand-in crate to messages: what a host is told later.
 
+use crate::amounts::twelve_digits;
 use crate::error::{Fault, FieldError};
+use crate::times::digits;
 use crate::{Class, Message, Mti, OriginalData, Usage};
 use alloc::format;
-use port::{Amount, Time};
+use port::Amount;
 use seal::Account;
 use standin::{AccountInfo, Channel, EntryMode, Kind, RequestKey, Response, TransactionRequest};
 
@@ -131,7 +133,7 @@ impl<'a> Outgoing<'a> {
                 }
                 message.set_amount(whole)?;
                 let zeros = "000000000000C00000000C00000000";
-                message.set(95, format!("{:012}{zeros}", rest.minor()))?;
+                message.set(95, twelve_digits(95, rest.minor())? + zeros)?;
             }
             _ => {
                 message.set_amount(amount)?;
@@ -164,16 +166,12 @@ fn original_data(key: &RequestKey) -> Result<OriginalData, FieldError> {
     Ok(OriginalData {
         mti,
         stan: u32::try_from(key.trace()).map_err(|_| wrong(90))?,
-        transmitted: transmitted(key.sent_at())?,
+        transmitted: digits(key.sent_at())
+            .and_then(|digits| digits.as_bytes().try_into().ok())
+            .ok_or(wrong(90))?,
         acquirer: key.initiator().as_u64(),
         forwarder: 0,
     })
-}
-
-fn transmitted(at: Time) -> Result<[u8; 10], FieldError> {
-    let mut message = Message::new(Mti::FINANCIAL_REQUEST);
-    message.set_transmitted(at)?;
-    message.field(7).and_then(|digits| digits.try_into().ok()).ok_or(wrong(90))
 }
 
 const fn entry_code(entry: EntryMode) -> Option<u8> {

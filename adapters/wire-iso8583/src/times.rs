@@ -4,6 +4,7 @@ use crate::Message;
 use crate::error::{Fault, FieldError};
 use crate::particulars::decimal;
 use alloc::format;
+use alloc::string::String;
 use core::fmt;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
@@ -27,10 +28,7 @@ impl Message {
     /// # Errors
     /// [`Fault::Meaning`] for a time beyond the year 9999.
     pub fn set_transmitted(&mut self, at: Time) -> Result<&mut Self, FieldError> {
-        let at = utc(at).ok_or(FieldError::new(7, Fault::Meaning))?;
-        let (month, day) = (at.month(), at.day());
-        let (hour, minute, second) = (at.hour(), at.minute(), at.second());
-        self.set(7, format!("{month:02}{day:02}{hour:02}{minute:02}{second:02}"))
+        self.set(7, digits(at).ok_or(FieldError::new(7, Fault::Meaning))?)
     }
 
     /// Field 12: the time of day where the terminal stands; nothing says in which zone.
@@ -146,6 +144,14 @@ fn moment(date: Date, hour: u8, minute: u8, second: u8) -> Option<Time> {
     let time = jiff::civil::Time::new(hour?, minute?, second?, 0).ok()?;
     let at = TimeZone::UTC.to_timestamp(DateTime::from_parts(date, time)).ok()?;
     u64::try_from(at.as_millisecond()).ok().map(Time::from_ms)
+}
+
+/// Month, day, hour, minute and second in UTC, as fields 7 and 90 have them; `None` beyond the year 9999.
+pub(crate) fn digits(at: Time) -> Option<String> {
+    let at = utc(at)?;
+    let (month, day) = (at.month(), at.day());
+    let (hour, minute, second) = (at.hour(), at.minute(), at.second());
+    Some(format!("{month:02}{day:02}{hour:02}{minute:02}{second:02}"))
 }
 
 /// The calendar of a time, up to the year 9998 so that the next year exists.

@@ -10,9 +10,8 @@ fn ascii() -> Dialect {
 }
 
 fn hex(text: &str) -> Vec<u8> {
-    let digits: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
-    digits.chunks(2).map(pair).collect()
+    let digits: String = text.split_whitespace().collect();
+    base16ct::mixed::decode_vec(digits).unwrap()
 }
 
 #[track_caller]

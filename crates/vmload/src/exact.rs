@@ -1,5 +1,7 @@
 //! The best grouping of one metric: globally optimal K-means on a line.
 
+use crate::dispatch::run;
+use crate::stretch::{Layer, Sums};
 use crate::whole::{of_len, of_u64};
 use crate::{Histogram, Misuse};
 use alloc::vec;
@@ -103,9 +105,7 @@ impl ExactGroups {
 /// Distinct values from the least up, and sums from the left.
 struct Line {
     values: Vec<(f64, u64)>,
-    weights: Vec<f64>,
-    firsts: Vec<f64>,
-    seconds: Vec<f64>,
+    sums: Sums,
 }
 
 impl Line {
@@ -116,7 +116,7 @@ impl Line {
         if values.iter().any(|(value, _)| value.abs() > limit || value.is_nan()) {
             return Err(Misuse::NotFinite);
         }
-        values.sort_by(|a, b| a.0.total_cmp(&b.0));
+        values.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
         values.dedup_by(|next, kept| {
             let is_same = next.0 == kept.0;
             if is_same {
@@ -127,31 +127,11 @@ impl Line {
         let ends = values.first().zip(values.last()).ok_or(Misuse::Shape)?;
         // subtracted before summing, so that little is lost to rounding
         let middle = ends.0.0 / 2.0 + ends.1.0 / 2.0;
-        let (mut weights, mut firsts, mut seconds) = (vec![0.0], vec![0.0], vec![0.0]);
-        let (mut weight, mut first, mut second) = (0.0, 0.0, 0.0);
-        for &(value, count) in &values {
-            let (count, value) = (of_u64(count), value - middle);
-            weight += count;
-            first += count * value;
-            second += count * value * value;
-            weights.push(weight);
-            firsts.push(first);
-            seconds.push(second);
-        }
-        Ok(Self { values, weights, firsts, seconds })
-    }
-
-    /// The inertia of values `from` up to but without `until`.
-    fn cost(&self, from: usize, until: usize) -> f64 {
-        let between = |sums: &[f64]| match (sums.get(from), sums.get(until)) {
-            (Some(before), Some(upto)) => upto - before,
-            _ => 0.0,
-        };
-        let (weight, first, second) =
-            (between(&self.weights), between(&self.firsts), between(&self.seconds));
-        let cost = second - first * first / weight;
-        // rounding can leave less than nothing
-        if cost > 0.0 { cost } else { 0.0 }
+        let sums = Sums::new(
+            values.iter().map(|&(value, count)| (value - middle, of_u64(count))),
+            values.len(),
+        );
+        Ok(Self { values, sums })
     }
 }
 
@@ -167,37 +147,22 @@ impl Table {
         }
         let n = line.values.len();
         u32::try_from(n).map_err(|_| Misuse::Bounds)?;
-        let mut before: Vec<f64> =
-            (0..=n).map(|until| if until == 0 { 0.0 } else { line.cost(0, until) }).collect();
+        let mut before = line.sums.costs();
+        let mut costs = vec![f64::INFINITY; n + 1];
         let mut starts = vec![vec![0_u32; n + 1]];
-        for layer in 1..groups.min(n) {
-            let mut costs = vec![f64::INFINITY; n + 1];
+        let layers = groups.min(n);
+        for layer in 1..layers {
             let mut layer_starts = vec![0_u32; n + 1];
-            // the best start never moves left when the end moves right
-            let mut spans = vec![(layer + 1, n, layer, n)];
-            while let Some((low, high, least, most)) = spans.pop() {
-                if low > high {
-                    continue;
-                }
-                let until = low + (high - low) / 2;
-                let mut best = (f64::INFINITY, least);
-                for from in least..=most.min(until - 1) {
-                    let cost =
-                        before.get(from).copied().unwrap_or(f64::INFINITY) + line.cost(from, until);
-                    if cost < best.0 {
-                        best = (cost, from);
-                    }
-                }
-                if let (Some(cost), Some(start)) =
-                    (costs.get_mut(until), layer_starts.get_mut(until))
-                {
-                    *cost = best.0;
-                    *start = u32::try_from(best.1).unwrap_or(u32::MAX);
-                }
-                spans.push((low, until - 1, least, best.1));
-                spans.push((until + 1, high, best.1, most));
-            }
-            before = costs;
+            run(Layer {
+                layer,
+                // of the last layer only the whole line is asked
+                first: if layer + 1 == layers { n } else { layer + 1 },
+                sums: &line.sums,
+                before: &before,
+                costs: &mut costs,
+                starts: &mut layer_starts,
+            });
+            core::mem::swap(&mut before, &mut costs);
             starts.push(layer_starts);
         }
         Ok(Self { starts })

@@ -254,7 +254,7 @@ fn tails<const D: usize>(columns: &[&[f64]; D], from: usize) -> [[f64; LANES]; D
 
 /// The lanes of vectors, one after the other.
 #[inline(always)]
-fn join_parts<W: Width>(parts: &[W::V; LANES], lanes: &mut [f64; LANES]) {
+pub(crate) fn join_parts<W: Width>(parts: &[W::V; LANES], lanes: &mut [f64; LANES]) {
     for (to, part) in W::split_mut(lanes).iter_mut().zip(parts) {
         *to = *part;
     }

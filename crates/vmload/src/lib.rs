@@ -40,6 +40,7 @@ mod silhouette;
 mod source;
 mod stage_one;
 mod stage_two;
+mod stretch;
 mod tally;
 mod types;
 mod vm;

@@ -16,6 +16,7 @@ pub(crate) trait Width: Copy {
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    fn div(self, a: Self::V, b: Self::V) -> Self::V;
     fn is_less(self, a: Self::V, b: Self::V) -> Self::M;
     fn is_equal(self, a: Self::V, b: Self::V) -> Self::M;
     fn select(self, which: Self::M, yes: Self::V, no: Self::V) -> Self::V;
@@ -54,6 +55,10 @@ impl Width for One {
     #[inline(always)]
     fn mul(self, a: f64, b: f64) -> f64 {
         a * b
+    }
+    #[inline(always)]
+    fn div(self, a: f64, b: f64) -> f64 {
+        a / b
     }
     #[inline(always)]
     fn is_less(self, a: f64, b: f64) -> bool {
@@ -103,6 +108,10 @@ impl<S: pulp::Simd> Width for Wide<S> {
     #[inline(always)]
     fn mul(self, a: S::f64s, b: S::f64s) -> S::f64s {
         self.0.mul_f64s(a, b)
+    }
+    #[inline(always)]
+    fn div(self, a: S::f64s, b: S::f64s) -> S::f64s {
+        self.0.div_f64s(a, b)
     }
     #[inline(always)]
     fn is_less(self, a: S::f64s, b: S::f64s) -> S::m64s {

@@ -15,8 +15,8 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use port::{Input, Machine as _, Time};
 use seal::{Account, SoftKeys};
 use standin::{
-    AdviceOutcome, Forwarder, ForwarderEvent, InstitutionId, NetworkFunction, Request, RequestKey,
-    ResponseCode, StandIn, Switch, SwitchError, SwitchEvent, TransactionRequest,
+    AdviceOutcome, Forwarder, ForwarderEvent, InstitutionId, Request, RequestKey, ResponseCode,
+    StandIn, Switch, SwitchError, SwitchEvent, TransactionRequest,
 };
 use std::pin::Pin;
 use std::sync::Arc;
@@ -210,7 +210,8 @@ impl Exchange {
             }
             News::HostSaid(frame) => {
                 if let Some(incoming) = self.network.read(&frame) {
-                    self.on_host(now, &incoming)?;
+                    // Who is on this line, its messages about the line need not say.
+                    self.on_host(now, &incoming.from_sender(self.institution))?;
                 }
             }
         }
@@ -291,19 +292,17 @@ impl Exchange {
     }
 
     fn on_host_asked(&mut self, now: Time, incoming: &Incoming) -> Result<(), Failure> {
-        let Some(function) = incoming.message().network_code().ok().flatten() else {
-            return Ok(());
+        let (code, function) = match incoming.request(&self.network.usage, |_, _| None) {
+            Ok(Request::Network(asked)) => (ResponseCode::APPROVED, Some(asked.function)),
+            Ok(Request::Transaction(_)) => return Ok(()),
+            Err(refused) => (refused.response_code(), None),
         };
-        let function = match function {
-            1 => NetworkFunction::SignOn,
-            2 => NetworkFunction::SignOff,
-            _ => NetworkFunction::Echo,
-        };
-        if let Ok(answer) = incoming.answer_code(ResponseCode::APPROVED)
+        if let Ok(answer) = incoming.answer_code(code)
             && let Some(frame) = self.network.write(&answer)
         {
             self.to_host(frame);
         }
+        let Some(function) = function else { return Ok(()) };
         self.switch.host_signed(now, self.institution, function).map_err(Failure::run)
     }
 

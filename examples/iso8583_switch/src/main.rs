@@ -10,6 +10,7 @@ mod comparison;
 mod control;
 mod exchange;
 mod failure;
+mod file;
 mod host;
 mod hurry;
 mod line;

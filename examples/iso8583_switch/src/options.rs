@@ -51,13 +51,13 @@ pub(crate) struct SwitchOptions {
     #[arg(long, value_name = "FILE", requires_all = ["issuer", "public_key"])]
     pub(crate) parameters: Option<PathBuf>,
     /// Who signed them
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", requires = "parameters")]
     pub(crate) issuer: Option<String>,
     /// With which of the issuer's keys
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "parameters")]
     pub(crate) key_id: u8,
     /// The issuer's Ed25519 key in hexadecimal digits
-    #[arg(long, value_name = "HEX")]
+    #[arg(long, value_name = "HEX", requires = "parameters")]
     pub(crate) public_key: Option<String>,
     /// A file with 32 secret bytes, for account tokens and handles; a folder needs the same one each time. Without it a
     /// secret that everybody knows: for tests
@@ -106,7 +106,7 @@ pub(crate) struct LoadOptions {
 #[derive(Debug, Args)]
 pub(crate) struct RunOptions {
     /// How often the host is taken down
-    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(..=1_000))]
     pub(crate) outages: u64,
     /// How long an outage lasts at least, in milliseconds; at most half longer
     #[arg(long, value_name = "MS", default_value_t = 4_000)]
@@ -133,7 +133,7 @@ pub(crate) struct RunOptions {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Traffic {
     /// How many requests, repeats apart
-    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     pub(crate) messages: u64,
     /// How many begin in a second
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]

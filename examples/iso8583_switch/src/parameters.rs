@@ -3,6 +3,7 @@
 use crate::card;
 use crate::clock;
 use crate::failure::Failure;
+use crate::file;
 use seal::{Secret, SigningKey, TrustList, TrustedKey, Validity, VerifyingKey};
 use standin::{InstitutionId, Parameters, SealedParameters};
 use std::path::Path;
@@ -25,7 +26,7 @@ impl Signed {
         key: &str,
     ) -> Result<Self, Failure> {
         let bad = |why: String| Failure::File { path: path.into(), why };
-        let bytes = std::fs::read(path).map_err(|why| bad(why.to_string()))?;
+        let bytes = file::read(path, SealedParameters::BYTES_MAX)?;
         let sealed = SealedParameters::parse(&bytes).map_err(|why| bad(why.to_string()))?;
         let key = key_of(key)
             .ok_or_else(|| Failure::Usage("--public-key is not 64 hexadecimal digits".into()))?;
@@ -64,13 +65,8 @@ impl Signed {
 /// 32 bytes as 64 hexadecimal digits.
 fn key_of(digits: &str) -> Option<[u8; 32]> {
     let mut key = [0; 32];
-    if digits.len() != 64 || !digits.is_ascii() {
-        return None;
-    }
-    for (at, byte) in key.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(digits.get(2 * at..2 * at + 2)?, 16).ok()?;
-    }
-    Some(key)
+    let written = base16ct::mixed::decode(digits, &mut key).ok()?.len();
+    (written == key.len()).then_some(key)
 }
 
 const ISSUER: &str = "accounting.example";

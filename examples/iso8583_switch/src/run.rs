@@ -16,6 +16,7 @@ use crate::serve::{RECONNECT_MS, TEST_SECRET};
 use crate::setup;
 use crate::shelf::Shelf;
 use crate::tally::Standing;
+use standin::HostConfig;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +38,7 @@ pub(crate) async fn run(options: &RunOptions) -> Result<Report, Failure> {
     let (host_listener, host_at) = loopback().await?;
     let hosting = tokio::spawn(host.clone().serve(host_listener));
 
-    let shelf = Shelf::open(&options.store)?;
+    let shelf = Shelf::open_empty(&options.store)?;
     let exchange = setup::exchange(network.clone(), shelf, &signed, &TEST_SECRET, hurry).await?;
     let mut standing = exchange.standing();
     let (listener, switch_at) = loopback().await?;
@@ -57,7 +58,7 @@ pub(crate) async fn run(options: &RunOptions) -> Result<Report, Failure> {
         options.outages,
         options.traffic.messages,
         Duration::from_millis(options.outage_ms),
-        hurry.wait(ANSWER_WITHIN_MS),
+        hurry.wait(HostConfig::new(signed.institution).answer_within_ms),
     );
     let troubling = tokio::spawn(outages::play(script, host.clone(), progress.clone()));
     let start = Instant::now();
@@ -120,6 +121,3 @@ async fn loopback() -> Result<(TcpListener, SocketAddr), Failure> {
     let address = listener.local_addr().map_err(Failure::run)?;
     Ok((listener, address))
 }
-
-/// As the switch's own default: how long it waits for the host.
-const ANSWER_WITHIN_MS: u64 = 4_000;

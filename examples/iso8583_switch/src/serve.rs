@@ -2,6 +2,7 @@
 
 use crate::control;
 use crate::failure::Failure;
+use crate::file;
 use crate::host::Host;
 use crate::hurry::Hurry;
 use crate::network::Network;
@@ -14,6 +15,7 @@ use crate::shelf::Shelf;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::watch;
+use zeroize::Zeroizing;
 
 /// The switch.
 pub(crate) async fn switch(options: &SwitchOptions) -> Result<(), Failure> {
@@ -25,9 +27,13 @@ pub(crate) async fn switch(options: &SwitchOptions) -> Result<(), Failure> {
         }
         _ => Signed::for_tests()?,
     };
+    if signed.institution != options.institution {
+        let own = signed.institution;
+        return Err(Failure::Usage(format!("--institution other than {own} needs --parameters")));
+    }
     let secret = match &options.secret {
         Some(path) => read_secret(path)?,
-        None => TEST_SECRET,
+        None => Zeroizing::new(TEST_SECRET),
     };
     let shelf = Shelf::open(&options.store)?;
     let exchange = setup::exchange(network, shelf, &signed, &secret, hurry).await?;
@@ -74,10 +80,10 @@ pub(crate) async fn host(options: &HostOptions) -> Result<(), Failure> {
     }
 }
 
-fn read_secret(path: &Path) -> Result<[u8; 32], Failure> {
-    let bad = |why: String| Failure::File { path: path.into(), why };
-    let bytes = std::fs::read(path).map_err(|why| bad(why.to_string()))?;
-    bytes.try_into().map_err(|_| bad("it has not 32 bytes".into()))
+fn read_secret(path: &Path) -> Result<Zeroizing<[u8; 32]>, Failure> {
+    let bytes = file::read(path, 32)?;
+    let bad = |_| Failure::File { path: path.into(), why: "it has not 32 bytes".into() };
+    <[u8; 32]>::try_from(&bytes[..]).map(Zeroizing::new).map_err(bad)
 }
 
 /// Of what is only tried out: everybody knows it.

@@ -7,9 +7,11 @@
     reason = "a test fails by panicking"
 )]
 
+use port::Time;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
+use wire_iso8583::{Codings, Dialect, FrameDecoder, Framing, Message, Mti};
 
 fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_iso8583-switch"));
@@ -120,11 +122,55 @@ fn a_host_obeys_orders() {
 }
 
 #[test]
+fn a_host_is_answered_what_its_network_messages_ask_and_no_more() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = listener.local_addr().unwrap().to_string();
+    let switch = ["switch", "--listen", "127.0.0.1:0", "--host", &at];
+    let _switch = Process(program(&switch).stdout(Stdio::null()).spawn().unwrap());
+    let (mut stream, _) = listener.accept().unwrap();
+    let network = Dialect::iso1987(Codings::ASCII).unwrap();
+    let mut decoder = FrameDecoder::new(Framing::BINARY_2);
+    // Echo, sign-on, and a change of keys, which this switch has no part in.
+    for (stan, function, code) in [(1, "301", "00"), (2, "001", "00"), (3, "161", "30")] {
+        let mut asked = Message::new(Mti::NETWORK_REQUEST);
+        asked.set_stan(stan).unwrap().set_transmitted(Time::from_s(1_785_000_000)).unwrap();
+        asked.set(70, function).unwrap();
+        let (mut bytes, mut frame) = (Vec::new(), Vec::new());
+        asked.encode(&network, &mut bytes).unwrap();
+        Framing::BINARY_2.put(&bytes, &mut frame).unwrap();
+        stream.write_all(&frame).unwrap();
+        // Probes of the switch's own may come in between.
+        let answer = loop {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            if let Some(frame) = decoder.take(&mut &byte[..]).unwrap() {
+                let message = Message::parse(frame, &network).unwrap();
+                if message.mti() == Mti::NETWORK_RESPONSE {
+                    break message;
+                }
+            }
+        };
+        assert_eq!(answer.stan(), Ok(Some(stan)));
+        assert_eq!(answer.text(39), Some(code), "{function}");
+    }
+}
+
+#[test]
 fn what_is_wrong_is_said_in_one_sentence() {
     let missing =
         program(&["switch", "--parameters", "/nowhere", "--issuer", "a", "--public-key", "00"]);
+    let folder = tempfile::tempdir().unwrap();
+    let (store, secret) = (folder.path().to_str().unwrap(), folder.path().join("secret"));
+    std::fs::write(&secret, [7; 33]).unwrap();
+    let key = "0".repeat(64);
     for (mut command, code) in [
         (missing, 3),
+        (program(&["switch", "--secret", secret.to_str().unwrap()]), 3),
+        (program(&["switch", "--secret", store]), 3),
+        // Without a set to check they would be left aside in silence.
+        (program(&["switch", "--issuer", "a", "--public-key", &key]), 2),
+        (program(&["switch", "--institution", "7"]), 2),
+        (program(&["run", "--messages", "1", "--store", store]), 2),
         (program(&["load", "--switch", "127.0.0.1:1", "--messages", "1"]), 4),
         (program(&["run", "--messages", "0"]), 2),
     ] {

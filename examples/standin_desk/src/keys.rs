@@ -24,7 +24,6 @@ pub(crate) fn create(issuer: &str, key_id: u8, out: &Path, public: &Path) -> Res
             "--issuer has 1 to 32 bytes, none of them control bytes".into(),
         ));
     }
-    // Both or neither.
     if public.exists() {
         return Err(Failure::write(public, "it is there already"));
     }
@@ -37,7 +36,10 @@ pub(crate) fn create(issuer: &str, key_id: u8, out: &Path, public: &Path) -> Res
     write_new(out, text.as_bytes(), true)?;
     let shown = PublicForm { issuer: issuer.into(), key_id, key: hex::text(&verifying.to_bytes()) };
     let text = serde_json::to_string_pretty(&shown).map_err(|why| Failure::Run(why.to_string()))?;
-    write_new(public, text.as_bytes(), false)
+    write_new(public, text.as_bytes(), false).inspect_err(|_| {
+        // Both or neither: a secret half alone is of no use, and would be in the way of the next try.
+        let _ = std::fs::remove_file(out);
+    })
 }
 
 /// Reads the accounting system's key.

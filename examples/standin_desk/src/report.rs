@@ -12,12 +12,13 @@ use port::{Amount, Time};
 use serde_json::{Value, json};
 use standin::{Found, Parameters, Report, ResponseCode};
 use std::fmt::Write as _;
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// Runs it, and says what came of it.
 pub(crate) fn run(options: &Options, json: bool) -> Result<String, Failure> {
     if let Some(path) = &options.csv {
-        has_folder(path)?;
+        can_be_written(path)?;
     }
     let parameters = sets::read(&options.parameters, options.trust.trust.as_deref())?;
     let tokens = options.token_key.as_deref().map(keys::tokens).transpose()?;
@@ -270,10 +271,12 @@ fn sum_json(minor: i128) -> Value {
 }
 
 /// Whether a file can be there, found out before a long run and not after it.
-fn has_folder(path: &Path) -> Result<(), Failure> {
+fn can_be_written(path: &Path) -> Result<(), Failure> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     match folder.map(std::fs::metadata) {
         Some(Err(why)) => Err(Failure::write(path, why)),
+        Some(Ok(of)) if !of.is_dir() => Err(Failure::write(path, ErrorKind::NotADirectory)),
+        _ if path.is_dir() => Err(Failure::write(path, ErrorKind::IsADirectory)),
         _ => Ok(()),
     }
 }

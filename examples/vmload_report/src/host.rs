@@ -19,7 +19,7 @@ pub(crate) fn watch(options: &Options) -> Result<(), Failure> {
     let seeds = SeedSet::axis(metrics.dimension()).map_err(|why| failed(&why))?;
     let mut node = Node::new(metrics, seeds, NodeConfig::default()).map_err(core)?;
     let mut source = ProcSource::new(vm.clone());
-    let interval = Duration::from_millis(options.interval);
+    let interval = Duration::from_millis(options.interval.unwrap_or(INTERVAL_MS));
     let mut taken = 0;
     let mut pulled = Vec::new();
     if !options.json {
@@ -73,3 +73,5 @@ fn now() -> Time {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Time::from_ms(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
+
+const INTERVAL_MS: u64 = 1_000;

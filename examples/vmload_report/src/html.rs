@@ -1,11 +1,11 @@
 //! The report as one page that needs nothing else: no network, no fonts, no libraries.
 
 use crate::fleet::{BURSTY, FULL, FleetReport, IDLE, Machine};
-use crate::json::hex;
 use crate::plot::{COLOURS, over_time, scatter, spread};
 use crate::profile::Distribution;
 use crate::quantity::{grouped, percent, quantity};
 use crate::when::{day, minute};
+use base16ct::lower;
 use std::fmt::Write as _;
 use vmload::Reason;
 
@@ -46,8 +46,8 @@ pub(crate) fn page(report: &FleetReport) -> String {
         FULL * 100.0,
         IDLE * 100.0,
         BURSTY * 100.0,
-        report.report.input_digest.map_or_else(String::new, |digest| hex(&digest)),
-        hex(&report.report.result_digest),
+        report.report.input_digest.map_or_else(String::new, |digest| lower::encode_string(&digest)),
+        lower::encode_string(&report.report.result_digest),
     );
     page
 }

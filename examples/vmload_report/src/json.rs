@@ -1,6 +1,7 @@
 //! The report for other programs.
 
 use crate::fleet::{FleetReport, Machine};
+use base16ct::lower;
 use serde_json::{Map, Value, json};
 use vmload::Reason;
 
@@ -37,8 +38,8 @@ pub(crate) fn of(report: &FleetReport) -> String {
         "unusable": unusable.collect::<Vec<Value>>(),
         "inertia": report.report.inertia,
         "type_inertia": report.report.type_inertia,
-        "input_digest": report.report.input_digest.map(|digest| hex(&digest)),
-        "result_digest": hex(&report.report.result_digest),
+        "input_digest": report.report.input_digest.map(|digest| lower::encode_string(&digest)),
+        "result_digest": lower::encode_string(&report.report.result_digest),
     });
     format!("{whole:#}")
 }
@@ -94,8 +95,4 @@ fn one(report: &FleetReport, names: &[&str], machine: &Machine<'_>) -> Value {
 
 fn by_name(names: &[&str], values: impl Iterator<Item = Value>) -> Map<String, Value> {
     names.iter().map(|name| (*name).to_owned()).zip(values).collect()
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -20,7 +20,7 @@ use clap::Parser as _;
 use failure::Failure;
 use fleet::FleetReport;
 use options::Options;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -42,7 +42,7 @@ fn run(options: &Options) -> Result<(), Failure> {
     }
     let layout = options.layout()?;
     if let Some(path) = &options.html {
-        has_folder(path)?;
+        can_be_written(path)?;
     }
     if let Some(threads) = options.threads {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
@@ -72,18 +72,21 @@ fn run(options: &Options) -> Result<(), Failure> {
 }
 
 /// Whether a file can be there, found out before a long run and not after it.
-fn has_folder(path: &Path) -> Result<(), Failure> {
+fn can_be_written(path: &Path) -> Result<(), Failure> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    match folder.map(std::fs::metadata) {
-        Some(Err(why)) => Err(Failure::Write { path: path.into(), why }),
+    let found = match folder.map(std::fs::metadata) {
+        Some(Err(why)) => Err(why),
+        Some(Ok(of)) if !of.is_dir() => Err(ErrorKind::NotADirectory.into()),
+        _ if path.is_dir() => Err(ErrorKind::IsADirectory.into()),
         _ => Ok(()),
-    }
+    };
+    found.map_err(|why| Failure::Write { path: path.into(), why })
 }
 
 /// To standard output. A reader that goes away early, like `head`, is no failure.
 pub(crate) fn say(text: &str) -> Result<(), Failure> {
     match writeln!(std::io::stdout().lock(), "{text}") {
-        Err(why) if why.kind() != std::io::ErrorKind::BrokenPipe => {
+        Err(why) if why.kind() != ErrorKind::BrokenPipe => {
             Err(Failure::Run(format!("cannot write: {why}")))
         }
         _ => Ok(()),

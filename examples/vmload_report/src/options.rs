@@ -60,11 +60,11 @@ pub(crate) struct Options {
     /// Watch this host instead of reading files
     #[arg(long, alias = "watch", conflicts_with_all = ["folder", "html"])]
     pub(crate) host: bool,
-    /// With --host: from sample to sample, in milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(50..))]
-    pub(crate) interval: u64,
+    /// With --host: from sample to sample, in milliseconds [default: 1000]
+    #[arg(long, value_name = "MS", conflicts_with = "folder", requires = "host", value_parser = clap::value_parser!(u64).range(50..))]
+    pub(crate) interval: Option<u64>,
     /// With --host: end after so many samples
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", conflicts_with = "folder", requires = "host")]
     pub(crate) samples: Option<u64>,
 }
 
@@ -72,7 +72,12 @@ impl Options {
     pub(crate) fn layout(&self) -> Result<Layout, Failure> {
         let usage =
             |why: samples::Error| Failure::Usage(format!("the layout cannot be used: {why}"));
+        let says_columns = self.time.is_some() || !self.metrics.is_empty() || self.no_header;
         match self.layout {
+            Named::Bitbrains | Named::Planetlab if says_columns => {
+                let why = "--time, --metric and --no-header need --layout columns";
+                Err(Failure::Usage(why.into()))
+            }
             Named::Planetlab | Named::Columns if self.folder.is_none() => {
                 Err(Failure::Usage("--layout needs a folder of files".into()))
             }

@@ -13,46 +13,21 @@ pub(crate) fn scatter(
     x: usize,
     y: usize,
 ) -> String {
-    let name = |at: usize| report.metrics.iter().nth(at).map_or("", vmload::Metric::name);
-    let most = |at: usize| {
-        let means = machines.iter().filter_map(|machine| machine.assessed.lambda.get(at));
-        means.copied().fold(0.0, f64::max)
-    };
-    let (axis_x, axis_y) = (Axis::up_to(most(x)), Axis::up_to(most(y)));
-    let place = |loads: &[f64]| {
-        let of = |at: usize| loads.get(at).copied().unwrap_or_default();
-        (46.0 + of(x) / axis_x.reach * 340.0, 276.0 - of(y) / axis_y.reach * 246.0)
-    };
+    let name = |at: usize| escape(report.metrics.iter().nth(at).map_or("", vmload::Metric::name));
+    let (name_x, name_y) = (name(x), name(y));
+    let plane = Plane::around(machines, x, y);
     let mut svg = format!(
-        "<svg viewBox='0 0 400 314' role='img' aria-label='Machines by mean {} and {}'>",
-        escape(name(x)),
-        escape(name(y))
+        "<svg viewBox='0 0 400 314' role='img' aria-label='Machines by mean {name_x} and {name_y}'>"
     );
-    for (share, label) in axis_y.marks() {
-        let at = share.mul_add(-246.0, 276.0);
-        let _ = write!(
-            svg,
-            "<path class='grid' d='M46 {at:.1}H386'/><text x='40' y='{:.1}' class='end'>{label}</text>",
-            at + 4.0
-        );
-    }
-    for (share, label) in axis_x.marks() {
-        let at = share.mul_add(340.0, 46.0);
-        let _ = write!(
-            svg,
-            "<path class='grid' d='M{at:.1} 30V276'/><text x='{at:.1}' y='291' class='mid'>{label}</text>",
-        );
-    }
+    plane.draw(&mut svg);
     let _ = write!(
         svg,
-        "<text x='216' y='308' class='mid'>mean {}, %</text><text x='8' y='14'>mean {}, %</text>",
-        escape(name(x)),
-        escape(name(y))
+        "<text x='216' y='308' class='mid'>mean {name_x}, %</text><text x='8' y='14'>mean {name_y}, %</text>",
     );
     // the lowest load on top, so that small points are not hidden
     for machine in machines {
         let of = machine.assessed;
-        let (at_x, at_y) = place(&of.lambda);
+        let (at_x, at_y) = plane.place(&of.lambda);
         let vm = escape(machine.profile.vm.as_str());
         let _ = write!(
             svg,
@@ -64,7 +39,7 @@ pub(crate) fn scatter(
         );
     }
     for (kind, of) in report.report.types.iter().enumerate() {
-        let (at_x, at_y) = place(of.lambda());
+        let (at_x, at_y) = plane.place(of.lambda());
         if of.members() > 0 {
             let _ = write!(
                 svg,
@@ -133,6 +108,49 @@ pub(crate) fn over_time(machine: &Machine<'_>, names: &[&str]) -> String {
 
 /// How many colours the page has; then they start again.
 pub(crate) const COLOURS: usize = 8;
+
+/// Two metrics' axes, and where they are in a picture.
+struct Plane {
+    x: (usize, Axis),
+    y: (usize, Axis),
+}
+
+impl Plane {
+    /// As large as the mean loads of these machines are.
+    fn around(machines: &[Machine<'_>], x: usize, y: usize) -> Self {
+        let axis = |at: usize| {
+            let means = machines.iter().filter_map(|machine| machine.assessed.lambda.get(at));
+            (at, Axis::up_to(means.copied().fold(0.0, f64::max)))
+        };
+        Self { x: axis(x), y: axis(y) }
+    }
+
+    fn place(&self, loads: &[f64]) -> (f64, f64) {
+        let share =
+            |(at, axis): &(usize, Axis)| loads.get(*at).copied().unwrap_or_default() / axis.reach;
+        (share(&self.x).mul_add(WIDE, LEFT), share(&self.y).mul_add(-TALL, BOTTOM))
+    }
+
+    /// Lines at the marks, and what they say.
+    fn draw(&self, svg: &mut String) {
+        let (top, right) = (BOTTOM - TALL, LEFT + WIDE);
+        for (share, label) in self.y.1.marks() {
+            let at = share.mul_add(-TALL, BOTTOM);
+            let _ = write!(
+                svg,
+                "<path class='grid' d='M{LEFT} {at:.1}H{right}'/><text x='40' y='{:.1}' class='end'>{label}</text>",
+                at + 4.0
+            );
+        }
+        for (share, label) in self.x.1.marks() {
+            let at = share.mul_add(WIDE, LEFT);
+            let _ = write!(
+                svg,
+                "<path class='grid' d='M{at:.1} {top}V{BOTTOM}'/><text x='{at:.1}' y='291' class='mid'>{label}</text>",
+            );
+        }
+    }
+}
 
 /// An axis from nothing up to a round number.
 struct Axis {
@@ -206,4 +224,8 @@ fn height(load: f64) -> f64 {
 }
 
 const HIGH: f64 = 200.0;
+const LEFT: f64 = 46.0;
+const BOTTOM: f64 = 276.0;
+const WIDE: f64 = 340.0;
+const TALL: f64 = 246.0;
 const STEPS: [f64; 7] = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2];

@@ -143,6 +143,16 @@ fn k01_failures_are_one_sentence_and_a_code() {
     fs::write(folder.path().join("a.csv"), "x\n").expect("a file");
     ends(&[path], 4, "there is no column");
     ends(&["--html", "/nowhere/at/all.html"], 5, "cannot write");
+    // Found out before the folder is read.
+    let file = format!("{path}/a.csv");
+    ends(&["/nowhere/at/all", "--html", path], 5, "cannot write");
+    ends(&["/nowhere/at/all", "--html", &format!("{file}/page.html")], 5, "cannot write");
+    // What would be left aside in silence.
+    ends(&[path, "--time", "#0"], 2, "--layout columns");
+    ends(&[path, "--layout", "planetlab", "--no-header"], 2, "--layout columns");
+    ends(&[path, "--samples", "3"], 2, "--samples");
+    ends(&["--samples", "3"], 2, "--host");
+    ends(&[path, "--interval", "100"], 2, "--interval");
 }
 
 #[test]

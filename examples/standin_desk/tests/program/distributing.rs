@@ -13,9 +13,7 @@ fn a_signature_is_the_one_that_the_module_checks() {
     desk.signed("set.signed", 7);
     let public: Value = serde_json::from_slice(&desk.read("key.pub")).unwrap();
     assert_eq!((&public["issuer"], &public["key_id"]), (&"accounting.example".into(), &3.into()));
-    let hex = public["key"].as_str().unwrap();
-    let key: Vec<u8> =
-        (0..32).map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap()).collect();
+    let key = base16ct::lower::decode_vec(public["key"].as_str().unwrap()).unwrap();
     let key = VerifyingKey::from_bytes(&key.try_into().unwrap()).unwrap();
     let mut trust = TrustList::new();
     trust.add("accounting.example", 3, TrustedKey::new(key, Validity::always()));
@@ -75,6 +73,10 @@ fn a_damaged_key_signs_nothing() {
     assert!(!desk.path("other").exists());
     let said = desk.fails(7, "parameters key --issuer other --out key --public other.pub");
     assert!(said.contains("key") && !desk.path("other.pub").exists(), "{said}");
+    for public in ["nowhere/other.pub", "other"] {
+        desk.fails(7, &format!("parameters key --issuer other --out other --public {public}"));
+        assert!(!desk.path("other").exists(), "{public}");
+    }
     desk.fails(2, "parameters key --issuer 123456789012345678901234567890123 --out k2 --public p2");
 }
 

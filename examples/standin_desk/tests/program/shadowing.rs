@@ -454,7 +454,14 @@ fn options_that_do_not_fit() {
     let said =
         desk.fails(2, &shadow(&format!("{OUTAGE} --outage 2026-03-02T09:59Z..2026-03-02T11:00Z")));
     assert!(said.contains("overlap"), "{said}");
-    desk.fails(7, &shadow("--csv nowhere/found.csv"));
+    // Found out before the traffic is read.
+    desk.write("file", "");
+    for bad in ["nowhere/found.csv", "file/found.csv", "."] {
+        desk.fails(
+            7,
+            &format!("shadow --parameters {DATA}/set.toml --traffic nowhere.jsonl --csv {bad}"),
+        );
+    }
     desk.fails(3, &format!("shadow --parameters {DATA}/set.toml --traffic nowhere.jsonl"));
     desk.fails(
         3,
