@@ -578,7 +578,8 @@ impl Issuer {
             let mut batch = Batch::new();
             let mut accounts = BTreeMap::new();
             for request in requests {
-                batch.delete(self.stand_in.entry_key(&EntryRef::of(request)), Expect::Any);
+                let [open, _] = self.stand_in.entry_keys(&EntryRef::of(request));
+                batch.delete(open, Expect::Any);
                 accounts.insert(request.account.token, ());
             }
             for account in accounts.keys() {

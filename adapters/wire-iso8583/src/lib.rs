@@ -32,6 +32,8 @@ mod particulars;
 mod requests;
 mod secrets;
 mod standard;
+#[cfg(feature = "standin")]
+mod stood_in;
 #[cfg(feature = "tokio")]
 mod stream;
 mod times;
@@ -57,6 +59,8 @@ pub use original::OriginalData;
 pub use outgoing::Outgoing;
 pub use pan::Pan;
 pub use particulars::{ProcessingCode, ResponseCode};
+#[cfg(feature = "standin")]
+pub use stood_in::StoodIn;
 #[cfg(feature = "tokio")]
 pub use stream::{FrameReader, write_frame};
 pub use times::{Expiry, MonthDay, TimeOfDay};

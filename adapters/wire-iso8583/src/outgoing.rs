@@ -3,9 +3,9 @@
 use crate::amounts::twelve_digits;
 use crate::error::{Fault, FieldError};
 use crate::times::digits;
-use crate::{Class, Message, Mti, OriginalData, Usage};
+use crate::{Class, Message, Mti, OriginalData, StoodIn, Usage};
 use alloc::format;
-use port::Amount;
+use port::{Amount, Time};
 use seal::Account;
 use standin::{AccountInfo, Channel, EntryMode, Kind, RequestKey, Response, TransactionRequest};
 
@@ -18,13 +18,14 @@ pub struct Outgoing<'a> {
     request: &'a TransactionRequest,
     mti: standin::Mti,
     response: Option<&'a Response>,
+    answered: Option<Time>,
     whole: Option<Amount>,
 }
 
 impl<'a> Outgoing<'a> {
     /// The request as it came, or, with [`Outgoing::as_advice`], as told later.
     pub const fn new(request: &'a TransactionRequest) -> Self {
-        Self { request, mti: request.mti, response: None, whole: None }
+        Self { request, mti: request.mti, response: None, answered: None, whole: None }
     }
 
     /// As an advice of what was answered: fields 38 and 39, and in field 4 what was approved.
@@ -32,6 +33,13 @@ impl<'a> Outgoing<'a> {
     pub const fn as_advice(mut self, response: &'a Response) -> Self {
         self.mti = self.request.mti.advice();
         self.response = Some(response);
+        self
+    }
+
+    /// With the evidence that the stand-in module gave the answer, and when: in the field that the usage has for it.
+    #[must_use]
+    pub const fn answered_at(mut self, at: Time) -> Self {
+        self.answered = Some(at);
         self
     }
 
@@ -100,6 +108,11 @@ impl<'a> Outgoing<'a> {
             message.set(39, response.code.as_bytes())?;
             if let Some(code) = &response.auth_code {
                 message.set(38, code.as_bytes())?;
+            }
+            if let (Some(at), Some(field)) = (self.answered, usage.stand_in_field())
+                && let Some(evidence) = StoodIn::of(response, at)
+            {
+                message.set(field, evidence.text().ok_or(wrong(field))?)?;
             }
         }
         Ok(message)

@@ -154,6 +154,21 @@ pub(crate) fn digits(at: Time) -> Option<String> {
     Some(format!("{month:02}{day:02}{hour:02}{minute:02}{second:02}"))
 }
 
+/// The same behind four digits of the year.
+#[cfg(feature = "standin")]
+pub(crate) fn dated_digits(at: Time) -> Option<String> {
+    Some(format!("{:04}{}", utc(at)?.year(), digits(at)?))
+}
+
+/// Reads [`dated_digits`].
+#[cfg(feature = "standin")]
+pub(crate) fn dated(digits: &[u8]) -> Option<Time> {
+    let (year, rest) = digits.split_first_chunk::<4>()?;
+    let year = i16::try_from(decimal(year)?).ok()?;
+    let [month, day, hour, minute, second] = pairs(rest)?;
+    moment(date(year, month, day)?, hour, minute, second)
+}
+
 /// The calendar of a time, up to the year 9998 so that the next year exists.
 fn utc(at: Time) -> Option<DateTime> {
     let at = jiff::Timestamp::from_millisecond(i64::try_from(at.as_ms()).ok()?).ok()?;

@@ -19,6 +19,7 @@ pub struct Usage {
     /// The last one that fits decides.
     kinds: Vec<KindRule>,
     cvn_fields: Vec<u8>,
+    stand_in_field: Option<u8>,
 }
 
 impl Usage {
@@ -44,7 +45,7 @@ impl Usage {
         }
         kinds.push(KindRule::new(Class::Authorization, 0, Kind::PreAuthorization).on_condition(6));
         kinds.push(KindRule::new(Class::Financial, 0, Kind::Completion).on_condition(6));
-        Self { kinds, cvn_fields: Vec::new() }
+        Self { kinds, cvn_fields: Vec::new(), stand_in_field: None }
     }
 
     /// With one more rule, which precedes the others.
@@ -58,6 +59,14 @@ impl Usage {
     #[must_use]
     pub fn with_cvn_field(mut self, field: u8) -> Self {
         self.cvn_fields.push(field);
+        self
+    }
+
+    /// With a private field (48, 60 to 63, 120 to 127) in which a host is told that the stand-in module gave the answer:
+    /// [`crate::StoodIn`].
+    #[must_use]
+    pub const fn with_stand_in_field(mut self, field: u8) -> Self {
+        self.stand_in_field = Some(field);
         self
     }
 
@@ -81,6 +90,11 @@ impl Usage {
         rules.map(|rule| (rule.transaction, rule.condition)).find(|(code, condition)| {
             self.kind(class, *code, condition.map(u16::from)) == Some(kind)
         })
+    }
+
+    /// The private field with the evidence that the stand-in module answered.
+    pub const fn stand_in_field(&self) -> Option<u8> {
+        self.stand_in_field
     }
 
     /// The private fields with card verification numbers.

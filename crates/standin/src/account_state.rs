@@ -103,7 +103,7 @@ impl AccountState {
             | u8::from(self.vip_until.is_some()) << 1
             | u8::from(self.balance.is_some()) << 2;
         let mut bytes = Vec::with_capacity(256);
-        let mut writer = Writer::new(&mut bytes, 1);
+        let mut writer = Writer::new(&mut bytes, VERSION);
         writer
             .u8(flags)
             .u64(self.seen.as_ms())
@@ -155,7 +155,7 @@ impl AccountState {
     pub fn parse(bytes: &[u8]) -> Result<Self, WireError> {
         let bad = WireError::Invalid;
         let mut reader = Reader::new(bytes);
-        reader.version(1)?;
+        reader.version(VERSION)?;
         let flags = reader.u8()?;
         if flags > 7 {
             return Err(bad);
@@ -237,6 +237,10 @@ pub struct Balance {
 
 /// What is left for lists when everything else is there: 121 bytes, and three counts.
 const LIST_BYTES_MAX: usize = AccountState::BYTES_MAX - 121 - 3;
+
+/// An account of version 1 has its entries where nobody looks for them any more: it is refused, and with it all that is asked
+/// about it.
+const VERSION: u8 = 2;
 
 #[cfg(test)]
 mod tests {

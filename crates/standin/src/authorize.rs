@@ -31,6 +31,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use port::{
     Answers, Ask, Batch, Conclusion, Decision, EvidenceKind, Expect, Key, ReadSet, Row, Step, Time,
+    Version,
 };
 use seal::{Audit, Audited};
 
@@ -38,8 +39,9 @@ impl StandIn {
     /// Decides over a request while the accounting system is away. `epoch` is the epoch of the institution's health, `host` what
     /// is known of the accounting system's own answer.
     ///
-    /// At most three rows are written: the account's, the journal's new one, and the lane's where the exposure changes. All rows
-    /// that were read are required at their versions, so that two requests of one account or lane may interleave in any order.
+    /// At most three rows are written: the account's, the journal's new one, and the lane's where the exposure changes. The
+    /// rows that were found are required at their versions, so that two requests of one account or lane may interleave in any
+    /// order: nobody writes an entry without its account.
     pub fn authorize(
         &self,
         now: Time,
@@ -51,16 +53,15 @@ impl StandIn {
         let institution = setup.config.institution;
         let account = request.account.token;
         let entry = EntryRef::of(&request);
-        let own = entry.key(institution);
         // For a reversal: what it reverses. For the rest: a reversal that came before.
         let counterpart = match entry.role {
-            Role::Reversal => entry.original().key(institution),
-            Role::Request => entry.reversal().key(institution),
+            Role::Reversal => entry.original().keys(institution),
+            Role::Request => entry.reversal().keys(institution),
         };
         let completed = match (request.kind, request.original) {
             (Kind::Completion, Some(original)) => {
                 let original = EntryRef { account, role: Role::Request, request: original };
-                Some(original.key(institution))
+                Some(original.keys(institution))
             }
             _ => None,
         };
@@ -69,12 +70,13 @@ impl StandIn {
             head: table::head(institution),
             account: table::account(institution, &account),
             lane: table::lane(institution, lane),
-            own,
+            own: entry.keys(institution),
             counterpart,
             completed,
             kept: table::answer(institution, &request.key),
         };
-        Authorize { setup, now, epoch, host, request, lane, keys, stage: Stage::Rows }
+        let outcome = keys.own[0].clone();
+        Authorize { setup, now, epoch, host, request, lane, keys, outcome, stage: Stage::Rows }
     }
 }
 
@@ -122,6 +124,8 @@ pub struct Authorize {
     request: TransactionRequest,
     lane: u16,
     keys: Keys,
+    /// Where the last answer was written, if it was.
+    outcome: Key,
     stage: Stage,
 }
 
@@ -130,12 +134,13 @@ struct Keys {
     head: Key,
     account: Key,
     lane: Key,
-    own: Key,
-    counterpart: Key,
+    /// Entries wait in one place and end in another: where this one's row is, or will be.
+    own: [Key; 2],
+    counterpart: [Key; 2],
     /// An answer of the accounting system that the switch kept: there is one of the two, never both.
     kept: Key,
     /// For a completion: the pre-authorization.
-    completed: Option<Key>,
+    completed: Option<[Key; 2]>,
 }
 
 #[derive(Clone, Debug)]
@@ -160,8 +165,10 @@ struct Weighing {
     slots: [Slot; Parameters::COUNTERS_MAX],
     counterpart: Option<Box<Entry>>,
     completed: Option<Box<Entry>>,
-    /// The rows that were read, at their versions.
-    expect: [Expect; 5],
+    /// Head, account and lane as they were read.
+    expect: [Expect; 3],
+    /// Counterpart and completed, if they were found. Those that were not need no watch: who writes one writes the account's row.
+    found: [Option<(Key, Version)>; 2],
     /// Stands for the terminal.
     terminal: u32,
     /// What was asked about evidence, in order.
@@ -192,13 +199,16 @@ type Stepped = Result<Step<Audited<Verdict>>, Error>;
 
 impl Authorize {
     fn rows(&mut self, answers: &Answers) -> Stepped {
-        let [head, account, lane, own, counterpart, kept, rest @ ..] = &answers.rows.points[..]
-        else {
+        let ([head, account, lane, kept], entries) =
+            answers.rows.points.split_first_chunk().ok_or(Error::Answers)?;
+        let [own, counterpart, completed @ ..] = entries.as_chunks().0 else {
             return Err(Error::Answers);
         };
-        let completed = match (rest, &self.keys.completed) {
-            ([], None) => &None,
-            ([row], Some(_)) => row,
+        let own = found(own, &self.keys.own);
+        let counterpart = found(counterpart, &self.keys.counterpart);
+        let completed = match (completed, &self.keys.completed) {
+            ([], None) => None,
+            ([rows], Some(keys)) => found(rows, keys),
             _ => return Err(Error::Answers),
         };
         if let Err(reason) = self.authentic(answers) {
@@ -207,8 +217,8 @@ impl Authorize {
         if !self.enrolled() {
             return Ok(self.unrecorded(Reason::NotEnrolled));
         }
-        if let Some(row) = own
-            && let Some(verdict) = self.repeated(row)?
+        if let Some((key, row)) = own
+            && let Some(verdict) = self.repeated(key, row)?
         {
             return Ok(Step::Done(Conclusion { verdict, batch: Batch::new() }));
         }
@@ -234,8 +244,8 @@ impl Authorize {
             Some(row) => Lane::parse(&row.value).map_err(Error::Corrupt)?,
             None => Lane::default(),
         };
-        let parse = |row: &Option<Row>| {
-            let entry = row.as_ref().map(|row| Entry::parse(&row.value).map(Box::new));
+        let parse = |found: Option<(&Key, &Row)>| {
+            let entry = found.map(|(_, row)| Entry::parse(&row.value).map(Box::new));
             entry.transpose().map_err(Error::Corrupt)
         };
         let zone = &self.setup.config.zone;
@@ -254,8 +264,9 @@ impl Authorize {
             terminal: terminal_mark(&self.request),
             counterpart: parse(counterpart)?,
             completed: parse(completed)?,
-            expect: [head, account, lane, counterpart, completed]
-                .map(|row| Row::unchanged(row.as_ref())),
+            expect: [head, account, lane].map(|row| Row::unchanged(row.as_ref())),
+            found: [counterpart, completed]
+                .map(|found| found.map(|(key, row)| (key.clone(), row.version))),
             state,
             stored: account.as_ref().map(|row| row.value.clone()),
             lane: lane_state,
@@ -308,28 +319,39 @@ impl Decision for Authorize {
     fn begin(&mut self) -> Ask {
         self.stage = Stage::Rows;
         let Keys { head, account, lane, own, counterpart, kept, completed } = &self.keys;
-        let mut points = Vec::with_capacity(7);
-        points.extend([head, account, lane, own, counterpart, kept].map(Key::clone));
-        points.extend(completed.clone());
+        let mut points = Vec::with_capacity(10);
+        points.extend([head, account, lane, kept].map(Key::clone));
+        points.extend([own, counterpart].into_iter().chain(completed).flatten().cloned());
         let mut ask = Ask::rows(ReadSet::points(points));
         ask.keys.extend(self.message_question());
         ask
     }
 
     fn step(&mut self, answers: Answers) -> Stepped {
-        match core::mem::replace(&mut self.stage, Stage::Rows) {
+        let stepped = match core::mem::replace(&mut self.stage, Stage::Rows) {
             Stage::Rows => self.rows(&answers),
             Stage::Evidence(weighing) => self.evidence(*weighing, &answers),
+        }?;
+        if let Step::Done(Conclusion { verdict, .. }) = &stepped
+            && let Verdict::Answered(Answered { entry: Some(entry), .. }) = &verdict.verdict
+        {
+            self.outcome.clone_from(entry);
         }
+        Ok(stepped)
     }
 
     fn outcome(&self) -> Option<Key> {
-        Some(self.keys.own.clone())
+        Some(self.outcome.clone())
     }
 
     fn recall(&mut self, row: &Row) -> Result<Option<Self::Verdict>, Self::Error> {
-        self.repeated(row)
+        self.repeated(&self.outcome, row)
     }
+}
+
+/// An entry's row, in whichever place it is.
+fn found<'a>(rows: &'a [Option<Row>; 2], keys: &'a [Key; 2]) -> Option<(&'a Key, &'a Row)> {
+    keys.iter().zip(rows).find_map(|(key, row)| Some((key, row.as_ref()?)))
 }
 
 fn parse_state(row: Option<&Bytes>) -> Result<AccountState, Error> {

@@ -1,6 +1,6 @@
 //! Which journal entry: the same words for the authorizer, the forwarder and whoever settles.
 
-use crate::{InstitutionId, Kind, RequestKey, TransactionRequest, table};
+use crate::{EntryState, InstitutionId, Kind, RequestKey, TransactionRequest, table};
 use alloc::vec::Vec;
 use port::{Key, WireError};
 use seal::AccountRef;
@@ -42,9 +42,14 @@ impl EntryRef {
         Self { role: Role::Request, ..self }
     }
 
-    /// The row of the entry.
-    pub fn key(&self, institution: InstitutionId) -> Key {
-        table::entry(institution, self)
+    /// The row of the entry while it is in this state: one that ends moves away from those that wait, so that those lie together.
+    pub fn key(&self, institution: InstitutionId, state: EntryState) -> Key {
+        table::entry(institution, self, state)
+    }
+
+    /// The two rows that the entry may have, never both: while it waits for delivery, and when nothing is owed (any more).
+    pub fn keys(&self, institution: InstitutionId) -> [Key; 2] {
+        [EntryState::Queued, EntryState::NotOwed].map(|state| self.key(institution, state))
     }
 
     /// The bytes that stand for it: token (16), role (1), request key.
@@ -94,9 +99,15 @@ mod tests {
         for role in [Role::Request, Role::Reversal] {
             let entry = EntryRef { account, role, request };
             assert_eq!(EntryRef::parse(&entry.to_bytes()), Ok(entry));
-            let under = table::journal(institution);
-            let key = entry.key(institution);
-            assert_eq!(key.as_bytes().strip_prefix(under.as_bytes()), Some(&entry.to_bytes()[..]));
+            for (state, under) in [
+                (EntryState::Queued, table::open(institution)),
+                (EntryState::NotOwed, table::ended(institution)),
+                (EntryState::Exception, table::ended(institution)),
+            ] {
+                let key = entry.key(institution, state);
+                let tail = key.as_bytes().strip_prefix(under.as_bytes());
+                assert_eq!(tail, Some(&entry.to_bytes()[..]));
+            }
         }
         assert!(EntryRef::parse(&[0; 17]).is_err());
     }

@@ -1,7 +1,7 @@
 //! What cannot be handled at all, grouped by blame.
 
 use core::fmt;
-use port::{ClockBehind, WireError};
+use port::{ClockBehind, KeyRefusal, WireError};
 
 /// Why a decision could not be concluded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,10 +17,12 @@ pub enum Error {
     Busy,
     /// A part is longer than its form allows.
     TooLong,
+    /// The key holder does not sign.
+    Unsigned(KeyRefusal),
 }
 
 impl Error {
-    /// Stable number, 4000 to 4003; a clock error keeps its own.
+    /// Stable number, 4000 to 4004; a clock error keeps its own.
     pub const fn code(&self) -> u32 {
         match self {
             Self::Clock(why) => why.code(),
@@ -28,6 +30,7 @@ impl Error {
             Self::Answers => 4_001,
             Self::TooLong => 4_002,
             Self::Busy => 4_003,
+            Self::Unsigned(_) => 4_004,
         }
     }
 }
@@ -40,6 +43,7 @@ impl fmt::Display for Error {
             Self::Answers => f.write_str("answers do not fit the questions"),
             Self::Busy => f.write_str("the account has too many undelivered entries"),
             Self::TooLong => f.write_str("a part is too long"),
+            Self::Unsigned(_) => f.write_str("the key holder does not sign"),
         }
     }
 }

@@ -24,7 +24,7 @@ pub struct FeedPage {
 }
 
 impl FeedPage {
-    /// An update reads two rows, and a batch has at most a hundred.
+    /// An update reads three rows at most and writes one, and a batch has at most a hundred.
     pub const UPDATES_MAX: usize = 48;
 
     fn encode(&self) -> Result<Vec<u8>, WireError> {

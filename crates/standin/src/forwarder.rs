@@ -23,6 +23,7 @@ use crate::{EntryState, HostOutcome, InstitutionId, RequestKey, StandIn};
 use alloc::borrow::Cow;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec;
+use alloc::vec::Vec;
 use bytes::Bytes;
 use core::fmt;
 use pace::Pace;
@@ -36,8 +37,8 @@ use timers::Alarm;
 
 /// Delivers the queued journal entries of one institution, at least once each, and ends them. A machine ([`port::Machine`]).
 ///
-/// It finds what is owed by looking through the journal: at its start, each minute, and where [`Forwarder::nudge`] points. One
-/// message of an account is on its way at a time, in the order of answers; accounts go beside each other, in a window that grows
+/// It finds what is owed in the journal, where entries that wait lie together: at its start, each minute, and where
+/// [`Forwarder::nudge`] points. Entries that ended cost it nothing, however many there are. One message of an account is on its way at a time, in the order of answers; accounts go beside each other, in a window that grows
 /// by one and is halved on time-outs. A message is sent again until it is answered, marked as a repeat. Answers are matched by
 /// their key only, however late they come.
 ///
@@ -71,6 +72,8 @@ pub struct Forwarder {
     wanted: BTreeSet<AccountRef>,
     sweep: Sweep,
     reading: Option<(Ticket, Reading)>,
+    /// Accounts that owe nothing, of which a page that is being read may still say that they do.
+    left: Vec<AccountRef>,
     /// When reading may go on after a failure of the store.
     read_at: Time,
     timers: BTreeSet<(Time, AccountRef, Alarm)>,
@@ -80,7 +83,7 @@ pub struct Forwarder {
 }
 
 impl Forwarder {
-    /// Of the institution of this stand-in module. It looks through the journal at the first tick.
+    /// Of the institution of this stand-in module. It looks for what waits at the first tick.
     ///
     /// # Errors
     /// [`ForwarderError::Limits`].
@@ -111,6 +114,7 @@ impl Forwarder {
             wanted: BTreeSet::new(),
             sweep: Sweep::at(now),
             reading: None,
+            left: Vec::new(),
             read_at: now,
             timers: BTreeSet::new(),
             last_ticket: Ticket(0),
@@ -130,11 +134,10 @@ impl Forwarder {
     /// Something of this account was queued: look now instead of at the next round.
     pub fn nudge(&mut self, now: Time, account: AccountRef) {
         let now = self.clamp.see(now);
-        self.sweep.break_off();
-        if self.wanted.len() < self.config.wanted_max {
+        if self.wanted.len() < self.config.wanted_max || self.wanted.contains(&account) {
             self.wanted.insert(account);
         } else {
-            self.sweep.next_at = self.sweep.next_at.min(now);
+            self.sweep.again(now);
         }
         self.go_on(now);
     }
@@ -218,9 +221,13 @@ impl Forwarder {
         Ok(audit)
     }
 
-    /// Whether nothing waits: the whole journal was looked through since the last nudge, and nothing was found.
+    /// Whether nothing waits: everything was delivered, then everything that is open was looked through once more and nothing
+    /// was found, and whatever a nudge pointed at since then had ended.
     pub fn is_drained(&self) -> bool {
-        self.sweep.is_clean && self.held == 0 && self.wanted.is_empty()
+        let looks = !self.wanted.is_empty()
+            || !self.sweep.found.is_empty()
+            || matches!(self.reading, Some((_, Reading::Accounts(_))));
+        self.sweep.is_clean && self.held == 0 && !looks
     }
 
     /// How many entries are in memory: all that wait, or as many as fit.
@@ -263,6 +270,7 @@ impl fmt::Debug for Forwarder {
             .field("wanted", &self.wanted)
             .field("sweep", &self.sweep)
             .field("reading", &self.reading)
+            .field("left", &self.left)
             .field("read_at", &self.read_at)
             .field("timers", &self.timers)
             .finish_non_exhaustive()

@@ -3,8 +3,8 @@
 use crate::parameters::{Head, Installed};
 use crate::stand_in::Setup;
 use crate::{
-    Acknowledgement, Error, Parameters, ParametersDelta, SealError, SealedParameters, StandIn,
-    load, table,
+    Acknowledgement, Error, Parameters, ParametersDelta, SealError, SealedAcknowledgement,
+    SealedParameters, Signer, StandIn, load, table,
 };
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -12,7 +12,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use port::{
-    Answers, Ask, Batch, Conclusion, Decision, Expect, Key, ReadSet, Row, Scan, Step, Time,
+    Answers, Ask, Batch, Conclusion, Decision, Expect, Key, KeyAnswer, KeyQuestion, ReadSet, Row,
+    Scan, Step, Time,
 };
 use seal::{Audit, Audited, TrustList};
 
@@ -20,7 +21,8 @@ impl StandIn {
     /// Accepts a parameter set, whole or as changes to the newest one. It decides from its effective date on, on all instances at
     /// once: until they load it, they decide nothing ([`crate::Verdict::Outdated`]).
     ///
-    /// A set that is offered again is acknowledged again, with the same bytes.
+    /// A set that is offered again is acknowledged again, with the same bytes. [`Install::signed_by`] has the acknowledgement
+    /// signed, so that the accounting system can believe it.
     pub fn install(&self, now: Time, trust: &TrustList, offer: impl Into<Offer>) -> Install {
         let offer = offer.into();
         let version = match &offer {
@@ -30,7 +32,17 @@ impl StandIn {
         let institution = self.setup.config.institution;
         let keys = [table::head(institution), table::acknowledgement(institution, version)];
         let trust = trust.clone();
-        Install { setup: self.setup.clone(), now, trust, offer, keys, read: None }
+        Install {
+            setup: self.setup.clone(),
+            now,
+            trust,
+            offer,
+            keys,
+            signer: None,
+            read: None,
+            unsigned: None,
+            signed: None,
+        }
     }
 }
 
@@ -63,11 +75,18 @@ pub enum InstallVerdict {
     Accepted {
         /// What to tell.
         acknowledgement: Acknowledgement,
+        /// The same under a signature, if there is somebody who signs: send this.
+        sealed: Option<SealedAcknowledgement>,
         /// The set, for [`crate::StandInConfig::parameters`].
         parameters: Parameters,
     },
     /// It was accepted before, or while this ran: tell the accounting system so again.
-    Repeated(Acknowledgement),
+    Repeated {
+        /// What to tell.
+        acknowledgement: Acknowledgement,
+        /// The same under a signature, if there is somebody who signs: send this.
+        sealed: Option<SealedAcknowledgement>,
+    },
     /// Nothing of it was believed, and nothing has changed.
     Refused(SealError),
 }
@@ -80,13 +99,24 @@ pub struct Install {
     trust: TrustList,
     offer: Offer,
     keys: [Key; 2],
+    signer: Option<Signer>,
     /// What was read before the base of a delta: the head and its version.
     read: Option<(Head, Expect)>,
+    /// What is decided, but for the signature.
+    unsigned: Option<Conclusion<Audited<InstallVerdict>>>,
+    signed: Option<SealedAcknowledgement>,
 }
 
 type Stepped = Result<Step<Audited<InstallVerdict>>, Error>;
 
 impl Install {
+    /// Has the acknowledgement signed by the key holder, before anything is durable: what the accounting system is told rests on
+    /// a key. Where the key holder refuses, nothing is accepted ([`Error::Unsigned`]).
+    #[must_use]
+    pub fn signed_by(self, signer: Signer) -> Self {
+        Self { signer: Some(signer), ..self }
+    }
+
     fn conclude(&self, sealed: &SealedParameters, head: Option<&Head>, expect: Expect) -> Stepped {
         let institution = self.setup.config.institution;
         let newest = head.map_or(0, |head| head.newest().mark.version);
@@ -112,7 +142,7 @@ impl Install {
         }
         let acknowledgement = Acknowledgement::new(&parameters, self.now);
         batch.put(acknowledgement_key, Expect::Absent, acknowledgement.encode());
-        let verdict = InstallVerdict::Accepted { acknowledgement, parameters };
+        let verdict = InstallVerdict::Accepted { acknowledgement, sealed: None, parameters };
         Ok(self.done(verdict, "standin.install.accepted", batch))
     }
 
@@ -129,7 +159,9 @@ impl Install {
         let (reasons, policy) = match &verdict {
             InstallVerdict::Refused(why) => (vec![why.code()], [0; 32]),
             InstallVerdict::Accepted { acknowledgement, .. }
-            | InstallVerdict::Repeated(acknowledgement) => (vec![], acknowledgement.mark.digest),
+            | InstallVerdict::Repeated { acknowledgement, .. } => {
+                (vec![], acknowledgement.mark.digest)
+            }
         };
         let issuer = match &self.offer {
             Offer::Whole(sealed) => sealed.issuer(),
@@ -158,16 +190,46 @@ impl Install {
     }
 }
 
-impl Decision for Install {
-    type Verdict = Audited<InstallVerdict>;
-    type Error = Error;
-
-    fn begin(&mut self) -> Ask {
-        self.read = None;
-        Ask::rows(ReadSet::points(self.keys.clone()))
+impl Install {
+    /// Has the acknowledgement of a conclusion signed, if there is one and somebody to sign it.
+    fn sign(&mut self, stepped: Step<Audited<InstallVerdict>>) -> Step<Audited<InstallVerdict>> {
+        let Some(signer) = &self.signer else { return stepped };
+        let mut conclusion = match stepped {
+            Step::Done(conclusion) => conclusion,
+            ask @ Step::Ask(_) => return ask,
+        };
+        let Some((acknowledgement, _)) = acknowledged(&mut conclusion.verdict.verdict) else {
+            return Step::Done(conclusion);
+        };
+        let message = SealedAcknowledgement::message(acknowledgement).into();
+        self.unsigned = Some(conclusion);
+        Step::Ask(Ask::keys(vec![KeyQuestion::Sign { key: signer.key, message }]))
     }
 
-    fn step(&mut self, answers: Answers) -> Stepped {
+    fn join(
+        &mut self,
+        mut conclusion: Conclusion<Audited<InstallVerdict>>,
+        answers: &Answers,
+    ) -> Stepped {
+        let signature = match &answers.keys[..] {
+            [KeyAnswer::Signature(signature)] => *signature,
+            [KeyAnswer::Refused(why)] => return Err(Error::Unsigned(*why)),
+            _ => return Err(Error::Answers),
+        };
+        let (Some(signer), Some((acknowledgement, sealed))) =
+            (&self.signer, acknowledged(&mut conclusion.verdict.verdict))
+        else {
+            return Err(Error::Answers);
+        };
+        let Signer { name, key_id, .. } = signer;
+        let joined = SealedAcknowledgement::new(acknowledgement, name, *key_id, signature);
+        let joined = joined.map_err(|_| Error::TooLong)?;
+        *sealed = Some(joined.clone());
+        self.signed = Some(joined);
+        Ok(Step::Done(conclusion))
+    }
+
+    fn rows(&mut self, answers: &Answers) -> Stepped {
         let (points, scans) = (&answers.rows.points[..], &answers.rows.scans[..]);
         if let (Some((head, expect)), Offer::Delta(delta), [parts]) =
             (self.read.take(), &self.offer, scans)
@@ -183,7 +245,7 @@ impl Decision for Install {
         }
         let [head, acknowledged] = points else { return Err(Error::Answers) };
         if let Some(row) = acknowledged
-            && let Some(verdict) = self.recall(row)?
+            && let Some(verdict) = self.repeated(row)?
         {
             return Ok(Step::Done(Conclusion { verdict, batch: Batch::new() }));
         }
@@ -202,21 +264,66 @@ impl Decision for Install {
         }
     }
 
+    fn repeated(&self, row: &Row) -> Result<Option<Audited<InstallVerdict>>, Error> {
+        let acknowledgement = Acknowledgement::parse(&row.value).map_err(Error::Corrupt)?;
+        if !self.is_of(&acknowledgement) {
+            return Ok(None);
+        }
+        let verdict = InstallVerdict::Repeated { acknowledgement, sealed: None };
+        match self.done(verdict, "standin.install.repeated", Batch::new()) {
+            Step::Done(Conclusion { verdict, .. }) => Ok(Some(verdict)),
+            Step::Ask(_) => Ok(None),
+        }
+    }
+}
+
+impl Decision for Install {
+    type Verdict = Audited<InstallVerdict>;
+    type Error = Error;
+
+    fn begin(&mut self) -> Ask {
+        (self.read, self.unsigned) = (None, None);
+        Ask::rows(ReadSet::points(self.keys.clone()))
+    }
+
+    fn step(&mut self, answers: Answers) -> Stepped {
+        if let Some(conclusion) = self.unsigned.take() {
+            return self.join(conclusion, &answers);
+        }
+        let stepped = self.rows(&answers)?;
+        Ok(self.sign(stepped))
+    }
+
     fn outcome(&self) -> Option<Key> {
         let [_, acknowledgement] = &self.keys;
         Some(acknowledgement.clone())
     }
 
     fn recall(&mut self, row: &Row) -> Result<Option<Self::Verdict>, Self::Error> {
-        let acknowledgement = Acknowledgement::parse(&row.value).map_err(Error::Corrupt)?;
-        if !self.is_of(&acknowledgement) {
+        let Some(mut verdict) = self.repeated(row)? else { return Ok(None) };
+        let Some((acknowledgement, sealed)) = acknowledged(&mut verdict.verdict) else {
             return Ok(None);
+        };
+        if self.signer.is_some() {
+            // Another's, accepted at another moment, is signed in another attempt.
+            let same = |signed: &&SealedAcknowledgement| signed.is_of(acknowledgement);
+            *sealed = self.signed.as_ref().filter(same).cloned();
+            if sealed.is_none() {
+                return Ok(None);
+            }
         }
-        let verdict = InstallVerdict::Repeated(acknowledgement);
-        match self.done(verdict, "standin.install.repeated", Batch::new()) {
-            Step::Done(Conclusion { verdict, .. }) => Ok(Some(verdict)),
-            Step::Ask(_) => Ok(None),
-        }
+        Ok(Some(verdict))
+    }
+}
+
+/// What a verdict tells the accounting system, and where its signed form goes.
+fn acknowledged(
+    verdict: &mut InstallVerdict,
+) -> Option<(&Acknowledgement, &mut Option<SealedAcknowledgement>)> {
+    match verdict {
+        InstallVerdict::Accepted { acknowledgement, sealed, .. }
+        | InstallVerdict::Repeated { acknowledgement, sealed } => Some((acknowledgement, sealed)),
+        InstallVerdict::Refused(_) => None,
     }
 }
 

@@ -40,7 +40,7 @@ mod text;
 mod varint;
 
 pub use account_state::{AccountState, Balance};
-pub use acknowledgement::Acknowledgement;
+pub use acknowledgement::{Acknowledgement, SealedAcknowledgement, Signer};
 pub use authorize::{Answered, Authorize, Verdict};
 pub use counts::{Counts, Slot};
 pub use entry_ref::{EntryRef, Role};

@@ -118,7 +118,7 @@ impl Decision for Purge {
         let prefix = match self.table {
             PurgeTable::Accounts => table::accounts(institution),
             PurgeTable::Acknowledgements => table::acknowledgements(institution),
-            PurgeTable::Journal => table::journal(institution),
+            PurgeTable::Journal => table::ended(institution),
             PurgeTable::Sets => table::sets(institution),
         };
         let scan = Scan { prefix, after: self.after.clone(), limit: self.page_rows() };

@@ -1,27 +1,28 @@
 //! What the accounting system made of a delivered entry: the entry's state, the account's queue, the lane's exposure.
 
 use crate::stand_in::Setup;
-use crate::{AccountState, Entry, EntryRef, EntryState, Error, Kind, Lane, StandIn, table};
+use crate::{AccountState, Entry, EntryRef, EntryState, Error, Kind, Lane, Role, StandIn, table};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
-use port::{Answers, Ask, Batch, Conclusion, Decision, Key, ReadSet, Row, Step, Time};
+use port::{Answers, Ask, Batch, Conclusion, Decision, Expect, Key, ReadSet, Row, Step, Time};
 use seal::{Audit, Audited};
 
 impl StandIn {
     /// Writes down what became of an entry that was delivered. The same answer may come any number of times; the first counts.
     ///
-    /// Three rows are written at most: the entry's, the account's, and the lane's where something is no longer out.
+    /// The entry moves from those that wait to those that ended; the account's row is written, and the lane's where something is
+    /// no longer out.
     pub fn settle(&self, now: Time, entry: EntryRef, settlement: Settlement) -> Settle {
         let institution = self.setup.config.institution;
         let lane = self.setup.lane(&entry.account);
-        let keys = [
-            table::account(institution, &entry.account),
-            entry.key(institution),
+        let keys = Keys {
+            account: table::account(institution, &entry.account),
+            entry: entry.keys(institution),
             // What a reversal took back is no longer out either. A reversal itself is not reversed.
-            entry.reversal().key(institution),
-            table::lane(institution, lane),
-        ];
+            reversal: (entry.role == Role::Request).then(|| entry.reversal().keys(institution)),
+            lane: table::lane(institution, lane),
+        };
         Settle { setup: self.setup.clone(), now, entry, settlement, keys }
     }
 }
@@ -88,7 +89,16 @@ pub struct Settle {
     now: Time,
     entry: EntryRef,
     settlement: Settlement,
-    keys: [Key; 4],
+    keys: Keys,
+}
+
+#[derive(Clone, Debug)]
+struct Keys {
+    account: Key,
+    /// While it waits, and when it ended.
+    entry: [Key; 2],
+    reversal: Option<[Key; 2]>,
+    lane: Key,
 }
 
 impl Settle {
@@ -113,22 +123,21 @@ impl Decision for Settle {
     type Error = Error;
 
     fn begin(&mut self) -> Ask {
-        let [account, entry, reversal, lane] = self.keys.clone();
-        if entry == reversal {
-            return Ask::rows(ReadSet::points([account, entry, lane]));
-        }
-        Ask::rows(ReadSet::points([account, entry, lane, reversal]))
+        let Keys { account, entry: [open, ended], reversal, lane } = self.keys.clone();
+        let mut points = alloc::vec![account, lane, open, ended];
+        points.extend(reversal.into_iter().flatten());
+        Ask::rows(ReadSet::points(points))
     }
 
     fn step(&mut self, answers: Answers) -> Result<Step<Self::Verdict>, Error> {
-        let (account_row, entry_row, lane_row, reversal_row) = match &answers.rows.points[..] {
-            [account, entry, lane] => (account, entry, lane, &None),
-            [account, entry, lane, reversal] => (account, entry, lane, reversal),
-            _ => return Err(Error::Answers),
+        let [account_row, lane_row, open_row, ended_row, reversal @ ..] = &answers.rows.points[..]
+        else {
+            return Err(Error::Answers);
         };
-        let parse = |row: &Option<Row>| {
-            row.as_ref().map(|row| Entry::parse(&row.value)).transpose().map_err(Error::Corrupt)
+        let parse = |row: Option<&Row>| {
+            row.map(|row| Entry::parse(&row.value)).transpose().map_err(Error::Corrupt)
         };
+        let entry_row = open_row.as_ref().or(ended_row.as_ref());
         let nothing = |verdict, action| Ok(self.done(verdict, action, Batch::new()));
         let Some(mut entry) = parse(entry_row)? else {
             return nothing(Settled::Unknown, "standin.settle.unknown");
@@ -143,7 +152,8 @@ impl Decision for Settle {
             Some(row) => AccountState::parse(&row.value).map_err(Error::Corrupt)?,
             None => AccountState::default(),
         };
-        let reversal = parse(reversal_row)?;
+        // One that comes meanwhile comes with the account's row.
+        let reversal = parse(reversal.iter().flatten().next())?;
         let to = self.settlement.state();
         let back_minor = end(&mut entry, &mut state, reversal.as_ref(), to, self.now)?;
         let mut batch = Batch::with_capacity(4);
@@ -154,15 +164,15 @@ impl Decision for Settle {
             };
             lane.spend(entry.request.initiator, entry.capped, -back_minor);
             let lane = lane.encode().map_err(|_| Error::TooLong)?;
-            batch.put(self.keys[3].clone(), Row::unchanged(lane_row.as_ref()), lane);
+            batch.put(self.keys.lane.clone(), Row::unchanged(lane_row.as_ref()), lane);
         }
-        let [account_key, entry_key, reversal_key, _] = self.keys.clone();
-        if reversal_key != entry_key {
-            batch.require(reversal_key, Row::unchanged(reversal_row.as_ref()));
-        }
+        let Keys { account: account_key, entry: [open_key, ended_key], .. } = self.keys.clone();
         let mut row = Vec::with_capacity(384);
         entry.encode(&mut row).map_err(|_| Error::TooLong)?;
-        batch.put(entry_key, Row::unchanged(entry_row.as_ref()), row);
+        if let Some(open) = open_row {
+            batch.delete(open_key, Expect::At(open.version));
+        }
+        batch.put(ended_key, Row::unchanged(ended_row.as_ref()), row);
         let undelivered = state.undelivered;
         let state = state.encode().map_err(|_| Error::TooLong)?;
         batch.put(account_key, Row::unchanged(account_row.as_ref()), state);

@@ -1,4 +1,4 @@
-//! The form in which the accounting system's word comes: a body under its signature.
+//! The form in which somebody's word comes: a body under a signature.
 
 use crate::SealError;
 use alloc::string::String;

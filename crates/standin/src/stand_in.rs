@@ -34,14 +34,21 @@ impl StandIn {
         table::account(self.setup.config.institution, account)
     }
 
-    /// The prefix of the journal. Entries of one account lie together; their order is that of [`crate::Entry::seq`].
+    /// The prefix of the journal: first what waits for delivery ([`StandIn::open_entries`]), then the rest; in each part entries
+    /// of one account lie together, and their order is that of [`crate::Entry::seq`]. Who reads it in pages meets an entry that
+    /// ends meanwhile twice at most, never not at all; the later reading counts.
     pub fn journal(&self) -> Key {
         table::journal(self.setup.config.institution)
     }
 
-    /// The row of a journal entry: [`crate::Entry`].
-    pub fn entry_key(&self, entry: &EntryRef) -> Key {
-        table::entry(self.setup.config.institution, entry)
+    /// The prefix of the entries that wait for delivery: that, and no more, is what the accounting system is owed.
+    pub fn open_entries(&self) -> Key {
+        table::open(self.setup.config.institution)
+    }
+
+    /// The two rows that a journal entry ([`crate::Entry`]) may have, never both: [`EntryRef::keys`].
+    pub fn entry_keys(&self, entry: &EntryRef) -> [Key; 2] {
+        entry.keys(self.setup.config.institution)
     }
 
     /// The row of a lane: [`crate::Lane`].

@@ -143,7 +143,7 @@ enum Task {
     Reread(RequestKey),
 }
 
-/// The row of the journal entry that this request has or would have.
-fn entry_row(request: &TransactionRequest) -> Key {
-    EntryRef::of(request).key(request.institution)
+/// The rows of the journal entry that this request has or would have.
+fn entry_rows(request: &TransactionRequest) -> [Key; 2] {
+    EntryRef::of(request).keys(request.institution)
 }

@@ -1,6 +1,6 @@
 //! Which rows there are, and how they are found.
 
-use crate::{EntryRef, InstitutionId, RequestKey};
+use crate::{EntryRef, EntryState, InstitutionId, RequestKey};
 use port::{CrateTag, Key, KeyError};
 use seal::AccountRef;
 
@@ -10,8 +10,8 @@ const HEAD: u8 = 1;
 const SET: u8 = 2;
 /// Accounts: token.
 const ACCOUNT: u8 = 3;
-/// The journal: account token, role, request key.
-const JOURNAL: u8 = 4;
+/// The journal of version 1: account token, role, request key. Nothing is written there any more.
+const JOURNAL_V1: u8 = 4;
 /// Lanes: number.
 const LANE: u8 = 5;
 /// What each lane was granted.
@@ -22,6 +22,13 @@ const ACKNOWLEDGED: u8 = 7;
 const FEED: u8 = 8;
 /// Answers of the accounting system: time of sending, request key.
 const ANSWER: u8 = 9;
+/// The journal: place, account token, role, request key.
+const JOURNAL: u8 = 10;
+/// The place of entries that wait for delivery: before the others, so that one that moves while the journal is read in pages is
+/// read twice rather than never.
+const OPEN: u8 = 0;
+/// The place of those of which nothing is owed, or no longer.
+const ENDED: u8 = 1;
 
 pub(crate) fn head(institution: InstitutionId) -> Key {
     table(institution, HEAD)
@@ -63,14 +70,29 @@ pub(crate) fn journal(institution: InstitutionId) -> Key {
     table(institution, JOURNAL)
 }
 
-/// The entries of one account.
-pub(crate) fn journal_of(institution: InstitutionId, account: &AccountRef) -> Key {
-    fit(journal(institution).raw(account.as_bytes()))
+pub(crate) fn journal_v1(institution: InstitutionId) -> Key {
+    table(institution, JOURNAL_V1)
 }
 
-pub(crate) fn entry(institution: InstitutionId, entry: &EntryRef) -> Key {
+/// The entries that wait for delivery.
+pub(crate) fn open(institution: InstitutionId) -> Key {
+    fit(journal(institution).raw(&[OPEN]))
+}
+
+/// The entries of one account that wait for delivery.
+pub(crate) fn open_of(institution: InstitutionId, account: &AccountRef) -> Key {
+    fit(open(institution).raw(account.as_bytes()))
+}
+
+/// The entries of which nothing is owed, or no longer.
+pub(crate) fn ended(institution: InstitutionId) -> Key {
+    fit(journal(institution).raw(&[ENDED]))
+}
+
+pub(crate) fn entry(institution: InstitutionId, entry: &EntryRef, state: EntryState) -> Key {
+    let place = if state.waits() { open(institution) } else { ended(institution) };
     // The bytes of `EntryRef::to_bytes`, without a detour over the heap.
-    let under = journal_of(institution, &entry.account).raw(&[entry.role as u8]);
+    let under = place.raw(entry.account.as_bytes()).and_then(|key| key.raw(&[entry.role as u8]));
     fit(under.and_then(|key| entry.request.append(key)))
 }
 
@@ -96,7 +118,7 @@ fn table(institution: InstitutionId, table: u8) -> Key {
     Key::new(CrateTag::STANDIN, institution.tenant(), table)
 }
 
-/// The types bound every part: the longest key has 60 bytes. An impossible key would be one of nobody, never of another row.
+/// The types bound every part: the longest key has 61 bytes. An impossible key would be one of nobody, never of another row.
 fn fit(key: Result<Key, KeyError>) -> Key {
     debug_assert!(key.is_ok());
     key.unwrap_or_else(|_| Key::new(CrateTag::STANDIN, port::Tenant::new(u64::MAX), u8::MAX))

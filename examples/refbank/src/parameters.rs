@@ -81,7 +81,7 @@ impl Bank {
         let install = stand_in::module(None).install(now, &issuer.trust(), issuer.sign(now)?);
         match self.decide(install).await? {
             InstallVerdict::Accepted { acknowledgement, .. }
-            | InstallVerdict::Repeated(acknowledgement) => {
+            | InstallVerdict::Repeated { acknowledgement, .. } => {
                 tracing::info!(
                     event = "standin.parameters",
                     version = acknowledgement.mark.version

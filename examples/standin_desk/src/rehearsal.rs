@@ -116,9 +116,9 @@ impl Rehearsal {
 
     /// A journal entry.
     pub(crate) fn entry(&self, entry: &EntryRef) -> Result<Option<Entry>, Failure> {
-        let rows = self.store.read(&ReadSet::points([self.stand_in.entry_key(entry)]));
+        let rows = self.store.read(&ReadSet::points(self.stand_in.entry_keys(entry)));
         let rows = rows.map_err(run)?;
-        let row = rows.points.into_iter().next().flatten();
+        let row = rows.points.into_iter().flatten().next();
         row.map(|row| Entry::parse(&row.value)).transpose().map_err(run)
     }
 

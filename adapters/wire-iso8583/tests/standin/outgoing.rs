@@ -1,7 +1,7 @@
 //! What a host is told later is what was asked, as far as a request keeps it.
 
 use super::*;
-use interbank_wire_iso8583::Outgoing;
+use interbank_wire_iso8583::{Outgoing, StoodIn};
 use standin::Evidences;
 
 fn number(_: &AccountInfo) -> Option<Account> {
@@ -118,4 +118,51 @@ fn sd14_evidence_is_not_told_again() {
     assert!(request.evidence.pin.is_some());
     let message = Outgoing::new(&request).message(&Usage::iso1987(), number).unwrap();
     assert!([35, 36, 45, 52, 55].iter().all(|field| !message.has(*field)));
+}
+
+#[test]
+fn a_host_is_told_who_answered_when_and_by_which_parameters() {
+    let usage = Usage::iso1987().with_stand_in_field(60);
+    let network = Dialect::iso1987(Codings::ASCII).unwrap();
+    let request = transaction(&message("0100"));
+    let at = Time::from_ms(1_785_000_000_789);
+    let source = Source::StandIn { epoch: 3, parameters: u64::MAX };
+    let by = |source| Response { source, ..answers::response(&request, ResponseCode::PARTIAL) };
+    let told = |response: &Response, usage: &Usage| {
+        let outgoing = Outgoing::new(&request).as_advice(response).answered_at(at);
+        let mut frame = Vec::new();
+        outgoing.message(usage, number).unwrap().encode(&network, &mut frame).unwrap();
+        Incoming::parse(&frame, &network, at).unwrap()
+    };
+    let evidence = told(&by(source), &usage).stood_in(&usage).unwrap();
+    let at_second = Time::from_s(1_785_000_000);
+    let code = ResponseCode::PARTIAL;
+    let expected = StoodIn { code, at: at_second, epoch: 3, parameters: u64::MAX };
+    assert_eq!(evidence, Some(expected));
+    let text = "SI 10 20260725172000 3 18446744073709551615";
+    assert_eq!(told(&by(source), &usage).message().text(60), Some(text));
+    // Nobody else's answer has it, nor does a network that has no field for it.
+    for (source, usage) in [(Source::Host, &usage), (source, &Usage::iso1987())] {
+        let incoming = told(&by(source), usage);
+        assert_eq!((incoming.stood_in(usage), incoming.message().text(60)), (Ok(None), None));
+    }
+    // Nothing else passes for evidence.
+    for wrong in [
+        "SI",
+        "SI 10 20260725172000 3",
+        "SI 10 20260725172000 03 7",
+        "SI 10 20260731 3 7",
+        "SI 10 20261325172000 3 7",
+        "si 10 20260725172000 3 7",
+        "SI 10 20260725172000 3 7 ",
+        "SI 1 20260725172000 3 7",
+    ] {
+        let mut advice = message("0120");
+        advice.set(60, wrong).unwrap();
+        let mut frame = Vec::new();
+        advice.encode(&network, &mut frame).unwrap();
+        let incoming = Incoming::parse(&frame, &network, at).unwrap();
+        let refused = incoming.stood_in(&usage).unwrap_err();
+        assert_eq!((refused.field, refused.fault), (60, Fault::Meaning), "{wrong}");
+    }
 }

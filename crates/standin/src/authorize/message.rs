@@ -3,7 +3,9 @@
 use super::{Answered, Authorize, Verdict};
 use crate::switch::Kept;
 use crate::{Entry, Error, Kind, MessageMac, Reason, Response};
-use port::{Answers, Batch, Conclusion, KeyAnswer, KeyQuestion, KeyRef, MacAlgorithm, Row, Step};
+use port::{
+    Answers, Batch, Conclusion, Key, KeyAnswer, KeyQuestion, KeyRef, MacAlgorithm, Row, Step,
+};
 use seal::Audited;
 
 impl Authorize {
@@ -42,7 +44,7 @@ impl Authorize {
 
     /// Check 2: a repeat gets the stored answer, byte for byte (spec Sd11). Another message that reverses the same original
     /// gets the same code under its own key.
-    pub(super) fn repeated(&self, row: &Row) -> Result<Option<Audited<Verdict>>, Error> {
+    pub(super) fn repeated(&self, key: &Key, row: &Row) -> Result<Option<Audited<Verdict>>, Error> {
         let entry = Entry::parse(&row.value).map_err(Error::Corrupt)?;
         let mut response = entry.response;
         if self.request.kind == Kind::Reversal && entry.request.key != self.request.key {
@@ -55,8 +57,8 @@ impl Authorize {
         }
         let reason = Reason::ALL.iter().find(|reason| reason.code() == entry.reason).copied();
         let audit = self.audit("standin.authorize.repeated", reason);
-        let own = Some(self.keys.own.clone());
-        let answered = Answered { response, reason, rule: entry.rule, entry: own, repeated: true };
+        let key = Some(key.clone());
+        let answered = Answered { response, reason, rule: entry.rule, entry: key, repeated: true };
         Ok(Some(Audited { verdict: Verdict::Answered(answered), audit }))
     }
 

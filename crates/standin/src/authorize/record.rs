@@ -108,8 +108,8 @@ impl Authorize {
         amounts: Amounts,
         delivery: EntryState,
     ) -> Stepped {
-        let Weighing { now, mut state, lane, lane_changed, expect, .. } = weighing;
-        let [head, account, lane_expect, counterpart, completed] = expect;
+        let Weighing { now, mut state, lane, lane_changed, expect, found, .. } = weighing;
+        let [head, account, lane_expect] = expect;
         let (reason, rule) = declined.map_or((None, 0), |(reason, rule)| (Some(reason), rule));
         let set = self.setup.config.parameters.as_ref();
         state.seq += 1;
@@ -137,12 +137,13 @@ impl Authorize {
         state.head = link;
         let mut batch = Batch::with_capacity(6);
         batch.put(self.keys.account.clone(), account, state.encode().map_err(|_| Error::TooLong)?);
-        batch.put(self.keys.own.clone(), Expect::Absent, row);
+        let [open, ended] = &self.keys.own;
+        let own = if delivery.waits() { open } else { ended };
+        batch.put(own.clone(), Expect::Absent, row);
         batch.require(self.keys.kept.clone(), Expect::Absent);
         batch.require(self.keys.head.clone(), head);
-        batch.require(self.keys.counterpart.clone(), counterpart);
-        if let Some(key) = &self.keys.completed {
-            batch.require(key.clone(), completed);
+        for (key, version) in found.into_iter().flatten() {
+            batch.require(key, Expect::At(version));
         }
         if lane_changed {
             let lane = lane.encode().map_err(|_| Error::TooLong)?;
@@ -156,7 +157,7 @@ impl Authorize {
             (None, _) => "standin.authorize.approved",
         };
         let audit = self.audit(action, reason);
-        let entry = Some(self.keys.own.clone());
+        let entry = Some(own.clone());
         let answered = Answered { response, reason, rule, entry, repeated: false };
         Ok(done(Verdict::Answered(answered), audit, batch))
     }

@@ -142,7 +142,7 @@ impl Decision for TakeFeed {
         let mut points = vec![table::feed(institution)];
         points.extend(self.updates().iter().map(|one| table::account(institution, &one.account)));
         let last = self.updates().iter().filter_map(|one| self.last(one));
-        points.extend(last.map(|entry| entry.key(institution)));
+        points.extend(last.flat_map(|entry| entry.keys(institution)));
         Ask::rows(ReadSet::points(points))
     }
 
@@ -170,7 +170,7 @@ impl Decision for TakeFeed {
             return Err(Error::Answers);
         }
         let (accounts, entries) = rows.split_at(page.updates.len());
-        let mut entries = entries.iter();
+        let mut entries = entries.chunks(2);
         let institution = self.setup.config.institution;
         let mut batch = Batch::with_capacity(1 + 2 * page.updates.len());
         let mut row = Vec::with_capacity(9);
@@ -188,9 +188,12 @@ impl Decision for TakeFeed {
                 state.pin_failures = 0;
             }
             let mut last = None;
-            if let Some(entry) = self.last(update) {
-                let row = entries.next().ok_or(Error::Answers)?.as_ref();
-                batch.require(entry.key(institution), Row::unchanged(row));
+            if self.last(update).is_some() {
+                let [open, ended] = entries.next().ok_or(Error::Answers)? else {
+                    return Err(Error::Answers);
+                };
+                // What is required of its account holds for it as well.
+                let row = open.as_ref().or(ended.as_ref());
                 let parsed = row.map(|row| Entry::parse(&row.value)).transpose();
                 last = parsed.map_err(Error::Corrupt)?;
             }

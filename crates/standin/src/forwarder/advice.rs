@@ -4,6 +4,7 @@ use crate::{
     Action, Class, Entry, EntryState, Function, HostOutcome, Kind, Mti, Origin, Posting,
     RequestKey, Response, ResponseCode, TransactionRequest,
 };
+use port::Time;
 
 /// One message of store-and-forward: 0120, 0220 or 0420, or a repeat of it.
 ///
@@ -27,6 +28,8 @@ pub struct Advice {
     pub request: TransactionRequest,
     /// What the terminal was told.
     pub response: Response,
+    /// When it was told, or at least decided.
+    pub at: Time,
     /// The entry's number within its account.
     pub seq: u64,
     /// How often it was sent since this forwarder knows it, this time included.
@@ -50,6 +53,7 @@ impl Advice {
             maybe_applied: action.maybe_applied,
             request: request.clone(),
             response: entry.response.clone(),
+            at: entry.at,
             seq: entry.seq,
             attempt: 0,
         }

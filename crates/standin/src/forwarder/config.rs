@@ -1,7 +1,7 @@
 //! How a forwarder works.
 
 use super::ForwarderError;
-use port::Scan;
+use port::{Batch, Scan};
 
 /// How a forwarder works; the defaults are safe for hosts of unknown strength.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,11 +22,11 @@ pub struct ForwarderConfig {
     pub escalate_ms: u64,
     /// How many entries are in memory at most: 1,000 or more. The rest waits in the store.
     pub entries_max: usize,
-    /// How many accounts may wait to be looked at; beyond it the whole journal is looked through again.
+    /// How many accounts may wait to be looked at; beyond it everything that is open is looked through again.
     pub wanted_max: usize,
     /// How many rows are read at one time: at most [`Scan::ROWS_MAX`].
     pub page_rows: usize,
-    /// How often the whole journal is looked through, in milliseconds: finds what nobody told.
+    /// How often everything that is open is looked through, in milliseconds: finds what nobody told.
     pub sweep_ms: u64,
     /// How many entries end in one batch: at most [`ForwarderConfig::SETTLE_MAX`].
     pub settle_max: usize,
@@ -35,8 +35,8 @@ pub struct ForwarderConfig {
 }
 
 impl ForwarderConfig {
-    /// A batch has room for so many: an entry and an account each, and the lane.
-    pub const SETTLE_MAX: usize = 49;
+    /// A batch has room for so many: an entry that moves and an account each, and the lane.
+    pub const SETTLE_MAX: usize = (Batch::OPS_MAX - 1) / 3;
 
     /// Whether it fits together.
     ///
@@ -63,7 +63,7 @@ impl ForwarderConfig {
 
 impl Default for ForwarderConfig {
     /// 8 in flight at first and 256 at most; ten seconds for an answer; again after one second to one minute; dead after 20
-    /// strikes; escalated after an hour; 50,000 entries in memory; the journal is looked through each minute.
+    /// strikes; escalated after an hour; 50,000 entries in memory; what is open is looked through each minute.
     fn default() -> Self {
         Self {
             window_first: 8,

@@ -46,7 +46,8 @@ pub enum ForwarderEvent {
         /// Its key.
         key: RequestKey,
     },
-    /// A row of the journal is not what was written: restore it.
+    /// A row of the journal is not what was written: restore it. Or it was written by version 1, which laid the journal out in
+    /// another way: nothing of it is delivered, and nothing counts as drained ([`crate::Forwarder::is_drained`]).
     Damaged {
         /// Which.
         row: Key,

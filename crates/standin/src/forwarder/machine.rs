@@ -39,6 +39,9 @@ impl Machine for Forwarder {
                     match self.reading.take() {
                         Some((asked, reading)) if asked == ticket => {
                             self.on_page(now, reading, rows);
+                            for account in core::mem::take(&mut self.left) {
+                                self.leave(account);
+                            }
                         }
                         other => {
                             self.reading = other;
@@ -71,15 +74,10 @@ impl Machine for Forwarder {
 
     fn next_deadline(&self) -> Option<Time> {
         let alarm = self.timers.first().map(|(due, ..)| *due);
-        let room = self.held < self.config.entries_max;
-        let read = (self.reading.is_none() && room).then(|| {
-            let due = if self.wanted.is_empty() && !self.sweep.is_running() {
-                self.sweep.next_at
-            } else {
-                Time::EPOCH
-            };
-            due.max(self.read_at)
-        });
+        let sweep = self.may_sweep().then(|| self.sweep.due());
+        let load = self.may_load().then_some(Time::EPOCH);
+        let read = load.into_iter().chain(sweep).min().filter(|_| self.reading.is_none());
+        let read = read.map(|due| due.max(self.read_at));
         let lanes = self.lanes.values().filter_map(|one| match one.phase {
             Phase::Resting(until) => Some(until),
             _ => None,

@@ -1,4 +1,4 @@
-//! Finding what is owed: accounts that somebody pointed at, and the journal as a whole, by turns.
+//! Finding what is owed: accounts that somebody pointed at, and everything that is open, by turns.
 
 use super::queue::Owed;
 use super::{Forwarder, ForwarderEvent};
@@ -8,16 +8,15 @@ use port::{Effect, Key, ReadSet, Row, Rows, Scan, Time};
 use seal::AccountRef;
 
 impl Forwarder {
-    /// Reads on: accounts that somebody pointed at, and the journal as a whole, by turns.
+    /// Reads on: accounts that somebody pointed at, and everything that is open, by turns.
     pub(super) fn look(&mut self, now: Time) {
-        let room = self.held < self.config.entries_max;
-        if self.reading.is_some() || now < self.read_at || !room {
+        if self.reading.is_some() || now < self.read_at {
             return;
         }
-        let sweeps = self.sweep.is_running() || now >= self.sweep.next_at;
+        let sweeps = self.may_sweep() && now >= self.sweep.due();
         let limit = self.config.page_rows;
-        let (want, reading) = if !self.wanted.is_empty() && (!sweeps || !self.sweep.was_last) {
-            self.sweep.was_last = true;
+        let (want, reading) = if self.may_load() && (!sweeps || self.sweep.was_last) {
+            self.sweep.was_last = false;
             let accounts: Vec<AccountRef> = self.wanted.iter().take(LOADS_MAX).copied().collect();
             accounts.iter().for_each(|one| {
                 self.wanted.remove(one);
@@ -25,13 +24,16 @@ impl Forwarder {
             let loads: Vec<Load> = accounts.into_iter().map(Load::new).collect();
             (self.load_want(&loads, limit), Reading::Accounts(loads))
         } else if sweeps {
-            self.sweep.was_last = false;
+            self.sweep.was_last = true;
             if !self.sweep.is_running() {
                 self.sweep.begin();
             }
-            let prefix = table::journal(self.institution);
+            let prefix = table::open(self.institution);
             let after = self.sweep.after.clone();
-            (ReadSet::scan(Scan { prefix, after, limit }), Reading::Sweep)
+            let mut want = ReadSet::scan(Scan { prefix, after, limit });
+            // There may be money in a journal of version 1, and nobody would see it.
+            want.scans.push(Scan::first(table::journal_v1(self.institution), 1));
+            (want, Reading::Sweep)
         } else {
             return;
         };
@@ -41,9 +43,21 @@ impl Forwarder {
         self.effects.push_back(Effect::Read { ticket, want });
     }
 
+    /// Whether accounts may be read that somebody pointed at.
+    pub(super) fn may_load(&self) -> bool {
+        !self.wanted.is_empty() && self.held < self.config.entries_max
+    }
+
+    /// Whether there is room for what a page of the round may hold: one that has to be read again was read in vain.
+    pub(super) const fn may_sweep(&self) -> bool {
+        let room = self.config.entries_max.saturating_sub(self.held);
+        let half = self.config.entries_max / 2;
+        room >= if self.config.page_rows < half { self.config.page_rows } else { half }
+    }
+
     fn load_want(&self, loads: &[Load], limit: usize) -> ReadSet {
         let scans = loads.iter().map(|load| Scan {
-            prefix: table::journal_of(self.institution, &load.account),
+            prefix: table::open_of(self.institution, &load.account),
             after: load.after.clone(),
             limit,
         });
@@ -64,7 +78,13 @@ impl Forwarder {
         match reading {
             Reading::Accounts(loads) => self.on_loads(loads, rows),
             Reading::Sweep => {
-                self.on_sweep(now, rows.scans.into_iter().next().unwrap_or_default());
+                let mut scans = rows.scans.into_iter();
+                let page = scans.next().unwrap_or_default();
+                if let Some((row, _)) = scans.flatten().next() {
+                    self.sweep.is_refused = true;
+                    self.events.push_back(ForwarderEvent::Damaged { row });
+                }
+                self.on_sweep(now, page);
             }
         }
     }
@@ -95,7 +115,7 @@ impl Forwarder {
 
     fn on_sweep(&mut self, now: Time, page: Vec<(Key, Row)>) {
         let full = page.len() >= self.config.page_rows;
-        let prefix = table::journal(self.institution).as_bytes().len();
+        let prefix = table::open(self.institution).as_bytes().len();
         for (key, row) in page {
             let token = key.as_bytes().get(prefix..).and_then(|tail| tail.first_chunk().copied());
             let account = token.map(AccountRef::from_bytes);
@@ -114,7 +134,7 @@ impl Forwarder {
         }
         if !full {
             self.flush_sweep();
-            self.sweep.end(now.plus_ms(self.config.sweep_ms));
+            self.sweep.end(now, self.held == 0, self.config.sweep_ms);
         }
     }
 

@@ -1,6 +1,6 @@
 //! What is sent and in which order: one message of an account at a time, again until it is answered.
 
-use super::queue::Head;
+use super::queue::{Head, Queue};
 use super::settlement::Ended;
 use super::timers::Alarm;
 use super::{Advice, DeadLetter, Forwarder, ForwarderEvent, advice};
@@ -110,7 +110,18 @@ impl Forwarder {
             queue.more = false;
             self.wanted.insert(account);
         }
-        if queue.is_over() {
+        self.leave(account);
+    }
+
+    /// An account that owes nothing is forgotten, unless a page of rows that is on its way may be older than that: it would be
+    /// taken for news.
+    pub(super) fn leave(&mut self, account: AccountRef) {
+        if !self.queues.get(&account).is_some_and(Queue::is_over) {
+            return;
+        }
+        if self.reading.is_some() || self.sweep.account == Some(account) {
+            self.left.push(account);
+        } else {
             self.queues.remove(&account);
         }
     }

@@ -7,7 +7,7 @@ use crate::{
 };
 use alloc::collections::{BTreeMap, VecDeque, btree_map};
 use alloc::vec::Vec;
-use port::{Batch, ReadSet, Row, Ticket, Time};
+use port::{Batch, Expect, ReadSet, Row, Ticket, Time};
 use seal::AccountRef;
 
 /// Entries of one lane that were answered.
@@ -43,13 +43,13 @@ pub(super) struct Ended {
     pub(super) why: Option<DeadLetter>,
 }
 
-/// The rows that are needed: the lane, each entry and the reversal of it, each account.
+/// The rows that are needed: the lane; of each entry its own, the reversal of it in either place, and the account.
 pub(super) fn want(institution: InstitutionId, lane: u16, ended: &[Ended]) -> ReadSet {
-    let mut points = Vec::with_capacity(1 + 3 * ended.len());
+    let mut points = Vec::with_capacity(1 + 4 * ended.len());
     points.push(table::lane(institution, lane));
     for one in ended {
-        points.push(one.entry.key(institution));
-        points.push(one.entry.reversal().key(institution));
+        points.push(one.entry.key(institution, EntryState::Queued));
+        points.extend(one.entry.reversal().keys(institution));
         points.push(table::account(institution, &one.entry.account));
     }
     ReadSet::points(points)
@@ -71,10 +71,10 @@ pub(super) fn batch(
     };
     let mut released = false;
     let mut accounts: BTreeMap<AccountRef, (AccountState, &Row)> = BTreeMap::new();
-    let mut batch = Batch::with_capacity(1 + 2 * ended.len());
-    for (one, rows) in ended.iter().zip(rows.chunks(3)) {
-        let [entry_row, reversal_row, account_row] = rows else { return Err(Error::Answers) };
-        // Purged, or ended by somebody else.
+    let mut batch = Batch::with_capacity(1 + 3 * ended.len());
+    for (one, rows) in ended.iter().zip(rows.chunks(4)) {
+        let [entry_row, reversal @ .., account_row] = rows else { return Err(Error::Answers) };
+        // Ended by somebody else.
         let (Some(entry_row), Some(account_row)) = (entry_row, account_row) else { continue };
         let mut entry = Entry::parse(&entry_row.value).map_err(Error::Corrupt)?;
         if !entry.state.waits() {
@@ -89,7 +89,8 @@ pub(super) fn batch(
             }
         };
         // A reversal itself is not reversed.
-        let reversal = match reversal_row.as_ref().filter(|_| one.entry.role == Role::Request) {
+        let reversal = reversal.iter().flatten().next();
+        let reversal = match reversal.filter(|_| one.entry.role == Role::Request) {
             Some(row) => Some(Entry::parse(&row.value).map_err(Error::Corrupt)?),
             None => None,
         };
@@ -100,7 +101,9 @@ pub(super) fn batch(
         }
         let mut bytes = Vec::with_capacity(entry_row.value.len());
         entry.encode(&mut bytes).map_err(|_| Error::TooLong)?;
-        batch.put(one.entry.key(institution), Row::unchanged(Some(entry_row)), bytes);
+        let [open, ended] = one.entry.keys(institution);
+        batch.delete(open, Expect::At(entry_row.version));
+        batch.put(ended, Expect::Absent, bytes);
     }
     for (account, (state, row)) in accounts {
         let key = table::account(institution, &account);

@@ -85,14 +85,11 @@ impl Forwarder {
             });
             if let Some(queue) = self.queues.get_mut(&account) {
                 queue.unsettled = queue.unsettled.saturating_sub(1);
-                if queue.is_over() {
-                    self.queues.remove(&account);
-                }
             }
+            self.leave(account);
         }
-        if self.held == 0 && !self.sweep.is_clean {
-            // Whether that was all shows when the journal was looked through once more.
-            self.sweep.next_at = Time::EPOCH;
+        if self.held == 0 {
+            self.sweep.look_again();
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::pending::{Check, Pending, Stage};
 use super::routing::was_asked_before;
-use super::{Kept, Silence, Switch, SwitchError, Task, Timer, entry_row};
+use super::{Kept, Silence, Switch, SwitchError, Task, Timer, entry_rows};
 use crate::{
     AccountState, Reason, RequestDraft, Response, ResponseCode, Source, TransactionRequest, table,
 };
@@ -75,9 +75,11 @@ impl Switch {
     fn look(&mut self, mut check: Box<Check>) {
         check.stale = false;
         let request = &check.request;
+        let [open, ended] = entry_rows(request);
         let want = ReadSet::points([
             Kept::key(request.institution, &request.key),
-            entry_row(request),
+            open,
+            ended,
             table::account(request.institution, &request.account.token),
         ]);
         let ticket = self.check(Task::Look, check);
@@ -122,13 +124,14 @@ impl Switch {
         let Some(check) = self.take_check(ticket) else { return };
         let Check { from, request, received, due, stale: check_is_stale } = *check;
         let rows = rows.map(|rows| rows.points).unwrap_or_default();
-        let [kept, entry, account] = &rows[..] else {
+        let [kept, open, ended, account] = &rows[..] else {
             return self.unanswered(request, Silence::Store);
         };
         if check_is_stale {
             // A request with this key was answered after the rows were read.
             return self.look(Box::new(Check { from, request, received, due, stale: false }));
         }
+        let entry = open.as_ref().or(ended.as_ref());
         // An answer that was kept after the stand-in module had begun was never given: the journal goes first.
         if let (Some(row), None) = (kept, entry) {
             return match Kept::parse(&row.value) {

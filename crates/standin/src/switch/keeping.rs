@@ -1,7 +1,7 @@
 //! Keeping the accounting system's answers: durable before they are given.
 
 use super::pending::Stage;
-use super::{Diverted, Kept, Silence, Switch, SwitchEvent, Task, entry_row, kept};
+use super::{Diverted, Kept, Silence, Switch, SwitchEvent, Task, entry_rows, kept};
 use crate::{RequestKey, Response};
 use port::{Batch, Committed, Effect, Expect, ReadSet, Rows, Time};
 
@@ -12,16 +12,18 @@ impl Switch {
         let request = &pending.request;
         let kept = Kept { asked: kept::digest(request), response: response.clone() };
         let row = Kept::key(request.institution, &key);
-        let entry = entry_row(request);
+        let entries = entry_rows(request);
         let Ok(bytes) = kept.encode() else {
             return self.fall_silent(&key, Silence::Store);
         };
         let until = pending.answer_until(now, &self.config);
         pending.enter(Stage::Keeping { response, attempts }, until, &mut self.timers);
-        let mut batch = Batch::with_capacity(2);
+        let mut batch = Batch::with_capacity(3);
         batch.put(row, Expect::Absent, bytes);
         // Whatever the stand-in module journalled is the answer.
-        batch.require(entry, Expect::Absent);
+        for entry in entries {
+            batch.require(entry, Expect::Absent);
+        }
         let ticket = self.ticket();
         self.tasks.insert(ticket, Task::Keep(key));
         self.effects.push_back(Effect::Commit { ticket, batch });
@@ -39,7 +41,8 @@ impl Switch {
         }
         // Somebody was here before, or nobody knows: what is there is the answer.
         let request = &pending.request;
-        let want = ReadSet::points([Kept::key(request.institution, &key), entry_row(request)]);
+        let [open, ended] = entry_rows(request);
+        let want = ReadSet::points([Kept::key(request.institution, &key), open, ended]);
         let ticket = self.ticket();
         self.tasks.insert(ticket, Task::Reread(key));
         self.effects.push_back(Effect::Read { ticket, want });
@@ -52,7 +55,7 @@ impl Switch {
         let institution = pending.request.institution;
         let rows = rows.map(|rows| rows.points).unwrap_or_default();
         match &rows[..] {
-            [Some(row), None] => match Kept::parse(&row.value) {
+            [Some(row), None, None] => match Kept::parse(&row.value) {
                 Ok(kept) => {
                     if let Some(pending) = self.take(&key) {
                         self.answer(pending.waiting, kept.response);
@@ -60,7 +63,7 @@ impl Switch {
                 }
                 Err(_) => self.fall_silent(&key, Silence::Store),
             },
-            [_, Some(_)] => {
+            [_, Some(_), _] | [_, _, Some(_)] => {
                 self.events.push_back(SwitchEvent::Late { institution, response });
                 self.ask_stand_in(now, key, Diverted::Known);
             }

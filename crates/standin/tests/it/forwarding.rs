@@ -11,6 +11,8 @@ struct Desk {
     forwarder: Forwarder,
     now: Time,
     told: Vec<ForwarderEvent>,
+    /// How many rows were read by scans.
+    scanned: usize,
 }
 
 impl Desk {
@@ -20,7 +22,7 @@ impl Desk {
         let mut config = ForwarderConfig::default();
         edit(&mut config);
         let forwarder = Forwarder::new(NOW, &bench.stand_in, config).unwrap();
-        Self { bench, forwarder, now: NOW, told: Vec::new() }
+        Self { bench, forwarder, now: NOW, told: Vec::new(), scanned: 0 }
     }
 
     fn account(number: u8) -> AccountInfo {
@@ -48,7 +50,10 @@ impl Desk {
                     Input::Committed { ticket, fate: commit.into() }
                 }
                 Effect::Read { ticket, want } => {
-                    Input::Rows { ticket, rows: self.bench.store.read(&want).ok() }
+                    let rows = self.bench.store.read(&want).ok();
+                    let pages = rows.iter().flat_map(|rows| &rows.scans);
+                    self.scanned += pages.map(Vec::len).sum::<usize>();
+                    Input::Rows { ticket, rows }
                 }
                 other => panic!("{other:?}"),
             };
@@ -83,9 +88,7 @@ impl Desk {
     fn entry(&self, account: u8, request: RequestKey) -> Entry {
         let account = AccountRef::from_bytes([account; 16]);
         let entry = EntryRef { account, role: Role::Request, request };
-        let want = ReadSet::points([self.bench.stand_in.entry_key(&entry)]);
-        let Ok(rows) = self.bench.store.read(&want);
-        Entry::parse(&rows.points[0].as_ref().unwrap().value).unwrap()
+        self.bench.entry(&entry).unwrap()
     }
 
     fn out_minor(&self) -> i64 {
@@ -332,4 +335,156 @@ fn sd03_what_is_told_wrongly_changes_nothing() {
     assert_eq!(desk.forwarder.backlog(), 1);
     let bad = ForwarderConfig { settle_max: 50, ..ForwarderConfig::default() };
     assert!(Forwarder::new(NOW, &desk.bench.stand_in, bad).is_err());
+}
+
+#[test]
+fn sd03_what_has_ended_costs_no_reads() {
+    let mut desk = Desk::new(|_| {});
+    let mut sent = desk.open();
+    for trace in 1..=90 {
+        desk.approve(u8::try_from(trace % 3).unwrap(), trace, HostOutcome::NotAsked);
+        sent.extend(desk.turn());
+    }
+    while let Some(advice) = sent.pop() {
+        sent.extend(desk.answer(&advice.key, AdviceOutcome::Posted));
+    }
+    assert!(desk.forwarder.is_drained());
+    desk.scanned = 0;
+    // A round each minute, and somebody points at an account with thirty entries behind it.
+    for _ in 0..10 {
+        desk.pass(60_000);
+    }
+    let key = desk.approve(1, 91, HostOutcome::NotAsked);
+    assert_eq!(desk.turn().len(), 1);
+    assert_eq!(desk.scanned, 1);
+    desk.answer(&key, AdviceOutcome::Posted);
+    assert!(desk.forwarder.is_drained());
+    assert_eq!(desk.scanned, 1);
+}
+
+#[test]
+fn sd03_a_nudge_does_not_spoil_the_round_under_way() {
+    let mut desk = Desk::new(|config| config.page_rows = 1);
+    let first = desk.approve(1, 1, HostOutcome::NotAsked);
+    desk.turn();
+    // A round is under way over what one account owes; another one is pointed at all the time, and owes nothing.
+    desk.open();
+    desk.answer(&first, AdviceOutcome::Posted);
+    for _ in 0..100 {
+        desk.forwarder.nudge(desk.now, AccountRef::from_bytes([9; 16]));
+        assert!(!desk.forwarder.is_drained(), "nobody has looked");
+        desk.turn();
+        assert!(desk.forwarder.is_drained());
+    }
+    // More are pointed at than it remembers: everything is looked through.
+    let mut desk = Desk::new(|config| config.wanted_max = 1);
+    for account in 1..=5 {
+        desk.approve(account, u64::from(account), HostOutcome::NotAsked);
+    }
+    desk.turn();
+    assert_eq!(desk.forwarder.backlog(), 5);
+}
+
+#[test]
+fn sd03_an_old_page_is_no_news() {
+    let mut desk = Desk::new(|_| {});
+    desk.now = NOW.plus_ms(1);
+    let key = desk.approve(1, 1, HostOutcome::NotAsked);
+    assert_eq!(desk.open().len(), 1);
+    // A round reads the entry, and before its page arrives the entry is answered and ends.
+    desk.now = desk.now.plus_ms(5_000);
+    let other = AccountRef::from_bytes([1; 16]);
+    desk.forwarder.nudge(desk.now, other);
+    let Some(Effect::Read { ticket, want }) = desk.forwarder.poll_effect() else { panic!() };
+    let rows = desk.bench.store.read(&want).ok();
+    desk.answer(&key, AdviceOutcome::Posted);
+    assert_eq!((desk.entry(1, key).state, desk.forwarder.backlog()), (EntryState::Posted, 0));
+    desk.forwarder.handle(desk.now, Input::Rows { ticket, rows }).unwrap();
+    assert!(desk.turn().is_empty(), "sent again, as if for the first time");
+    assert!(desk.forwarder.is_drained());
+}
+
+#[test]
+fn sd02_many_that_wait_are_taken_up_piece_by_piece() {
+    let mut desk = Desk::new(|config| {
+        (config.entries_max, config.page_rows) = (1_000, 100);
+        (config.window_first, config.window_max) = (64, 64);
+    });
+    // Twelve times as many as it may hold. Nobody pointed at them: it starts over them.
+    let entries = 12_000_u64;
+    let journal = desk.bench.stand_in.clone();
+    let first = desk.approve(1, 1, HostOutcome::NotAsked);
+    let EntryRef { role, .. } =
+        EntryRef { account: AccountRef::from_bytes([1; 16]), role: Role::Request, request: first };
+    let template = desk.entry(1, first);
+    let state = AccountState { seq: 10, undelivered: 10, ..AccountState::default() };
+    for number in 0..entries / 10 {
+        let mut token = [7; 16];
+        token[2..10].copy_from_slice(&number.to_be_bytes());
+        let account = AccountRef::from_bytes(token);
+        desk.bench.put(journal.account_key(&account), state.encode().unwrap());
+        for seq in 1..=10 {
+            let mut entry = template.clone();
+            let draft = RequestDraft {
+                account: Some(AccountInfo { token: account, ..Desk::account(1) }),
+                ..desk.bench.draft(10_000 + number * 10 + seq, 100)
+            };
+            entry.request = TransactionRequest::new(draft).unwrap();
+            entry.seq = seq;
+            let mut row = Vec::new();
+            entry.encode(&mut row).unwrap();
+            let request = entry.request.key;
+            let [open, _] = journal.entry_keys(&EntryRef { account, role, request });
+            desk.bench.put(open, row);
+        }
+    }
+    desk.scanned = 0;
+    let mut sent = desk.open();
+    let (mut delivered, mut most) = (0, 0);
+    while let Some(advice) = sent.pop() {
+        most = most.max(desk.forwarder.backlog());
+        delivered += 1;
+        sent.extend(desk.answer(&advice.key, AdviceOutcome::Posted));
+    }
+    assert_eq!(delivered, entries + 1);
+    assert!(desk.forwarder.is_drained());
+    assert!(most <= 1_010, "{most} in memory");
+    // A page is read when there is room for it: hardly a row is read twice.
+    let read = u64::try_from(desk.scanned).unwrap();
+    assert!(read <= entries + entries / 4, "{read} rows read");
+}
+
+#[test]
+fn sd02_a_journal_of_version_1_is_refused() {
+    let mut desk = Desk::new(|_| {});
+    let key = desk.approve(1, 1, HostOutcome::NotAsked);
+    let account = AccountRef::from_bytes([1; 16]);
+    let entry = EntryRef { account, role: Role::Request, request: key };
+    // As version 1 laid it out: table 4, no place.
+    let head = desk.bench.stand_in.journal();
+    let institution = desk.bench.stand_in.config().institution;
+    let old = port::Key::new(port::CrateTag::STANDIN, institution.tenant(), 4);
+    assert_eq!(head.as_bytes().len(), old.as_bytes().len());
+    let old = old.raw(&entry.to_bytes()).unwrap();
+    let mut row = Vec::new();
+    desk.entry(1, key).encode(&mut row).unwrap();
+    desk.bench.put(old.clone(), row);
+    let mut sent = desk.open();
+    while let Some(advice) = sent.pop() {
+        sent.extend(desk.answer(&advice.key, AdviceOutcome::Posted));
+    }
+    desk.pass(60_000);
+    let refused = desk.told.iter().filter(|one| matches!(one, ForwarderEvent::Damaged { .. }));
+    assert!(refused.count() >= 1, "{:?}", desk.told);
+    assert_eq!(desk.told.last(), Some(&ForwarderEvent::Damaged { row: old }));
+    assert!(!desk.forwarder.is_drained());
+    // Accounts of such a store are not decided over: nobody would see what they owe.
+    let key = desk.bench.stand_in.account_key(&desk.bench.account.token);
+    let mut state = AccountState::default().encode().unwrap();
+    state[0] = 1;
+    desk.bench.put(key, state);
+    let request = TransactionRequest::new(desk.bench.draft(7, 100)).unwrap();
+    let mut authorize = desk.bench.stand_in.authorize(NOW, 1, HostOutcome::NotAsked, request);
+    let refused = decide(&desk.bench.store, &crate::setting::Says(vec![]), &mut authorize);
+    assert!(matches!(refused, Err(port::DecideError::Decision(Error::Corrupt(_)))), "{refused:?}");
 }

@@ -2,9 +2,10 @@
 
 use crate::setting::*;
 use interbank_standin::*;
-use port::blocking::decide;
-use port::{MemoryStore, Time};
-use seal::{Distrust, TrustList, TrustedKey, Validity};
+use port::blocking::{Store as _, decide};
+use port::{KeyId, KeyRefusal, MemoryStore, Time};
+use seal::{Distrust, Secret, SoftKeys, TrustList, TrustedKey, Validity};
+use simkit::{Fate, Faults, FaultyStore};
 
 fn offer(bench: &Bench, now: Time, offer: impl Into<Offer>) -> InstallVerdict {
     offer_with(bench, now, &trust(), offer)
@@ -98,7 +99,7 @@ fn sd07_versions_only_rise_and_a_repeated_offer_is_acknowledged_again() {
     let bench = Bench::new(|_| {});
     let Loaded::InForce { parameters: seven, .. } = load(&bench, NOW, &trust()) else { panic!() };
     let eight = set(8, |json| json["pin_tries"] = 5.into());
-    let InstallVerdict::Accepted { acknowledgement, parameters } =
+    let InstallVerdict::Accepted { acknowledgement, sealed: None, parameters } =
         offer(&bench, NOW, sealed(&eight))
     else {
         panic!()
@@ -108,10 +109,10 @@ fn sd07_versions_only_rise_and_a_repeated_offer_is_acknowledged_again() {
     assert_eq!(Acknowledgement::parse(&acknowledgement.encode()), Ok(acknowledgement));
     let before = bench.store.snapshot();
     let later = NOW.plus_ms(5_000);
-    let again = InstallVerdict::Repeated(acknowledgement);
+    let again = InstallVerdict::Repeated { acknowledgement, sealed: None };
     assert_eq!(offer(&bench, later, sealed(&eight)), again);
     // The set before it is acknowledged again, too, and does not come back.
-    assert!(matches!(offer(&bench, later, sealed(&seven)), InstallVerdict::Repeated(_)));
+    assert!(matches!(offer(&bench, later, sealed(&seven)), InstallVerdict::Repeated { .. }));
     let refused = InstallVerdict::Refused(SealError::Version);
     for other in [set(6, |_| {}), set(8, |_| {}), set(7, |json| json["pin_tries"] = 4.into())] {
         assert_eq!(offer(&bench, later, sealed(&other)), refused);
@@ -190,7 +191,7 @@ fn sd07_changes_apply_to_their_base_alone() {
         panic!()
     };
     assert_eq!(parameters, eight);
-    assert!(matches!(offer(&bench, NOW, delta), InstallVerdict::Repeated(_)));
+    assert!(matches!(offer(&bench, NOW, delta), InstallVerdict::Repeated { .. }));
     let late = ParametersDelta::between(&seven, &sealed(&fork)).unwrap();
     assert_eq!(offer(&bench, NOW, late), base);
     // Nothing was installed yet: there is no base.
@@ -264,4 +265,118 @@ fn sd07_installers_that_race_leave_the_newest() {
     });
     assert_eq!(accepted.iter().max(), Some(&16));
     assert_eq!(in_force(&bench, NOW), (16, None));
+}
+
+/// The stand-in module's key, and who believes it.
+fn module() -> (Signer, SoftKeys, TrustList) {
+    let (name, id) = ("east", KeyId(9));
+    let mut keys = SoftKeys::new();
+    keys.add_signing(id, &Secret::new([8; 32]));
+    let mut trust = TrustList::new();
+    trust.add(name, 2, TrustedKey::new(key(8).verifying_key(), Validity::always()));
+    (Signer { name: name.into(), key_id: 2, key: id }, keys, trust)
+}
+
+#[test]
+fn sd07_an_acknowledgement_is_signed_before_it_is_durable_and_says_the_same_again() {
+    let bench = Bench::new(|_| {});
+    let (signer, keys, theirs) = module();
+    let eight = set(8, |_| {});
+    let install = |now: Time, offer: Offer| {
+        let mut install = bench.stand_in.install(now, &trust(), offer).signed_by(signer.clone());
+        decide(&bench.store, &keys, &mut install).unwrap().verdict
+    };
+    // Whole; the key holder does not sign, and nothing was accepted.
+    let mut refused =
+        bench.stand_in.install(NOW, &trust(), sealed(&eight)).signed_by(signer.clone());
+    let refused = decide(&bench.store, &SoftKeys::new(), &mut refused);
+    let unsigned = Error::Unsigned(KeyRefusal::UnknownKey);
+    assert_eq!(refused.err(), Some(port::DecideError::Decision(unsigned)));
+    assert_eq!(in_force(&bench, NOW), (7, None));
+    let first = install(NOW, sealed(&eight).into());
+    let InstallVerdict::Accepted { acknowledgement, sealed: Some(one), .. } = first else {
+        panic!("{first:?}")
+    };
+    assert_eq!(one.open(NOW, &theirs), Ok(acknowledgement));
+    assert_eq!((acknowledgement.mark, one.module()), (eight.mark(), "east"));
+    // Again, and as changes: the same bytes, whenever.
+    let changes = ParametersDelta::between(&set(7, |_| {}), &sealed(&eight)).unwrap();
+    for offer in [Offer::from(sealed(&eight)), Offer::from(changes)] {
+        let again = install(NOW.plus_ms(60_000), offer);
+        let sealed = Some(one.clone());
+        assert_eq!(again, InstallVerdict::Repeated { acknowledgement, sealed });
+    }
+    // As changes, for the first time: base, changes and signature are three rounds.
+    let nine = ParametersDelta::between(&eight, &sealed(&set(9, |_| {}))).unwrap();
+    let InstallVerdict::Accepted { sealed: Some(two), .. } = install(NOW, nine.into()) else {
+        panic!("not signed")
+    };
+    assert_eq!(two.open(NOW, &theirs).unwrap().mark.version, 9);
+    // A refused set is not acknowledged, and nobody is asked to sign.
+    let InstallVerdict::Refused(SealError::Version) = install(NOW, sealed(&set(6, |_| {})).into())
+    else {
+        panic!("an older set")
+    };
+}
+
+#[test]
+fn sd07_nobody_else_acknowledges_and_nothing_of_it_can_be_changed() {
+    let bench = Bench::new(|_| {});
+    let (signer, keys, theirs) = module();
+    let mut install =
+        bench.stand_in.install(NOW, &trust(), sealed(&set(8, |_| {}))).signed_by(signer);
+    let installed = decide(&bench.store, &keys, &mut install).unwrap().verdict;
+    let InstallVerdict::Accepted { acknowledgement, sealed: Some(one), .. } = installed else {
+        panic!("{installed:?}")
+    };
+    let mut bytes = Vec::new();
+    one.encode(&mut bytes).unwrap();
+    assert_eq!(SealedAcknowledgement::parse(&bytes), Ok(one.clone()));
+    for at in 0..bytes.len() {
+        let mut changed = bytes.clone();
+        changed[at] ^= 1;
+        let opened = SealedAcknowledgement::parse(&changed)
+            .map_err(SealError::Form)
+            .and_then(|changed| changed.open(NOW, &theirs));
+        assert!(opened.is_err(), "byte {at}");
+        assert!(SealedAcknowledgement::parse(&bytes[..at]).is_err());
+    }
+    // The accounting system's key signs sets, and another domain of the module's key something else.
+    let by =
+        |signature| SealedAcknowledgement::new(&acknowledgement, "east", 2, signature).unwrap();
+    let message = SealedAcknowledgement::message(&acknowledgement);
+    let wrong = [key(1).sign(&message), key(8).sign(&acknowledgement.encode())];
+    for signature in wrong {
+        let opened = by(signature).open(NOW, &theirs);
+        assert_eq!(opened, Err(SealError::Signature));
+    }
+    assert_eq!(by(key(8).sign(&message)), one);
+    let unknown = SealError::Distrust(Distrust::UnknownIssuer);
+    assert_eq!(one.open(NOW, &trust()), Err(unknown));
+    let long = SealedAcknowledgement::new(&acknowledgement, &"x".repeat(33), 2, [0; 64]);
+    assert_eq!(long.err(), Some(port::WireError::TooLong));
+}
+
+#[test]
+fn sd07_an_install_whose_commit_is_of_unknown_fate_is_acknowledged_as_it_stands() {
+    let (signer, keys, theirs) = module();
+    for fate in [Fate::UnknownApplied, Fate::UnknownLost, Fate::UnknownLate(0), Fate::Conflict] {
+        let bench = Bench::new(|_| {});
+        let store = FaultyStore::new(Faults::None);
+        for (key, row) in bench.store.snapshot().rows {
+            let mut batch = port::Batch::new();
+            batch.put(key, port::Expect::Any, row.value);
+            assert!(matches!(store.commit(&batch), Ok(port::Commit::Applied(_))));
+        }
+        store.set_faults(Faults::commits([(1, fate)]));
+        let offer = sealed(&set(8, |_| {}));
+        let mut install = bench.stand_in.install(NOW, &trust(), offer).signed_by(signer.clone());
+        let installed = decide(&store, &keys, &mut install).unwrap().verdict;
+        let (InstallVerdict::Accepted { acknowledgement, sealed, .. }
+        | InstallVerdict::Repeated { acknowledgement, sealed }) = installed
+        else {
+            panic!("{installed:?}")
+        };
+        assert_eq!(sealed.unwrap().open(NOW, &theirs), Ok(acknowledgement), "{fate:?}");
+    }
 }

@@ -5,7 +5,8 @@ use crate::host::Broken;
 use crate::invariant;
 use crate::world::*;
 use interbank_standin::*;
-use port::MemoryStore;
+use port::blocking::Store as _;
+use port::{Batch, Commit, Expect, MemoryStore};
 
 fn why(broken: Broken, passes: u8) -> String {
     let setting = Setting {
@@ -80,4 +81,24 @@ fn s09_silence_is_found() {
 fn sd03_what_waits_still_is_found() {
     let world = ended();
     assert!(invariant::delivered::holds(&world).unwrap_err().contains("waits still"));
+}
+
+#[test]
+fn sd03_an_entry_in_the_wrong_place_is_found() {
+    let world = ended();
+    invariant::always(&world).unwrap();
+    let entry = world.journal().remove(0);
+    let [open, ended] = world.play.stand_in.entry_keys(&entry.reference());
+    let mut row = Vec::new();
+    entry.encode(&mut row).unwrap();
+    let write =
+        |batch: Batch| assert!(matches!(world.store.commit(&batch), Ok(Commit::Applied(_))));
+    let mut both = Batch::new();
+    both.put(ended, Expect::Absent, row);
+    write(both);
+    assert!(invariant::always(&world).unwrap_err().contains("where they should"));
+    let mut hidden = Batch::new();
+    hidden.delete(open, Expect::Any);
+    write(hidden);
+    assert!(invariant::always(&world).unwrap_err().contains("where they should"));
 }

@@ -6,12 +6,14 @@ pub(crate) mod answered;
 pub(crate) mod delivered;
 pub(crate) mod exposure;
 pub(crate) mod order;
+pub(crate) mod places;
 pub(crate) mod postings;
 pub(crate) mod same_answer;
 
 /// What holds at every moment.
 pub(crate) fn always<S: Peek>(world: &World<S>) -> Result<(), String> {
     same_answer::holds(world)?;
+    places::holds(world)?;
     exposure::holds(world)
 }
 
