@@ -230,6 +230,8 @@ impl ClientServer {
                 root: offer.root,
                 size: offer.size,
                 at: now,
+                content: None,
+                follows: None,
             };
             batch.push(receipt).map_err(|_| Misuse::TooLong)?;
         }

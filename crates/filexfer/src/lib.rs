@@ -35,6 +35,7 @@ mod request;
 mod retry;
 mod route;
 mod scheduler;
+pub mod sealed;
 mod slice;
 mod trail;
 mod verdict;

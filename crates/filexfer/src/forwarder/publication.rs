@@ -94,6 +94,8 @@ impl Forwarder {
             root,
             size,
             at: now,
+            content: None,
+            follows: None,
         };
         let receipts = stages.iter().map(receipt).collect();
         self.to_sign.push(Statement { transfer: *transfer, name, receipts, others });

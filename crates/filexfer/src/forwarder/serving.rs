@@ -83,6 +83,8 @@ impl Forwarder {
                     root,
                     size,
                     at: signed.receipt.at,
+                    content: signed.receipt.content,
+                    follows: None,
                 };
                 let is_right =
                     signed.receipt == right && key.is_ok_and(|key| signed.verify(key).is_ok());
