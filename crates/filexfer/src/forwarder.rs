@@ -4,6 +4,7 @@ mod active;
 mod attempt;
 mod config;
 mod event;
+mod hand_over;
 mod hop;
 mod notices;
 mod opening;
@@ -65,6 +66,8 @@ pub struct Forwarder {
     pulls: Pulls,
     absent: BTreeSet<PartyId>,
     outbox: Outbox,
+    /// Hand-overs that are being recorded.
+    handing: BTreeSet<TransferId>,
     to_sign: Vec<Statement>,
     signing: Option<(Ticket, Vec<Statement>, ReceiptBatch)>,
     /// Not earlier, after the key holder failed.
@@ -113,6 +116,7 @@ impl Forwarder {
             rate_of: BTreeMap::new(),
             absent: BTreeSet::new(),
             outbox,
+            handing: BTreeSet::new(),
             to_sign: Vec::new(),
             signing: None,
             sign_at: Time::EPOCH,
@@ -213,10 +217,15 @@ impl Forwarder {
                     self.apply(now, &transfer, &JobEvent::Cancel)
                 }
             }
-            // Slices go through `open_slice`.
-            Message::Slice { .. } | Message::Offer(_) | Message::Fetch { .. } => {
-                Err(Error::Stranger)
+            Message::HandedOver { transfer, receipt } => {
+                self.on_handed_over(from, transfer, receipt)
             }
+            Message::Collect => Err(Error::Stranger),
+            // Slices go through `open_slice`.
+            Message::Slice { .. }
+            | Message::Offer(_)
+            | Message::Fetch { .. }
+            | Message::Recorded { .. } => Err(Error::Stranger),
         }
     }
 

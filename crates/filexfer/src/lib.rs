@@ -44,7 +44,7 @@ mod work;
 pub use access::AccessServer;
 pub use backstage::{BackstageEvent, BackstageServer};
 pub use bitmap::{Bitmap, Checkpoint, Resume};
-pub use client::{ClientConfig, ClientServer};
+pub use client::{ClientConfig, ClientEvent, ClientServer};
 pub use credit::{CreditPool, Credits};
 pub use error::{Error, Misuse};
 pub use forwarder::{Forwarder, ForwarderConfig, ForwarderEvent};

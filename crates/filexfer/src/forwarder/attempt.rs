@@ -137,7 +137,10 @@ impl Forwarder {
                     self.read(Reading::Jobs(keys, after), want);
                 }
                 Reading::Open(after) => self.read_open(after),
-                Reading::Earlier(_) | Reading::Bitmap(..) => {}
+                Reading::Earlier(_)
+                | Reading::Bitmap(..)
+                | Reading::HandOver(_)
+                | Reading::HandOverJob(_) => {}
             }
         }
         if self.journal.is_none() {

@@ -377,13 +377,23 @@ fn fd14_the_trail_says_who_what_why_and_when() {
     let steps: Vec<String> = of(&good.id).into_iter().map(|(action, _)| action).collect();
     assert_eq!(
         steps,
-        ["accepted", "scheduled", "transferring", "verifying", "delivered", "acknowledged"]
-            .map(|step| format!("filexfer.job.{step}"))
+        [
+            "accepted",
+            "scheduled",
+            "transferring",
+            "verifying",
+            "delivered",
+            "acknowledged",
+            "handed_over"
+        ]
+        .map(|step| format!("filexfer.job.{step}"))
     );
     let refused = ("filexfer.job.refused".into(), vec![Reason::FileMissing.code()]);
     assert_eq!(of(&bad.id), [refused]);
     let last = trail.iter().rfind(|record| record.correlation == good.id.0).unwrap();
-    assert_eq!(&last.actor[..], b"b1");
+    assert_eq!((&last.actor[..], last.reasons.len()), (&b"bb1"[..], 0));
+    let first = trail.iter().find(|record| record.correlation == good.id.0).unwrap();
+    assert_eq!(&first.actor[..], b"b1");
     assert_eq!(last.subject[16..], *blake3::hash(&bytes(20_000, 1)).as_bytes());
     assert_ne!(last.policy, [0; 32]);
     assert!(trail.windows(2).all(|pair| pair[0].at <= pair[1].at));
@@ -463,13 +473,15 @@ fn fd11_notices_come_again_until_answered_and_count_once() {
     world.settle();
     world.run_until(world.now.plus_ms(120_000));
     world.check().unwrap();
-    // One row for the result at the requester, one for the arrival at the destination, and nothing owed any more.
+    // One row for the result and one for the hand-over at the requester, one for the arrival at the destination, and nothing owed any more.
     let inbox = BackstageServer::inbox(port::Tenant::new(1));
     let kinds = |world: &World, id: &str| -> Vec<NoticeKind> {
         let rows = world.rows(id, &inbox);
         rows.iter().map(|row| Notice::parse(&row.value).unwrap().kind).collect()
     };
-    assert_eq!(kinds(&world, "b1"), [NoticeKind::Result]);
+    let mut told = kinds(&world, "b1");
+    told.sort_by_key(|kind| *kind != NoticeKind::Result);
+    assert_eq!(told, [NoticeKind::Result, NoticeKind::HandedOver]);
     assert_eq!(kinds(&world, "bb1"), [NoticeKind::Arrival]);
     assert_eq!(world.arrivals[&transfer].len(), 1);
     let outbox = port::Key::new(port::CrateTag::FILEXFER, port::Tenant::new(1), 6);
@@ -523,6 +535,8 @@ fn f13_a_receipt_of_something_else_delivers_nothing() {
         root: job.root.unwrap(),
         size: job.size.unwrap(),
         at: world.now,
+        content: None,
+        follows: None,
     };
     let taken = |receipt: Receipt| {
         let mut batch = ReceiptBatch::new();
@@ -541,6 +555,7 @@ fn f13_a_receipt_of_something_else_delivers_nothing() {
         Receipt { verdict: [0; 32], ..right.clone() },
         Receipt { root: [0; 32], ..right.clone() },
         Receipt { size: 1, ..right.clone() },
+        Receipt { follows: Some([0; 32]), ..right.clone() },
     ];
     let (now, from) = (world.now, Peer::new("a1").unwrap());
     let crate::world::Roles::Forwarder(forwarder) = &mut world.nodes.get_mut("r1").unwrap().role
@@ -556,4 +571,122 @@ fn f13_a_receipt_of_something_else_delivers_nothing() {
     let frame = taken(right);
     forwarder.handle(now, Input::Frame { from: &from, bytes: &frame }).unwrap();
     assert_eq!(forwarder.job(&transfer).unwrap().state, State::Verifying);
+}
+
+/// Three forwarding servers carry what none of them can read, and the ends sign for both: what all saw, and what they know.
+#[test]
+fn f13_a_sealed_file_crosses_three_sites_unread() {
+    use interbank_filexfer::sealed::*;
+    use seal::Secret;
+    for destination in ["c3", "b3"] {
+        let mut world = World::new(22);
+        world.hands_over_at_once = false;
+        world.crash(destination);
+        let content = b"4111111111111111;1999;".repeat(6_000);
+        let request = world.request("b1", "b1", destination, "day.sealed");
+        let made_for = SealedFor::of(&request).unwrap();
+        let key = OpeningKey::derive(&Secret::new([9; 32]));
+        let mut file = Vec::new();
+        let mut sealer =
+            Sealer::new(&key.recipient_key(), 1, made_for, ChunkSize::default(), &[8; 32]).unwrap();
+        sealer.update(&content, &mut file).unwrap();
+        let sealed = sealer.finish(&mut file).unwrap();
+        let file_root = *blake3::hash(&file).as_bytes();
+        world.put("b1", "day.sealed", file);
+        // The signed request says which sealed file it is.
+        let mut request = request;
+        request.file.root = Some(file_root);
+        let request = sign(request);
+        let transfer = request.transfer().unwrap();
+        world.submit(&request);
+        world.run_until(world.now.plus_ms(60_000));
+        assert!(world.results[&request.id][0].state.is_delivered());
+        assert!(!world.handed.contains_key(&transfer), "its application has not taken it yet");
+
+        // The destination opens what arrived, and says so.
+        let arrived = world.content(destination, "day.sealed").unwrap().clone();
+        let opener = Opener::new(&arrived, arrived.len() as u64, &key, &made_for).unwrap();
+        let (mut opening, mut opened) = (Opening::new(opener), Vec::new());
+        opening.update(&arrived, &mut opened).unwrap();
+        let what = opening.finish().unwrap();
+        assert_eq!((&opened, &what), (&content, &sealed));
+        for _ in 0..2 {
+            world.hand_over(destination, &transfer, Some(what.commitment));
+            // It stands a stop at either end.
+            world.crash(destination);
+            world.crash("r3");
+            world.hand_over(destination, &transfer, Some(what.commitment));
+            world.run_until(world.now.plus_ms(60_000));
+        }
+        world.settle();
+        world.check().unwrap();
+        let receipt = world.handed[&transfer][0].receipt(Stage::HandedOver).unwrap().receipt;
+        assert_eq!((receipt.root, receipt.content), (file_root, Some(sealed.commitment)));
+        let shown = commitment(&sealed.blinding, blake3::hash(&content).as_bytes(), sealed.size);
+        assert_eq!(receipt.content, Some(shown), "the sender shows what was sent");
+    }
+}
+
+#[test]
+fn f13_a_hand_over_that_does_not_follow_is_not_recorded() {
+    use port::{Input, Machine as _, Peer};
+    let mut world = World::new(23);
+    world.hands_over_at_once = false;
+    for id in ["c1", "bb1"] {
+        world.crash(id);
+    }
+    world.put("b1", "a", bytes(50_000, 1));
+    let request = world.request("b1", "b1", "c1", "a");
+    world.submit(&request);
+    world.run_until(world.now.plus_ms(20_000));
+    let transfer = request.transfer().unwrap();
+    let verified = world.results[&request.id][0].receipt(Stage::Verified).unwrap().receipt;
+    let right = Receipt {
+        stage: Stage::HandedOver,
+        follows: Some(verified.digest().unwrap()),
+        at: world.now,
+        ..verified.clone()
+    };
+    let frame = |receipt: &Receipt, signer: &str| {
+        let mut batch = ReceiptBatch::new();
+        batch.push(receipt.clone()).unwrap();
+        let signature = crate::asking::key(signer).sign(&batch.head().to_sign());
+        let mut receipt = Vec::new();
+        batch.sign(1, signature)[0].encode(&mut receipt).unwrap();
+        Message::HandedOver { transfer, receipt: receipt.into() }.to_frame().unwrap()
+    };
+    let wrong = [
+        Receipt { follows: None, content: Some([1; 32]), ..right.clone() },
+        Receipt { follows: Some([0; 32]), ..right.clone() },
+        Receipt { root: [0; 32], ..right.clone() },
+        Receipt { verdict: [0; 32], ..right.clone() },
+        Receipt { stage: Stage::Verified, ..right.clone() },
+        Receipt { id: JobId([0; 16]), ..right.clone() },
+    ];
+    let give = |world: &mut World, frame: &[u8], from: &str| {
+        let (now, from) = (world.now, Peer::new(from).unwrap());
+        let crate::world::Roles::Forwarder(forwarder) =
+            &mut world.nodes.get_mut("r1").unwrap().role
+        else {
+            unreachable!()
+        };
+        let given = forwarder.handle(now, Input::Frame { from: &from, bytes: frame });
+        world.attend("r1");
+        world.run_until(world.now.plus_ms(10_000));
+        given
+    };
+    for receipt in &wrong {
+        give(&mut world, &frame(receipt, "c1"), "a1").unwrap();
+        assert!(!world.handed.contains_key(&transfer), "{receipt:?}");
+    }
+    // signed by another; from another's access server; from the client itself
+    give(&mut world, &frame(&right, "cc1"), "a1").unwrap();
+    assert_eq!(give(&mut world, &frame(&right, "c1"), "aa1"), Err(Error::Stranger));
+    assert_eq!(give(&mut world, &frame(&right, "c1"), "c1"), Err(Error::Stranger));
+    assert!(!world.handed.contains_key(&transfer));
+    give(&mut world, &frame(&right, "c1"), "a1").unwrap();
+    assert_eq!(world.handed[&transfer].len(), 1);
+    let trail = world.trail("r1");
+    let records = trail.iter().filter(|record| &*record.action == "filexfer.job.handed_over");
+    assert_eq!(records.count(), 1);
 }
