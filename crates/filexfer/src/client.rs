@@ -15,7 +15,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::ops::Range;
-use hand_over::Handing;
+use hand_over::{Handing, TO_SIGN};
 use port::wire::{Reader, Writer};
 use port::{
     Clamp, CrateTag, Effect, Input, Key, KeyAnswer, KeyId, Machine, Peer, ReadSet, Row, Tenant,
@@ -333,6 +333,10 @@ impl ClientServer {
         put_outcome(&mut to, &done)?;
         to.lp16(&receipt)?;
         rows.push((self.row(transfer)?, Some(row.into())));
+        if done.is_ok() && self.hands_over_at_once {
+            // A stop before it is signed for is no reason not to.
+            rows.push((self.pending_key(transfer)?, Some(TO_SIGN)));
+        }
         let published = done.as_ref().ok().cloned();
         let taken = Message::Taken { transfer: *transfer, outcome: done, receipt }.to_frame()?;
         self.offers.remove(transfer);
@@ -359,10 +363,7 @@ impl ClientServer {
                         taking.version = 0;
                     }
                 }
-                // The application says it again.
-                Asked::HandedOver(transfer, _) => {
-                    self.handing.remove(&transfer);
-                }
+                Asked::HandedOver(transfer, _) => self.drop_hand_over(&transfer),
             }
             return Ok(());
         };
@@ -449,10 +450,7 @@ impl ClientServer {
                 // Looked for again at the next tick.
                 Reading::Head => self.is_unread = true,
                 Reading::Pending | Reading::Receipts(_) => self.is_pending_unread = true,
-                // The application says it again.
-                Reading::Taken(transfer, _) => {
-                    self.handing.remove(&transfer);
-                }
+                Reading::Taken(transfer, _) => self.drop_hand_over(&transfer),
                 // An offer comes again.
                 Reading::Offer(_) => {}
                 Reading::Bitmap(transfer, _) => {
@@ -472,11 +470,10 @@ impl ClientServer {
             Reading::Taken(transfer, content) => self.on_taken(now, transfer, content, &rows),
             Reading::Pending => self.on_pending(&rows),
             Reading::Receipts(transfers) => {
-                for (transfer, row) in transfers.into_iter().zip(rows.points) {
-                    let Some(row) = row else { continue };
-                    self.tell_hand_over(now, transfer, row.value)?;
-                }
-                Ok(())
+                transfers.into_iter().zip(rows.points).try_for_each(|(transfer, row)| match row {
+                    Some(row) => self.tell_hand_over(now, transfer, row.value),
+                    None => self.hand_over(now, &transfer, None),
+                })
             }
             Reading::Offer(offer) => {
                 if let Some(Some(row)) = rows.points.first() {

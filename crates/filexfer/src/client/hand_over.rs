@@ -93,7 +93,7 @@ impl ClientServer {
         };
         let rows = alloc::vec![
             (self.receipt_key(&transfer)?, Some(signed.clone())),
-            (self.pending_key(&transfer)?, Some(Bytes::from_static(&[1]))),
+            (self.pending_key(&transfer)?, Some(TO_TELL)),
         ];
         let then = alloc::vec![Next::HandOver(transfer, signed)];
         self.journal()?.add(rows, alloc::vec![record], then);
@@ -166,6 +166,12 @@ impl ClientServer {
         Ok(())
     }
 
+    /// It could not be signed for: the application says it again, or what waits is looked through once more.
+    pub(super) fn drop_hand_over(&mut self, transfer: &TransferId) {
+        self.handing.remove(transfer);
+        self.is_pending_unread |= self.hands_over_at_once;
+    }
+
     pub(super) fn tell_again_at(&self) -> impl Iterator<Item = Time> {
         self.handing.values().filter_map(|handing| match handing {
             Handing::Telling { again_at, .. } => Some(*again_at),
@@ -174,5 +180,8 @@ impl ClientServer {
     }
 }
 
+/// What waits: a signature, or an answer.
+pub(super) const TO_SIGN: Bytes = Bytes::from_static(&[2]);
+const TO_TELL: Bytes = Bytes::from_static(&[1]);
 const PENDING: u8 = 13;
 const PAGE: usize = 256;

@@ -40,9 +40,7 @@ impl Forwarder {
             return Ok(());
         }
         let (is_pulling, place) = (self.is_pulling(active), self.place_from(active));
-        if let Some(active) = self.jobs.get_mut(&transfer) {
-            active.silent_at = now.plus_ms(self.config.patience_ms);
-        }
+        self.heard(now, &transfer, true);
         if is_pulling || self.throttle(now, &transfer, many).is_err() {
             return Ok(());
         }

