@@ -12,7 +12,7 @@ use bytes::Bytes;
 use port::outbox::Entry;
 use port::{
     Batch, Clamp, Committed, CrateTag, Effect, Expect, Input, Key, KeyAnswer, KeyId, Machine, Peer,
-    ReadSet, Tenant, Ticket, Time,
+    ReadSet, Tenant, Ticket, Time, WireError,
 };
 
 /// Submits requests, and receives answers, results and arrivals.
@@ -273,6 +273,10 @@ impl Machine for BackstageServer {
                 }
                 let mut batch = Batch::new();
                 batch.put(self.row(&entry)?, Expect::Absent, entry.content.clone());
+                let since =
+                    inbox_index(self.tenant).number(now.as_ms())?.raw(&entry.idempotency)?;
+                let transfer = Notice::parse(&entry.content)?.transfer;
+                batch.put(since, Expect::Any, Bytes::copy_from_slice(&transfer.0));
                 let ticket = self.ticket();
                 self.writing.insert(ticket, entry);
                 self.effects.push_back(Effect::Commit { ticket, batch });
@@ -364,6 +368,18 @@ impl Receipts {
     }
 }
 
+/// The prefix of the inbox by age: when, then the notice's idempotency key; each value is the transfer.
+pub(crate) fn inbox_index(tenant: Tenant) -> Key {
+    Key::new(CrateTag::FILEXFER, tenant, INBOX_INDEX)
+}
+
+/// The notice's row, by its row in the index.
+pub(crate) fn inbox_key(tenant: Tenant, index: &Key) -> Result<Key, WireError> {
+    let idempotency = index.as_bytes().last_chunk::<32>().ok_or(WireError::Truncated)?;
+    BackstageServer::inbox(tenant).raw(idempotency).map_err(|_| WireError::TooLong)
+}
+
 const INBOX: u8 = 9;
 const TAKEN: u8 = 12;
+const INBOX_INDEX: u8 = 14;
 const NOTICES_MAX: usize = 1_024;

@@ -15,6 +15,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::ops::Range;
+pub(crate) use hand_over::pending;
 use hand_over::{Handing, TO_SIGN};
 use port::wire::{Reader, Writer};
 use port::{
@@ -329,9 +330,9 @@ impl ClientServer {
             correlation: taking.offer.id.0,
         };
         let mut row = Vec::new();
-        let mut to = Writer::new(&mut row, 1);
+        let mut to = Writer::new(&mut row, 2);
         put_outcome(&mut to, &done)?;
-        to.lp16(&receipt)?;
+        to.lp16(&receipt)?.u64(now.as_ms());
         rows.push((self.row(transfer)?, Some(row.into())));
         if done.is_ok() && self.hands_over_at_once {
             // A stop before it is signed for is no reason not to.
@@ -574,7 +575,7 @@ impl ClientServer {
     }
 
     fn row(&self, transfer: &TransferId) -> Result<Key, Error> {
-        Ok(Key::new(CrateTag::FILEXFER, self.config.tenant, TAKEN).raw(&transfer.0)?)
+        Ok(taken(self.config.tenant).raw(&transfer.0)?)
     }
 }
 
@@ -686,12 +687,33 @@ pub(crate) fn encoded(receipt: &SignedReceipt) -> Result<Bytes, Error> {
 }
 
 fn parse_taken(bytes: &[u8]) -> Result<(Result<FileName, Failure>, Bytes), port::WireError> {
+    read_taken(bytes).map(|(done, receipt, _)| (done, receipt))
+}
+
+/// When an offer came to its end; rows of version 1 do not say.
+pub(crate) fn taken_at(row: &[u8]) -> Result<Option<Time>, port::WireError> {
+    read_taken(row).map(|(_, _, at)| at)
+}
+
+/// What became of an offer, the receipt, and since when.
+type Taken = (Result<FileName, Failure>, Bytes, Option<Time>);
+
+fn read_taken(bytes: &[u8]) -> Result<Taken, port::WireError> {
     let mut from = Reader::new(bytes);
-    from.version(1)?;
+    let version = from.u8()?;
+    if !matches!(version, 1 | 2) {
+        return Err(port::WireError::Version(version));
+    }
     let done = outcome(&mut from)?;
     let receipt = Bytes::copy_from_slice(from.lp16()?);
+    let at = if version == 2 { Some(Time::from_ms(from.u64()?)) } else { None };
     from.finish()?;
-    Ok((done, receipt))
+    Ok((done, receipt, at))
+}
+
+/// The prefix of what became of offers: transfer.
+pub(crate) fn taken(tenant: Tenant) -> Key {
+    Key::new(CrateTag::FILEXFER, tenant, TAKEN)
 }
 
 const TAKEN: u8 = 8;

@@ -22,6 +22,8 @@ pub struct Profile {
     pub rate: Option<Limit>,
     /// What files are called at the client.
     pub names: NameMapping,
+    /// How long receipts of its transfers are kept, in milliseconds, if longer than others ([`crate::Keeping`]).
+    pub receipts_kept_ms: Option<u64>,
 }
 
 impl Profile {
@@ -34,6 +36,7 @@ impl Profile {
             zone: Zone::utc(),
             rate: None,
             names: NameMapping::default(),
+            receipts_kept_ms: None,
         }
     }
 
@@ -59,6 +62,12 @@ impl Profile {
     #[must_use]
     pub fn with_names(self, names: NameMapping) -> Self {
         Self { names, ..self }
+    }
+
+    /// With receipts that are kept at least so long.
+    #[must_use]
+    pub fn keeping_receipts(self, kept_ms: u64) -> Self {
+        Self { receipts_kept_ms: Some(kept_ms), ..self }
     }
 
     /// Whether files may move now.

@@ -122,6 +122,9 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// Every stage, in order.
+    pub const ALL: [Self; 4] = [Self::Origin, Self::Received, Self::Verified, Self::HandedOver];
+
     /// The byte of stored and signed forms.
     pub const fn as_u8(self) -> u8 {
         match self {

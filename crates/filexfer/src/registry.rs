@@ -470,7 +470,7 @@ fn put_profile(to: &mut Writer<'_>, client: &PartyId, profile: &Profile) {
     put(to, profile.zone.name());
     to.fixed(&profile.zone.digest());
     let (bytes_per_s, burst_bytes) = profile.rate.map_or((0, 0), |rate| rate.parts());
-    to.u64(bytes_per_s).u64(burst_bytes);
+    to.u64(bytes_per_s).u64(burst_bytes).u64(profile.receipts_kept_ms.unwrap_or(0));
     put_len(to, profile.names.folders().count());
     for (ours, theirs) in profile.names.folders() {
         put(to, ours);

@@ -4,7 +4,7 @@ use super::{Asked, ClientServer, Next, Reading, parse_taken};
 use crate::{Error, Message, Misuse, Receipt, ReceiptBatch, SignedReceipt, Stage, TransferId};
 use alloc::vec::Vec;
 use bytes::Bytes;
-use port::{CrateTag, Effect, Key, ReadSet, Rows, Scan, Time};
+use port::{CrateTag, Effect, Key, ReadSet, Rows, Scan, Tenant, Time};
 use seal::Audit;
 
 /// How far a hand-over is.
@@ -114,7 +114,7 @@ impl ClientServer {
 
     /// What was signed for and not answered before a stop is told again.
     pub(super) fn read_pending(&mut self) {
-        let prefix = Key::new(CrateTag::FILEXFER, self.config.tenant, PENDING);
+        let prefix = pending(self.config.tenant);
         let scan = Scan { prefix, after: None, limit: PAGE };
         self.read(Reading::Pending, ReadSet::scan(scan));
     }
@@ -151,7 +151,7 @@ impl ClientServer {
     }
 
     pub(super) fn pending_key(&self, transfer: &TransferId) -> Result<Key, Error> {
-        Ok(Key::new(CrateTag::FILEXFER, self.config.tenant, PENDING).raw(&transfer.0)?)
+        Ok(pending(self.config.tenant).raw(&transfer.0)?)
     }
 
     pub(super) fn on_recorded(&mut self, transfer: &TransferId) -> Result<(), Error> {
@@ -178,6 +178,11 @@ impl ClientServer {
             Handing::Signing => None,
         })
     }
+}
+
+/// The prefix of hand-overs that wait to be told: transfer.
+pub(crate) fn pending(tenant: Tenant) -> Key {
+    Key::new(CrateTag::FILEXFER, tenant, PENDING)
 }
 
 /// What waits: a signature, or an answer.

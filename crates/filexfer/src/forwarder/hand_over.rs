@@ -2,7 +2,7 @@
 
 use super::Forwarder;
 use super::event::ForwarderEvent;
-use super::rows::{Next, Reading};
+use super::rows::{HANDED, Next, Reading, table};
 use crate::trail::hand_over_record;
 use crate::{
     End, Error, Job, Message, Misuse, Notice, NoticeKind, PartyId, Receipt, Role, Route,
@@ -11,7 +11,7 @@ use crate::{
 use alloc::vec::Vec;
 use bytes::Bytes;
 use port::wire::{Reader, Writer};
-use port::{Key, Peer, ReadSet, Rows, Time, WireError};
+use port::{Key, Peer, ReadSet, Rows, Tenant, Time, WireError};
 
 /// A receipt of a hand-over, and what is done once it is recorded, or was before.
 #[derive(Clone, Debug)]
@@ -23,6 +23,11 @@ pub(super) struct HandOver {
 }
 
 impl Forwarder {
+    /// The prefix of files that were published, and whether they were taken: transfer.
+    pub(crate) fn hand_overs(tenant: Tenant) -> Key {
+        table(tenant, HANDED)
+    }
+
     /// Looks for what the receipt has to follow. Whoever sent it does so until it is answered.
     pub(super) fn hand_over(&mut self, over: HandOver) -> Result<(), Error> {
         if self.handing.contains(&over.transfer) {

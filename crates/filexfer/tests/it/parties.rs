@@ -179,6 +179,7 @@ fn a_profile_is_for_a_client_of_this_site() {
         profile().within(hours, shanghai.unwrap()),
         profile().at_rate(Limit::new(1_000, 10).unwrap()),
         profile().with_names(names),
+        profile().keeping_receipts(1),
     ];
     let mut digests = std::collections::BTreeSet::from([plain]);
     for form in forms {

@@ -40,7 +40,7 @@ pub(crate) struct Node {
     pub(crate) disk: Disk,
     pub(crate) link: LossyLink,
     keys: SoftKeys,
-    registry: Arc<Registry>,
+    pub(crate) registry: Arc<Registry>,
 }
 
 pub(crate) enum Roles {
