@@ -340,7 +340,11 @@ impl World {
         });
     }
 
-    fn give(&mut self, id: &str, input: impl FnOnce(&mut Roles, Time) -> Result<(), Error>) {
+    pub(crate) fn give(
+        &mut self,
+        id: &str,
+        input: impl FnOnce(&mut Roles, Time) -> Result<(), Error>,
+    ) {
         let now = self.now;
         let done = input(&mut self.nodes.get_mut(id).unwrap().role, now);
         if done == Err(Error::Fenced) {
