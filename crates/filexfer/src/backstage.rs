@@ -1,15 +1,18 @@
 //! The backstage server's part: asks until it is answered, and takes each notice once.
 
 use crate::access::peer;
+use crate::client::encoded;
 use crate::{
-    Error, HopList, JobId, Message, Misuse, Notice, NoticeKind, PartyId, Request, SignedVerdict,
+    Error, HopList, JobId, Message, Misuse, Notice, NoticeKind, PartyId, Receipt, ReceiptBatch,
+    Request, SignedVerdict, Stage, TransferId,
 };
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
+use bytes::Bytes;
 use port::outbox::Entry;
 use port::{
-    Batch, Clamp, Committed, CrateTag, Effect, Expect, Input, Key, Machine, Peer, ReadSet, Tenant,
-    Ticket, Time,
+    Batch, Clamp, Committed, CrateTag, Effect, Expect, Input, Key, KeyAnswer, KeyId, Machine, Peer,
+    ReadSet, Tenant, Ticket, Time, WireError,
 };
 
 /// Submits requests, and receives answers, results and arrivals.
@@ -26,6 +29,7 @@ pub struct BackstageServer {
     open: BTreeMap<JobId, (Request, Time)>,
     reading: BTreeMap<Ticket, Entry>,
     writing: BTreeMap<Ticket, Entry>,
+    receipts: Option<Receipts>,
     last_ticket: Ticket,
     effects: VecDeque<Effect>,
     events: VecDeque<BackstageEvent>,
@@ -51,10 +55,65 @@ impl BackstageServer {
             open: BTreeMap::new(),
             reading: BTreeMap::new(),
             writing: BTreeMap::new(),
+            receipts: None,
             last_ticket: Ticket(0),
             effects: VecDeque::new(),
             events: VecDeque::new(),
         })
+    }
+
+    /// With receipts of what is taken, signed as `party` by a key and that key's number in registries.
+    ///
+    /// `at_once` means that a file is handed over as soon as its arrival lies in the inbox. Otherwise it is when the
+    /// application says so by [`BackstageServer::hand_over`]; until then the forwarding server tells of it again.
+    #[must_use]
+    pub fn with_receipts(mut self, party: PartyId, key: (KeyId, u8), at_once: bool) -> Self {
+        self.receipts = Some(Receipts::new(party, key, at_once));
+        self
+    }
+
+    /// The application has taken the file of an arrival. `content` is what it found in a sealed file:
+    /// [`crate::sealed::Sealed::commitment`]. The receipt is signed, stored, and told with the answer to the arrival. Doing
+    /// it again changes nothing.
+    ///
+    /// # Errors
+    /// [`Misuse::NotAsked`] for another kind of notice, one without a receipt of verification, or without
+    /// [`BackstageServer::with_receipts`]; [`Error::Busy`].
+    pub fn hand_over(
+        &mut self,
+        now: Time,
+        arrival: &Notice,
+        content: Option<[u8; 32]>,
+    ) -> Result<(), Error> {
+        let now = self.clamp.see(now);
+        let Some(receipts) = &self.receipts else { return Err(Misuse::NotAsked.into()) };
+        let verified =
+            arrival.receipt(Stage::Verified).filter(|_| arrival.kind == NoticeKind::Arrival);
+        let verified = verified.ok_or(Misuse::NotAsked)?.receipt;
+        if receipts.is_at_work(&arrival.transfer) {
+            return Ok(());
+        }
+        if receipts.signing.len() + receipts.writing.len() >= NOTICES_MAX {
+            return Err(Error::Busy);
+        }
+        let follows = Some(verified.digest()?);
+        let party = receipts.party.clone();
+        let stage = Stage::HandedOver;
+        let receipt = Receipt { stage, party, at: now, content, follows, ..verified };
+        let mut batch = ReceiptBatch::new();
+        batch.push(receipt).map_err(|_| Misuse::TooLong)?;
+        let question = batch.head().question(receipts.key.0);
+        let ticket = self.ticket();
+        if let Some(receipts) = &mut self.receipts {
+            receipts.signing.insert(ticket, (arrival.transfer, batch));
+        }
+        self.effects.push_back(Effect::Ask { ticket, questions: alloc::vec![question] });
+        Ok(())
+    }
+
+    /// The prefix of the receipts of what was handed over: transfer; each value is a [`crate::SignedReceipt`].
+    pub fn receipts(tenant: Tenant) -> Key {
+        Key::new(CrateTag::FILEXFER, tenant, TAKEN)
     }
 
     /// Asks for a transfer. The application keeps the request until it is answered: after a crash it submits it again, and
@@ -116,12 +175,13 @@ impl BackstageServer {
             }
             Message::Notice(bytes) => {
                 let entry = Entry::parse(&bytes)?;
-                Notice::parse(&entry.content)?;
+                let notice = Notice::parse(&entry.content)?;
                 if self.reading.len() + self.writing.len() >= NOTICES_MAX {
                     return Err(Error::Busy);
                 }
                 let ticket = self.ticket();
-                let want = ReadSet::points([self.row(&entry)?]);
+                let receipt = Self::receipts(self.tenant).raw(&notice.transfer.0)?;
+                let want = ReadSet::points([self.row(&entry)?, receipt]);
                 self.reading.insert(ticket, entry);
                 self.effects.push_back(Effect::Read { ticket, want });
                 Ok(())
@@ -139,6 +199,56 @@ impl BackstageServer {
         self.effects.push_back(Effect::Send { to: self.forwarder.clone(), frame });
         Ok(())
     }
+
+    fn answer_with(&mut self, entry: &Entry, receipt: Bytes) -> Result<(), Error> {
+        let frame = Message::noticed_with(entry, receipt)?.to_frame()?;
+        self.effects.push_back(Effect::Send { to: self.forwarder.clone(), frame });
+        Ok(())
+    }
+
+    /// It lies in the inbox. An arrival is answered by its receipt, where there are receipts.
+    fn answer_or_hold(&mut self, now: Time, entry: &Entry) -> Result<(), Error> {
+        let notice = Notice::parse(&entry.content)?;
+        let is_provable =
+            notice.kind == NoticeKind::Arrival && notice.receipt(Stage::Verified).is_some();
+        let Some(receipts) = self.receipts.as_mut().filter(|_| is_provable) else {
+            return self.answer(entry);
+        };
+        // What is not held is told again, and found then.
+        if receipts.held.len() < NOTICES_MAX {
+            receipts.held.insert(notice.transfer, entry.clone());
+        }
+        if receipts.at_once { self.hand_over(now, &notice, None) } else { Ok(()) }
+    }
+
+    fn on_signed(&mut self, ticket: Ticket, answer: Option<KeyAnswer>) -> Result<(), Error> {
+        let receipts = self.receipts.as_mut().ok_or(Misuse::NotAsked)?;
+        let (transfer, batch) = receipts.signing.remove(&ticket).ok_or(Misuse::NotAsked)?;
+        // Without a signature the arrival comes again, or the application says it again.
+        let Some(KeyAnswer::Signature(signature)) = answer else { return Ok(()) };
+        let signed = batch.sign(receipts.key.1, signature);
+        let receipt = signed.first().map(encoded).transpose()?.unwrap_or_default();
+        let mut batch = Batch::new();
+        let key = Self::receipts(self.tenant).raw(&transfer.0)?;
+        batch.put(key, Expect::Absent, receipt.clone());
+        let ticket = self.ticket();
+        if let Some(receipts) = &mut self.receipts {
+            receipts.writing.insert(ticket, (transfer, receipt));
+        }
+        self.effects.push_back(Effect::Commit { ticket, batch });
+        Ok(())
+    }
+
+    /// What was not applied, since there is a receipt or nobody knows, is looked for when the arrival comes again.
+    fn on_receipt_written(&mut self, ticket: Ticket, fate: Committed) -> Result<(), Error> {
+        let receipts = self.receipts.as_mut().ok_or(Misuse::NotAsked)?;
+        let (transfer, receipt) = receipts.writing.remove(&ticket).ok_or(Misuse::NotAsked)?;
+        let held = receipts.held.remove(&transfer);
+        match (fate, held) {
+            (Committed::Applied(_), Some(entry)) => self.answer_with(&entry, receipt),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Machine for BackstageServer {
@@ -153,17 +263,29 @@ impl Machine for BackstageServer {
                 let entry = self.reading.remove(&ticket).ok_or(Misuse::NotAsked)?;
                 let Some(rows) = rows else { return Ok(()) };
                 if rows.points.first().is_some_and(Option::is_some) {
-                    return self.answer(&entry);
+                    let is_arrival = Notice::parse(&entry.content)?.kind == NoticeKind::Arrival;
+                    return match rows.points.get(1) {
+                        Some(Some(row)) if is_arrival => {
+                            self.answer_with(&entry, row.value.clone())
+                        }
+                        _ => self.answer_or_hold(now, &entry),
+                    };
                 }
                 let mut batch = Batch::new();
                 batch.put(self.row(&entry)?, Expect::Absent, entry.content.clone());
+                let since =
+                    inbox_index(self.tenant).number(now.as_ms())?.raw(&entry.idempotency)?;
+                let transfer = Notice::parse(&entry.content)?.transfer;
+                batch.put(since, Expect::Any, Bytes::copy_from_slice(&transfer.0));
                 let ticket = self.ticket();
                 self.writing.insert(ticket, entry);
                 self.effects.push_back(Effect::Commit { ticket, batch });
                 Ok(())
             }
             Input::Committed { ticket, fate } => {
-                let entry = self.writing.remove(&ticket).ok_or(Misuse::NotAsked)?;
+                let Some(entry) = self.writing.remove(&ticket) else {
+                    return self.on_receipt_written(ticket, fate);
+                };
                 // A conflict: the same notice came twice. Unknown: it comes again, and is looked for.
                 if let Committed::Applied(_) = fate {
                     let notice = Notice::parse(&entry.content)?;
@@ -172,7 +294,7 @@ impl Machine for BackstageServer {
                         self.open.remove(&notice.id);
                     }
                     self.events.push_back(BackstageEvent::Noticed(notice));
-                    self.answer(&entry)?;
+                    self.answer_or_hold(now, &entry)?;
                 }
                 Ok(())
             }
@@ -185,7 +307,9 @@ impl Machine for BackstageServer {
                 }
                 due.iter().try_for_each(|request| self.send_request(request))
             }
-            Input::Keys { .. } => Err(Misuse::NotAsked.into()),
+            Input::Keys { ticket, answers } => {
+                self.on_signed(ticket, answers.and_then(|answers| answers.into_iter().next()))
+            }
             _ => Err(Misuse::NotAsked.into()),
         }
     }
@@ -213,5 +337,49 @@ pub enum BackstageEvent {
     Noticed(Notice),
 }
 
+/// How it signs for what it takes.
+#[derive(Clone, Debug)]
+struct Receipts {
+    party: PartyId,
+    key: (KeyId, u8),
+    at_once: bool,
+    /// Arrivals that are answered once they are handed over.
+    held: BTreeMap<TransferId, Entry>,
+    signing: BTreeMap<Ticket, (TransferId, ReceiptBatch)>,
+    writing: BTreeMap<Ticket, (TransferId, Bytes)>,
+}
+
+impl Receipts {
+    const fn new(party: PartyId, key: (KeyId, u8), at_once: bool) -> Self {
+        Self {
+            party,
+            key,
+            at_once,
+            held: BTreeMap::new(),
+            signing: BTreeMap::new(),
+            writing: BTreeMap::new(),
+        }
+    }
+
+    fn is_at_work(&self, transfer: &TransferId) -> bool {
+        let mut signing = self.signing.values().map(|(transfer, _)| transfer);
+        let mut writing = self.writing.values().map(|(transfer, _)| transfer);
+        signing.any(|other| other == transfer) || writing.any(|other| other == transfer)
+    }
+}
+
+/// The prefix of the inbox by age: when, then the notice's idempotency key; each value is the transfer.
+pub(crate) fn inbox_index(tenant: Tenant) -> Key {
+    Key::new(CrateTag::FILEXFER, tenant, INBOX_INDEX)
+}
+
+/// The notice's row, by its row in the index.
+pub(crate) fn inbox_key(tenant: Tenant, index: &Key) -> Result<Key, WireError> {
+    let idempotency = index.as_bytes().last_chunk::<32>().ok_or(WireError::Truncated)?;
+    BackstageServer::inbox(tenant).raw(idempotency).map_err(|_| WireError::TooLong)
+}
+
 const INBOX: u8 = 9;
+const TAKEN: u8 = 12;
+const INBOX_INDEX: u8 = 14;
 const NOTICES_MAX: usize = 1_024;

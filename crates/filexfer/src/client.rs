@@ -1,5 +1,7 @@
 //! The client server's part: takes offers, gives files.
 
+mod hand_over;
+
 use crate::access::peer;
 use crate::bitmap::Bitmap;
 use crate::journal::Journal;
@@ -12,8 +14,9 @@ use crate::{
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use bytes::Bytes;
-use core::convert::Infallible;
 use core::ops::Range;
+pub(crate) use hand_over::pending;
+use hand_over::{Handing, TO_SIGN};
 use port::wire::{Reader, Writer};
 use port::{
     Clamp, CrateTag, Effect, Input, Key, KeyAnswer, KeyId, Machine, Peer, ReadSet, Row, Tenant,
@@ -34,12 +37,19 @@ pub struct ClientServer {
     serving: BTreeMap<TransferId, FileName>,
     pulls: Pulls,
     reads: BTreeMap<Ticket, Reading>,
-    asks: BTreeMap<Ticket, (TransferId, FileName, ReceiptBatch)>,
+    asks: BTreeMap<Ticket, Asked>,
+    /// Hand-overs that are not recorded at the forwarding server yet.
+    handing: BTreeMap<TransferId, Handing>,
+    hands_over_at_once: bool,
     is_unread: bool,
+    is_pending_unread: bool,
+    /// There are more than one page of them.
+    is_more_pending: bool,
     fenced: bool,
     last_ticket: Ticket,
     effects: VecDeque<Effect>,
     works: VecDeque<Work>,
+    events: VecDeque<ClientEvent>,
 }
 
 /// An offer that is being taken.
@@ -54,6 +64,11 @@ enum Reading {
     Head,
     Offer(Offer),
     Bitmap(TransferId, StoredBitmap),
+    /// What was taken, and a receipt of its hand-over if there is one.
+    Taken(TransferId, Option<[u8; 32]>),
+    /// Hand-overs that were not answered before a stop.
+    Pending,
+    Receipts(Vec<TransferId>),
 }
 
 #[derive(Clone, Debug)]
@@ -61,6 +76,33 @@ enum Next {
     Send(Bytes),
     Checkpointed(TransferId),
     Work(Work),
+    Tell(ClientEvent),
+    HandOver(TransferId, Bytes),
+}
+
+/// What was asked to be signed.
+#[derive(Clone, Debug)]
+enum Asked {
+    Published(TransferId, FileName, ReceiptBatch),
+    HandedOver(TransferId, ReceiptBatch),
+}
+
+/// What a client is told; all of it is durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClientEvent {
+    /// A file was published, for the application to take.
+    Published {
+        /// Of which transfer.
+        transfer: TransferId,
+        /// Under which name.
+        name: FileName,
+    },
+    /// That the application has taken it is signed for.
+    HandedOver {
+        /// Of which transfer.
+        transfer: TransferId,
+    },
 }
 
 /// Who a client is.
@@ -82,6 +124,9 @@ impl ClientServer {
     /// The most offers at a time.
     pub const PULLS_MAX: usize = 256;
 
+    /// The most hand-overs that are not recorded at the forwarding server yet.
+    pub const HANDING_MAX: usize = 4_096;
+
     /// Begins by reading what is stored.
     ///
     /// # Errors
@@ -97,15 +142,36 @@ impl ClientServer {
             config,
             reads: BTreeMap::new(),
             asks: BTreeMap::new(),
+            handing: BTreeMap::new(),
+            hands_over_at_once: false,
             is_unread: false,
+            is_pending_unread: false,
+            is_more_pending: false,
             fenced: false,
             last_ticket: Ticket(0),
             effects: VecDeque::new(),
             works: VecDeque::new(),
+            events: VecDeque::new(),
         };
         let want = ReadSet::points([Trail::head_key(client.config.tenant)]);
         client.read(Reading::Head, want);
         Ok(client)
+    }
+
+    /// A file counts as handed over as soon as it is published; otherwise when the application says so by
+    /// [`ClientServer::hand_over`].
+    #[must_use]
+    pub const fn handing_over_at_once(mut self) -> Self {
+        self.hands_over_at_once = true;
+        self
+    }
+
+    /// Asks for what waits at the forwarding server: for clients that collect ([`crate::Delivery::Collected`]).
+    ///
+    /// # Errors
+    /// [`Error::Peer`]: never.
+    pub fn collect(&mut self) -> Result<(), Error> {
+        self.send(&Message::Collect)
     }
 
     /// The next thing to do with files.
@@ -176,7 +242,7 @@ impl ClientServer {
                 let batch = self.receipts(now, transfer)?;
                 let question = batch.head().question(self.config.key.0);
                 let ticket = self.ticket();
-                self.asks.insert(ticket, (*transfer, name, batch));
+                self.asks.insert(ticket, Asked::Published(*transfer, name, batch));
                 self.effects.push_back(Effect::Ask { ticket, questions: alloc::vec![question] });
             }
             Err(Failure::NameTaken) if taking.offer.on_conflict == OnConflict::Version => {
@@ -230,6 +296,8 @@ impl ClientServer {
                 root: offer.root,
                 size: offer.size,
                 at: now,
+                content: None,
+                follows: None,
             };
             batch.push(receipt).map_err(|_| Misuse::TooLong)?;
         }
@@ -262,16 +330,57 @@ impl ClientServer {
             correlation: taking.offer.id.0,
         };
         let mut row = Vec::new();
-        let mut to = Writer::new(&mut row, 1);
+        let mut to = Writer::new(&mut row, 2);
         put_outcome(&mut to, &done)?;
-        to.lp16(&receipt)?;
+        to.lp16(&receipt)?.u64(now.as_ms());
         rows.push((self.row(transfer)?, Some(row.into())));
+        if done.is_ok() && self.hands_over_at_once {
+            // A stop before it is signed for is no reason not to.
+            rows.push((self.pending_key(transfer)?, Some(TO_SIGN)));
+        }
+        let published = done.as_ref().ok().cloned();
         let taken = Message::Taken { transfer: *transfer, outcome: done, receipt }.to_frame()?;
         self.offers.remove(transfer);
         let at = Place::Store(self.config.party.clone());
         let discard = Next::Work(Work::Discard { transfer: *transfer, at });
-        self.journal()?.add(rows, alloc::vec![record], alloc::vec![Next::Send(taken), discard]);
+        let mut then = alloc::vec![Next::Send(taken), discard];
+        let transfer = *transfer;
+        then.extend(published.map(|name| Next::Tell(ClientEvent::Published { transfer, name })));
+        self.journal()?.add(rows, alloc::vec![record], then);
         Ok(())
+    }
+
+    fn on_signature(
+        &mut self,
+        now: Time,
+        asked: Asked,
+        signature: Option<[u8; 64]>,
+    ) -> Result<(), Error> {
+        let Some(signature) = signature else {
+            match asked {
+                // Published already: the offer that comes again finds it so.
+                Asked::Published(transfer, ..) => {
+                    if let Some(taking) = self.offers.get_mut(&transfer) {
+                        taking.version = 0;
+                    }
+                }
+                Asked::HandedOver(transfer, _) => self.drop_hand_over(&transfer),
+            }
+            return Ok(());
+        };
+        let number = self.config.key.1;
+        match asked {
+            Asked::Published(transfer, name, batch) => {
+                let signed = batch.sign(number, signature);
+                let receipt = signed.first().map(encoded).transpose()?.unwrap_or_default();
+                self.conclude(now, &transfer, Ok(name), receipt)
+            }
+            Asked::HandedOver(transfer, batch) => {
+                let Some(signed) = batch.sign(number, signature).pop() else { return Ok(()) };
+                let bytes = encoded(&signed)?;
+                self.conclude_hand_over(now, transfer, signed.receipt, bytes)
+            }
+        }
     }
 
     fn on_frame(&mut self, now: Time, from: &Peer, bytes: &[u8]) -> Result<(), Error> {
@@ -307,6 +416,7 @@ impl ClientServer {
                 }
                 Ok(())
             }
+            Message::Recorded { transfer } => self.on_recorded(&transfer),
             _ => Err(Error::Stranger),
         }
     }
@@ -330,11 +440,18 @@ impl ClientServer {
         Ok(())
     }
 
-    fn on_rows(&mut self, reading: Reading, rows: Option<port::Rows>) -> Result<(), Error> {
+    fn on_rows(
+        &mut self,
+        now: Time,
+        reading: Reading,
+        rows: Option<port::Rows>,
+    ) -> Result<(), Error> {
         let Some(rows) = rows else {
             match reading {
                 // Looked for again at the next tick.
                 Reading::Head => self.is_unread = true,
+                Reading::Pending | Reading::Receipts(_) => self.is_pending_unread = true,
+                Reading::Taken(transfer, _) => self.drop_hand_over(&transfer),
                 // An offer comes again.
                 Reading::Offer(_) => {}
                 Reading::Bitmap(transfer, _) => {
@@ -348,7 +465,16 @@ impl ClientServer {
                 let head = rows.points.first().and_then(Option::as_ref);
                 let trail = Trail::resume(self.config.tenant, head.map(|row| &row.value[..]))?;
                 self.journal = Some(Journal::new(trail, Row::unchanged(head)));
+                self.read_pending();
                 Ok(())
+            }
+            Reading::Taken(transfer, content) => self.on_taken(now, transfer, content, &rows),
+            Reading::Pending => self.on_pending(&rows),
+            Reading::Receipts(transfers) => {
+                transfers.into_iter().zip(rows.points).try_for_each(|(transfer, row)| match row {
+                    Some(row) => self.tell_hand_over(now, transfer, row.value),
+                    None => self.hand_over(now, &transfer, None),
+                })
             }
             Reading::Offer(offer) => {
                 if let Some(Some(row)) = rows.points.first() {
@@ -449,7 +575,7 @@ impl ClientServer {
     }
 
     fn row(&self, transfer: &TransferId) -> Result<Key, Error> {
-        Ok(Key::new(CrateTag::FILEXFER, self.config.tenant, TAKEN).raw(&transfer.0)?)
+        Ok(taken(self.config.tenant).raw(&transfer.0)?)
     }
 }
 
@@ -468,7 +594,7 @@ impl Taking {
 }
 
 impl Machine for ClientServer {
-    type Event = Infallible;
+    type Event = ClientEvent;
     type Error = Error;
 
     fn handle(&mut self, now: Time, input: Input<'_>) -> Result<(), Error> {
@@ -482,7 +608,7 @@ impl Machine for ClientServer {
             }
             Input::Rows { ticket, rows } => {
                 let reading = self.reads.remove(&ticket).ok_or(Misuse::NotAsked)?;
-                self.on_rows(reading, rows)?;
+                self.on_rows(now, reading, rows)?;
             }
             Input::Committed { ticket, fate } => {
                 let journal = self.journal.as_mut().ok_or(Misuse::NotAsked)?;
@@ -497,27 +623,44 @@ impl Machine for ClientServer {
                         Next::Checkpointed(transfer) => {
                             self.pulls.committed(&transfer);
                         }
+                        Next::Tell(event) => {
+                            let at_once = match &event {
+                                ClientEvent::Published { transfer, .. } => Some(*transfer),
+                                ClientEvent::HandedOver { .. } => None,
+                            };
+                            if self.events.len() >= EVENTS_MAX {
+                                self.events.pop_front();
+                            }
+                            self.events.push_back(event);
+                            if let Some(transfer) = at_once.filter(|_| self.hands_over_at_once) {
+                                self.hand_over(now, &transfer, None)?;
+                            }
+                        }
+                        Next::HandOver(transfer, receipt) => {
+                            self.tell_hand_over(now, transfer, receipt)?;
+                            self.events.push_back(ClientEvent::HandedOver { transfer });
+                        }
                     }
                 }
             }
             Input::Keys { ticket, answers } => {
                 let asked = self.asks.remove(&ticket).ok_or(Misuse::NotAsked)?;
-                let (transfer, name, batch) = asked;
                 let answer = answers.and_then(|answers| answers.into_iter().next());
-                if let Some(KeyAnswer::Signature(signature)) = answer {
-                    let signed = batch.sign(self.config.key.1, signature);
-                    let receipt = signed.first().map(encoded).transpose()?.unwrap_or_default();
-                    self.conclude(now, &transfer, Ok(name), receipt)?;
-                } else if let Some(taking) = self.offers.get_mut(&transfer) {
-                    // Published already: the offer that comes again finds it so.
-                    taking.version = 0;
-                }
+                let signature = match answer {
+                    Some(KeyAnswer::Signature(signature)) => Some(signature),
+                    _ => None,
+                };
+                self.on_signature(now, asked, signature)?;
             }
             Input::Tick => {
                 if core::mem::take(&mut self.is_unread) {
                     let want = ReadSet::points([Trail::head_key(self.config.tenant)]);
                     self.read(Reading::Head, want);
                 }
+                if core::mem::take(&mut self.is_pending_unread) {
+                    self.read_pending();
+                }
+                self.tell_again(now)?;
             }
             _ => return Err(Misuse::NotAsked.into()),
         }
@@ -528,12 +671,12 @@ impl Machine for ClientServer {
         self.effects.pop_front()
     }
 
-    fn poll_event(&mut self) -> Option<Infallible> {
-        None
+    fn poll_event(&mut self) -> Option<ClientEvent> {
+        self.events.pop_front()
     }
 
     fn next_deadline(&self) -> Option<Time> {
-        self.pulls.next_deadline()
+        self.tell_again_at().chain(self.pulls.next_deadline()).min()
     }
 }
 
@@ -544,12 +687,34 @@ pub(crate) fn encoded(receipt: &SignedReceipt) -> Result<Bytes, Error> {
 }
 
 fn parse_taken(bytes: &[u8]) -> Result<(Result<FileName, Failure>, Bytes), port::WireError> {
+    read_taken(bytes).map(|(done, receipt, _)| (done, receipt))
+}
+
+/// When an offer came to its end; rows of version 1 do not say.
+pub(crate) fn taken_at(row: &[u8]) -> Result<Option<Time>, port::WireError> {
+    read_taken(row).map(|(_, _, at)| at)
+}
+
+/// What became of an offer, the receipt, and since when.
+type Taken = (Result<FileName, Failure>, Bytes, Option<Time>);
+
+fn read_taken(bytes: &[u8]) -> Result<Taken, port::WireError> {
     let mut from = Reader::new(bytes);
-    from.version(1)?;
+    let version = from.u8()?;
+    if !matches!(version, 1 | 2) {
+        return Err(port::WireError::Version(version));
+    }
     let done = outcome(&mut from)?;
     let receipt = Bytes::copy_from_slice(from.lp16()?);
+    let at = if version == 2 { Some(Time::from_ms(from.u64()?)) } else { None };
     from.finish()?;
-    Ok((done, receipt))
+    Ok((done, receipt, at))
+}
+
+/// The prefix of what became of offers: transfer.
+pub(crate) fn taken(tenant: Tenant) -> Key {
+    Key::new(CrateTag::FILEXFER, tenant, TAKEN)
 }
 
 const TAKEN: u8 = 8;
+const EVENTS_MAX: usize = 4_096;

@@ -4,6 +4,7 @@ mod active;
 mod attempt;
 mod config;
 mod event;
+mod hand_over;
 mod hop;
 mod notices;
 mod opening;
@@ -64,7 +65,11 @@ pub struct Forwarder {
     rate_of: BTreeMap<PartyId, RateId>,
     pulls: Pulls,
     absent: BTreeSet<PartyId>,
+    /// Access servers whose clients asked for their files, and until when that holds.
+    calls: BTreeMap<PartyId, Time>,
     outbox: Outbox,
+    /// Hand-overs that are being recorded.
+    handing: BTreeSet<TransferId>,
     to_sign: Vec<Statement>,
     signing: Option<(Ticket, Vec<Statement>, ReceiptBatch)>,
     /// Not earlier, after the key holder failed.
@@ -112,7 +117,9 @@ impl Forwarder {
             queued: BTreeMap::new(),
             rate_of: BTreeMap::new(),
             absent: BTreeSet::new(),
+            calls: BTreeMap::new(),
             outbox,
+            handing: BTreeSet::new(),
             to_sign: Vec::new(),
             signing: None,
             sign_at: Time::EPOCH,
@@ -125,11 +132,17 @@ impl Forwarder {
             works: VecDeque::new(),
             events: VecDeque::new(),
         };
+        let profiles = forwarder.registry.clone();
+        for (client, profile) in profiles.profiles() {
+            if let Some(rate) = profile.rate {
+                forwarder.limit(client.clone(), rate)?;
+            }
+        }
         forwarder.read_open(None);
         Ok(forwarder)
     }
 
-    /// Limits what moves to or from a party, within the limit of the site.
+    /// Limits what moves to or from a party, within the limit of the site. A client's profile does the same.
     ///
     /// # Errors
     /// [`Misuse::Bounds`] if there are too many limits.
@@ -213,10 +226,15 @@ impl Forwarder {
                     self.apply(now, &transfer, &JobEvent::Cancel)
                 }
             }
-            // Slices go through `open_slice`.
-            Message::Slice { .. } | Message::Offer(_) | Message::Fetch { .. } => {
-                Err(Error::Stranger)
+            Message::HandedOver { transfer, receipt } => {
+                self.on_handed_over(from, transfer, receipt)
             }
+            Message::Collect => self.on_collect(now, from),
+            // Slices go through `open_slice`.
+            Message::Slice { .. }
+            | Message::Offer(_)
+            | Message::Fetch { .. }
+            | Message::Recorded { .. } => Err(Error::Stranger),
         }
     }
 

@@ -1,7 +1,6 @@
 //! A job: what became of a request, step by step.
 
-use crate::request::optional;
-use crate::request::put_optional;
+use crate::request::{optional, optional_hash, put_optional, put_optional_hash};
 use crate::{
     Error, Failure, FileName, FileStamp, HopList, JobId, OnConflict, Permit, Reason, Request,
     Retry, SignedVerdict,
@@ -212,10 +211,7 @@ impl Job {
         to.u64(self.stamp.size).u64(self.stamp.changed).u64(self.stamp.number);
         to.u64(self.size_max);
         put_optional(&mut to, self.size);
-        match &self.root {
-            Some(root) => to.u8(1).fixed(root),
-            None => to.u8(0),
-        };
+        put_optional_hash(&mut to, self.root.as_ref());
         to.lp16(self.name.as_ref().map_or("", FileName::as_str).as_bytes())?
             .u8(u8::from(self.spooled) | u8::from(self.offered) << 1)
             .u32(self.version)
@@ -242,11 +238,7 @@ impl Job {
         let stamp = FileStamp { size: from.u64()?, changed: from.u64()?, number: from.u64()? };
         let size_max = from.u64()?;
         let size = optional(&mut from)?;
-        let root = match from.u8()? {
-            0 => None,
-            1 => Some(from.array()?),
-            _ => return Err(WireError::Invalid),
-        };
+        let root = optional_hash(&mut from)?;
         let name = match Reader::text(from.lp16()?)? {
             "" => None,
             name => Some(FileName::new(name).map_err(|_| WireError::Invalid)?),

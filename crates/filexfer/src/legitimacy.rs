@@ -1,7 +1,8 @@
 //! Whether a request is legitimate: judged before any content is read.
 
 use crate::{
-    BadHop, FileClass, FileName, Grant, HopList, PartyId, Reason, Registry, Request, Role, Route,
+    BadHop, End, FileClass, FileName, Grant, HopList, PartyId, Reason, Registry, Request, Role,
+    Route,
 };
 use port::Time;
 
@@ -63,6 +64,11 @@ impl<'a> Legitimacy<'a> {
         self.entitle(request, &sender, &destination)?;
         let name = FileName::new(&request.file.name).map_err(|_| Reason::BadName)?;
         let registry = self.registry;
+        for end in [&route.source, &route.sink] {
+            if let End::Client { client, .. } = end {
+                registry.name_at(client, &name).map_err(|_| Reason::BadName)?;
+            }
+        }
         Ok(Standing { registry, sender, destination, route, name, limits: self.limits })
     }
 

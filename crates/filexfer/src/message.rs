@@ -1,7 +1,9 @@
 //! What parties say to each other.
 
 use crate::request::{optional, put_optional};
-use crate::{Failure, FileName, HopList, OnConflict, Request, SignedVerdict, TransferId};
+use crate::{
+    Failure, FileName, HopList, OnConflict, Request, SignedReceipt, SignedVerdict, TransferId,
+};
 use alloc::string::String;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -81,6 +83,20 @@ pub enum Message {
         /// Which.
         transfer: TransferId,
     },
+    /// A client's application has taken a file.
+    HandedOver {
+        /// Of which transfer.
+        transfer: TransferId,
+        /// The client's receipt, a [`crate::SignedReceipt`].
+        receipt: Bytes,
+    },
+    /// The answer: it is recorded.
+    Recorded {
+        /// Of which transfer.
+        transfer: TransferId,
+    },
+    /// A client that collects its files asks for what waits, in both directions.
+    Collect,
 }
 
 /// A file for a client.
@@ -109,8 +125,13 @@ pub struct Offer {
 impl Message {
     /// The answer to a notice: it is taken.
     pub(crate) fn noticed(notice: &Entry) -> Result<Self, WireError> {
-        let mut bytes = Vec::with_capacity(48);
-        let answer = Answer { idempotency: notice.idempotency, content: alloc::vec![1].into() };
+        Self::noticed_with(notice, Bytes::from_static(&[1]))
+    }
+
+    /// The same with the receipt of who took it.
+    pub(crate) fn noticed_with(notice: &Entry, content: Bytes) -> Result<Self, WireError> {
+        let mut bytes = Vec::with_capacity(48 + content.len());
+        let answer = Answer { idempotency: notice.idempotency, content };
         answer.encode(&mut bytes)?;
         Ok(Self::Noticed(bytes.into()))
     }
@@ -188,6 +209,15 @@ impl Message {
             Self::Cancel { transfer } => {
                 to.u8(13).fixed(&transfer.0);
             }
+            Self::HandedOver { transfer, receipt } => {
+                to.u8(14).fixed(&transfer.0).lp16(receipt)?;
+            }
+            Self::Recorded { transfer } => {
+                to.u8(15).fixed(&transfer.0);
+            }
+            Self::Collect => {
+                to.u8(16);
+            }
         }
         Ok(())
     }
@@ -243,6 +273,12 @@ impl Message {
                 _ => return Err(WireError::Invalid),
             },
             13 => Self::Cancel { transfer: TransferId(from.array()?) },
+            14 => Self::HandedOver {
+                transfer: TransferId(from.array()?),
+                receipt: Bytes::copy_from_slice(from.lp16()?),
+            },
+            15 => Self::Recorded { transfer: TransferId(from.array()?) },
+            16 => Self::Collect,
             _ => return Err(WireError::Invalid),
         };
         from.finish()?;
@@ -278,20 +314,37 @@ pub enum NoticeKind {
     Result,
     /// To the destination: a file is there.
     Arrival,
+    /// To the requester: the destination's application has taken it. The only receipt is the destination's.
+    HandedOver,
+}
+
+impl NoticeKind {
+    /// The byte of stored, sent and digested forms.
+    pub(crate) const fn as_u8(self) -> u8 {
+        match self {
+            Self::Result => 1,
+            Self::Arrival => 2,
+            Self::HandedOver => 3,
+        }
+    }
 }
 
 impl Notice {
+    /// The receipt among its receipts that states this.
+    pub fn receipt(&self, stage: crate::Stage) -> Option<SignedReceipt> {
+        let mut receipts =
+            self.receipts.iter().filter_map(|bytes| SignedReceipt::parse(bytes).ok());
+        receipts.find(|signed| signed.receipt.stage == stage)
+    }
+
     /// Appends the stored and sent form, version 1.
     ///
     /// # Errors
     /// [`WireError::TooLong`].
     pub fn encode(&self, bytes: &mut Vec<u8>) -> Result<(), WireError> {
         let mut to = Writer::new(bytes, 1);
-        to.u8(match self.kind {
-            NoticeKind::Result => 1,
-            NoticeKind::Arrival => 2,
-        });
-        to.fixed(&self.transfer.0)
+        to.u8(self.kind.as_u8())
+            .fixed(&self.transfer.0)
             .fixed(&self.id.0)
             .lp8(self.requester.as_bytes())?
             .fixed(&self.state.to_bytes());
@@ -314,6 +367,7 @@ impl Notice {
         let kind = match from.u8()? {
             1 => NoticeKind::Result,
             2 => NoticeKind::Arrival,
+            3 => NoticeKind::HandedOver,
             _ => return Err(WireError::Invalid),
         };
         let notice = Self {

@@ -91,6 +91,11 @@ impl Limit {
         Ok(Self { bytes_per_s, burst_bytes })
     }
 
+    /// The fields of digested forms: bytes for each second, bytes at once.
+    pub(crate) const fn parts(self) -> (u64, u64) {
+        (self.bytes_per_s, self.burst_bytes)
+    }
+
     /// 256 TiB for each second.
     pub const UNLIMITED: Self = Self { bytes_per_s: 1 << 48, burst_bytes: 1 << 48 };
 }

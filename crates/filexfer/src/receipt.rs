@@ -1,6 +1,6 @@
 //! Who states what about a delivered file, provable to anybody who has a public key.
 
-use crate::request::party;
+use crate::request::{optional_hash, party, put_optional_hash};
 use crate::{JobId, PartyId};
 use alloc::vec::Vec;
 use core::fmt;
@@ -9,7 +9,7 @@ use ct_merkle::{InclusionProof, RootHash};
 use port::wire::{Reader, Writer};
 use port::{KeyId, KeyQuestion, Time, WireError};
 use seal::VerifyingKey;
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 
 /// One party's statement about one content of one job.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,17 +30,36 @@ pub struct Receipt {
     pub size: u64,
     /// When.
     pub at: Time,
+    /// Of a sealed file, by an end that knows its content: [`crate::sealed::Sealed::commitment`]. The root is then that of
+    /// the sealed file, and the receipt binds both.
+    pub content: Option<[u8; 32]>,
+    /// [`Receipt::digest`] of the receipt that this one rests on: a hand-over follows a verification.
+    pub follows: Option<[u8; 32]>,
 }
 
 impl Receipt {
+    /// SHA-256 of the domain `interbank/filexfer/receipt/v1`, a zero byte and the stored form: what [`Receipt::follows`]
+    /// names.
+    ///
+    /// # Errors
+    /// [`WireError::TooLong`].
+    pub fn digest(&self) -> Result<[u8; 32], WireError> {
+        let mut bytes = Vec::with_capacity(288);
+        self.encode(&mut bytes)?;
+        let message = seal::in_domain("interbank/filexfer/receipt/v1", &bytes);
+        Ok(Sha256::digest(message).into())
+    }
+
     /// Appends the stored form, which is also the leaf of a batch: version 1, stage (1), party (`u8` length), id (16),
-    /// request, verdict, root (32 each), size and time in milliseconds (`u64` each).
+    /// request, verdict, root (32 each), size and time in milliseconds (`u64` each). With content or what it follows it is
+    /// version 2, and both are behind these, each optional (0, or 1 and 32 bytes).
     ///
     /// # Errors
     /// [`WireError::TooLong`].
     pub fn encode(&self, to: &mut Vec<u8>) -> Result<(), WireError> {
-        Writer::new(to, 1)
-            .u8(self.stage.as_u8())
+        let is_plain = self.content.is_none() && self.follows.is_none();
+        let mut to = Writer::new(to, if is_plain { 1 } else { 2 });
+        to.u8(self.stage.as_u8())
             .lp8(self.party.as_str().as_bytes())?
             .fixed(&self.id.0)
             .fixed(&self.request)
@@ -48,6 +67,10 @@ impl Receipt {
             .fixed(&self.root)
             .u64(self.size)
             .u64(self.at.as_ms());
+        if !is_plain {
+            put_optional_hash(&mut to, self.content.as_ref());
+            put_optional_hash(&mut to, self.follows.as_ref());
+        }
         Ok(())
     }
 
@@ -57,8 +80,11 @@ impl Receipt {
     /// [`WireError`].
     pub fn parse(bytes: &[u8]) -> Result<Self, WireError> {
         let mut from = Reader::new(bytes);
-        from.version(1)?;
-        let receipt = Self {
+        let version = from.u8()?;
+        if !matches!(version, 1 | 2) {
+            return Err(WireError::Version(version));
+        }
+        let mut receipt = Self {
             stage: Stage::from_u8(from.u8()?)?,
             party: party(&mut from)?,
             id: JobId(from.array()?),
@@ -67,7 +93,16 @@ impl Receipt {
             root: from.array()?,
             size: from.u64()?,
             at: Time::from_ms(from.u64()?),
+            content: None,
+            follows: None,
         };
+        if version == 2 {
+            receipt.content = optional_hash(&mut from)?;
+            receipt.follows = optional_hash(&mut from)?;
+            if receipt.content.is_none() && receipt.follows.is_none() {
+                return Err(WireError::Invalid);
+            }
+        }
         from.finish()?;
         Ok(receipt)
     }
@@ -87,6 +122,9 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// Every stage, in order.
+    pub const ALL: [Self; 4] = [Self::Origin, Self::Received, Self::Verified, Self::HandedOver];
+
     /// The byte of stored and signed forms.
     pub const fn as_u8(self) -> u8 {
         match self {

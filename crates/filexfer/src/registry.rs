@@ -1,6 +1,8 @@
 //! Who is there, who belongs to whom, what is allowed, and which way leads where.
 
-use crate::{FileClass, Grant, Hours, Misuse, Party, PartyId, Role, SiteId, Who};
+use crate::{
+    BadName, FileClass, FileName, Grant, Hours, Misuse, Party, PartyId, Profile, Role, SiteId, Who,
+};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::fmt;
@@ -28,6 +30,8 @@ pub struct Registry {
     /// Who may ask on behalf of whom.
     delegations: BTreeSet<(PartyId, PartyId)>,
     trust: TrustList,
+    /// Of this site's clients.
+    profiles: BTreeMap<PartyId, Profile>,
 }
 
 impl Registry {
@@ -50,6 +54,7 @@ impl Registry {
             grants: Vec::new(),
             delegations: BTreeSet::new(),
             trust: TrustList::new(),
+            profiles: BTreeMap::new(),
         };
         registry.link(site, forwarder)?;
         Ok(registry)
@@ -117,6 +122,25 @@ impl Registry {
             return Err(RegistryError::WrongRole);
         }
         self.add(party, site)
+    }
+
+    /// Serves one of this site's clients by a profile of its own.
+    ///
+    /// # Errors
+    /// [`RegistryError::UnknownParty`], [`RegistryError::WrongRole`] for what is no client, [`RegistryError::Unpaired`] for
+    /// another site's client, [`RegistryError::Twice`].
+    pub fn serve(&mut self, client: &PartyId, profile: Profile) -> Result<(), RegistryError> {
+        if self.role(client)? != Role::Client {
+            return Err(RegistryError::WrongRole);
+        }
+        if self.partner(client).is_none() {
+            return Err(RegistryError::Unpaired);
+        }
+        if self.profiles.contains_key(client) {
+            return Err(RegistryError::Twice);
+        }
+        self.profiles.insert(client.clone(), profile);
+        Ok(())
     }
 
     /// Allows something.
@@ -225,6 +249,25 @@ impl Registry {
         })
     }
 
+    /// How a client of this site is served, unless it is as all are.
+    pub fn profile(&self, client: &PartyId) -> Option<&Profile> {
+        self.profiles.get(client)
+    }
+
+    /// All profiles, in order of the clients' names.
+    pub fn profiles(&self) -> impl Iterator<Item = (&PartyId, &Profile)> {
+        self.profiles.iter()
+    }
+
+    /// What a file of ours is called at a client.
+    ///
+    /// # Errors
+    /// [`BadName`] if the client's mapping makes no name of it.
+    pub fn name_at(&self, client: &PartyId, name: &FileName) -> Result<FileName, BadName> {
+        self.profile(client)
+            .map_or_else(|| Ok(name.clone()), |profile| profile.names.to_client(name))
+    }
+
     /// Whether `requester` may ask on behalf of `principal`.
     pub fn is_delegate(&self, principal: &PartyId, requester: &PartyId) -> bool {
         self.delegations.contains(&(principal.clone(), requester.clone()))
@@ -324,6 +367,10 @@ impl Registry {
             put(&mut to, principal.as_str());
             put(&mut to, requester.as_str());
         }
+        // Nothing where there are none: then it is the digest that it was before there were profiles.
+        for (client, profile) in &self.profiles {
+            put_profile(&mut to, client, profile);
+        }
         Sha256::new()
             .chain_update(b"interbank/filexfer/rules/v1\0")
             .chain_update(self.version.to_be_bytes())
@@ -413,6 +460,22 @@ fn put<'a, 'b>(to: &'a mut Writer<'b>, text: &str) -> &'a mut Writer<'b> {
 
 fn put_len(to: &mut Writer<'_>, len: usize) {
     to.u64(u64::try_from(len).unwrap_or(u64::MAX));
+}
+
+fn put_profile(to: &mut Writer<'_>, client: &PartyId, profile: &Profile) {
+    put(to, client.as_str());
+    put(to, profile.protocol.as_str());
+    to.u8(profile.delivery.as_u8());
+    put_hours(to, &profile.hours);
+    put(to, profile.zone.name());
+    to.fixed(&profile.zone.digest());
+    let (bytes_per_s, burst_bytes) = profile.rate.map_or((0, 0), |rate| rate.parts());
+    to.u64(bytes_per_s).u64(burst_bytes).u64(profile.receipts_kept_ms.unwrap_or(0));
+    put_len(to, profile.names.folders().count());
+    for (ours, theirs) in profile.names.folders() {
+        put(to, ours);
+        put(to, theirs);
+    }
 }
 
 fn put_hours(to: &mut Writer<'_>, hours: &Hours) {

@@ -159,10 +159,7 @@ impl FileSpec {
     fn write(&self, to: &mut Writer<'_>) -> Result<(), WireError> {
         to.lp16(self.name.as_bytes())?;
         put_optional(to, self.size);
-        match &self.root {
-            Some(root) => to.u8(1).fixed(root),
-            None => to.u8(0),
-        };
+        put_optional_hash(to, self.root.as_ref());
         to.lp8(self.class.as_str().as_bytes())?;
         Ok(())
     }
@@ -170,11 +167,7 @@ impl FileSpec {
     fn read(from: &mut Reader<'_>) -> Result<Self, WireError> {
         let name = Reader::text(from.lp16()?)?.into();
         let size = optional(from)?;
-        let root = match from.u8()? {
-            0 => None,
-            1 => Some(from.array()?),
-            _ => return Err(WireError::Invalid),
-        };
+        let root = optional_hash(from)?;
         let class = FileClass::new(Reader::text(from.lp8()?)?).map_err(|_| WireError::Invalid)?;
         Ok(Self { name, size, root, class })
     }
@@ -285,6 +278,17 @@ pub(crate) fn optional(from: &mut Reader<'_>) -> Result<Option<u64>, WireError> 
 pub(crate) fn put_optional(to: &mut Writer<'_>, value: Option<u64>) {
     match value {
         Some(value) => to.u8(1).u64(value),
+        None => to.u8(0),
+    };
+}
+
+pub(crate) fn optional_hash(from: &mut Reader<'_>) -> Result<Option<[u8; 32]>, WireError> {
+    if from.flag()? { from.array().map(Some) } else { Ok(None) }
+}
+
+pub(crate) fn put_optional_hash(to: &mut Writer<'_>, hash: Option<&[u8; 32]>) {
+    match hash {
+        Some(hash) => to.u8(1).fixed(hash),
         None => to.u8(0),
     };
 }

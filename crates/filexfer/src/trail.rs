@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use core::fmt;
 use port::wire::{Reader, Writer};
-use port::{Batch, CrateTag, Expect, Key, Tenant, WireError};
+use port::{Batch, CrateTag, Expect, Key, Tenant, Time, WireError};
 use seal::{Audit, AuditChain, Head};
 
 /// Appends audit records to the batches that they are about, each linked to the one before (Fd14).
@@ -119,6 +119,13 @@ pub(crate) fn record_of(job: &Job, tenant: Tenant) -> Audit {
         policy: rules.unwrap_or_default(),
         correlation: job.request.id.0,
     }
+}
+
+/// The record of a hand-over: who should have the file has it.
+pub(crate) fn hand_over_record(now: Time, job: &Job, tenant: Tenant) -> Audit {
+    let actor = Bytes::copy_from_slice(job.request.destination.as_bytes());
+    let action = "filexfer.job.handed_over".into();
+    Audit { at: now, action, actor, reasons: Vec::new(), ..record_of(job, tenant) }
 }
 
 /// The record before the first missing or changed one is the last that can be believed.

@@ -2,7 +2,9 @@
 
 use super::Forwarder;
 use crate::access::peer;
-use crate::{End, Error, Job, JobEvent, PartyId, Place, Registry, Route, State, TransferId};
+use crate::{
+    Delivery, End, Error, Job, JobEvent, PartyId, Place, Registry, Route, State, TransferId,
+};
 use alloc::vec::Vec;
 use port::{Peer, Time};
 
@@ -78,12 +80,72 @@ impl Forwarder {
     }
 
     pub(super) fn sink_is_absent(&self, active: &Active) -> bool {
-        matches!(&active.route.sink, End::Client { access, .. } if self.absent.contains(access))
+        self.is_away(&active.route.sink)
     }
 
     pub(super) fn source_is_absent(&self, active: &Active) -> bool {
-        !active.job.spooled
-            && matches!(&active.route.source, End::Client { access, .. } if self.absent.contains(access))
+        !active.job.spooled && self.is_away(&active.route.source)
+    }
+
+    /// A client that is not there, may not be served now, or did not ask for its files.
+    fn is_away(&self, end: &End) -> bool {
+        let End::Client { access, client } = end else { return false };
+        if self.absent.contains(access) {
+            return true;
+        }
+        let Some(profile) = self.registry.profile(client) else { return false };
+        let now = self.clamp.last();
+        let is_calling = || self.calls.get(access).is_some_and(|until| *until > now);
+        !profile.is_open(now) || (profile.delivery == Delivery::Collected && !is_calling())
+    }
+
+    /// Its client may not be served now.
+    pub(super) fn is_closed(&self, active: &Active) -> bool {
+        let is_closed = |end: &End| match end {
+            End::Client { client, .. } => {
+                self.registry.profile(client).is_some_and(|p| !p.is_open(self.clamp.last()))
+            }
+            _ => false,
+        };
+        is_closed(&active.route.sink) || (!active.job.spooled && is_closed(&active.route.source))
+    }
+
+    /// When to look again for a party that a job waits for; `None` if it has to say something first.
+    pub(super) fn probe_at(&self, now: Time, active: &Active) -> Option<Time> {
+        let mut at = now.plus_ms(self.config.probe_ms);
+        for end in [&active.route.source, &active.route.sink] {
+            let End::Client { client, .. } = end else { continue };
+            let Some(profile) = self.registry.profile(client) else { continue };
+            if !profile.is_open(now) {
+                at = at.max(profile.opens(now));
+            } else if profile.delivery == Delivery::Collected {
+                return None;
+            }
+        }
+        Some(at)
+    }
+
+    /// The source or the sink of a transfer is there. A client that collects goes on collecting.
+    pub(super) fn heard(&mut self, now: Time, transfer: &TransferId, is_sink: bool) {
+        let Some(active) = self.jobs.get_mut(transfer) else { return };
+        active.silent_at = now.plus_ms(self.config.patience_ms);
+        let end = if is_sink { &active.route.sink } else { &active.route.source };
+        if let End::Client { access, .. } = end
+            && let Some(until) = self.calls.get_mut(access)
+            && *until > now
+        {
+            *until = now.plus_ms(self.config.call_ms);
+        }
+    }
+
+    /// A client asks for what waits for it.
+    pub(super) fn on_collect(&mut self, now: Time, from: &Peer) -> Result<(), Error> {
+        let access = PartyId::new(from.as_str()).map_err(|_| Error::Stranger)?;
+        if self.registry.role(&access) != Ok(crate::Role::Access) {
+            return Err(Error::Stranger);
+        }
+        self.calls.insert(access, now.plus_ms(self.config.call_ms));
+        self.on_presence(now, from, true)
     }
 
     /// Nothing can be done for it now. What goes to a client that is away is brought into the spool first.
@@ -126,20 +188,29 @@ impl Forwarder {
             .collect();
         for transfer in concerned {
             if present {
-                self.apply(now, &transfer, &JobEvent::PartyPresent)?;
+                let is_blocked =
+                    self.jobs.get(&transfer).is_some_and(|active| self.is_blocked(active));
+                if !is_blocked {
+                    self.apply(now, &transfer, &JobEvent::PartyPresent)?;
+                }
                 continue;
             }
             self.await_turn(&transfer);
-            let Some(active) = self.jobs.get(&transfer) else { continue };
-            // What can still be brought into the spool goes on.
-            let is_spooling = self.pulls.has(&transfer) && !self.source_is_absent(active);
-            if active.job.state == State::Transferring && !is_spooling {
-                self.apply(now, &transfer, &JobEvent::PartyAbsent)?;
-                let blocked =
-                    self.jobs.get(&transfer).is_some_and(|active| self.is_blocked(active));
-                if !blocked {
-                    self.apply(now, &transfer, &JobEvent::PartyPresent)?;
-                }
+            self.break_off(now, &transfer)?;
+        }
+        Ok(())
+    }
+
+    /// Its client is away, or may not be served any more.
+    pub(super) fn break_off(&mut self, now: Time, transfer: &TransferId) -> Result<(), Error> {
+        let Some(active) = self.jobs.get(transfer) else { return Ok(()) };
+        // What can still be brought into the spool goes on.
+        let is_spooling = self.pulls.has(transfer) && !self.source_is_absent(active);
+        if active.job.state == State::Transferring && !is_spooling {
+            self.apply(now, transfer, &JobEvent::PartyAbsent)?;
+            let blocked = self.jobs.get(transfer).is_some_and(|active| self.is_blocked(active));
+            if !blocked {
+                self.apply(now, transfer, &JobEvent::PartyPresent)?;
             }
         }
         Ok(())

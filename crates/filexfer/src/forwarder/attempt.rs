@@ -8,8 +8,8 @@ use super::steps::row;
 use crate::access::peer;
 use crate::pulls::StoredBitmap;
 use crate::{
-    Bitmap, End, Error, Failure, FileName, JobEvent, JobId, Message, Misuse, Offer, PartyId, State,
-    TransferId, Work,
+    Bitmap, End, Error, Failure, FileName, Job, JobEvent, JobId, Message, Misuse, Offer, PartyId,
+    State, TransferId, Work,
 };
 use alloc::vec::Vec;
 use port::{Effect, Input, Machine as _, ReadSet, Time};
@@ -93,40 +93,45 @@ impl Forwarder {
         }
         let Some(active) = self.jobs.get(transfer) else { return Ok(()) };
         let job = &active.job;
-        let (to, message) = if let (End::Client { access, .. }, false) =
-            (&active.route.source, is_described)
-        {
-            let name = FileName::new(&job.request.file.name).map_err(|_| Misuse::TooLong)?;
-            (peer(access)?, Message::Fetch { transfer: *transfer, name })
-        } else {
-            match (&active.route.sink, file) {
-                (End::Client { access, .. }, Some((size, root))) => {
-                    let offer = Offer {
-                        transfer: *transfer,
-                        request: job.request.digest()?,
-                        verdict: verdict_digest(job)?,
-                        id: job.request.id,
-                        name: FileName::new(&job.request.file.name).map_err(|_| Misuse::TooLong)?,
-                        on_conflict: job.request.on_conflict,
-                        size,
-                        root,
-                        deadline: job.request.deadline,
-                    };
-                    (peer(access)?, Message::Offer(offer))
+        let (to, message) =
+            if let (End::Client { access, client }, false) = (&active.route.source, is_described) {
+                let name = self.name_at(client, job)?;
+                (peer(access)?, Message::Fetch { transfer: *transfer, name })
+            } else {
+                match (&active.route.sink, file) {
+                    (End::Client { access, client }, Some((size, root))) => {
+                        let offer = Offer {
+                            transfer: *transfer,
+                            request: job.request.digest()?,
+                            verdict: verdict_digest(job)?,
+                            id: job.request.id,
+                            name: self.name_at(client, job)?,
+                            on_conflict: job.request.on_conflict,
+                            size,
+                            root,
+                            deadline: job.request.deadline,
+                        };
+                        (peer(access)?, Message::Offer(offer))
+                    }
+                    (End::Site(site), Some(_)) => {
+                        let mut hops = job.hops.clone();
+                        hops.visit(self.registry.site()).map_err(|_| Misuse::Bounds)?;
+                        let forwarder = self.registry.forwarder(site).ok_or(Misuse::Bounds)?;
+                        let request = job.request.clone();
+                        (peer(forwarder)?, Message::Submit { request, hops, file })
+                    }
+                    _ => return Ok(()),
                 }
-                (End::Site(site), Some(_)) => {
-                    let mut hops = job.hops.clone();
-                    hops.visit(self.registry.site()).map_err(|_| Misuse::Bounds)?;
-                    let forwarder = self.registry.forwarder(site).ok_or(Misuse::Bounds)?;
-                    let request = job.request.clone();
-                    (peer(forwarder)?, Message::Submit { request, hops, file })
-                }
-                _ => return Ok(()),
-            }
-        };
+            };
         let frame = message.to_frame()?;
         self.effects.push_back(Effect::Send { to, frame });
         Ok(())
+    }
+
+    /// What a job's file is called at a client.
+    fn name_at(&self, client: &PartyId, job: &Job) -> Result<FileName, Error> {
+        let name = FileName::new(&job.request.file.name).map_err(|_| Misuse::TooLong)?;
+        Ok(self.registry.name_at(client, &name).map_err(|_| Misuse::TooLong)?)
     }
 
     pub(super) fn on_tick(&mut self, now: Time) -> Result<(), Error> {
@@ -137,7 +142,10 @@ impl Forwarder {
                     self.read(Reading::Jobs(keys, after), want);
                 }
                 Reading::Open(after) => self.read_open(after),
-                Reading::Earlier(_) | Reading::Bitmap(..) => {}
+                Reading::Earlier(_)
+                | Reading::Bitmap(..)
+                | Reading::HandOver(_)
+                | Reading::HandOverJob(_) => {}
             }
         }
         if self.journal.is_none() {
@@ -168,6 +176,7 @@ impl Forwarder {
                     }
                     self.apply(now, &transfer, &JobEvent::PartyPresent)?;
                 }
+                State::Transferring if self.is_closed(active) => self.break_off(now, &transfer)?,
                 State::Transferring => {
                     let waits_for_others =
                         !active.sinks_here() || self.source_peer(active)?.is_some();

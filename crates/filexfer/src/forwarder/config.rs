@@ -32,12 +32,15 @@ pub struct ForwarderConfig {
     pub patience_ms: u64,
     /// How often to see whether an absent party is back, in milliseconds.
     pub probe_ms: u64,
+    /// How long after a client asked for its files they may begin to move, in milliseconds.
+    pub call_ms: u64,
     /// How notices are told.
     pub outbox: outbox::Config,
 }
 
 impl ForwarderConfig {
-    /// With defaults: 100,000 jobs, 1 TiB of spool, once a second, 30 seconds of silence, a probe each minute.
+    /// With defaults: 100,000 jobs, 1 TiB of spool, once a second, 30 seconds of silence, a probe each minute, a
+    /// minute for who asks for its files.
     pub fn new(tenant: Tenant, party: PartyId, key: (KeyId, u8)) -> Self {
         Self {
             tenant,
@@ -53,6 +56,7 @@ impl ForwarderConfig {
             again_ms: 1_000,
             patience_ms: 30_000,
             probe_ms: 60_000,
+            call_ms: 60_000,
             outbox: outbox::Config::default(),
         }
     }

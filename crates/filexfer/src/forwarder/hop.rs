@@ -1,10 +1,11 @@
 //! The way on: what another site answers and reports.
 
 use super::Forwarder;
+use super::hand_over::HandOver;
 use super::rows::Next;
 use crate::{
-    End, Error, Failure, FileName, Message, Notice, NoticeKind, PartyId, SignedVerdict, State,
-    TransferId,
+    End, Error, Failure, FileName, Message, Notice, NoticeKind, PartyId, SignedReceipt,
+    SignedVerdict, State, TransferId,
 };
 use alloc::vec::Vec;
 use port::outbox::Entry;
@@ -46,8 +47,19 @@ impl Forwarder {
             .registry
             .of_role(crate::Role::Forwarder)
             .any(|party| party.id.as_str() == from.as_str());
-        if !is_forwarder || notice.kind != NoticeKind::Result {
+        if !is_forwarder {
             return Err(Error::Stranger);
+        }
+        // They are kept by what they state.
+        notice.receipts.iter().try_for_each(|receipt| SignedReceipt::parse(receipt).map(|_| ()))?;
+        match (notice.kind, &notice.receipts[..]) {
+            (NoticeKind::Result, _) => {}
+            (NoticeKind::HandedOver, [receipt]) => {
+                let (transfer, receipt) = (notice.transfer, receipt.clone());
+                let then = alloc::vec![Next::Send(from.clone(), ack)];
+                return self.hand_over(HandOver { transfer, receipt, rows: Vec::new(), then });
+            }
+            _ => return Err(Error::Stranger),
         }
         let Some(active) = self.jobs.get(&notice.transfer) else {
             self.effects.push_back(Effect::Send { to: from.clone(), frame: ack });

@@ -2,6 +2,7 @@
 
 use super::Forwarder;
 use super::event::ForwarderEvent;
+use super::hand_over::{HANDED_OVER, HandOver};
 use super::rows::{Next, table};
 use crate::access::peer;
 use crate::{Error, FileName, Job, JobEvent, Message, Misuse, Notice, NoticeKind, TransferId};
@@ -42,13 +43,9 @@ impl Forwarder {
     ) -> Result<(Key, Bytes), Error> {
         let mut content = Vec::with_capacity(1_024);
         notice.encode(&mut content)?;
-        let kind = match notice.kind {
-            NoticeKind::Result => 1,
-            NoticeKind::Arrival => 2,
-        };
         let idempotency = Sha256::new()
             .chain_update(b"interbank/filexfer/notice/v1\0")
-            .chain_update([kind])
+            .chain_update([notice.kind.as_u8()])
             .chain_update(notice.transfer.0)
             .chain_update(self.registry.site().as_str())
             .finalize()
@@ -61,15 +58,20 @@ impl Forwarder {
 
     /// A notice was answered: its row goes in the batch that records what that means.
     pub(super) fn on_outbox(&mut self, now: Time, event: outbox::Event) -> Result<(), Error> {
-        let outbox::Event::Answered { key, entry, .. } = event else { return Ok(()) };
+        let outbox::Event::Answered { key, entry, content, .. } = event else { return Ok(()) };
         let notice = Notice::parse(&entry.content)?;
         let mut rows = alloc::vec![(key, None)];
         let mut then = alloc::vec![Next::Settled(entry.idempotency)];
         match notice.kind {
+            NoticeKind::Arrival if content.len() > 1 => {
+                let transfer = notice.transfer;
+                return self.hand_over(HandOver { transfer, receipt: content, rows, then });
+            }
+            NoticeKind::HandedOver => {}
             NoticeKind::Arrival => {
                 let event = ForwarderEvent::HandedOver { transfer: notice.transfer };
                 then.push(Next::Tell(event));
-                rows.push((self.handed_key(&notice.transfer)?, Some(Bytes::from_static(&[1]))));
+                rows.push((self.handed_key(&notice.transfer)?, Some(HANDED_OVER)));
             }
             NoticeKind::Result => {
                 if let Some(active) = self.jobs.get(&notice.transfer)

@@ -1,6 +1,7 @@
 //! Publishing, and the receipts of it: signed together, recorded at once.
 
 use super::Forwarder;
+use super::hand_over::waits_to_be_taken;
 use super::rows::{Next, RECEIPTS, table};
 use crate::access::peer;
 use crate::client::encoded;
@@ -94,6 +95,8 @@ impl Forwarder {
             root,
             size,
             at: now,
+            content: None,
+            follows: None,
         };
         let receipts = stages.iter().map(receipt).collect();
         self.to_sign.push(Statement { transfer: *transfer, name, receipts, others });
@@ -151,12 +154,15 @@ impl Forwarder {
         let mut rows = Vec::new();
         let mut receipts = others;
         for receipt in mine {
-            let bytes = encoded(receipt)?;
-            let stage = [receipt.receipt.stage.as_u8()];
-            let key = Self::receipts(self.config.tenant).raw(&transfer.0)?.raw(&stage)?;
-            rows.push((key, Some(bytes.clone())));
-            receipts.push(bytes);
+            receipts.push(encoded(receipt)?);
         }
+        for receipt in &receipts {
+            let stage = [SignedReceipt::parse(receipt)?.receipt.stage.as_u8()];
+            let key = Self::receipts(self.config.tenant).raw(&transfer.0)?.raw(&stage)?;
+            rows.push((key, Some(receipt.clone())));
+        }
+        let waiting = waits_to_be_taken(&next.key(self.config.tenant)?)?;
+        rows.push((self.handed_key(&transfer)?, Some(waiting)));
         let notice = self.result(&next, transfer, receipts.clone());
         let (key, entry) = self.entry(now, self.upstream(&next)?, &notice)?;
         rows.push((key, Some(entry)));

@@ -47,9 +47,7 @@ impl Forwarder {
         range: &Range<u64>,
     ) -> Result<(), Error> {
         let now = self.see(now)?;
-        if let Some(active) = self.jobs.get_mut(transfer) {
-            active.silent_at = now.plus_ms(self.config.patience_ms);
-        }
+        self.heard(now, transfer, false);
         self.pulls.written(transfer, range)?;
         self.pump(now)
     }

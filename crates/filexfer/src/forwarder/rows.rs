@@ -2,6 +2,7 @@
 
 use super::Forwarder;
 use super::event::ForwarderEvent;
+use super::hand_over::HandOver;
 use crate::pulls::StoredBitmap;
 use crate::{Error, JobEvent, State, TransferId, Work};
 use alloc::vec::Vec;
@@ -14,6 +15,10 @@ pub(super) enum Reading {
     Jobs(Vec<Key>, Option<Key>),
     Earlier(TransferId),
     Bitmap(TransferId, StoredBitmap),
+    /// Whether a file waits to be taken.
+    HandOver(HandOver),
+    /// Its job, and the receipt of its verification.
+    HandOverJob(HandOver),
 }
 
 #[derive(Clone, Debug)]
@@ -26,6 +31,7 @@ pub(super) enum Next {
     Offer(TransferId),
     Settled([u8; 32]),
     Nudge,
+    Handed(TransferId),
 }
 
 impl Forwarder {
@@ -49,6 +55,9 @@ impl Forwarder {
                     self.pending.remove(&transfer);
                 }
                 Reading::Bitmap(transfer, ..) => self.interrupt(now, &transfer)?,
+                Reading::HandOver(over) | Reading::HandOverJob(over) => {
+                    self.abandon_hand_over(&over.transfer);
+                }
             }
             return Ok(());
         };
@@ -57,6 +66,22 @@ impl Forwarder {
             Reading::Jobs(_, after) => self.on_jobs(now, after, rows),
             Reading::Earlier(transfer) => self.on_earlier(now, transfer, rows),
             Reading::Bitmap(transfer, stored) => self.on_bitmap(transfer, stored, rows),
+            Reading::HandOver(over) => {
+                let transfer = over.transfer;
+                let done = self.on_handed_row(over, &rows);
+                if done.is_err() {
+                    self.abandon_hand_over(&transfer);
+                }
+                done
+            }
+            Reading::HandOverJob(over) => {
+                let transfer = over.transfer;
+                let done = self.on_handed_job(now, over, &rows);
+                if done.is_err() {
+                    self.abandon_hand_over(&transfer);
+                }
+                done
+            }
         }
     }
 
@@ -90,6 +115,7 @@ impl Forwarder {
             }
             Next::Settled(idempotency) => self.outbox.settled(&idempotency),
             Next::Nudge => self.outbox.nudge(now),
+            Next::Handed(transfer) => self.abandon_hand_over(&transfer),
         }
         Ok(())
     }

@@ -40,9 +40,7 @@ impl Forwarder {
             return Ok(());
         }
         let (is_pulling, place) = (self.is_pulling(active), self.place_from(active));
-        if let Some(active) = self.jobs.get_mut(&transfer) {
-            active.silent_at = now.plus_ms(self.config.patience_ms);
-        }
+        self.heard(now, &transfer, true);
         if is_pulling || self.throttle(now, &transfer, many).is_err() {
             return Ok(());
         }
@@ -83,6 +81,8 @@ impl Forwarder {
                     root,
                     size,
                     at: signed.receipt.at,
+                    content: signed.receipt.content,
+                    follows: None,
                 };
                 let is_right =
                     signed.receipt == right && key.is_ok_and(|key| signed.verify(key).is_ok());

@@ -27,6 +27,9 @@ fn taking() -> ClientServer {
     .unwrap();
     let ticket = read_ticket(&mut client);
     client.handle(NOW, Input::Rows { ticket, rows: nothing(1, 0) }).unwrap();
+    // Hand-overs that were not told before a stop: none.
+    let ticket = read_ticket(&mut client);
+    client.handle(NOW, Input::Rows { ticket, rows: nothing(0, 1) }).unwrap();
     let offer = Offer {
         transfer: TRANSFER,
         request: [1; 32],

@@ -309,3 +309,23 @@ fn a_pair_is_disabled_with_either_half() {
     assert!(!registry.enable(&party("nobody"), true));
     assert_eq!(member("x", Role::Client).role, Role::Client);
 }
+
+#[test]
+fn fd04_a_name_that_is_none_at_the_client_is_refused() {
+    let mut registry = registry();
+    let long = ["folder"; 15].join("/");
+    let names = NameMapping::new(&[("out", &long)]).unwrap();
+    let profile = Profile::new(ProtocolName::new("sftp").unwrap()).with_names(names);
+    registry.serve(&party("c1"), profile).unwrap();
+    let legitimacy = Legitimacy::new(&registry, Limits::default());
+    let judged = |name: &str, to: &str| {
+        let request = request("b1", "b1", to, name);
+        let file = metadata();
+        let judged =
+            legitimacy.judge(&request, &HopList::new(), NOW, Some(&file), &Known::default());
+        judged.err()
+    };
+    assert_eq!(judged("out/a", "c1"), None);
+    assert_eq!(judged("out/b/a", "c1"), Some(Reason::BadName));
+    assert_eq!(judged("out/b/a", "c2"), None);
+}

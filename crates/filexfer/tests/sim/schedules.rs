@@ -37,7 +37,10 @@ impl Tally {
 
 fn schedule(seed: u64, tally: &mut Tally) -> Result<(), Failure> {
     let mut rng = Rng::new(seed).fork("schedule");
-    let mut world = World::new(seed);
+    // One client collects its files, under names of its own.
+    let names = NameMapping::new(&[("", "mail")]).unwrap();
+    let sftp = Profile::new(ProtocolName::new("sftp").unwrap()).collected().with_names(names);
+    let mut world = World::serving(seed, |_| {}, &[("cc1", sftp)]);
     world.corruption = rng.below(200);
     world.weather(storm(&mut rng));
     let rough = Odds { conflict: 0, not_applied: 0, crash: 20, ..Odds::ROUGH };
@@ -79,13 +82,15 @@ fn schedule(seed: u64, tally: &mut Tally) -> Result<(), Failure> {
     for access in ["a1", "a2", "a3", "aa1", "aa2", "aa3"] {
         world.set_present(access, true);
     }
-    for _ in 0..3 {
+    for _ in 0..6 {
+        world.collect("cc1");
         world.settle();
         if world.asked.iter().all(|request| world.is_over(request)) {
             break;
         }
         world.run_until(world.now.plus_ms(120_000));
     }
+    world.collect("cc1");
     world.settle();
     world.check()?;
     for request in &world.asked {
@@ -106,13 +111,14 @@ fn turmoil(world: &mut World, rng: &mut Rng) {
         let kind = rng.pick(kinds).unwrap();
         format!("{kind}{}", 1 + rng.below(3))
     };
-    match rng.below(7) {
+    match rng.below(8) {
         0 => world.crash(&anybody(rng, &["r", "c", "b", "cc", "bb"])),
         1 => world.set_present(&anybody(rng, &["a", "aa"]), rng.chance(1, 2)),
         2 => world.partition("r1", "r2"),
         3 => world.partition("r2", "r3"),
         4 => world.heal(),
         5 => world.weather(storm(rng)),
+        6 => world.collect("cc1"),
         _ => {}
     }
     world.run_until(world.now.plus_ms(1 + rng.below(15_000)));

@@ -28,7 +28,10 @@ pub(crate) struct World {
     pub(crate) answers: BTreeMap<JobId, SignedVerdict>,
     pub(crate) results: BTreeMap<JobId, Vec<Notice>>,
     pub(crate) arrivals: BTreeMap<TransferId, Vec<Notice>>,
+    pub(crate) handed: BTreeMap<TransferId, Vec<Notice>>,
     pub(crate) config: fn(&mut ForwarderConfig),
+    /// Whether what arrived counts as taken; otherwise see [`World::hand_over`].
+    pub(crate) hands_over_at_once: bool,
 }
 
 pub(crate) struct Node {
@@ -37,7 +40,7 @@ pub(crate) struct Node {
     pub(crate) disk: Disk,
     pub(crate) link: LossyLink,
     keys: SoftKeys,
-    registry: Arc<Registry>,
+    pub(crate) registry: Arc<Registry>,
 }
 
 pub(crate) enum Roles {
@@ -53,6 +56,15 @@ impl World {
     }
 
     pub(crate) fn with(seed: u64, config: fn(&mut ForwarderConfig)) -> Self {
+        Self::serving(seed, config, &[])
+    }
+
+    /// With clients that have profiles.
+    pub(crate) fn serving(
+        seed: u64,
+        config: fn(&mut ForwarderConfig),
+        profiles: &[(&str, Profile)],
+    ) -> Self {
         let rng = Rng::new(seed);
         let mut world = Self {
             now: NOW,
@@ -65,12 +77,18 @@ impl World {
             answers: BTreeMap::new(),
             results: BTreeMap::new(),
             arrivals: BTreeMap::new(),
+            handed: BTreeMap::new(),
             config,
+            hands_over_at_once: true,
             rng,
         };
         // To the site that is not there: 1 → 2 → 3 → 2, a circle.
         for (at, next) in [(1, 2), (2, 3), (3, 2)] {
-            let registry = Arc::new(registry(at, next));
+            let mut registry = registry(at, next);
+            for (client, profile) in profiles.iter().filter(|(c, _)| c.ends_with(&at.to_string())) {
+                registry.serve(&crate::asking::party(client), profile.clone()).unwrap();
+            }
+            let registry = Arc::new(registry);
             for role in ["r", "b", "a", "c", "bb", "aa", "cc"] {
                 world.add(&format!("{role}{at}"), &registry);
             }
@@ -83,7 +101,7 @@ impl World {
         let mut keys = SoftKeys::new();
         keys.add_signing(KEY, &seed(id));
         let link = LossyLink::new(Peer::new(id).unwrap(), self.rng.fork(id), Weather::FAIR);
-        let role = open(id, registry, self.config, &mut self.rng);
+        let role = open(id, registry, self.config, self.hands_over_at_once, &mut self.rng);
         let node = Node {
             role,
             store: FaultyStore::new(Faults::None),
@@ -128,6 +146,28 @@ impl World {
         self.attend(&id);
     }
 
+    /// The application at the destination has taken a file.
+    pub(crate) fn hand_over(&mut self, id: &str, transfer: &TransferId, content: Option<[u8; 32]>) {
+        // It may have just begun.
+        self.attend(id);
+        let (now, arrival) = (self.now, self.arrivals.get(transfer).map(|all| all[0].clone()));
+        match &mut self.nodes.get_mut(id).unwrap().role {
+            Roles::Backstage(machine) => machine.hand_over(now, &arrival.unwrap(), content),
+            Roles::Client(machine) => machine.hand_over(now, transfer, content),
+            _ => panic!("{id} is no destination"),
+        }
+        .unwrap();
+        self.attend(id);
+    }
+
+    /// A client asks for what waits for it.
+    pub(crate) fn collect(&mut self, client: &str) {
+        if let Roles::Client(client) = &mut self.nodes.get_mut(client).unwrap().role {
+            client.collect().unwrap();
+        }
+        self.attend(client);
+    }
+
     pub(crate) fn set_present(&mut self, access: &str, present: bool) {
         if let Roles::Access(access) = &mut self.nodes.get_mut(access).unwrap().role {
             access.client_is(present).unwrap();
@@ -166,7 +206,7 @@ impl World {
         node.store.crash();
         node.store.restart_seeded(&mut self.rng);
         node.disk.crash(&mut self.rng);
-        node.role = open(id, &node.registry, self.config, &mut self.rng);
+        node.role = open(id, &node.registry, self.config, self.hands_over_at_once, &mut self.rng);
         if let Roles::Access(access) = &mut node.role {
             access.client_is(true).unwrap();
         }
@@ -187,11 +227,19 @@ impl World {
         self.results.contains_key(&request.id) || self.answers.get(&request.id).is_some_and(refused)
     }
 
+    /// Over, and what was delivered is known to be taken.
+    fn is_all_over(&self, request: &Request) -> bool {
+        let results = self.results.get(&request.id);
+        let is_delivered = results.is_some_and(|results| results[0].state.is_delivered());
+        let is_handed = || self.handed.contains_key(&request.transfer().unwrap());
+        self.is_over(request) && (!is_delivered || is_handed())
+    }
+
     /// Until nothing is due within a quarter of an hour, or everything asked for is over.
     pub(crate) fn settle(&mut self) {
         self.run_until(self.now.plus_ms(1));
         for _ in 0..4_000 {
-            let all_over = self.asked.iter().all(|request| self.is_over(request));
+            let all_over = self.asked.iter().all(|request| self.is_all_over(request));
             if all_over && self.is_quiet() {
                 return;
             }
@@ -292,7 +340,11 @@ impl World {
         });
     }
 
-    fn give(&mut self, id: &str, input: impl FnOnce(&mut Roles, Time) -> Result<(), Error>) {
+    pub(crate) fn give(
+        &mut self,
+        id: &str,
+        input: impl FnOnce(&mut Roles, Time) -> Result<(), Error>,
+    ) {
         let now = self.now;
         let done = input(&mut self.nodes.get_mut(id).unwrap().role, now);
         if done == Err(Error::Fenced) {
@@ -349,6 +401,7 @@ impl World {
         let rows = self.nodes[id].store.snapshot().rows;
         let prefix = BackstageServer::inbox(TENANT);
         let mut results: BTreeMap<JobId, Vec<Notice>> = BTreeMap::new();
+        let mut handed: BTreeMap<TransferId, Vec<Notice>> = BTreeMap::new();
         for (_, row) in rows.iter().filter(|(key, _)| key.starts_with(&prefix)) {
             let notice = Notice::parse(&row.value).unwrap();
             match notice.kind {
@@ -356,9 +409,11 @@ impl World {
                 NoticeKind::Arrival => {
                     self.arrivals.insert(notice.transfer, vec![notice]);
                 }
+                NoticeKind::HandedOver => handed.entry(notice.transfer).or_default().push(notice),
             }
         }
         self.results.extend(results);
+        self.handed.extend(handed);
     }
 
     pub(crate) fn forwarder(&self, id: &str) -> &Forwarder {
