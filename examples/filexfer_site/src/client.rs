@@ -38,6 +38,15 @@ impl Client {
         let party = config.party.clone();
         Ok(Self { config, machine, party, taking: BTreeMap::new() })
     }
+
+    /// Groups that the last checkpoint recorded: what a crash at this moment would leave. 0 when it is over.
+    async fn safe<S: Store>(&self, store: &S, transfer: &TransferId) -> u64 {
+        let Ok(scan) = Bitmap::scan(self.config.tenant, transfer) else { return 0 };
+        let Ok(rows) = store.read(&ReadSet::scan(scan)).await else { return 0 };
+        let rows = rows.scans.into_iter().next().unwrap_or_default();
+        let rows = rows.iter().map(|(key, row)| (key, &row.value[..]));
+        Bitmap::restore(rows).ok().flatten().map_or(0, |bitmap| bitmap.verified())
+    }
 }
 
 impl Role for Client {
@@ -92,14 +101,7 @@ impl Role for Client {
         if self.taking.len() >= TAKING_MAX {
             self.taking.pop_first();
         }
-        let mut resumed = 0;
-        if let Ok(scan) = Bitmap::scan(self.config.tenant, &offer.transfer)
-            && let Ok(rows) = store.read(&ReadSet::scan(scan)).await
-        {
-            let rows = rows.scans.into_iter().next().unwrap_or_default();
-            let rows = rows.iter().map(|(key, row)| (key, &row.value[..]));
-            resumed = Bitmap::restore(rows).ok().flatten().map_or(0, |bitmap| bitmap.verified());
-        }
+        let resumed = self.safe(store, &offer.transfer).await;
         let groups = Groups::new(offer.size).count();
         let name = offer.name.as_str().to_owned();
         self.taking.insert(offer.transfer, Taking { name, groups, resumed, moved: 0 });
@@ -112,24 +114,26 @@ impl Role for Client {
     async fn answer<S: Store>(
         &mut self,
         _: Time,
-        _: &S,
+        store: &S,
         _: &SoftKeys,
         asked: &Question,
     ) -> Result<Value, String> {
         let Question::Status { .. } = asked else {
             return Err("a client server only knows what it takes".into());
         };
-        let taking = self.taking.iter().map(|(transfer, taking)| {
-            json!({
+        let mut all = Vec::new();
+        for (transfer, taking) in &self.taking {
+            all.push(json!({
                 "transfer": hex::text(&transfer.0),
                 "name": taking.name,
                 "groups": taking.groups,
                 "groups_resumed": taking.resumed,
                 "groups_moved": taking.moved,
-            })
-        });
-        Ok(Value::Array(taking.collect()))
+                "groups_safe": self.safe(store, transfer).await,
+            }));
+        }
+        Ok(Value::Array(all))
     }
 }
 
-const TAKING_MAX: usize = 1_000;
+const TAKING_MAX: usize = 256;

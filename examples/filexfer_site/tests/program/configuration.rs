@@ -22,7 +22,8 @@ fn what_is_wrong_is_said_before_anything_starts() {
     let home = Home::new();
     home.append("\n[pace]\nagain_ms = 0\n");
     assert!(home.failure(3, &["check"]).contains("a pace is 0"));
-    assert!(home.failure(3, &["check", "--config", "nowhere.toml"]).contains("nowhere.toml"));
+    fs::remove_file(home.path("site.toml")).unwrap();
+    assert!(home.failure(3, &["check"]).contains("site.toml: No such file"));
 }
 
 #[test]
