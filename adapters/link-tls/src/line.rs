@@ -117,27 +117,25 @@ impl Line {
         }
     }
 
-    /// A connection is there. The one that was there in the same direction has to go.
+    /// A connection is there. The one that was there in the same direction has to go: the peer has begun anew.
     pub(crate) async fn sit(&self, direction: Direction) -> Seat {
         let room = self.room_for(COST_LEAST).await;
-        let (seat, is_first) = {
-            let mut state = self.state();
-            state.last_seat += 1;
-            state.traffic.connections += 1;
-            let is_first = state.seats.iter().all(Option::is_none);
-            let seat =
-                Seat { number: state.last_seat, direction, replaced: Arc::new(Notify::new()) };
-            if let Some(old) = state.seats[direction as usize].replace(seat.clone()) {
-                old.replaced.notify_one();
-            }
-            // Under the lock: who is told first that the peer is there finds it so, and in this order.
+        let mut state = self.state();
+        state.last_seat += 1;
+        state.traffic.connections += 1;
+        let seat = Seat { number: state.last_seat, direction, replaced: Arc::new(Notify::new()) };
+        let old = state.seats[direction as usize].take();
+        let is_first = state.seats.iter().all(Option::is_none);
+        if let Some(old) = old {
+            old.replaced.notify_one();
             if is_first {
-                self.outlet.tell(Incoming::Connected(self.peer.clone()), room);
+                self.gone(&mut state, Ended::Replaced);
             }
-            (seat, is_first)
-        };
-        if !is_first {
-            self.ready.notify_one();
+        }
+        state.seats[direction as usize] = Some(seat.clone());
+        // Under the lock: whoever is told finds it so, and in this order.
+        if is_first {
+            self.outlet.tell(Incoming::Connected(self.peer.clone()), room);
         }
         seat
     }
@@ -150,13 +148,18 @@ impl Line {
             return;
         }
         *place = None;
-        if state.seats.iter().any(Option::is_some) {
-            return;
+        if state.seats.iter().all(Option::is_none) {
+            self.gone(&mut state, why);
+        } else {
+            // What this one would have written next is the other's now.
+            self.ready.notify_one();
         }
+    }
+
+    fn gone(&self, state: &mut State, why: Ended) {
         state.waiting.clear();
         state.bytes = 0;
         self.outlet.tell(Incoming::Disconnected { peer: self.peer.clone(), why }, None);
-        drop(state);
         self.room.notify_waiters();
     }
 

@@ -373,11 +373,13 @@ async fn the_newer_connection_of_a_peer_replaces_the_older() {
     let mut first = one();
     connected(&mut inbox, "b").await;
     let mut second = one();
-    // The first is cut; the peer was there all the time.
+    // The first is cut, and whoever listens is told that the peer has begun anew.
     let mut rest = Vec::new();
     first.sock.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     let ended = tokio::task::spawn_blocking(move || first.read_to_end(&mut rest).is_err());
     assert!(ended.await.unwrap(), "it ends without the farewell of TLS");
+    assert_eq!(gone(&mut inbox).await, Ended::Replaced);
+    connected(&mut inbox, "b").await;
     second.write_all(&[0, 0, 0, 1, 5]).unwrap();
     match next(&mut inbox).await {
         Incoming::Frame(frame) => assert_eq!(frame.bytes()[..], [5]),

@@ -68,81 +68,111 @@ async fn start(
     stations: &mut JoinSet<Result<(), Failure>>,
     stop: &watch::Receiver<bool>,
 ) -> Result<(), Failure> {
-    let file = &config.file;
-    let party = party_id(id).map_err(Failure::Usage)?;
-    let forwarder = party_id(&file.forwarder.id).map_err(Failure::Usage)?;
-    let forwarder_at = file.forwarder.address.clone();
-    let forwarder_at = forwarder_at.unwrap_or_else(|| file.forwarder.listen.to_string());
-    let state = config.state(id);
-    folder(&state)?;
-    let paces = Paces { patience_ms: file.pace.patience_ms, ..Paces::default() };
+    folder(&config.state(id))?;
+    let party = id_of(id)?;
     match server {
         Server::Forwarder => {
-            let keys = keys(config, &party)?;
-            let backstages = file.backstage.iter().map(|one| contact(&one.id, None));
-            let accesses = file.client.iter().map(|one| contact(&one.access.id, None));
-            let others =
-                file.neighbour.iter().map(|one| contact(&one.forwarder, one.address.clone()));
-            let contacts = backstages.chain(accesses).chain(others).collect::<Result<_, _>>()?;
-            let mut options = FilesOptions::new(folder(&state.join("work"))?)
-                .spool(Area::new(folder(&state.join("spool"))?, class("general")?));
-            for one in &file.backstage {
-                options = options.store(id_of(&one.store.id)?, area(config, &one.store)?);
-            }
-            let mut brief = ForwarderConfig::new(TENANT, party.clone(), (SIGNING, KEY_NUMBER));
-            brief.paces = paces;
-            brief.again_ms = file.pace.again_ms;
-            brief.patience_ms = file.pace.silence_ms;
-            brief.spool_bytes = file.forwarder.spool_bytes;
-            brief.retry = Retry::new(file.pace.retry_ms, RETRY_MOST_MS.max(file.pace.retry_ms), 0)
-                .map_err(Failure::run)?;
-            if let Some(rate) = file.forwarder.bytes_per_s {
-                brief.rate = Limit::new(rate, rate.max(BURST)).map_err(Failure::run)?;
-            }
-            let role = Forwarding::new(brief, Arc::new(config.registry.clone()))?;
-            let store = rows(&state)?;
-            let link = link(config, &party, Some(file.forwarder.listen), contacts).await?;
-            let around =
-                Around { keys, link, files: Some(files(options, id)?), socket: config.socket(id) };
-            begin(stations, stop, id, role, store, around)
+            let (role, around) = forwarding(config, party).await?;
+            begin(stations, stop, id, role, rows(config, id)?, around)
         }
         Server::Access(client) => {
-            let contacts =
-                vec![contact(forwarder.as_str(), Some(forwarder_at))?, contact(&client.id, None)?];
-            let role = Access::new(forwarder, id_of(&client.id)?)?;
-            let link = link(config, &party, Some(client.access.listen), contacts).await?;
-            let around =
-                Around { keys: SoftKeys::new(), link, files: None, socket: config.socket(id) };
+            let (role, around) = access(config, party, client).await?;
             begin(stations, stop, id, role, MemoryStore::new(), around)
         }
         Server::Backstage => {
-            let keys = keys(config, &party)?;
-            let contacts = vec![contact(forwarder.as_str(), Some(forwarder_at))?];
-            let store = rows(&state)?;
-            let role =
-                Backstage::open(party.clone(), forwarder, file.pace.again_ms, &store).await?;
-            let link = link(config, &party, None, contacts).await?;
-            let around = Around { keys, link, files: None, socket: config.socket(id) };
+            let store = rows(config, id)?;
+            let (role, around) = backstage(config, party, &store).await?;
             begin(stations, stop, id, role, store, around)
         }
         Server::Client(client) => {
-            let keys = keys(config, &party)?;
-            let access = id_of(&client.access.id)?;
-            let at = client.access.address.clone();
-            let at = at.unwrap_or_else(|| client.access.listen.to_string());
-            let contacts = vec![contact(access.as_str(), Some(at))?];
-            let options = FilesOptions::new(folder(&state.join("work"))?)
-                .store(party.clone(), client_area(config, client)?);
-            let key = (SIGNING, KEY_NUMBER);
-            let brief = ClientConfig { tenant: TENANT, party: party.clone(), access, key, paces };
-            let role = Client::new(brief)?;
-            let store = rows(&state)?;
-            let link = link(config, &party, None, contacts).await?;
-            let around =
-                Around { keys, link, files: Some(files(options, id)?), socket: config.socket(id) };
-            begin(stations, stop, id, role, store, around)
+            let (role, around) = client_server(config, party, client).await?;
+            begin(stations, stop, id, role, rows(config, id)?, around)
         }
     }
+}
+
+async fn forwarding(config: &Config, party: PartyId) -> Result<(Forwarding, Around), Failure> {
+    let (file, state) = (&config.file, config.state(party.as_str()));
+    let keys = keys(config, &party)?;
+    let backstages = file.backstage.iter().map(|one| contact(&one.id, None));
+    let accesses = file.client.iter().map(|one| contact(&one.access.id, None));
+    let others = file.neighbour.iter().map(|one| contact(&one.forwarder, one.address.clone()));
+    let contacts = backstages.chain(accesses).chain(others).collect::<Result<_, _>>()?;
+    let mut options = FilesOptions::new(folder(&state.join("work"))?)
+        .spool(Area::new(folder(&state.join("spool"))?, class("general")?));
+    for one in &file.backstage {
+        options = options.store(id_of(&one.store.id)?, area(config, &one.store)?);
+    }
+    let files = Some(files(options, party.as_str())?);
+    let mut brief = ForwarderConfig::new(TENANT, party.clone(), (SIGNING, KEY_NUMBER));
+    brief.paces = paces(config);
+    brief.again_ms = file.pace.again_ms;
+    brief.patience_ms = file.pace.silence_ms;
+    brief.spool_bytes = file.forwarder.spool_bytes;
+    brief.retry = Retry::new(file.pace.retry_ms, RETRY_MOST_MS.max(file.pace.retry_ms), 0)
+        .map_err(Failure::run)?;
+    if let Some(rate) = file.forwarder.bytes_per_s {
+        brief.rate = Limit::new(rate, rate.max(BURST)).map_err(Failure::run)?;
+    }
+    let role = Forwarding::new(brief, Arc::new(config.registry.clone()))?;
+    let link = link(config, &party, Some(file.forwarder.listen), contacts).await?;
+    Ok((role, Around { keys, link, files, socket: config.socket(party.as_str()) }))
+}
+
+async fn access(
+    config: &Config,
+    party: PartyId,
+    client: &ClientFile,
+) -> Result<(Access, Around), Failure> {
+    let contacts = vec![to_forwarder(config)?, contact(&client.id, None)?];
+    let role = Access::new(id_of(&config.file.forwarder.id)?, id_of(&client.id)?)?;
+    let link = link(config, &party, Some(client.access.listen), contacts).await?;
+    let socket = config.socket(party.as_str());
+    Ok((role, Around { keys: SoftKeys::new(), link, files: None, socket }))
+}
+
+async fn backstage(
+    config: &Config,
+    party: PartyId,
+    store: &RedbStore,
+) -> Result<(Backstage, Around), Failure> {
+    let keys = keys(config, &party)?;
+    let forwarder = id_of(&config.file.forwarder.id)?;
+    let pace_ms = config.file.pace.again_ms;
+    let role = Backstage::open(party.clone(), forwarder, pace_ms, store).await?;
+    let link = link(config, &party, None, vec![to_forwarder(config)?]).await?;
+    Ok((role, Around { keys, link, files: None, socket: config.socket(party.as_str()) }))
+}
+
+async fn client_server(
+    config: &Config,
+    party: PartyId,
+    client: &ClientFile,
+) -> Result<(Client, Around), Failure> {
+    let keys = keys(config, &party)?;
+    let access = id_of(&client.access.id)?;
+    let at = client.access.address.clone();
+    let at = at.unwrap_or_else(|| client.access.listen.to_string());
+    let contacts = vec![contact(access.as_str(), Some(at))?];
+    let work = folder(&config.state(party.as_str()).join("work"))?;
+    let options = FilesOptions::new(work).store(party.clone(), client_area(config, client)?);
+    let files = Some(files(options, party.as_str())?);
+    let key = (SIGNING, KEY_NUMBER);
+    let paces = paces(config);
+    let brief = ClientConfig { tenant: TENANT, party: party.clone(), access, key, paces };
+    let role = Client::new(brief)?;
+    let link = link(config, &party, None, contacts).await?;
+    Ok((role, Around { keys, link, files, socket: config.socket(party.as_str()) }))
+}
+
+fn paces(config: &Config) -> Paces {
+    Paces { patience_ms: config.file.pace.patience_ms, ..Paces::default() }
+}
+
+fn to_forwarder(config: &Config) -> Result<Contact, Failure> {
+    let forwarder = &config.file.forwarder;
+    let at = forwarder.address.clone();
+    contact(&forwarder.id, Some(at.unwrap_or_else(|| forwarder.listen.to_string())))
 }
 
 /// What a station has around its role and its store.
@@ -210,8 +240,8 @@ fn keys(config: &Config, party: &PartyId) -> Result<SoftKeys, Failure> {
     secrets::signing(&config.seed(party.as_str()), known.map(|(key, _)| key))
 }
 
-fn rows(state: &Path) -> Result<RedbStore, Failure> {
-    let path = state.join("rows");
+fn rows(config: &Config, id: &str) -> Result<RedbStore, Failure> {
+    let path = config.state(id).join("rows");
     RedbStore::open(&path, StoreOptions::new().create(true))
         .map_err(|why| Failure::file(&path, why))
 }
