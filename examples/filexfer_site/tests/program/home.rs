@@ -135,8 +135,13 @@ impl Drop for Running {
 }
 
 /// Waits until something is there.
-pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + Duration::from_secs(120);
+pub(crate) fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    within(Duration::from_secs(120), what, look)
+}
+
+/// Waits until something is there, for so long.
+pub(crate) fn within<T>(time: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + time;
     while Instant::now() < end {
         if let Some(found) = look() {
             return found;

@@ -8,6 +8,7 @@
 
 mod configuration;
 mod home;
+mod kills;
 mod refusing;
 mod resuming;
 mod sites;
