@@ -9,7 +9,7 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_tim
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
-use testbed::{Fate, Framing, Proxy};
+use testbed::{Fate, Framing, Odds, Proxy};
 use tokio::time::timeout;
 
 struct Authority {
@@ -190,6 +190,49 @@ async fn a_frame_cut_in_the_middle_is_no_frame() {
             other => panic!("{other:?}"),
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_the_network_does_a_frame_is_whole_and_comes_once() {
+    // The end of a connection may take frames with it; what comes is what was sent, in its order, and never twice.
+    let Pair { mut a, b, proxy } = pair(|limits| limits.keepalive_ms = 100).await;
+    proxy.misbehave(
+        7,
+        Odds { refuse: 100, cut_before: 60, cut_during: 60, deaf: 3, ..Odds::default() },
+    );
+    let content = |number: u32| -> Bytes {
+        let len = usize::try_from(number % 20).unwrap() * 1_000 + 4;
+        number.to_be_bytes().into_iter().cycle().take(len).collect()
+    };
+    let send = async {
+        for number in 0.. {
+            if number == 150 {
+                proxy.behave();
+                proxy.cut_all();
+            }
+            while b.0.send_when_room(&peer("a"), &content(number)).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        }
+    };
+    let mut got = Vec::new();
+    // What was sent last may be lost with its connection; what is sent after that is not.
+    let receive = async {
+        while got.last().is_none_or(|last| *last < 250) {
+            if let Incoming::Frame(frame) = next(&mut a.1).await {
+                let number = u32::from_be_bytes(frame.bytes()[..4].try_into().unwrap());
+                assert_eq!(*frame.bytes(), content(number));
+                got.push(number);
+            }
+        }
+    };
+    tokio::select! {
+        () = send => {}
+        () = receive => {}
+    }
+    assert!(got.windows(2).all(|pair| pair[0] < pair[1]), "a frame came twice, or too early");
+    assert!(proxy.counts().broken() > 5, "the network behaved: {:?}", proxy.counts());
+    assert!(got.len() > 50, "{} frames came", got.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -190,9 +190,10 @@ impl<R: Role, S: Store> Station<R, S> {
     }
 
     async fn on_frame(&mut self, desk: &Desk, frame: Frame) -> Result<(), Error> {
+        // Who has no files passes frames on, or reads them itself.
+        let Some(files) = &self.files else { return self.hand_over(&frame) };
         let message = Message::parse(frame.bytes())?;
-        // An access server passes frames on as they are.
-        if let (Message::Slice { transfer, range, bytes }, Some(files)) = (&message, &self.files) {
+        if let Message::Slice { transfer, range, bytes } = &message {
             let from = frame.from();
             let (into, groups) = self.role.open_slice(from, transfer, range, bytes)?;
             let (files, transfer, range) = (Arc::clone(files), *transfer, range.clone());
@@ -214,6 +215,10 @@ impl<R: Role, S: Store> Station<R, S> {
             return Ok(());
         }
         self.role.notice(&self.store, &message).await;
+        self.hand_over(&frame)
+    }
+
+    fn hand_over(&mut self, frame: &Frame) -> Result<(), Error> {
         let input = Input::Frame { from: frame.from(), bytes: frame.bytes() };
         self.role.machine().handle(clock::now(), input)
     }
