@@ -5,7 +5,7 @@ use crate::{Area, Error, OpenError};
 use filexfer::{Failure, FileKind, FileMetadata, FileName, FileStamp, TransferId};
 use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, flock, linkat, renameat, unlinkat};
 use rustix::io::Errno;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::{File, Metadata};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,6 +27,8 @@ struct Unpublished {
     /// The files written lately, with the turn of their last use.
     open: BTreeMap<TransferId, (Arc<File>, u64)>,
     turn: u64,
+    /// Discarded lately: what threads still write of them is late.
+    over: VecDeque<TransferId>,
 }
 
 impl OpenArea {
@@ -95,7 +97,11 @@ impl OpenArea {
 
     /// Forces the unpublished content to disk, and that it is there.
     pub(crate) fn sync(&self, transfer: &TransferId) -> Result<(), Error> {
-        self.content(transfer)?.sync_all()?;
+        match self.content(transfer) {
+            // Nothing of it has to be on disk any more.
+            Err(Error::NoContent) => return Ok(()),
+            content => content?.sync_all()?,
+        }
         Ok(self.own.sync()?)
     }
 
@@ -136,6 +142,10 @@ impl OpenArea {
         {
             let mut unpublished = self.state();
             unpublished.open.remove(transfer);
+            if unpublished.over.len() >= OVER_MAX {
+                unpublished.over.pop_front();
+            }
+            unpublished.over.push_back(*transfer);
             let len = unpublished.lens.remove(transfer).unwrap_or(0);
             unpublished.bytes = unpublished.bytes.saturating_sub(len);
         }
@@ -172,6 +182,9 @@ impl OpenArea {
         if let Some((file, used)) = unpublished.open.get_mut(transfer) {
             *used = turn;
             return Ok(Arc::clone(file));
+        }
+        if unpublished.over.contains(transfer) {
+            return Err(Error::NoContent);
         }
         let file = self.own.write(&content_name(transfer), self.area.mode)?;
         if !file.metadata()?.is_file() {
@@ -288,5 +301,7 @@ fn parse_hex(text: &str) -> Option<TransferId> {
 /// [`FileName`] refuses names that begin so.
 const OWN: &str = ".filexfer-unpublished";
 const SUFFIX: &str = ".content";
+/// As many as can be in the hands of threads.
+const OVER_MAX: usize = 256;
 /// Unpublished files that stay open between writes.
 const OPEN_MAX: usize = 64;

@@ -135,7 +135,7 @@ impl LocalFiles {
     /// Writes groups that were verified into a transfer's unpublished content.
     ///
     /// # Errors
-    /// [`Error`]; [`Error::Full`] beyond the quota, too.
+    /// [`Error`]; [`Error::Full`] beyond the quota, too; [`Error::NoContent`] for a transfer that was discarded.
     pub fn write<B: AsRef<[u8]>>(
         &self,
         transfer: &TransferId,
@@ -172,7 +172,7 @@ impl LocalFiles {
         self.area(into)?.publish(transfer, name, replace)
     }
 
-    /// [`filexfer::Work::Discard`].
+    /// [`filexfer::Work::Discard`]. What is still written of the transfer afterwards comes too late and is refused.
     ///
     /// # Errors
     /// [`Error`]; it can be tried again.

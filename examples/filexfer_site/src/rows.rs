@@ -1,7 +1,8 @@
 //! Rows beside those of the machines, and states in words.
 
-use filexfer::State;
-use port::{CrateTag, Key, Row, Scan, Store, Tenant};
+use files_local::LocalFiles;
+use filexfer::{Place, State};
+use port::{CrateTag, Key, ReadSet, Row, Scan, Store, Tenant};
 
 /// All rows under a prefix, up to a bound.
 pub(crate) async fn all<S: Store>(store: &S, prefix: Key) -> Result<Vec<(Key, Row)>, String> {
@@ -9,7 +10,7 @@ pub(crate) async fn all<S: Store>(store: &S, prefix: Key) -> Result<Vec<(Key, Ro
     loop {
         let after = rows.last().map(|(key, _)| key.clone());
         let scan = Scan { prefix: prefix.clone(), after, limit: Scan::ROWS_MAX };
-        let page = store.read(&port::ReadSet::scan(scan)).await.map_err(|why| why.to_string())?;
+        let page = store.read(&ReadSet::scan(scan)).await.map_err(|why| why.to_string())?;
         let page = page.scans.into_iter().next().unwrap_or_default();
         let is_last = page.len() < Scan::ROWS_MAX;
         rows.extend(page);
@@ -17,6 +18,40 @@ pub(crate) async fn all<S: Store>(store: &S, prefix: Key) -> Result<Vec<(Key, Ro
             return Ok(rows);
         }
     }
+}
+
+/// By which row unpublished content is known to be left over.
+#[derive(Clone, Copy)]
+pub(crate) enum Left {
+    /// The row of this table is there: the transfer is over.
+    If(u8),
+    /// It is not: no job has it.
+    Unless(u8),
+}
+
+/// Removes unpublished content of transfers that are over: a stop between the last commit and the removal leaves it.
+pub(crate) async fn sweep<S: Store>(
+    store: &S,
+    files: Option<&LocalFiles>,
+    places: &[Place],
+    left: Left,
+) -> Result<(), String> {
+    let Some(files) = files else { return Ok(()) };
+    let (Left::If(table) | Left::Unless(table)) = left;
+    for place in places {
+        let held = files.unpublished(place).map_err(|why| why.to_string())?;
+        for transfer in held.keys() {
+            let key = Key::new(CrateTag::FILEXFER, TENANT, table).raw(&transfer.0);
+            let key = key.map_err(|why| why.to_string())?;
+            let rows = store.read(&ReadSet::points([key])).await.map_err(|why| why.to_string())?;
+            let is_there = rows.points.first().is_some_and(Option::is_some);
+            if is_there == matches!(left, Left::If(_)) {
+                tracing::info!(event = "content.swept", ?transfer, ?place);
+                files.discard(transfer, place).map_err(|why| why.to_string())?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Requests that a backstage server's application made.
@@ -56,6 +91,10 @@ pub(crate) fn job_id(text: &str) -> Result<filexfer::JobId, String> {
 
 /// Each server has a store of its own, so that there is one tenant.
 pub(crate) const TENANT: Tenant = Tenant::new(1);
+
+/// Tables of `filexfer` (`docs/spec/filexfer.md`): jobs under way, and what became of a client's offers.
+pub(crate) const UNDER_WAY: u8 = 5;
+pub(crate) const TAKEN: u8 = 8;
 
 const REQUESTS: u8 = 161;
 const VERDICTS: u8 = 162;

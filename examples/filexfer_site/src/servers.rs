@@ -7,11 +7,11 @@ use crate::config::{ClientFile, Config, KEY_NUMBER, Server, StoreFile, class_of,
 use crate::control;
 use crate::failure::Failure;
 use crate::forwarder::Forwarding;
-use crate::rows::TENANT;
+use crate::rows::{self, Left, TENANT};
 use crate::secrets;
 use crate::station::{Role, Station};
 use files_local::{Area, LocalFiles, Options as FilesOptions};
-use filexfer::{ClientConfig, ForwarderConfig, Limit, Paces, PartyId, Retry};
+use filexfer::{ClientConfig, ForwarderConfig, Limit, Paces, PartyId, Place, Retry};
 use link_tls::{Contact, Identity, Limits, Options as LinkOptions, TlsLink};
 use port::{MemoryStore, Peer, Store};
 use seal::SoftKeys;
@@ -72,21 +72,33 @@ async fn start(
     let party = id_of(id)?;
     match server {
         Server::Forwarder => {
+            let stores = config.file.backstage.iter().map(|one| id_of(&one.store.id));
+            let places = stores.map(|id| Ok(Place::Store(id?))).chain([Ok(Place::Spool)]);
+            let places = places.collect::<Result<Vec<_>, Failure>>()?;
             let (role, around) = forwarding(config, party).await?;
-            begin(stations, stop, id, role, rows(config, id)?, around)
+            let store = open_rows(config, id)?;
+            rows::sweep(&store, around.files.as_deref(), &places, Left::Unless(rows::UNDER_WAY))
+                .await
+                .map_err(Failure::Run)?;
+            begin(stations, stop, id, role, store, around)
         }
         Server::Access(client) => {
             let (role, around) = access(config, party, client).await?;
             begin(stations, stop, id, role, MemoryStore::new(), around)
         }
         Server::Backstage => {
-            let store = rows(config, id)?;
+            let store = open_rows(config, id)?;
             let (role, around) = backstage(config, party, &store).await?;
             begin(stations, stop, id, role, store, around)
         }
         Server::Client(client) => {
+            let places = [Place::Store(party.clone())];
             let (role, around) = client_server(config, party, client).await?;
-            begin(stations, stop, id, role, rows(config, id)?, around)
+            let store = open_rows(config, id)?;
+            rows::sweep(&store, around.files.as_deref(), &places, Left::If(rows::TAKEN))
+                .await
+                .map_err(Failure::Run)?;
+            begin(stations, stop, id, role, store, around)
         }
     }
 }
@@ -240,7 +252,7 @@ fn keys(config: &Config, party: &PartyId) -> Result<SoftKeys, Failure> {
     secrets::signing(&config.seed(party.as_str()), known.map(|(key, _)| key))
 }
 
-fn rows(config: &Config, id: &str) -> Result<RedbStore, Failure> {
+fn open_rows(config: &Config, id: &str) -> Result<RedbStore, Failure> {
     let path = config.state(id).join("rows");
     RedbStore::open(&path, StoreOptions::new().create(true))
         .map_err(|why| Failure::file(&path, why))

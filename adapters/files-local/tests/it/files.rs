@@ -194,6 +194,18 @@ fn the_quota_holds_and_what_is_discarded_is_free_again() {
 }
 
 #[test]
+fn what_is_written_after_a_discard_comes_too_late() {
+    let home = Home::new();
+    let files = home.open();
+    let into = Place::Store(store("two"));
+    files.write(&T, &into, &[(0, b"x")]).unwrap();
+    files.discard(&T, &into).unwrap();
+    assert_eq!(files.write(&T, &into, &[(0, b"x")]), Err(Error::NoContent));
+    assert_eq!(files.sync(&T, &into), Ok(()), "there is nothing to be on disk");
+    assert_eq!(home.own("two"), Vec::<String>::new());
+}
+
+#[test]
 fn a_root_belongs_to_one_process_and_has_to_be_there() {
     let home = Home::new();
     let files = home.open();
