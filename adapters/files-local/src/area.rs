@@ -1,0 +1,307 @@
+//! One root: its published files, and beside them what is not published yet.
+
+use crate::folder::{Folder, Walk};
+use crate::{Area, Error, OpenError};
+use filexfer::{Failure, FileKind, FileMetadata, FileName, FileStamp, TransferId};
+use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, flock, linkat, renameat, unlinkat};
+use rustix::io::Errno;
+use std::collections::{BTreeMap, VecDeque};
+use std::fs::{File, Metadata};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+#[derive(Debug)]
+pub(crate) struct OpenArea {
+    area: Area,
+    root: Folder,
+    /// Unpublished content lies here: no [`FileName`] leads to it.
+    own: Folder,
+    unpublished: Mutex<Unpublished>,
+}
+
+#[derive(Debug, Default)]
+struct Unpublished {
+    lens: BTreeMap<TransferId, u64>,
+    bytes: u64,
+    /// The files written lately, with the turn of their last use.
+    open: BTreeMap<TransferId, (Arc<File>, u64)>,
+    turn: u64,
+    /// Discarded lately: what threads still write of them is late.
+    over: VecDeque<TransferId>,
+}
+
+impl OpenArea {
+    pub(crate) fn open(area: Area) -> Result<Self, OpenError> {
+        let failed = |why: Errno| OpenError::Root(why.kind());
+        let root = Folder::open(&area.root).map_err(failed)?;
+        let own = root.make(OWN, 0o700).map_err(failed)?;
+        // Held as long as the folder is open.
+        flock(own.fd(), FlockOperation::NonBlockingLockExclusive).map_err(|why| match why {
+            Errno::WOULDBLOCK => OpenError::InUse,
+            why => failed(why),
+        })?;
+        let unpublished = Mutex::new(found(&own).map_err(failed)?);
+        Ok(Self { area, root, own, unpublished })
+    }
+
+    /// What is there, without a look at its content.
+    pub(crate) fn look(&self, name: &FileName) -> Result<Option<FileMetadata>, Error> {
+        let other = |kind| Ok(Some(self.metadata(name, kind, None)));
+        let (folder, last) = match self.root.walk(name, false)? {
+            Walk::In(folder, last) => (folder, last),
+            Walk::Missing | Walk::NoFolder => return Ok(None),
+            Walk::Link => return other(FileKind::Link),
+        };
+        match folder.kind(last)? {
+            None => Ok(None),
+            Some(FileType::Symlink) => other(FileKind::Link),
+            Some(FileType::Directory) => other(FileKind::Folder),
+            Some(FileType::RegularFile) => match regular(folder.read(last))? {
+                Some((_, found)) => Ok(Some(self.metadata(name, FileKind::Regular, Some(&found)))),
+                None => Ok(None),
+            },
+            Some(_) => other(FileKind::Device),
+        }
+    }
+
+    /// A published file, to be read; `None` if there is none that is regular.
+    pub(crate) fn source(&self, name: &FileName) -> Result<Option<(File, FileStamp)>, Error> {
+        let Walk::In(folder, last) = self.root.walk(name, false)? else { return Ok(None) };
+        Ok(regular(folder.read(last))?.map(|(file, found)| (file, stamp(&found))))
+    }
+
+    /// Unpublished content, to be read.
+    pub(crate) fn unpublished(
+        &self,
+        transfer: &TransferId,
+    ) -> Result<Option<(File, FileStamp)>, Error> {
+        let found = regular(self.own.read(&content_name(transfer)))?;
+        Ok(found.map(|(file, found)| (file, stamp(&found))))
+    }
+
+    /// Writes at a place of the unpublished content.
+    pub(crate) fn write(&self, transfer: &TransferId, parts: &[(u64, &[u8])]) -> Result<(), Error> {
+        let end = |(at, bytes): &(u64, &[u8])| at.saturating_add(len_u64(bytes));
+        let len = parts.iter().map(end).max().unwrap_or(0);
+        let file = self.content(transfer)?;
+        let old = self.grow(transfer, len)?;
+        for (at, bytes) in parts {
+            if let Err(why) = file.write_all_at(bytes, *at) {
+                self.shrink(transfer, old);
+                return Err(why.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Forces the unpublished content to disk, and that it is there.
+    pub(crate) fn sync(&self, transfer: &TransferId) -> Result<(), Error> {
+        match self.content(transfer) {
+            // Nothing of it has to be on disk any more.
+            Err(Error::NoContent) => return Ok(()),
+            content => content?.sync_all()?,
+        }
+        Ok(self.own.sync()?)
+    }
+
+    /// Gives it its name, for good.
+    pub(crate) fn publish(
+        &self,
+        transfer: &TransferId,
+        name: &FileName,
+        replace: bool,
+    ) -> Result<Result<(), Failure>, Error> {
+        let content = content_name(transfer);
+        let Some((file, _)) = regular(self.own.read(&content))? else {
+            return Err(Error::NoContent);
+        };
+        file.sync_all()?;
+        let Walk::In(folder, last) = self.root.walk(name, true)? else { return Err(Error::Path) };
+        match linkat(self.own.fd(), &content, folder.fd(), last, AtFlags::empty()) {
+            Ok(()) => {}
+            Err(Errno::EXIST) if self.own.is_same(&content, &folder, last)? => {}
+            Err(Errno::EXIST) => {
+                if !replace || folder.kind(last)? == Some(FileType::Directory) {
+                    return Ok(Err(Failure::NameTaken));
+                }
+                // By a second name, since renaming a file to another of its names does nothing (POSIX rename).
+                let second = format!("{}.link", hex(transfer));
+                remove(&self.own, &second)?;
+                linkat(self.own.fd(), &content, self.own.fd(), &second, AtFlags::empty())?;
+                renameat(self.own.fd(), &second, folder.fd(), last)?;
+            }
+            Err(why) => return Err(why.into()),
+        }
+        folder.sync()?;
+        Ok(Ok(()))
+    }
+
+    /// Removes what is unpublished of a transfer.
+    pub(crate) fn discard(&self, transfer: &TransferId) -> Result<(), Error> {
+        {
+            let mut unpublished = self.state();
+            unpublished.open.remove(transfer);
+            if unpublished.over.len() >= OVER_MAX {
+                unpublished.over.pop_front();
+            }
+            unpublished.over.push_back(*transfer);
+            let len = unpublished.lens.remove(transfer).unwrap_or(0);
+            unpublished.bytes = unpublished.bytes.saturating_sub(len);
+        }
+        Ok(remove(&self.own, &content_name(transfer))?)
+    }
+
+    /// Of which transfers there is unpublished content, and how many bytes.
+    pub(crate) fn held(&self) -> BTreeMap<TransferId, u64> {
+        self.state().lens.clone()
+    }
+
+    fn metadata(&self, name: &FileName, kind: FileKind, found: Option<&Metadata>) -> FileMetadata {
+        let settle = Duration::from_millis(self.area.settle_ms);
+        let is_young = |found: &Metadata| {
+            let age = found.modified().map(|at| SystemTime::now().duration_since(at));
+            // What changed in the future by this clock is as young as can be.
+            age.is_ok_and(|age| age.map_or(!settle.is_zero(), |age| age < settle))
+        };
+        FileMetadata {
+            kind,
+            class: self.area.class_of(name).clone(),
+            size: found.map(Metadata::len),
+            root: None,
+            is_being_written: found.is_some_and(is_young),
+            is_stream: false,
+            stamp: found.map(stamp).unwrap_or_default(),
+        }
+    }
+
+    fn content(&self, transfer: &TransferId) -> Result<Arc<File>, Error> {
+        let mut unpublished = self.state();
+        unpublished.turn += 1;
+        let turn = unpublished.turn;
+        if let Some((file, used)) = unpublished.open.get_mut(transfer) {
+            *used = turn;
+            return Ok(Arc::clone(file));
+        }
+        if unpublished.over.contains(transfer) {
+            return Err(Error::NoContent);
+        }
+        let file = self.own.write(&content_name(transfer), self.area.mode)?;
+        if !file.metadata()?.is_file() {
+            return Err(Error::Path);
+        }
+        let file = Arc::new(file);
+        if unpublished.open.len() >= OPEN_MAX {
+            let oldest = unpublished.open.iter().min_by_key(|(_, (_, used))| *used);
+            if let Some(oldest) = oldest.map(|(transfer, _)| *transfer) {
+                unpublished.open.remove(&oldest);
+            }
+        }
+        unpublished.open.insert(*transfer, (Arc::clone(&file), turn));
+        unpublished.lens.entry(*transfer).or_default();
+        Ok(file)
+    }
+
+    /// Counts the content as so long, if the quota allows it; returns how long it was.
+    fn grow(&self, transfer: &TransferId, len: u64) -> Result<u64, Error> {
+        let mut unpublished = self.state();
+        let old = unpublished.lens.get(transfer).copied().unwrap_or(0);
+        let more = len.saturating_sub(old);
+        let bytes = unpublished.bytes.saturating_add(more);
+        if more > 0 && bytes > self.area.quota_bytes {
+            return Err(Error::Full);
+        }
+        unpublished.bytes = bytes;
+        unpublished.lens.insert(*transfer, old.max(len));
+        Ok(old)
+    }
+
+    fn shrink(&self, transfer: &TransferId, old: u64) {
+        let mut unpublished = self.state();
+        if let Some(len) = unpublished.lens.insert(*transfer, old) {
+            unpublished.bytes = unpublished.bytes.saturating_sub(len.saturating_sub(old));
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, Unpublished> {
+        self.unpublished.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What changes whenever the content does, as far as this file system tells.
+pub(crate) fn stamp(found: &Metadata) -> FileStamp {
+    let changed = found.mtime().saturating_mul(1_000_000_000).saturating_add(found.mtime_nsec());
+    FileStamp {
+        size: found.len(),
+        changed: u64::try_from(changed).unwrap_or(0),
+        number: found.ino(),
+    }
+}
+
+pub(crate) fn len_u64(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}
+
+/// An open file, unless it is not there or none that is regular; between a look and this anything may have happened.
+fn regular(opened: Result<File, Errno>) -> Result<Option<(File, Metadata)>, Error> {
+    match opened {
+        Ok(file) => {
+            let found = file.metadata()?;
+            Ok(found.is_file().then_some((file, found)))
+        }
+        // Not there, a link, a socket, a device without a driver.
+        Err(Errno::NOENT | Errno::LOOP | Errno::NXIO | Errno::NODEV | Errno::NOTDIR) => Ok(None),
+        Err(why) => Err(why.into()),
+    }
+}
+
+fn remove(folder: &Folder, name: &str) -> Result<(), Errno> {
+    match unlinkat(folder.fd(), name, AtFlags::empty()) {
+        Err(Errno::NOENT) => Ok(()),
+        other => other,
+    }
+}
+
+/// What an earlier process left.
+fn found(own: &Folder) -> Result<Unpublished, Errno> {
+    let mut unpublished = Unpublished::default();
+    for entry in Dir::read_from(own.fd())? {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().to_str() else { continue };
+        if name.ends_with(".link") {
+            remove(own, name)?;
+        }
+        let Some(transfer) = name.strip_suffix(SUFFIX).and_then(parse_hex) else { continue };
+        let Ok(Some((_, metadata))) = regular(own.read(name)) else { continue };
+        unpublished.lens.insert(transfer, metadata.len());
+        unpublished.bytes = unpublished.bytes.saturating_add(metadata.len());
+    }
+    Ok(unpublished)
+}
+
+fn content_name(transfer: &TransferId) -> String {
+    format!("{}{SUFFIX}", hex(transfer))
+}
+
+fn hex(transfer: &TransferId) -> String {
+    transfer.0.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn parse_hex(text: &str) -> Option<TransferId> {
+    let mut bytes = [0; 16];
+    if text.len() != 32 || !text.is_ascii() {
+        return None;
+    }
+    for (at, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(at * 2..at * 2 + 2)?, 16).ok()?;
+    }
+    Some(TransferId(bytes))
+}
+
+/// [`FileName`] refuses names that begin so.
+const OWN: &str = ".filexfer-unpublished";
+const SUFFIX: &str = ".content";
+/// As many as can be in the hands of threads.
+const OVER_MAX: usize = 256;
+/// Unpublished files that stay open between writes.
+const OPEN_MAX: usize = 64;

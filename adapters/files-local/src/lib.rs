@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod area;
+mod error;
+mod files;
+mod folder;
+mod options;
+mod pairs;
+mod work;
+
+pub use error::{Error, OpenError};
+pub use files::LocalFiles;
+pub use options::{Area, Options};
+pub use work::Done;

@@ -1,0 +1,100 @@
+//! Where the files are, and what is said of them.
+
+use filexfer::{FileClass, PartyId};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// The stores of one server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// A folder for proofs of large files while they are served; nothing in it outlives the process.
+    pub work: PathBuf,
+    /// What is in the spool, if there is one.
+    pub spool: Option<Area>,
+    /// The stores, by the names that machines know them by.
+    pub stores: BTreeMap<PartyId, Area>,
+    /// Files that are ready to be served at one time; beyond it the one that was not used for longest is forgotten. Each
+    /// holds two descriptors.
+    pub prepared_max: usize,
+}
+
+impl Options {
+    /// Without stores, for 300 files at a time.
+    pub fn new(work: impl Into<PathBuf>) -> Self {
+        Self { work: work.into(), spool: None, stores: BTreeMap::new(), prepared_max: 300 }
+    }
+
+    /// With a spool.
+    #[must_use]
+    pub fn spool(mut self, area: Area) -> Self {
+        self.spool = Some(area);
+        self
+    }
+
+    /// With one more store.
+    #[must_use]
+    pub fn store(mut self, party: PartyId, area: Area) -> Self {
+        self.stores.insert(party, area);
+        self
+    }
+}
+
+/// A folder that nothing leads out of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Area {
+    /// The folder. It has to be there.
+    pub root: PathBuf,
+    /// The class of files in no other folder of [`Area::classes`].
+    pub class: FileClass,
+    /// Classes by folder, relative to the root; the longest that fits counts.
+    pub classes: Vec<(String, FileClass)>,
+    /// Bytes that unpublished content may take.
+    pub quota_bytes: u64,
+    /// A file that changed less than this long ago counts as still being written, in milliseconds. 0: never.
+    pub settle_ms: u64,
+    /// Permissions of published files, before the process's mask.
+    pub mode: u32,
+}
+
+impl Area {
+    /// All files of one class; no quota; still being written for a second after the last change; readable for the group.
+    pub fn new(root: impl Into<PathBuf>, class: FileClass) -> Self {
+        Self {
+            root: root.into(),
+            class,
+            classes: Vec::new(),
+            quota_bytes: u64::MAX,
+            settle_ms: 1_000,
+            mode: 0o640,
+        }
+    }
+
+    /// The class of a file.
+    pub(crate) fn class_of(&self, name: &filexfer::FileName) -> &FileClass {
+        let fitting = self.classes.iter().filter(|(folder, _)| name.is_in(folder));
+        let longest = fitting.max_by_key(|(folder, _)| folder.trim_end_matches('/').len());
+        longest.map_or(&self.class, |(_, class)| class)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use filexfer::FileName;
+
+    #[test]
+    fn the_longest_folder_gives_the_class() {
+        let class = |text: &str| FileClass::new(text).unwrap();
+        let mut area = Area::new("/", class("other"));
+        area.classes = vec![
+            ("out".into(), class("general")),
+            ("out/settlement/".into(), class("settlement")),
+            ("outer".into(), class("wrong")),
+        ];
+        let of = |name: &str| area.class_of(&FileName::new(name).unwrap()).as_str().to_owned();
+        assert_eq!(of("out/a"), "general");
+        assert_eq!(of("out/settlement/a"), "settlement");
+        assert_eq!(of("out/settlements"), "general");
+        assert_eq!(of("output"), "other");
+    }
+}

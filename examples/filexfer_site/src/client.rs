@@ -1,0 +1,139 @@
+//! The client server: takes offers into its folder, gives files that are asked for.
+
+use crate::control::Question;
+use crate::failure::Failure;
+use crate::hex;
+use crate::station::{Role, Told};
+use bytes::Bytes;
+use filexfer::{
+    Bitmap, ClientConfig, ClientServer, Error, Groups, Message, PartyId, Place, TransferId, Work,
+};
+use port::{Peer, ReadSet, Store, Time};
+use seal::SoftKeys;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::ops::Range;
+
+pub(crate) struct Client {
+    config: ClientConfig,
+    machine: ClientServer,
+    party: PartyId,
+    taking: BTreeMap<TransferId, Taking>,
+}
+
+/// What is known of an offer, for whoever asks.
+struct Taking {
+    name: String,
+    groups: u64,
+    /// Verified before this process began.
+    resumed: u64,
+    /// Written by this process; a range that came twice counts twice.
+    moved: u64,
+}
+
+impl Client {
+    pub(crate) fn new(config: ClientConfig) -> Result<Self, Failure> {
+        let machine = ClientServer::open(config.clone()).map_err(Failure::run)?;
+        let party = config.party.clone();
+        Ok(Self { config, machine, party, taking: BTreeMap::new() })
+    }
+
+    /// Groups that the last checkpoint recorded: what a crash at this moment would leave. 0 when it is over.
+    async fn safe<S: Store>(&self, store: &S, transfer: &TransferId) -> u64 {
+        let Ok(scan) = Bitmap::scan(self.config.tenant, transfer) else { return 0 };
+        let Ok(rows) = store.read(&ReadSet::scan(scan)).await else { return 0 };
+        let rows = rows.scans.into_iter().next().unwrap_or_default();
+        let rows = rows.iter().map(|(key, row)| (key, &row.value[..]));
+        Bitmap::restore(rows).ok().flatten().map_or(0, |bitmap| bitmap.verified())
+    }
+}
+
+impl Role for Client {
+    type Machine = ClientServer;
+
+    fn machine(&mut self) -> &mut ClientServer {
+        &mut self.machine
+    }
+
+    fn reopen(&mut self) -> Result<(), Failure> {
+        self.machine = ClientServer::open(self.config.clone()).map_err(Failure::run)?;
+        Ok(())
+    }
+
+    fn poll_work(&mut self) -> Option<Work> {
+        self.machine.poll_work()
+    }
+
+    fn tell(&mut self, now: Time, transfer: &TransferId, told: Told) -> Result<(), Error> {
+        match told {
+            Told::Prepared(file) => self.machine.prepared(now, transfer, file),
+            Told::Written(range) => {
+                if let Some(taking) = self.taking.get_mut(transfer) {
+                    taking.moved += range.end - range.start;
+                }
+                self.machine.written(now, transfer, &range)
+            }
+            Told::Synced => self.machine.synced(now, transfer),
+            Told::Published(done) => self.machine.published(now, transfer, done),
+            Told::Unstable => self.machine.unstable(transfer),
+            Told::Looked(_) => Ok(()),
+        }
+    }
+
+    fn open_slice(
+        &mut self,
+        from: &Peer,
+        transfer: &TransferId,
+        range: &Range<u64>,
+        bytes: &Bytes,
+    ) -> Result<(Place, Vec<(u64, Bytes)>), Error> {
+        let slice = self.machine.open_slice(from, transfer, range, bytes)?;
+        let groups = slice.groups.iter().map(|(group, part)| (*group, bytes.slice_ref(part)));
+        Ok((Place::Store(self.party.clone()), groups.collect()))
+    }
+
+    async fn notice<S: Store>(&mut self, store: &S, message: &Message) {
+        let Message::Offer(offer) = message else { return };
+        if self.taking.contains_key(&offer.transfer) {
+            return;
+        }
+        if self.taking.len() >= TAKING_MAX {
+            self.taking.pop_first();
+        }
+        let resumed = self.safe(store, &offer.transfer).await;
+        let groups = Groups::new(offer.size).count();
+        let name = offer.name.as_str().to_owned();
+        self.taking.insert(offer.transfer, Taking { name, groups, resumed, moved: 0 });
+    }
+
+    async fn on_event<S: Store>(&mut self, _: &S, event: Infallible) {
+        match event {}
+    }
+
+    async fn answer<S: Store>(
+        &mut self,
+        _: Time,
+        store: &S,
+        _: &SoftKeys,
+        asked: &Question,
+    ) -> Result<Value, String> {
+        let Question::Status { .. } = asked else {
+            return Err("a client server only knows what it takes".into());
+        };
+        let mut all = Vec::new();
+        for (transfer, taking) in &self.taking {
+            all.push(json!({
+                "transfer": hex::text(&transfer.0),
+                "name": taking.name,
+                "groups": taking.groups,
+                "groups_resumed": taking.resumed,
+                "groups_moved": taking.moved,
+                "groups_safe": self.safe(store, transfer).await,
+            }));
+        }
+        Ok(Value::Array(all))
+    }
+}
+
+const TAKING_MAX: usize = 256;

@@ -1,0 +1,374 @@
+//! The configuration of a site: one TOML file that all its servers share.
+
+use crate::failure::Failure;
+use crate::hex;
+use filexfer::{FileClass, Grant, Mode, Party, PartyId, Registry, Role, SiteId, Who};
+use seal::{Validity, VerifyingKey};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// A configuration that was checked.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) file: SiteFile,
+    /// Paths in the file are relative to this.
+    folder: PathBuf,
+    pub(crate) registry: Registry,
+}
+
+/// The file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SiteFile {
+    /// The name of the site.
+    pub(crate) site: String,
+    /// The version of the rules below, named in each verdict.
+    rules: u32,
+    /// Rows, spool and sockets of the servers run here.
+    state: PathBuf,
+    /// Certificates of the authorities that are believed (PEM).
+    roots: PathBuf,
+    /// Certificates and keys of the parties run here: `<id>.pem` and `<id>.key`.
+    certificates: PathBuf,
+    /// Seeds of the signing keys of the parties run here: `<id>.seed`.
+    keys: PathBuf,
+    pub(crate) forwarder: ForwarderFile,
+    #[serde(default)]
+    pub(crate) backstage: Vec<BackstageFile>,
+    #[serde(default)]
+    pub(crate) client: Vec<ClientFile>,
+    #[serde(default)]
+    pub(crate) neighbour: Vec<NeighbourFile>,
+    #[serde(default)]
+    grant: Vec<GrantFile>,
+    #[serde(default)]
+    pub(crate) pace: PaceFile,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ForwarderFile {
+    pub(crate) id: String,
+    public_key: String,
+    pub(crate) listen: SocketAddr,
+    /// Where the site's other servers dial; as `listen` without it.
+    pub(crate) address: Option<String>,
+    #[serde(default = "spool_bytes")]
+    pub(crate) spool_bytes: u64,
+    /// How fast files move through it, in bytes a second; unlimited without it.
+    pub(crate) bytes_per_s: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BackstageFile {
+    pub(crate) id: String,
+    public_key: String,
+    pub(crate) store: StoreFile,
+}
+
+/// A network file system.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StoreFile {
+    pub(crate) id: String,
+    pub(crate) root: PathBuf,
+    #[serde(default = "general")]
+    pub(crate) class: String,
+    /// Classes by folder.
+    #[serde(default)]
+    pub(crate) classes: BTreeMap<String, String>,
+    pub(crate) quota_bytes: Option<u64>,
+    #[serde(default)]
+    pub(crate) settle_ms: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ClientFile {
+    pub(crate) id: String,
+    public_key: String,
+    pub(crate) root: PathBuf,
+    pub(crate) quota_bytes: Option<u64>,
+    pub(crate) access: AccessFile,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AccessFile {
+    pub(crate) id: String,
+    pub(crate) listen: SocketAddr,
+    /// Where the client dials; as `listen` without it.
+    pub(crate) address: Option<String>,
+}
+
+/// Another site that is reached directly.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NeighbourFile {
+    site: String,
+    pub(crate) forwarder: String,
+    public_key: String,
+    /// Where to dial; without it the other site dials.
+    pub(crate) address: Option<String>,
+    /// Sites behind it.
+    #[serde(default)]
+    leads_to: Vec<String>,
+    /// Parties of it, and of the sites behind it.
+    #[serde(default)]
+    party: Vec<RemoteFile>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RemoteFile {
+    id: String,
+    role: RoleFile,
+    public_key: String,
+    /// Which site; the neighbour itself without it.
+    site: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum RoleFile {
+    Backstage,
+    Client,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GrantFile {
+    /// `*`, `@site`, or a party.
+    from: String,
+    to: String,
+    class: Option<String>,
+    #[serde(default)]
+    folder: String,
+    mode: Option<ModeFile>,
+    size_max: u64,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ModeFile {
+    Push,
+    Pull,
+}
+
+/// How often things are said again.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct PaceFile {
+    /// A request without an answer, an offer that nobody takes.
+    pub(crate) again_ms: u64,
+    /// A range that does not come.
+    pub(crate) patience_ms: u64,
+    /// A far end that says nothing.
+    pub(crate) silence_ms: u64,
+    /// The first wait after a failed attempt.
+    pub(crate) retry_ms: u64,
+}
+
+impl Default for PaceFile {
+    fn default() -> Self {
+        Self { again_ms: 1_000, patience_ms: 5_000, silence_ms: 30_000, retry_ms: 1_000 }
+    }
+}
+
+impl Config {
+    /// Reads and checks a configuration. What belongs to one server only is checked when that one starts.
+    pub(crate) fn load(path: &Path) -> Result<Self, Failure> {
+        let text = std::fs::read_to_string(path).map_err(|why| Failure::file(path, why))?;
+        let file: SiteFile = toml::from_str(&text).map_err(|why| {
+            let why = why.to_string();
+            Failure::file(path, why.trim_end())
+        })?;
+        let registry = file.registry().map_err(|why| Failure::file(path, why))?;
+        file.check().map_err(|why| Failure::file(path, why))?;
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        Ok(Self { file, folder, registry })
+    }
+
+    /// A path of the file.
+    pub(crate) fn path(&self, path: &Path) -> PathBuf {
+        self.folder.join(path)
+    }
+
+    /// Where a server keeps what it has to remember.
+    pub(crate) fn state(&self, party: &str) -> PathBuf {
+        self.path(&self.file.state).join(party)
+    }
+
+    /// Where a running server can be asked.
+    pub(crate) fn socket(&self, party: &str) -> PathBuf {
+        self.state(party).join("socket")
+    }
+
+    pub(crate) fn roots(&self) -> PathBuf {
+        self.path(&self.file.roots)
+    }
+
+    pub(crate) fn certificate(&self, party: &str) -> (PathBuf, PathBuf) {
+        let folder = self.path(&self.file.certificates);
+        (folder.join(format!("{party}.pem")), folder.join(format!("{party}.key")))
+    }
+
+    pub(crate) fn seed(&self, party: &str) -> PathBuf {
+        self.path(&self.file.keys).join(format!("{party}.seed"))
+    }
+
+    /// What a party of this site is, if it is a server that this program runs.
+    pub(crate) fn server(&self, id: &str) -> Option<Server<'_>> {
+        let file = &self.file;
+        if file.forwarder.id == id {
+            return Some(Server::Forwarder);
+        }
+        let backstage = file.backstage.iter().find(|one| one.id == id).map(|_| Server::Backstage);
+        let client = || file.client.iter().find(|one| one.id == id).map(Server::Client);
+        let access = || file.client.iter().find(|one| one.access.id == id).map(Server::Access);
+        backstage.or_else(client).or_else(access)
+    }
+
+    /// The servers in the order in which they start.
+    pub(crate) fn servers(&self) -> impl Iterator<Item = &str> {
+        let file = &self.file;
+        std::iter::once(file.forwarder.id.as_str())
+            .chain(file.client.iter().map(|client| client.access.id.as_str()))
+            .chain(file.backstage.iter().map(|backstage| backstage.id.as_str()))
+            .chain(file.client.iter().map(|client| client.id.as_str()))
+    }
+}
+
+/// A server of the site.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Server<'a> {
+    Forwarder,
+    Access(&'a ClientFile),
+    Backstage,
+    Client(&'a ClientFile),
+}
+
+impl SiteFile {
+    fn registry(&self) -> Result<Registry, String> {
+        let site = site_id(&self.site)?;
+        let forwarder =
+            party(&self.forwarder.id, Role::Forwarder, Some(&self.forwarder.public_key))?;
+        let says = |of: &str, why: filexfer::RegistryError| format!("{of}: {why}");
+        let mut registry = Registry::new(site, forwarder, self.rules)
+            .map_err(|why| says(&self.forwarder.id, why))?;
+        for one in &self.backstage {
+            let backstage = party(&one.id, Role::Backstage, Some(&one.public_key))?;
+            let store = party(&one.store.id, Role::NetworkFileSystem, None)?;
+            registry.backstage(backstage, store).map_err(|why| says(&one.id, why))?;
+        }
+        for one in &self.client {
+            let client = party(&one.id, Role::Client, Some(&one.public_key))?;
+            let access = party(&one.access.id, Role::Access, None)?;
+            registry.client(client, access).map_err(|why| says(&one.id, why))?;
+        }
+        for one in &self.neighbour {
+            let forwarder = party(&one.forwarder, Role::Forwarder, Some(&one.public_key))?;
+            let site = site_id(&one.site)?;
+            registry.link(site.clone(), forwarder).map_err(|why| says(&one.forwarder, why))?;
+            for behind in &one.leads_to {
+                registry.via(site_id(behind)?, &site).map_err(|why| says(behind, why))?;
+            }
+            for remote in &one.party {
+                let role = match remote.role {
+                    RoleFile::Backstage => Role::Backstage,
+                    RoleFile::Client => Role::Client,
+                };
+                let home = remote.site.as_deref().map_or(Ok(site.clone()), site_id)?;
+                let there = party(&remote.id, role, Some(&remote.public_key))?;
+                registry.remote(there, home).map_err(|why| says(&remote.id, why))?;
+            }
+        }
+        for grant in &self.grant {
+            let (from, to) = (who(&grant.from)?, who(&grant.to)?);
+            for end in [&from, &to] {
+                if let Who::Party(id) = end
+                    && registry.party(id).is_none()
+                {
+                    return Err(format!("a grant names {id}, which is no party"));
+                }
+            }
+            let class = grant.class.as_deref().map(class_of).transpose()?;
+            let mode = grant.mode.map(|mode| match mode {
+                ModeFile::Push => Mode::Push,
+                ModeFile::Pull => Mode::Pull,
+            });
+            let mut allowed = Grant::new(from, to, grant.size_max);
+            (allowed.class, allowed.folder, allowed.mode) = (class, grant.folder.clone(), mode);
+            registry.grant(allowed);
+        }
+        Ok(registry)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let PaceFile { again_ms, patience_ms, silence_ms, retry_ms } = self.pace;
+        if [again_ms, patience_ms, silence_ms, retry_ms].contains(&0) {
+            return Err("a pace is 0; give milliseconds".into());
+        }
+        if self.forwarder.bytes_per_s.is_some_and(|rate| rate < RATE_LEAST) {
+            return Err(format!("bytes_per_s is below {RATE_LEAST}, one range a second"));
+        }
+        let mut roots = BTreeSet::new();
+        let stores = self.backstage.iter().map(|one| &one.store.root);
+        for root in stores.chain(self.client.iter().map(|one| &one.root)) {
+            if !roots.insert(root) {
+                return Err(format!("two parties have the folder {}", root.display()));
+            }
+        }
+        for store in self.backstage.iter().map(|one| &one.store) {
+            class_of(&store.class)?;
+            for class in store.classes.values() {
+                class_of(class)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn class_of(text: &str) -> Result<FileClass, String> {
+    FileClass::new(text).map_err(|why| format!("the class {text:?} is none: {why}"))
+}
+
+pub(crate) fn party_id(text: &str) -> Result<PartyId, String> {
+    PartyId::new(text).map_err(|why| format!("the party {text:?} is none: {why}"))
+}
+
+fn site_id(text: &str) -> Result<SiteId, String> {
+    SiteId::new(text).map_err(|why| format!("the site {text:?} is none: {why}"))
+}
+
+fn party(id: &str, role: Role, public_key: Option<&str>) -> Result<Party, String> {
+    let party = Party::new(party_id(id)?, role);
+    let Some(text) = public_key else { return Ok(party) };
+    let key = hex::bytes(text).and_then(|bytes| VerifyingKey::from_bytes(&bytes).ok());
+    let key = key.ok_or_else(|| format!("the public key of {id} is none: give 64 digits"))?;
+    Ok(party.with_key(KEY_NUMBER, key, Validity::always()))
+}
+
+fn who(text: &str) -> Result<Who, String> {
+    match text.strip_prefix('@') {
+        Some(site) => site_id(site).map(Who::At),
+        None if text == "*" => Ok(Who::Anyone),
+        None => party_id(text).map(Who::Party),
+    }
+}
+
+fn general() -> String {
+    "general".into()
+}
+
+const fn spool_bytes() -> u64 {
+    1 << 40
+}
+
+/// With which of its keys everybody signs.
+pub(crate) const KEY_NUMBER: u8 = 1;
+/// A range is 1 MiB, and a limit below it would never let one pass.
+const RATE_LEAST: u64 = 1 << 20;

@@ -1,0 +1,132 @@
+//! How a running server is asked: one line of JSON in, one line out, over a socket in its own folder.
+//!
+//! Whoever can open the socket may ask. The folder is for the server's user alone.
+
+use crate::failure::Failure;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::path::Path;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+/// What can be asked.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case")]
+pub(crate) enum Question {
+    /// Of a backstage server: send a file.
+    Submit(Wish),
+    /// Of anybody: what is under way, and what became of the rest.
+    Status { id: Option<String> },
+    /// Of a backstage server: the receipts of a request.
+    Receipts { id: String },
+    /// Of a forwarding server: is the trail whole?
+    Audit,
+}
+
+/// A request before it is made.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Wish {
+    pub(crate) from: String,
+    pub(crate) to: String,
+    pub(crate) name: String,
+    pub(crate) class: String,
+    /// 1 fail, 2 replace, 3 version.
+    pub(crate) on_conflict: u8,
+    pub(crate) priority: u8,
+    pub(crate) not_before_ms: Option<u64>,
+    pub(crate) deadline_ms: Option<u64>,
+}
+
+/// A question on its way to a station.
+pub(crate) struct Asked {
+    pub(crate) question: Question,
+    pub(crate) reply: oneshot::Sender<Result<Value, String>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Answer {
+    Ok(Value),
+    Error(String),
+}
+
+/// Listens at a socket; what was left of an earlier process is removed.
+pub(crate) fn listen(path: &Path) -> Result<UnixListener, Failure> {
+    match std::fs::remove_file(path) {
+        Err(why) if why.kind() != std::io::ErrorKind::NotFound => {
+            return Err(Failure::file(path, why));
+        }
+        _ => {}
+    }
+    UnixListener::bind(path).map_err(|why| Failure::file(path, why))
+}
+
+/// Passes questions on until the program ends.
+pub(crate) async fn serve(listener: UnixListener, to: mpsc::Sender<Asked>) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let to = to.clone();
+        tokio::spawn(async move {
+            // Whoever asks and hangs up is not missed.
+            let _ = timeout(PATIENCE, talk(stream, to)).await;
+        });
+    }
+}
+
+async fn talk(stream: UnixStream, to: mpsc::Sender<Asked>) -> std::io::Result<()> {
+    let (reading, mut writing) = stream.into_split();
+    let mut line = String::new();
+    BufReader::new(reading.take(LINE_MAX)).read_line(&mut line).await?;
+    let answer = match serde_json::from_str(&line) {
+        Err(why) => Answer::Error(format!("this is no question: {why}")),
+        Ok(question) => {
+            let (reply, answer) = oneshot::channel();
+            let is_sent = to.send(Asked { question, reply }).await.is_ok();
+            match answer.await {
+                Ok(Ok(value)) if is_sent => Answer::Ok(value),
+                Ok(Err(why)) => Answer::Error(why),
+                _ => Answer::Error("the server is stopping".into()),
+            }
+        }
+    };
+    let mut text = serde_json::to_string(&answer).unwrap_or_default();
+    text.push('\n');
+    writing.write_all(text.as_bytes()).await
+}
+
+/// Asks a running server.
+pub(crate) async fn ask(socket: &Path, party: &str, question: &Question) -> Result<Value, Failure> {
+    let away = |why: String| Failure::Away { party: party.into(), why };
+    let exchange = async {
+        let stream = UnixStream::connect(socket).await.map_err(|why| {
+            away(match why.kind() {
+                std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
+                    "it does not run here".into()
+                }
+                _ => why.to_string(),
+            })
+        })?;
+        let (reading, mut writing) = stream.into_split();
+        let mut text = serde_json::to_string(question).map_err(Failure::run)?;
+        text.push('\n');
+        writing.write_all(text.as_bytes()).await.map_err(|why| away(why.to_string()))?;
+        let mut line = String::new();
+        let mut reading = BufReader::new(reading);
+        reading.read_line(&mut line).await.map_err(|why| away(why.to_string()))?;
+        match serde_json::from_str(&line) {
+            Ok(Answer::Ok(value)) => Ok(value),
+            Ok(Answer::Error(why)) => Err(Failure::Usage(why)),
+            Err(_) => Err(away("it hung up".into())),
+        }
+    };
+    timeout(PATIENCE, exchange).await.unwrap_or_else(|_| Err(away("it does not answer".into())))
+}
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const LINE_MAX: u64 = 64 << 10;

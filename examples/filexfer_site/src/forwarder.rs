@@ -1,0 +1,193 @@
+//! The forwarding server: judges requests, moves files, tells what became of them.
+
+use crate::clock;
+use crate::control::Question;
+use crate::failure::Failure;
+use crate::rows;
+use crate::station::{Role, Told};
+use bytes::Bytes;
+use filexfer::{
+    Error, Forwarder, ForwarderConfig, ForwarderEvent, Groups, Job, Place, Registry, Trail,
+    TransferId, Work,
+};
+use port::{Peer, ReadSet, Store, Time};
+use seal::SoftKeys;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+pub(crate) struct Forwarding {
+    config: ForwarderConfig,
+    registry: Arc<Registry>,
+    machine: Forwarder,
+    /// Groups by transfer, of this process: written here, and sent away.
+    counts: BTreeMap<TransferId, Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    moved: u64,
+    served: u64,
+}
+
+impl Forwarding {
+    pub(crate) fn new(config: ForwarderConfig, registry: Arc<Registry>) -> Result<Self, Failure> {
+        let machine = open(&config, &registry)?;
+        Ok(Self { config, registry, machine, counts: BTreeMap::new() })
+    }
+
+    fn counts(&mut self, transfer: &TransferId) -> &mut Counts {
+        if self.counts.len() >= COUNTS_MAX && !self.counts.contains_key(transfer) {
+            self.counts.pop_first();
+        }
+        self.counts.entry(*transfer).or_default()
+    }
+
+    fn describe(&self, job: &Job) -> Value {
+        let transfer = job.request.transfer().unwrap_or(TransferId([0; 16]));
+        let groups = job.size.map(|size| Groups::new(size).count());
+        let counts = self.counts.get(&transfer);
+        let served = counts.map_or(0, |counts| counts.served);
+        let moved = counts.map_or(0, |counts| counts.moved);
+        let verified = self.machine.progress(&transfer).map(|(verified, _)| verified);
+        let done = if job.state.is_delivered() {
+            groups
+        } else {
+            Some(verified.unwrap_or(0).max(served).min(groups.unwrap_or(0)))
+        };
+        let (state, code, why) = rows::words(job.state);
+        json!({
+            "id": job.request.id.to_string(),
+            "requester": job.request.requester.as_str(),
+            "from": job.request.sender,
+            "to": job.request.destination,
+            "name": job.request.file.name,
+            "state": state,
+            "code": code,
+            "why": why,
+            "since": job.since.to_string(),
+            "size": job.size,
+            "groups": groups,
+            "groups_done": done,
+            "groups_moved": moved,
+            "groups_served": served,
+        })
+    }
+}
+
+impl Role for Forwarding {
+    type Machine = Forwarder;
+
+    fn machine(&mut self) -> &mut Forwarder {
+        &mut self.machine
+    }
+
+    fn reopen(&mut self) -> Result<(), Failure> {
+        self.machine = open(&self.config, &self.registry)?;
+        Ok(())
+    }
+
+    fn poll_work(&mut self) -> Option<Work> {
+        self.machine.poll_work()
+    }
+
+    fn tell(&mut self, now: Time, transfer: &TransferId, told: Told) -> Result<(), Error> {
+        match told {
+            Told::Looked(found) => self.machine.looked(now, transfer, found.as_ref()),
+            Told::Prepared(file) => self.machine.prepared(now, transfer, file),
+            Told::Written(range) => {
+                self.counts(transfer).moved += range.end - range.start;
+                self.machine.written(now, transfer, &range)
+            }
+            Told::Synced => self.machine.synced(now, transfer),
+            Told::Published(done) => self.machine.published(now, transfer, done),
+            Told::Unstable => self.machine.unstable(now, transfer),
+        }
+    }
+
+    fn open_slice(
+        &mut self,
+        from: &Peer,
+        transfer: &TransferId,
+        range: &Range<u64>,
+        bytes: &Bytes,
+    ) -> Result<(Place, Vec<(u64, Bytes)>), Error> {
+        let (into, slice) = self.machine.open_slice(from, transfer, range, bytes)?;
+        let groups = slice.groups.iter().map(|(group, part)| (*group, bytes.slice_ref(part)));
+        Ok((into, groups.collect()))
+    }
+
+    fn served(&mut self, transfer: &TransferId, groups: u64) {
+        self.counts(transfer).served += groups;
+    }
+
+    async fn on_event<S: Store>(&mut self, _: &S, event: ForwarderEvent) {
+        match event {
+            ForwarderEvent::Judged(signed) => {
+                let id = signed.verdict.id;
+                match signed.verdict.outcome {
+                    Ok(()) => tracing::info!(event = "job.accepted", %id),
+                    Err(why) => tracing::info!(event = "job.refused", %id, code = why.code(), %why),
+                }
+            }
+            ForwarderEvent::Moved { transfer, state } => {
+                let (state, code, _) = rows::words(state);
+                tracing::info!(event = "job.moved", ?transfer, state, code);
+            }
+            ForwarderEvent::Stranded { transfer } => {
+                tracing::warn!(
+                    event = "job.stranded",
+                    ?transfer,
+                    "the configuration has no way for it"
+                );
+            }
+            other => tracing::info!(event = "job.other", ?other),
+        }
+    }
+
+    async fn answer<S: Store>(
+        &mut self,
+        _: Time,
+        store: &S,
+        _: &SoftKeys,
+        asked: &Question,
+    ) -> Result<Value, String> {
+        match asked {
+            Question::Status { id } => {
+                let rows = rows::all(store, Job::table(self.config.tenant)).await?;
+                let jobs = rows.iter().filter_map(|(_, row)| Job::parse(&row.value).ok());
+                let jobs = jobs
+                    .filter(|job| id.as_ref().is_none_or(|id| job.request.id.to_string() == *id));
+                Ok(Value::Array(jobs.map(|job| self.describe(&job)).collect()))
+            }
+            Question::Audit => {
+                let tenant = self.config.tenant;
+                // The machine is at rest while this is answered: head and records are of one moment.
+                let head = store.read(&ReadSet::points([Trail::head_key(tenant)])).await;
+                let head = head.map_err(|why| why.to_string())?;
+                let head = head.points.first().and_then(Option::as_ref);
+                let trail = Trail::resume(tenant, head.map(|row| &row.value[..]));
+                let head = trail.map_err(|why| why.to_string())?.head();
+                let rows = rows::all(store, Trail::table(tenant)).await?;
+                let records = Trail::verify(rows.iter().map(|(_, row)| &row.value[..]), head);
+                Ok(match records {
+                    Ok(records) => json!({
+                        "is_whole": true,
+                        "records": records.len(),
+                        "head": crate::hex::text(&head.link),
+                    }),
+                    Err(why) => json!({ "is_whole": false, "first_wrong": why.number }),
+                })
+            }
+            _ => Err("a forwarding server is not asked that; ask the backstage server".into()),
+        }
+    }
+}
+
+fn open(config: &ForwarderConfig, registry: &Arc<Registry>) -> Result<Forwarder, Failure> {
+    let entropy = clock::entropy()?;
+    Forwarder::open(config.clone(), Arc::clone(registry), entropy).map_err(Failure::run)
+}
+
+const COUNTS_MAX: usize = 10_000;

@@ -1,0 +1,101 @@
+//! Rows beside those of the machines, and states in words.
+
+use files_local::LocalFiles;
+use filexfer::{Place, State};
+use port::{CrateTag, Key, ReadSet, Row, Scan, Store, Tenant};
+
+/// All rows under a prefix, up to a bound.
+pub(crate) async fn all<S: Store>(store: &S, prefix: Key) -> Result<Vec<(Key, Row)>, String> {
+    let mut rows: Vec<(Key, Row)> = Vec::new();
+    loop {
+        let after = rows.last().map(|(key, _)| key.clone());
+        let scan = Scan { prefix: prefix.clone(), after, limit: Scan::ROWS_MAX };
+        let page = store.read(&ReadSet::scan(scan)).await.map_err(|why| why.to_string())?;
+        let page = page.scans.into_iter().next().unwrap_or_default();
+        let is_last = page.len() < Scan::ROWS_MAX;
+        rows.extend(page);
+        if is_last || rows.len() >= ROWS_MAX {
+            return Ok(rows);
+        }
+    }
+}
+
+/// By which row unpublished content is known to be left over.
+#[derive(Clone, Copy)]
+pub(crate) enum Left {
+    /// The row of this table is there: the transfer is over.
+    If(u8),
+    /// It is not: no job has it.
+    Unless(u8),
+}
+
+/// Removes unpublished content of transfers that are over: a stop between the last commit and the removal leaves it.
+pub(crate) async fn sweep<S: Store>(
+    store: &S,
+    files: Option<&LocalFiles>,
+    places: &[Place],
+    left: Left,
+) -> Result<(), String> {
+    let Some(files) = files else { return Ok(()) };
+    let (Left::If(table) | Left::Unless(table)) = left;
+    for place in places {
+        let held = files.unpublished(place).map_err(|why| why.to_string())?;
+        for transfer in held.keys() {
+            let key = Key::new(CrateTag::FILEXFER, TENANT, table).raw(&transfer.0);
+            let key = key.map_err(|why| why.to_string())?;
+            let rows = store.read(&ReadSet::points([key])).await.map_err(|why| why.to_string())?;
+            let is_there = rows.points.first().is_some_and(Option::is_some);
+            if is_there == matches!(left, Left::If(_)) {
+                tracing::info!(event = "content.swept", ?transfer, ?place);
+                files.discard(transfer, place).map_err(|why| why.to_string())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Requests that a backstage server's application made.
+pub(crate) fn requests() -> Key {
+    Key::new(CrateTag::PORT, TENANT, REQUESTS)
+}
+
+/// The verdicts about them.
+pub(crate) fn verdicts() -> Key {
+    Key::new(CrateTag::PORT, TENANT, VERDICTS)
+}
+
+/// A state, its stable number if it has one, and words for it.
+pub(crate) fn words(state: State) -> (&'static str, Option<u32>, Option<String>) {
+    match state {
+        State::Received => ("received", None, None),
+        State::Refused(why) => ("refused", Some(why.code()), Some(why.to_string())),
+        State::Accepted => ("accepted", None, None),
+        State::Scheduled => ("scheduled", None, None),
+        State::Waiting => ("waiting", None, None),
+        State::Transferring => ("transferring", None, None),
+        State::Verifying => ("verifying", None, None),
+        State::Delivered => ("delivered", None, None),
+        State::Acknowledged => ("acknowledged", None, None),
+        State::Failed(why) => ("failed", Some(why.code()), Some(why.to_string())),
+        State::Cancelled => ("cancelled", None, None),
+        State::Expired => ("expired", None, None),
+    }
+}
+
+/// A job's id, as people write it.
+pub(crate) fn job_id(text: &str) -> Result<filexfer::JobId, String> {
+    let text = text.trim().to_ascii_lowercase();
+    let bytes = crate::hex::bytes(&text);
+    bytes.map(filexfer::JobId).ok_or_else(|| format!("{text:?} is no id of 32 digits"))
+}
+
+/// Each server has a store of its own, so that there is one tenant.
+pub(crate) const TENANT: Tenant = Tenant::new(1);
+
+/// Tables of `filexfer` (`docs/spec/filexfer.md`): jobs under way, and what became of a client's offers.
+pub(crate) const UNDER_WAY: u8 = 5;
+pub(crate) const TAKEN: u8 = 8;
+
+const REQUESTS: u8 = 161;
+const VERDICTS: u8 = 162;
+const ROWS_MAX: usize = 1_000_000;

@@ -1,0 +1,331 @@
+//! Starting servers, and stopping them.
+
+use crate::access::Access;
+use crate::backstage::{Backstage, SIGNING};
+use crate::client::Client;
+use crate::config::{ClientFile, Config, KEY_NUMBER, Server, StoreFile, class_of, party_id};
+use crate::control;
+use crate::failure::Failure;
+use crate::forwarder::Forwarding;
+use crate::rows::{self, Left, TENANT};
+use crate::secrets;
+use crate::station::{Role, Station};
+use files_local::{Area, LocalFiles, Options as FilesOptions};
+use filexfer::{ClientConfig, ForwarderConfig, Limit, Paces, PartyId, Place, Retry};
+use link_tls::{Contact, Identity, Limits, Options as LinkOptions, TlsLink};
+use port::{MemoryStore, Peer, Store};
+use seal::SoftKeys;
+use std::fs::DirBuilder;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use store_redb::{Options as StoreOptions, RedbStore};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+/// Runs servers of a site until SIGINT or SIGTERM, or until one of them cannot go on.
+pub(crate) fn run(config: &Config, ids: &[String], json: bool) -> Result<(), Failure> {
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(LEVEL);
+    // A second subscriber in one process is no reason not to serve.
+    let _ = if json { log.json().try_init() } else { log.with_target(false).try_init() };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(Failure::run)?.block_on(serve(config, ids))
+}
+
+async fn serve(config: &Config, ids: &[String]) -> Result<(), Failure> {
+    let (stop, stopped) = watch::channel(false);
+    let mut stations = JoinSet::new();
+    for id in ids {
+        let server = config.server(id).ok_or_else(|| {
+            Failure::Usage(format!("{id} is no server of this site; it has {}", list(config)))
+        })?;
+        start(config, id, server, &mut stations, &stopped).await?;
+    }
+    // For people and for scripts that wait; logs go to standard error.
+    let _ = writeln!(std::io::stdout(), "ready: {}", ids.join(" "));
+    let ended = tokio::select! {
+        () = signal() => Ok(()),
+        Some(ended) = stations.join_next() => ended.unwrap_or_else(|why| Err(Failure::run(why))),
+    };
+    stop.send_replace(true);
+    let rest = async { while stations.join_next().await.is_some() {} };
+    if tokio::time::timeout(CLOSING, rest).await.is_err() {
+        tracing::warn!(event = "stop.cut", "a server did not end in time");
+    }
+    for id in ids {
+        let _ = std::fs::remove_file(config.socket(id));
+    }
+    ended
+}
+
+async fn start(
+    config: &Config,
+    id: &str,
+    server: Server<'_>,
+    stations: &mut JoinSet<Result<(), Failure>>,
+    stop: &watch::Receiver<bool>,
+) -> Result<(), Failure> {
+    folder(&config.state(id))?;
+    let party = id_of(id)?;
+    match server {
+        Server::Forwarder => {
+            let stores = config.file.backstage.iter().map(|one| id_of(&one.store.id));
+            let places = stores.map(|id| Ok(Place::Store(id?))).chain([Ok(Place::Spool)]);
+            let places = places.collect::<Result<Vec<_>, Failure>>()?;
+            let (role, around) = forwarding(config, party).await?;
+            let store = open_rows(config, id)?;
+            rows::sweep(&store, around.files.as_deref(), &places, Left::Unless(rows::UNDER_WAY))
+                .await
+                .map_err(Failure::Run)?;
+            begin(stations, stop, id, role, store, around)
+        }
+        Server::Access(client) => {
+            let (role, around) = access(config, party, client).await?;
+            begin(stations, stop, id, role, MemoryStore::new(), around)
+        }
+        Server::Backstage => {
+            let store = open_rows(config, id)?;
+            let (role, around) = backstage(config, party, &store).await?;
+            begin(stations, stop, id, role, store, around)
+        }
+        Server::Client(client) => {
+            let places = [Place::Store(party.clone())];
+            let (role, around) = client_server(config, party, client).await?;
+            let store = open_rows(config, id)?;
+            rows::sweep(&store, around.files.as_deref(), &places, Left::If(rows::TAKEN))
+                .await
+                .map_err(Failure::Run)?;
+            begin(stations, stop, id, role, store, around)
+        }
+    }
+}
+
+async fn forwarding(config: &Config, party: PartyId) -> Result<(Forwarding, Around), Failure> {
+    let (file, state) = (&config.file, config.state(party.as_str()));
+    let keys = keys(config, &party)?;
+    let backstages = file.backstage.iter().map(|one| contact(&one.id, None));
+    let accesses = file.client.iter().map(|one| contact(&one.access.id, None));
+    let others = file.neighbour.iter().map(|one| contact(&one.forwarder, one.address.clone()));
+    let contacts = backstages.chain(accesses).chain(others).collect::<Result<_, _>>()?;
+    let mut options = FilesOptions::new(folder(&state.join("work"))?)
+        .spool(Area::new(folder(&state.join("spool"))?, class("general")?));
+    for one in &file.backstage {
+        options = options.store(id_of(&one.store.id)?, area(config, &one.store)?);
+    }
+    let files = Some(files(options, party.as_str())?);
+    let mut brief = ForwarderConfig::new(TENANT, party.clone(), (SIGNING, KEY_NUMBER));
+    brief.paces = paces(config);
+    brief.again_ms = file.pace.again_ms;
+    brief.patience_ms = file.pace.silence_ms;
+    brief.spool_bytes = file.forwarder.spool_bytes;
+    brief.retry = Retry::new(file.pace.retry_ms, RETRY_MOST_MS.max(file.pace.retry_ms), 0)
+        .map_err(Failure::run)?;
+    if let Some(rate) = file.forwarder.bytes_per_s {
+        brief.rate = Limit::new(rate, rate.max(BURST)).map_err(Failure::run)?;
+    }
+    let role = Forwarding::new(brief, Arc::new(config.registry.clone()))?;
+    let link = link(config, &party, Some(file.forwarder.listen), contacts).await?;
+    Ok((role, Around { keys, link, files, socket: config.socket(party.as_str()) }))
+}
+
+async fn access(
+    config: &Config,
+    party: PartyId,
+    client: &ClientFile,
+) -> Result<(Access, Around), Failure> {
+    let contacts = vec![to_forwarder(config)?, contact(&client.id, None)?];
+    let role = Access::new(id_of(&config.file.forwarder.id)?, id_of(&client.id)?)?;
+    let link = link(config, &party, Some(client.access.listen), contacts).await?;
+    let socket = config.socket(party.as_str());
+    Ok((role, Around { keys: SoftKeys::new(), link, files: None, socket }))
+}
+
+async fn backstage(
+    config: &Config,
+    party: PartyId,
+    store: &RedbStore,
+) -> Result<(Backstage, Around), Failure> {
+    let keys = keys(config, &party)?;
+    let forwarder = id_of(&config.file.forwarder.id)?;
+    let pace_ms = config.file.pace.again_ms;
+    let role = Backstage::open(party.clone(), forwarder, pace_ms, store).await?;
+    let link = link(config, &party, None, vec![to_forwarder(config)?]).await?;
+    Ok((role, Around { keys, link, files: None, socket: config.socket(party.as_str()) }))
+}
+
+async fn client_server(
+    config: &Config,
+    party: PartyId,
+    client: &ClientFile,
+) -> Result<(Client, Around), Failure> {
+    let keys = keys(config, &party)?;
+    let access = id_of(&client.access.id)?;
+    let at = client.access.address.clone();
+    let at = at.unwrap_or_else(|| client.access.listen.to_string());
+    let contacts = vec![contact(access.as_str(), Some(at))?];
+    let work = folder(&config.state(party.as_str()).join("work"))?;
+    let options = FilesOptions::new(work).store(party.clone(), client_area(config, client)?);
+    let files = Some(files(options, party.as_str())?);
+    let key = (SIGNING, KEY_NUMBER);
+    let paces = paces(config);
+    let brief = ClientConfig { tenant: TENANT, party: party.clone(), access, key, paces };
+    let role = Client::new(brief)?;
+    let link = link(config, &party, None, contacts).await?;
+    Ok((role, Around { keys, link, files, socket: config.socket(party.as_str()) }))
+}
+
+fn paces(config: &Config) -> Paces {
+    Paces { patience_ms: config.file.pace.patience_ms, ..Paces::default() }
+}
+
+fn to_forwarder(config: &Config) -> Result<Contact, Failure> {
+    let forwarder = &config.file.forwarder;
+    let at = forwarder.address.clone();
+    contact(&forwarder.id, Some(at.unwrap_or_else(|| forwarder.listen.to_string())))
+}
+
+/// What a station has around its role and its store.
+struct Around {
+    keys: SoftKeys,
+    link: (TlsLink, link_tls::Inbox),
+    files: Option<Arc<LocalFiles>>,
+    socket: PathBuf,
+}
+
+fn begin<R: Role + 'static, S: Store + Send + Sync + 'static>(
+    stations: &mut JoinSet<Result<(), Failure>>,
+    stop: &watch::Receiver<bool>,
+    id: &str,
+    role: R,
+    store: S,
+    around: Around,
+) -> Result<(), Failure> {
+    let Around { keys, link: (link, inbox), files, socket } = around;
+    let (asked, questions) = mpsc::channel(16);
+    let listener = control::listen(&socket)?;
+    let link = Arc::new(link);
+    let name = id.to_owned();
+    let station = Station { name, role, store, keys, link, inbox, files, questions };
+    let stop = stop.clone();
+    stations.spawn(async move {
+        let control = tokio::spawn(control::serve(listener, asked));
+        let ended = station.run(stop).await;
+        control.abort();
+        ended
+    });
+    Ok(())
+}
+
+async fn link(
+    config: &Config,
+    party: &PartyId,
+    listen: Option<SocketAddr>,
+    contacts: Vec<Contact>,
+) -> Result<(TlsLink, link_tls::Inbox), Failure> {
+    let (certificate, key) = config.certificate(party.as_str());
+    let read = |path: &Path| std::fs::read(path).map_err(|why| Failure::file(path, why));
+    let options = LinkOptions {
+        name: peer(party.as_str())?,
+        identity: Identity::new(read(&certificate)?, secrets::read(&key)?.to_vec()),
+        roots: read(&config.roots())?,
+        listen,
+        contacts,
+        limits: Limits {
+            keepalive_ms: KEEPALIVE_MS,
+            backoff_most_ms: BACKOFF_MOST_MS,
+            ..Limits::default()
+        },
+    };
+    TlsLink::open(options).await.map_err(|why| match (why, listen) {
+        (link_tls::OpenError::Listen(_), Some(at)) => {
+            Failure::Run(format!("{party}: {why} at {at}"))
+        }
+        _ => Failure::file(&certificate, why),
+    })
+}
+
+fn keys(config: &Config, party: &PartyId) -> Result<SoftKeys, Failure> {
+    let known = config.registry.party(party).and_then(|party| party.keys.get(&KEY_NUMBER));
+    secrets::signing(&config.seed(party.as_str()), known.map(|(key, _)| key))
+}
+
+fn open_rows(config: &Config, id: &str) -> Result<RedbStore, Failure> {
+    let path = config.state(id).join("rows");
+    RedbStore::open(&path, StoreOptions::new().create(true))
+        .map_err(|why| Failure::file(&path, why))
+}
+
+fn files(options: FilesOptions, id: &str) -> Result<Arc<LocalFiles>, Failure> {
+    let roots: Vec<String> =
+        options.stores.values().map(|area| area.root.display().to_string()).collect();
+    let files = LocalFiles::open(options);
+    files.map(Arc::new).map_err(|why| Failure::Run(format!("{id}: {why} ({})", roots.join(", "))))
+}
+
+fn area(config: &Config, store: &StoreFile) -> Result<Area, Failure> {
+    let mut area = Area::new(config.path(&store.root), class(&store.class)?);
+    for (folder, of) in &store.classes {
+        area.classes.push((folder.clone(), class(of)?));
+    }
+    area.quota_bytes = store.quota_bytes.unwrap_or(u64::MAX);
+    area.settle_ms = store.settle_ms;
+    Ok(area)
+}
+
+fn client_area(config: &Config, client: &ClientFile) -> Result<Area, Failure> {
+    let mut area = Area::new(config.path(&client.root), class("general")?);
+    area.quota_bytes = client.quota_bytes.unwrap_or(u64::MAX);
+    Ok(area)
+}
+
+/// A folder for this program alone, made where it is not there.
+fn folder(path: &Path) -> Result<PathBuf, Failure> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map(|()| path.to_owned()).map_err(|why| Failure::file(path, why))
+}
+
+fn contact(id: &str, address: Option<String>) -> Result<Contact, Failure> {
+    Ok(Contact { peer: peer(id)?, address })
+}
+
+fn peer(id: &str) -> Result<Peer, Failure> {
+    Peer::new(id).ok_or_else(|| Failure::Usage(format!("{id:?} is no name")))
+}
+
+fn id_of(text: &str) -> Result<PartyId, Failure> {
+    party_id(text).map_err(Failure::Usage)
+}
+
+fn class(text: &str) -> Result<filexfer::FileClass, Failure> {
+    class_of(text).map_err(Failure::Usage)
+}
+
+pub(crate) fn list(config: &Config) -> String {
+    config.servers().collect::<Vec<_>>().join(", ")
+}
+
+/// Comes back at SIGINT or SIGTERM.
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let interrupt = tokio::signal::ctrl_c();
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => tokio::select! {
+            _ = interrupt => {}
+            _ = terminate.recv() => {}
+        },
+        Err(_) => {
+            let _ = interrupt.await;
+        }
+    }
+}
+
+const LEVEL: tracing::Level = tracing::Level::INFO;
+const KEEPALIVE_MS: u64 = 2_000;
+const BACKOFF_MOST_MS: u64 = 5_000;
+const RETRY_MOST_MS: u64 = 300_000;
+/// Four ranges: less would not let a window through.
+const BURST: u64 = 4 << 20;
+const CLOSING: Duration = Duration::from_secs(10);

@@ -1,0 +1,59 @@
+//! What is wrong with a configuration is said in one sentence, before anything starts.
+
+use crate::home::Home;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+#[test]
+fn what_is_wrong_is_said_before_anything_starts() {
+    let wrong = |from: &str, to: &str, words: &str| {
+        let home = Home::new();
+        home.change(from, to);
+        let said = home.failure(3, &["check"]);
+        assert!(said.contains("site.toml: ") && said.contains(words), "{said}");
+    };
+    wrong("rules = 1", "rulez = 1", "unknown field `rulez`");
+    wrong("site = \"hq\"", "site = \"Head Office\"", "the site \"Head Office\" is none");
+    wrong("id = \"archive\"", "id = \"ledger\"", "ledger: ");
+    wrong("files/archive", "files/ledger", "two parties have the folder files/ledger");
+    wrong("to = \"ledger\"", "to = \"leger\"", "a grant names leger, which is no party");
+    wrong("public_key = \"", "public_key = \"x", "the public key of r1 is none");
+    wrong("127.0.0.1:", "localhost ", "listen");
+    let home = Home::new();
+    home.append("\n[pace]\nagain_ms = 0\n");
+    assert!(home.failure(3, &["check"]).contains("a pace is 0"));
+    fs::remove_file(home.path("site.toml")).unwrap();
+    assert!(home.failure(3, &["check"]).contains("site.toml: No such file"));
+}
+
+#[test]
+fn a_server_that_cannot_start_says_why() {
+    let home = Home::new();
+    assert!(home.failure(2, &["run", "--only", "r2"]).contains("r2 is no server of this site"));
+    assert!(home.failure(2, &["backstage"]).contains("say which with --id: ledger, archive"));
+    let seed = home.path("keys/r1.seed");
+    fs::set_permissions(&seed, fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(home.failure(3, &["forwarder"]).contains("chmod 600"));
+    fs::set_permissions(&seed, fs::Permissions::from_mode(0o600)).unwrap();
+    let right = fs::read(&seed).unwrap();
+    fs::write(&seed, "00".repeat(32)).unwrap();
+    let said = home.failure(3, &["forwarder"]);
+    assert!(said.contains("its public half is not the one in the configuration"), "{said}");
+    fs::write(&seed, right).unwrap();
+    // Another party's certificate.
+    let own = home.path("certificates/r1.pem");
+    let right = fs::read(&own).unwrap();
+    fs::copy(home.path("certificates/ledger.pem"), &own).unwrap();
+    let said = home.failure(3, &["forwarder"]);
+    assert!(said.contains("r1.pem: "), "{said}");
+    fs::write(&own, right).unwrap();
+    fs::remove_dir_all(home.path("files/archive")).unwrap();
+    assert!(home.failure(1, &["forwarder"]).contains("a store's folder cannot be used"));
+    fs::create_dir(home.path("files/archive")).unwrap();
+    // Once is enough.
+    let _running = home.start(&["forwarder"]);
+    let said = home.failure(1, &["forwarder"]);
+    assert!(said.contains("in use already"), "{said}");
+    assert!(home.failure(7, &["status", "--of", "ledger"]).contains("it does not run here"));
+    assert!(home.failure(2, &["status", "--id", "12"]).contains("no id of 32 digits"));
+}

@@ -1,0 +1,66 @@
+//! Many kills at random moments, of whoever it hits.
+
+use crate::home::{Home, Running, bytes, within};
+use std::fs;
+use std::time::Duration;
+
+/// Fifty kills in one file of 2 GiB; `INTERBANK_KILLS` and `INTERBANK_MIB` say otherwise.
+#[test]
+#[ignore = "takes minutes: cargo test --release -p filexfer-site -- --ignored"]
+fn many_kills_at_random_moments_cost_time_and_nothing_else() {
+    let number = |name: &str, default: usize| {
+        std::env::var(name).map_or(default, |text| text.parse().unwrap())
+    };
+    let (kills, mib) = (number("INTERBANK_KILLS", 50), number("INTERBANK_MIB", 2_048));
+    let home = Home::new();
+    home.append("\n[pace]\nagain_ms = 200\npatience_ms = 1000\nretry_ms = 100\n");
+    let content = bytes(mib << 20, 1);
+    let total = (content.len() as u64) / 16_384;
+    fs::write(home.path("files/ledger/huge.bin"), &content).unwrap();
+    let sides: [&[&str]; 3] =
+        [&["run", "--only", "r1", "--only", "ledger"], &["access"], &["client"]];
+    let mut servers: Vec<Running> = sides.iter().map(|args| home.start(args)).collect();
+    let submit = ["submit", "--as", "ledger", "--to", "merchant", "huge.bin"];
+    let id = home.json(&submit)["id"].as_str().unwrap().to_owned();
+    let over = || {
+        let status = home.json(&["status", "--of", "ledger", "--id", &id]);
+        let request = &status["requests"][0];
+        (request["is_over"] == true).then(|| request.clone())
+    };
+    let moved = || {
+        let status = home.json(&["status", "--of", "merchant"]);
+        status[0]["groups_moved"].as_u64().unwrap_or(0)
+    };
+    // The moments come from the content, so that a run can be repeated as far as time allows.
+    let draws = bytes(kills * 4, 2);
+    let (mut hits, mut written) = ([0_u64; 3], 0);
+    for draw in draws.chunks(4) {
+        let ms = u64::from(u16::from_be_bytes([draw[0], draw[1]])) % 3_000 + 50;
+        std::thread::sleep(Duration::from_millis(ms));
+        if over().is_some() {
+            break;
+        }
+        let side = usize::from(draw[2]) % 3;
+        if side == 2 {
+            written += moved();
+        }
+        hits[side] += 1;
+        let server = servers.remove(side);
+        server.kill();
+        assert!(!home.path("files/merchant/huge.bin").exists(), "half a file is visible");
+        std::thread::sleep(Duration::from_millis(u64::from(draw[3])));
+        servers.insert(side, home.start(sides[side]));
+    }
+    let result = within(Duration::from_secs(1_200), "the result", over);
+    assert_eq!(result["state"], "delivered");
+    written += moved();
+    assert!(fs::read(home.path("files/merchant/huge.bin")).unwrap() == content);
+    assert_eq!(result["root"], blake3::hash(&content).to_hex().as_str());
+    // Each kill of the receiver costs what came after its last checkpoint: less than 64 MiB and what was on its way.
+    let most = total + hits[2] * (4_096 + 512);
+    println!("kills {hits:?}, {written} groups written of {total}, at most {most}");
+    assert!(written <= most);
+    assert_eq!(home.json(&["audit"])["is_whole"], true);
+    let names = fs::read_dir(home.path("files/merchant")).unwrap();
+    assert_eq!(names.count(), 2, "the file and the folder of what is unpublished");
+}

@@ -1,0 +1,14 @@
+//! The program as its users see it: processes, files, exit codes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+
+mod configuration;
+mod home;
+mod kills;
+mod refusing;
+mod resuming;
+mod sites;
