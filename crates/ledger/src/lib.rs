@@ -1,0 +1,42 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
+
+mod body;
+mod entry;
+mod error;
+mod file;
+mod genesis;
+mod id;
+mod key_ring;
+mod name;
+mod node;
+mod party;
+mod reason;
+mod refusal;
+mod state;
+mod thing;
+mod transaction;
+
+pub use body::{
+    Acted, Agreed, Associate, Body, CallOff, EndClaim, LeaseTerms, LienTerms, OnFile, Register,
+    Reseal, RotateNode, RotateParty, Settlement, Supervised, Through, Transfer, Verdict,
+};
+pub use entry::{Entry, EntryKey};
+pub use error::{Corrupt, Error, Misuse};
+pub use file::{File, Holding, Lease, Lien, Rejected, Stage, Status};
+pub use genesis::{Genesis, Policy};
+pub use id::{ChainId, ClaimId, FileId, Height, NodeId, PartyId};
+pub use key_ring::KeyRing;
+pub use name::{Label, NodeName};
+pub use node::{Identity, Node, Role};
+pub use party::{Party, PartyKind};
+pub use reason::VerdictReason;
+pub use refusal::Refusal;
+pub use state::{At, State};
+pub use thing::{ThingId, ThingKey};
+pub use transaction::{Signature, Signer, Transaction, Window};

@@ -1,0 +1,17 @@
+//! What a chain allows and refuses.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "../place/mod.rs"]
+mod place;
+
+mod forms;
+mod members;
+mod operations;
+mod registration;
+mod transfer;
