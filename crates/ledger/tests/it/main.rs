@@ -11,6 +11,8 @@
 mod place;
 
 mod forms;
+mod log;
+mod map;
 mod members;
 mod operations;
 mod registration;
