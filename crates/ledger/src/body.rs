@@ -271,9 +271,9 @@ pub struct Register {
     pub region: Label,
     /// Who is to own it, and through which member it is registered.
     pub owner: Through,
-    /// Salted commitment to the document (`Document::commitment`).
+    /// Salted commitment to the document ([`crate::Document::commitment`]).
     pub commitment: [u8; 32],
-    /// Digest of the sealed document (`SealedDocument::digest`).
+    /// Digest of the sealed document ([`crate::SealedDocument::digest`]).
     pub sealed: [u8; 32],
     /// The file that this one follows, after a transfer (spec L14).
     pub predecessor: Option<FileId>,
@@ -595,7 +595,7 @@ impl Supervised {
 pub struct Reseal {
     /// Whose document, who, through which member.
     pub acted: Acted,
-    /// Digest of the sealed document (`SealedDocument::digest`).
+    /// Digest of the sealed document ([`crate::SealedDocument::digest`]).
     pub sealed: [u8; 32],
 }
 

@@ -7,6 +7,7 @@ extern crate alloc;
 extern crate std;
 
 mod body;
+mod document;
 mod entry;
 mod error;
 mod file;
@@ -20,6 +21,7 @@ mod node;
 mod party;
 mod reason;
 mod refusal;
+mod sealed;
 mod state;
 mod thing;
 mod transaction;
@@ -28,6 +30,7 @@ pub use body::{
     Acted, Agreed, Associate, Body, CallOff, EndClaim, LeaseTerms, LienTerms, OnFile, Register,
     Reseal, RotateNode, RotateParty, Settlement, Supervised, Through, Transfer, Verdict,
 };
+pub use document::Document;
 pub use entry::{Entry, EntryKey};
 pub use error::{Corrupt, Error, Misuse};
 pub use file::{File, Holding, Lease, Lien, Rejected, Stage, Status};
@@ -41,6 +44,7 @@ pub use node::{Identity, Node, Role};
 pub use party::{Party, PartyKind};
 pub use reason::VerdictReason;
 pub use refusal::Refusal;
+pub use sealed::{SealError, SealedDocument, SealingKey};
 pub use state::{At, State};
 pub use thing::{ThingId, ThingKey};
 pub use transaction::{Signature, Signer, Transaction, Window};

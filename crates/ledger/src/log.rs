@@ -43,7 +43,7 @@ impl Log {
             let level = &mut self.levels[at];
             level.push(hash);
             match level.as_slice() {
-                [.., left, right] if level.len() % 2 == 0 => hash = node_hash(left, right),
+                [.., left, right] if level.len().is_multiple_of(2) => hash = node_hash(left, right),
                 _ => break,
             }
         }
@@ -132,7 +132,7 @@ impl Log {
     /// The hash over the entries from `low` to `high`, at least one.
     fn subtree(&self, low: usize, high: usize) -> Option<[u8; 32]> {
         let size = high - low;
-        if size.is_power_of_two() && low % size == 0 {
+        if size.is_power_of_two() && low.is_multiple_of(size) {
             let level = size.trailing_zeros() as usize;
             return self.levels.get(level)?.get(low >> level).copied();
         }

@@ -10,6 +10,7 @@
 #[path = "../place/mod.rs"]
 mod place;
 
+mod documents;
 mod forms;
 mod log;
 mod map;
