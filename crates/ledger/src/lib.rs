@@ -6,7 +6,10 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+mod block;
 mod body;
+mod chain;
+mod checkpoint;
 mod document;
 mod entry;
 mod error;
@@ -18,18 +21,25 @@ mod log;
 mod map;
 mod name;
 mod node;
+mod note;
 mod party;
+mod proof;
 mod reason;
+mod record;
 mod refusal;
 mod sealed;
 mod state;
 mod thing;
+mod title;
 mod transaction;
 
+pub use block::{Block, Header, SignedHeader};
 pub use body::{
     Acted, Agreed, Associate, Body, CallOff, EndClaim, LeaseTerms, LienTerms, OnFile, Register,
     Reseal, RotateNode, RotateParty, Settlement, Supervised, Through, Transfer, Verdict,
 };
+pub use chain::{BlockError, BlockFault, Chain, Draft};
+pub use checkpoint::Checkpoint;
 pub use document::Document;
 pub use entry::{Entry, EntryKey};
 pub use error::{Corrupt, Error, Misuse};
@@ -41,10 +51,14 @@ pub use log::{Log, leaf_hash, root_over, verify_consistency, verify_inclusion};
 pub use map::{MapProof, StateMap};
 pub use name::{Label, NodeName};
 pub use node::{Identity, Node, Role};
+pub use note::Note;
 pub use party::{Party, PartyKind};
+pub use proof::{EntryProof, ProofError, RecordProof, Seen, Trust};
 pub use reason::VerdictReason;
+pub use record::Record;
 pub use refusal::Refusal;
 pub use sealed::{SealError, SealedDocument, SealingKey};
 pub use state::{At, State};
 pub use thing::{ThingId, ThingKey};
+pub use title::{Title, TitleStep};
 pub use transaction::{Signature, Signer, Transaction, Window};

@@ -49,6 +49,17 @@ impl Log {
         }
     }
 
+    /// Forgets every entry after the first `size`.
+    pub(crate) fn truncate(&mut self, size: u64) {
+        let Some(size) = self.within(size) else { return };
+        for (at, level) in self.levels.iter_mut().enumerate() {
+            level.truncate(size >> at);
+        }
+        while self.levels.last().is_some_and(Vec::is_empty) {
+            self.levels.pop();
+        }
+    }
+
     /// How many entries it has.
     pub fn size(&self) -> u64 {
         self.levels.first().map_or(0, |leaves| leaves.len() as u64)

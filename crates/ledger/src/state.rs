@@ -102,6 +102,29 @@ impl State {
         }
     }
 
+    /// A name stands for what it stood for before.
+    pub(crate) fn put_back(&mut self, key: EntryKey, before: Option<Entry>) {
+        if let Some(entry) = before {
+            return self.take(entry);
+        }
+        match key {
+            EntryKey::Node(id) => {
+                self.nodes.remove(&id);
+            }
+            EntryKey::Party(id) => {
+                self.parties.remove(&id);
+            }
+            EntryKey::File(id) => {
+                if let Some(until) = self.files.remove(&id).and_then(|file| awaited_until(&file)) {
+                    self.awaited.remove(&(until, id));
+                }
+            }
+            EntryKey::Thing(thing) => {
+                self.things.remove(&thing);
+            }
+        }
+    }
+
     /// Which chain this is.
     pub const fn chain(&self) -> ChainId {
         self.chain

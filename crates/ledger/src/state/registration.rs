@@ -61,7 +61,7 @@ impl State {
         if it.is_approval() {
             next.approvals.push(it.auditor);
             if next.approvals.len() >= usize::from(policy.approvals) {
-                self.conclude(at, it.file, &mut next, &mut plan);
+                self.conclude(at, it.file, &mut next, &mut plan)?;
             }
         } else {
             next.rejections.push(it.auditor);
@@ -75,9 +75,17 @@ impl State {
     }
 
     /// Enough have approved: it is registered, unless the thing has got a live file meanwhile (spec Ld2).
-    fn conclude(&self, at: At, id: FileId, file: &mut File, plan: &mut Plan) {
+    fn conclude(
+        &self,
+        at: At,
+        id: FileId,
+        file: &mut File,
+        plan: &mut Plan,
+    ) -> Result<(), Refusal> {
         file.since = at.height;
         match self.succeeds(file) {
+            // What stands still is decided when it no longer does.
+            Err(Refusal::Frozen) => return Err(Refusal::Frozen),
             Err(Refusal::AlreadyRegistered) => {
                 file.status = Status::Rejected(Rejected::AlreadyRegistered);
             }
@@ -98,6 +106,7 @@ impl State {
                 plan.entries.push(Entry::Thing(file.thing, Some(holding)));
             }
         }
+        Ok(())
     }
 
     /// Whether a file may become the thing's live file, and whose place it takes.

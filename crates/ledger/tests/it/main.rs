@@ -10,6 +10,7 @@
 #[path = "../place/mod.rs"]
 mod place;
 
+mod chain;
 mod documents;
 mod forms;
 mod log;

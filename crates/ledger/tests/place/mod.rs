@@ -14,6 +14,10 @@ pub(crate) struct Place {
     pub(crate) time: Time,
     keys: BTreeMap<Signer, (u16, SigningKey)>,
     drawn: u8,
+    /// What was applied at this height.
+    current: Vec<Transaction>,
+    /// What was applied at each height before, and when.
+    past: Vec<(Time, Vec<Transaction>)>,
 }
 
 pub(crate) const START: Time = Time::from_s(1_800_000_000);
@@ -53,6 +57,8 @@ impl Place {
             time: START,
             keys: BTreeMap::new(),
             drawn: 100,
+            current: Vec::new(),
+            past: Vec::new(),
         };
         place.join("s-1", Role::Supervision, 1);
         place.join("s-2", Role::Supervision, 2);
@@ -140,13 +146,35 @@ impl Place {
             }
             self.state.take(entry);
         }
+        self.current.push(transaction);
         Ok(())
     }
 
     /// Blocks without transactions.
     pub(crate) fn pass(&mut self, blocks: u64) {
-        self.height = self.height.after(blocks);
-        self.time = self.time.plus_ms(blocks * 1_000);
+        for _ in 0..blocks {
+            let transactions = core::mem::take(&mut self.current);
+            self.past.push((self.time, transactions));
+            self.height = self.height.next();
+            self.time = self.time.plus_ms(1_000);
+        }
+    }
+
+    /// Everything so far as signed blocks, and the chain that they make.
+    pub(crate) fn chain(&self) -> (Chain, Vec<Block>) {
+        let mut chain = Chain::new(self.state.genesis().clone()).unwrap();
+        let mut blocks = Vec::new();
+        for (time, transactions) in &self.past {
+            let draft = chain.draft(*time, SUPERVISION, transactions, 1_000);
+            assert!(draft.fates.iter().all(Result::is_ok));
+            assert_eq!(draft.transactions, *transactions);
+            let signature = key(1).sign(&draft.header.to_sign());
+            let block = draft.clone().into_block(1, signature);
+            chain.adopt(&draft, block.header).unwrap();
+            blocks.push(block);
+        }
+        assert_eq!(chain.state(), &self.state);
+        (chain, blocks)
     }
 
     pub(crate) fn request(&mut self, thing: ThingKey, owner: Through) -> Transaction {
