@@ -67,9 +67,9 @@ impl From<Corrupt> for Error {
     }
 }
 
-impl From<KeyError> for Error {
+impl From<KeyError> for Misuse {
     fn from(_: KeyError) -> Self {
-        Self::Misuse(Misuse::TooLong)
+        Self::TooLong
     }
 }
 
@@ -129,6 +129,11 @@ pub enum Misuse {
 }
 
 impl Misuse {
+    /// For forms that cannot be written: each says only that a part is too long.
+    pub(crate) fn too_long(_: WireError) -> Self {
+        Self::TooLong
+    }
+
     /// Stable number, 7010 to 7015.
     pub const fn code(self) -> u32 {
         match self {

@@ -19,6 +19,8 @@ pub struct File {
     pub region: Label,
     /// Who owns it, or is to.
     pub owner: PartyId,
+    /// Which member asked for its registration, and gets the result.
+    pub member: NodeId,
     /// Salted commitment to the document.
     pub commitment: [u8; 32],
     /// Digest of the sealed document in its newest form.
@@ -104,6 +106,7 @@ impl File {
             .lp8(self.kind.as_str().as_bytes())?
             .lp8(self.region.as_str().as_bytes())?
             .fixed(&self.owner.0)
+            .u64(self.member.0.0)
             .fixed(&self.commitment)
             .fixed(&self.sealed);
         put_height(&mut to, self.erased);
@@ -135,6 +138,7 @@ impl File {
             kind: Label::read(&mut from)?,
             region: Label::read(&mut from)?,
             owner: PartyId(from.array()?),
+            member: NodeId(Height(from.u64()?)),
             commitment: from.array()?,
             sealed: from.array()?,
             erased: height(&mut from)?,

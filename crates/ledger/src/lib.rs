@@ -6,6 +6,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+mod authority;
 mod block;
 mod body;
 mod chain;
@@ -19,6 +20,7 @@ mod id;
 mod key_ring;
 mod log;
 mod map;
+mod message;
 mod name;
 mod node;
 mod note;
@@ -27,12 +29,14 @@ mod proof;
 mod reason;
 mod record;
 mod refusal;
+mod rows;
 mod sealed;
 mod state;
 mod thing;
 mod title;
 mod transaction;
 
+pub use authority::{Authority, AuthorityConfig, AuthorityEvent};
 pub use block::{Block, Header, SignedHeader};
 pub use body::{
     Acted, Agreed, Associate, Body, CallOff, EndClaim, LeaseTerms, LienTerms, OnFile, Register,
@@ -49,6 +53,7 @@ pub use id::{ChainId, ClaimId, FileId, Height, NodeId, PartyId};
 pub use key_ring::KeyRing;
 pub use log::{Log, leaf_hash, root_over, verify_consistency, verify_inclusion};
 pub use map::{MapProof, StateMap};
+pub use message::Message;
 pub use name::{Label, NodeName};
 pub use node::{Identity, Node, Role};
 pub use note::Note;

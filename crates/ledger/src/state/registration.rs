@@ -25,6 +25,7 @@ impl State {
             kind: it.kind.clone(),
             region: it.region.clone(),
             owner: it.owner.party,
+            member: it.owner.member,
             commitment: it.commitment,
             sealed: it.sealed,
             erased: None,

@@ -10,6 +10,7 @@
 #[path = "../place/mod.rs"]
 mod place;
 
+mod authority;
 mod chain;
 mod documents;
 mod forms;

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test target uses its part")]
 
+pub(crate) mod desk;
+
 use interbank_ledger::*;
 use port::Time;
 use seal::{Secret, SigningKey};
@@ -158,6 +160,22 @@ impl Place {
             self.height = self.height.next();
             self.time = self.time.plus_ms(1_000);
         }
+    }
+
+    /// Everything so far through a node's machine, a block for each height; the state is the machine's from then on.
+    pub(crate) fn play(&mut self, desk: &mut desk::Desk) {
+        for (time, transactions) in core::mem::take(&mut self.past) {
+            desk.now = time;
+            let [transaction] = &transactions[..] else { panic!("one for each block") };
+            desk.own(transaction);
+        }
+        assert_eq!(desk.chain().state(), &self.state);
+    }
+
+    /// Goes on from a chain.
+    pub(crate) fn follow(&mut self, chain: &Chain) {
+        self.state = chain.state().clone();
+        self.height = chain.next_height();
     }
 
     /// Everything so far as signed blocks, and the chain that they make.
