@@ -124,8 +124,6 @@ pub enum Misuse {
     NotAsked,
     /// A part is longer than its form allows.
     TooLong,
-    /// The bytes are no usable public key.
-    BadKey,
 }
 
 impl Misuse {
@@ -134,7 +132,7 @@ impl Misuse {
         Self::TooLong
     }
 
-    /// Stable number, 7010 to 7015.
+    /// Stable number, 7010 to 7014.
     pub const fn code(self) -> u32 {
         match self {
             Self::Name => 7_010,
@@ -142,7 +140,6 @@ impl Misuse {
             Self::Bounds => 7_012,
             Self::NotAsked => 7_013,
             Self::TooLong => 7_014,
-            Self::BadKey => 7_015,
         }
     }
 }
@@ -155,7 +152,6 @@ impl fmt::Display for Misuse {
             Self::Bounds => "a limit, count or time is out of its range",
             Self::NotAsked => "an answer that nobody waits for",
             Self::TooLong => "a part is too long",
-            Self::BadKey => "not a usable public key",
         })
     }
 }

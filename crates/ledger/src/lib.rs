@@ -6,6 +6,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+mod audit;
 mod authority;
 mod block;
 mod body;
@@ -36,6 +37,10 @@ mod thing;
 mod title;
 mod transaction;
 
+pub use audit::{
+    Answers, Case, Check, Conclusion, DocumentCommitted, DocumentTypes, Finding, HumanApproval,
+    LiensClear, OwnerKnown, Pipeline, Question, ThingFree,
+};
 pub use authority::{Authority, AuthorityConfig, AuthorityEvent};
 pub use block::{Block, Header, SignedHeader};
 pub use body::{

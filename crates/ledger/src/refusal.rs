@@ -110,8 +110,6 @@ refusals! {
     NothingPending "no transfer is pending",
     /// The settlement's time is over.
     TooLate "the settlement's time is over",
-    /// The settlement's time is not over, and only one side wants it off.
-    TooEarly "the settlement's time is not over",
     /// The document was erased.
     Erased "the document was erased",
 }

@@ -10,6 +10,7 @@
 #[path = "../place/mod.rs"]
 mod place;
 
+mod audit;
 mod authority;
 mod chain;
 mod documents;
