@@ -416,71 +416,87 @@ fn tries() -> impl Strategy<Value = Vec<Try>> {
     prop::collection::vec(one, 1..40)
 }
 
+/// Makes what can be made of them, two or more in a block; says after each step what is there.
+fn wander(
+    tries: Vec<Try>,
+    mut see: impl FnMut(&Place) -> Result<(), TestCaseError>,
+) -> Result<Place, TestCaseError> {
+    let mut place = Place::new(policy());
+    let parties = [(20, MEMBER_A), (21, MEMBER_A), (22, MEMBER_B), (23, MEMBER_B)]
+        .map(|(seed, member)| place.party(seed, member));
+    let through = |party: PartyId| *parties.iter().find(|it| it.party == party).unwrap();
+    let mut files: Vec<FileId> = Vec::new();
+    for step in tries {
+        let pick = |at: u8| (!files.is_empty()).then(|| files[usize::from(at) % files.len()]);
+        let transaction = match step {
+            Try::Register(n, party) => {
+                Some(place.request(thing(n.into()), parties[usize::from(party)]))
+            }
+            Try::Judge(at, yes) => pick(at).map(|file| {
+                let reasons: &[_] = if yes { &[] } else { &[VerdictReason::Human] };
+                place.verdict(file, SUPERVISION, reasons)
+            }),
+            Try::Transfer(at, to) => pick(at).map(|file| {
+                let owner = through(place.state.file(file).unwrap().owner);
+                place.transfer(file, owner, parties[usize::from(to)])
+            }),
+            Try::Successor(at) => pick(at).map(|file| {
+                let old = place.state.file(file).unwrap();
+                let (thing, holder) = (old.thing, through(old.holder()));
+                place.request_after(thing, holder, Some(file))
+            }),
+            Try::Retire(at) => pick(at).map(|file| {
+                let by = through(place.state.file(file).unwrap().owner);
+                let body = Body::Retire(Acted { on: place.on(file), by });
+                place.transaction(body, &signers(&[by]))
+            }),
+            Try::Freeze(at) => pick(at).map(|file| {
+                let it = Supervised { on: place.on(file), by: SUPERVISION, reference: [0; 32] };
+                let is_frozen = place.state.file(file).unwrap().frozen;
+                let body = if is_frozen { Body::Unfreeze(it) } else { Body::Freeze(it) };
+                place.transaction(body, &[Signer::Node(SUPERVISION)])
+            }),
+            Try::Pass => {
+                place.pass(1);
+                None
+            }
+        };
+        let Some(transaction) = transaction else { continue };
+        if place.apply_in_block(&transaction).is_ok() {
+            files.extend(transaction.file().unwrap());
+        }
+        see(&place)?;
+    }
+    place.pass(1);
+    Ok(place)
+}
+
+/// One live file for each thing that has one, and one owner.
+fn see_one_owner(place: &Place) -> Result<(), TestCaseError> {
+    for n in 0..3 {
+        let is_live = |file: &File| {
+            let is_over = matches!(
+                file.status,
+                Status::Retired { .. } | Status::Rejected(_) | Status::Auditing
+            );
+            file.thing == thing(n) && !is_over
+        };
+        let live = place.state.files().filter(|(_, file)| is_live(file));
+        let live: Vec<_> =
+            live.map(|(id, file)| Holding { file: id, owner: file.holder() }).collect();
+        prop_assert_eq!(live, Vec::from_iter(place.state.holding(thing(n))));
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn ld07_the_history_of_the_chain_is_the_sequence_of_owners(tries in tries()) {
-        let mut place = Place::new(policy());
-        let parties = [(20, MEMBER_A), (21, MEMBER_A), (22, MEMBER_B), (23, MEMBER_B)]
-            .map(|(seed, member)| place.party(seed, member));
-        let through = |party: PartyId| *parties.iter().find(|it| it.party == party).unwrap();
-        let mut files: Vec<FileId> = Vec::new();
-        let pick = |files: &[FileId], at: u8| {
-            (!files.is_empty()).then(|| files[usize::from(at) % files.len()])
-        };
-        for step in tries {
-            let transaction = match step {
-                Try::Register(n, party) => {
-                    Some(place.request(thing(n.into()), parties[usize::from(party)]))
-                }
-                Try::Judge(at, yes) => pick(&files, at).map(|file| {
-                    let reasons: &[_] = if yes { &[] } else { &[VerdictReason::Human] };
-                    place.verdict(file, SUPERVISION, reasons)
-                }),
-                Try::Transfer(at, to) => pick(&files, at).map(|file| {
-                    let owner = through(place.state.file(file).unwrap().owner);
-                    place.transfer(file, owner, parties[usize::from(to)])
-                }),
-                Try::Successor(at) => pick(&files, at).map(|file| {
-                    let old = place.state.file(file).unwrap();
-                    let (thing, holder) = (old.thing, through(old.holder()));
-                    place.request_after(thing, holder, Some(file))
-                }),
-                Try::Retire(at) => pick(&files, at).map(|file| {
-                    let by = through(place.state.file(file).unwrap().owner);
-                    let body = Body::Retire(Acted { on: place.on(file), by });
-                    place.transaction(body, &signers(&[by]))
-                }),
-                Try::Freeze(at) => pick(&files, at).map(|file| {
-                    let on = place.on(file);
-                    let it = Supervised { on, by: SUPERVISION, reference: [0; 32] };
-                    let is_frozen = place.state.file(file).unwrap().frozen;
-                    let body = if is_frozen { Body::Unfreeze(it) } else { Body::Freeze(it) };
-                    place.transaction(body, &[Signer::Node(SUPERVISION)])
-                }),
-                Try::Pass => {
-                    place.pass(1);
-                    None
-                }
-            };
-            let Some(transaction) = transaction else { continue };
-            if place.apply_in_block(&transaction).is_ok() {
-                files.extend(transaction.file().unwrap());
-            }
-            // One live file for each thing that has one, and one owner.
-            for n in 0..3 {
-                let live = place.state.files().filter(|(_, file)| {
-                    let is_over = matches!(file.status, Status::Retired { .. } | Status::Rejected(_) | Status::Auditing);
-                    file.thing == thing(n) && !is_over
-                });
-                let live: Vec<_> = live.map(|(id, file)| Holding { file: id, owner: file.holder() }).collect();
-                prop_assert_eq!(live, Vec::from_iter(place.state.holding(thing(n))));
-            }
-        }
-        place.pass(1);
+        let place = wander(tries, see_one_owner)?;
         let (chain, blocks) = place.chain();
-        prop_assert_eq!(verify(&blocks), Ok(chain.clone()));
+        prop_assert_eq!(verify(&blocks), Ok(chain));
         for n in 0..3 {
             let mut title = Title::new(thing(n), policy().approvals);
             for record in blocks.iter().flat_map(Block::records) {
@@ -496,6 +512,25 @@ proptest! {
                     prop_assert!(owner.is_none() || owner == step.owner);
                 }
                 owner = step.owner;
+            }
+        }
+    }
+
+    #[test]
+    fn l17_every_registered_file_was_audited(tries in tries()) {
+        let place = wander(tries, |_| Ok(()))?;
+        let (_, blocks) = place.chain();
+        let records: Vec<_> = blocks.iter().flat_map(Block::records).collect();
+        let approves = |record: &Record, file: FileId| {
+            matches!(&record.transaction.body, Body::Judge(it) if it.file == file && it.is_approval())
+        };
+        for (id, file) in place.state.files() {
+            let was_registered =
+                !matches!(file.status, Status::Auditing | Status::Rejected(_));
+            let verdicts = records.iter().filter(|record| approves(record, id)).count();
+            if was_registered {
+                prop_assert_eq!(verdicts, usize::from(policy().approvals));
+                prop_assert_eq!(&file.approvals[..], &[SUPERVISION][..]);
             }
         }
     }

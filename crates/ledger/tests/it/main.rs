@@ -20,4 +20,5 @@ mod map;
 mod members;
 mod operations;
 mod registration;
+mod submitting;
 mod transfer;
