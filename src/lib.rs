@@ -4,6 +4,8 @@
 
 #[cfg(feature = "filexfer")]
 pub use filexfer;
+#[cfg(feature = "ledger")]
+pub use ledger;
 pub use port;
 #[cfg(feature = "qrpay")]
 pub use qrpay;

@@ -1,0 +1,318 @@
+//! The state: who takes part, what is registered, who owns it. A pure function of its past transactions.
+
+mod claims;
+mod membership;
+mod ownership;
+mod plan;
+mod registration;
+
+use crate::body::Body;
+use crate::{
+    ChainId, Entry, EntryKey, File, FileId, Genesis, Height, Holding, Node, NodeId, Party, PartyId,
+    Refusal, Role, Signer, Status, ThingKey, Transaction,
+};
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+use plan::Plan;
+use port::{Time, WireError};
+
+/// What all transactions so far have led to.
+///
+/// [`State::judge`] says what a transaction would change, or why it is refused, and changes nothing;
+/// [`State::take`] makes the change. Same state, same transaction, same place: the same answer everywhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    genesis: Genesis,
+    chain: ChainId,
+    nodes: BTreeMap<NodeId, Node>,
+    parties: BTreeMap<PartyId, Party>,
+    files: BTreeMap<FileId, Box<File>>,
+    things: BTreeMap<ThingKey, Holding>,
+    /// Files whose new owner has to register, by when.
+    awaited: BTreeSet<(Height, FileId)>,
+}
+
+impl State {
+    /// Before the first block.
+    ///
+    /// # Errors
+    /// [`WireError::TooLong`]: never for what [`Genesis::new`] made.
+    pub fn new(genesis: Genesis) -> Result<Self, WireError> {
+        Ok(Self {
+            chain: genesis.chain()?,
+            genesis,
+            nodes: BTreeMap::new(),
+            parties: BTreeMap::new(),
+            files: BTreeMap::new(),
+            things: BTreeMap::new(),
+            awaited: BTreeSet::new(),
+        })
+    }
+
+    /// What a transaction would change in a block, or why it may not stand there. Every signature is checked.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn judge(&self, at: At, transaction: &Transaction) -> Result<Vec<Entry>, Refusal> {
+        let message = transaction.to_sign().map_err(|_| Refusal::TooLong)?;
+        let plan = self.plan(at, transaction, &message)?;
+        self.check_signatures(at.height, transaction, &plan, Some(&message))?;
+        Ok(plan.entries)
+    }
+
+    /// The same for a transaction whose signatures were found right before, in this block: of a block that is executed again.
+    /// Who has to sign is still held against who has signed.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn judge_verified(&self, at: At, transaction: &Transaction) -> Result<Vec<Entry>, Refusal> {
+        let message = transaction.to_sign().map_err(|_| Refusal::TooLong)?;
+        let plan = self.plan(at, transaction, &message)?;
+        self.check_signatures(at.height, transaction, &plan, None)?;
+        Ok(plan.entries)
+    }
+
+    /// Makes a change.
+    pub fn take(&mut self, entry: Entry) {
+        match entry {
+            Entry::Node(id, node) => {
+                self.nodes.insert(id, node);
+            }
+            Entry::Party(id, party) => {
+                self.parties.insert(id, party);
+            }
+            Entry::File(id, file) => {
+                if let Some(until) = awaited_until(&file) {
+                    self.awaited.insert((until, id));
+                }
+                if let Some(before) = self.files.insert(id, file)
+                    && let Some(until) = awaited_until(&before)
+                    && self.files.get(&id).and_then(|file| awaited_until(file)) != Some(until)
+                {
+                    self.awaited.remove(&(until, id));
+                }
+            }
+            Entry::Thing(thing, Some(holding)) => {
+                self.things.insert(thing, holding);
+            }
+            Entry::Thing(thing, None) => {
+                self.things.remove(&thing);
+            }
+        }
+    }
+
+    /// A name stands for what it stood for before.
+    pub(crate) fn put_back(&mut self, key: EntryKey, before: Option<Entry>) {
+        if let Some(entry) = before {
+            return self.take(entry);
+        }
+        match key {
+            EntryKey::Node(id) => {
+                self.nodes.remove(&id);
+            }
+            EntryKey::Party(id) => {
+                self.parties.remove(&id);
+            }
+            EntryKey::File(id) => {
+                if let Some(until) = self.files.remove(&id).and_then(|file| awaited_until(&file)) {
+                    self.awaited.remove(&(until, id));
+                }
+            }
+            EntryKey::Thing(thing) => {
+                self.things.remove(&thing);
+            }
+        }
+    }
+
+    /// Which chain this is.
+    pub const fn chain(&self) -> ChainId {
+        self.chain
+    }
+
+    /// What the chain started from.
+    pub const fn genesis(&self) -> &Genesis {
+        &self.genesis
+    }
+
+    /// A node.
+    pub fn node(&self, id: NodeId) -> Option<&Node> {
+        self.nodes.get(&id)
+    }
+
+    /// The node of this name.
+    pub fn node_named(&self, name: &str) -> Option<(NodeId, &Node)> {
+        let found = self.nodes.iter().find(|(_, node)| node.name.as_str() == name)?;
+        Some((*found.0, found.1))
+    }
+
+    /// All nodes, in the order in which they joined.
+    pub fn nodes(&self) -> impl Iterator<Item = (NodeId, &Node)> {
+        self.nodes.iter().map(|(id, node)| (*id, node))
+    }
+
+    /// A party.
+    pub fn party(&self, id: PartyId) -> Option<&Party> {
+        self.parties.get(&id)
+    }
+
+    /// A file.
+    pub fn file(&self, id: FileId) -> Option<&File> {
+        self.files.get(&id).map(Box::as_ref)
+    }
+
+    /// All files, by their names.
+    pub fn files(&self) -> impl Iterator<Item = (FileId, &File)> {
+        self.files.iter().map(|(id, file)| (*id, file.as_ref()))
+    }
+
+    /// The live file and the owner of a thing.
+    pub fn holding(&self, thing: ThingKey) -> Option<Holding> {
+        self.things.get(&thing).copied()
+    }
+
+    /// All things that have a live file.
+    pub fn holdings(&self) -> impl Iterator<Item = (ThingKey, Holding)> {
+        self.things.iter().map(|(thing, holding)| (*thing, *holding))
+    }
+
+    /// Files whose new owner should have registered before this height, the longest overdue first.
+    pub fn overdue(&self, height: Height) -> impl Iterator<Item = FileId> {
+        self.awaited.iter().take_while(move |(until, _)| *until <= height).map(|(_, file)| *file)
+    }
+
+    /// An entry as it is now; `None` where the name stands for nothing.
+    pub fn entry(&self, key: EntryKey) -> Option<Entry> {
+        match key {
+            EntryKey::Node(id) => self.nodes.get(&id).map(|node| Entry::Node(id, node.clone())),
+            EntryKey::Party(id) => {
+                self.parties.get(&id).map(|party| Entry::Party(id, party.clone()))
+            }
+            EntryKey::File(id) => self.files.get(&id).map(|file| Entry::File(id, file.clone())),
+            EntryKey::Thing(thing) => {
+                self.holding(thing).map(|holding| Entry::Thing(thing, Some(holding)))
+            }
+        }
+    }
+
+    fn plan(&self, at: At, transaction: &Transaction, message: &[u8]) -> Result<Plan, Refusal> {
+        if transaction.chain != self.chain {
+            return Err(Refusal::WrongChain);
+        }
+        if !transaction.window.holds(at.height) {
+            return Err(Refusal::OutsideWindow);
+        }
+        if transaction.window.blocks() > self.genesis.policy().window_max {
+            return Err(Refusal::WindowTooLong);
+        }
+        if at.height == Height(0) && !matches!(transaction.body, Body::Join(_)) {
+            return Err(Refusal::NotFounder);
+        }
+        match &transaction.body {
+            Body::Join(identity) => self.join(at, identity),
+            Body::Revoke(node) => self.revoke(at, *node),
+            Body::RotateNode(it) => self.rotate_node(at, it),
+            Body::Associate(it) => self.associate(at, it),
+            Body::RotateParty(it) => self.rotate_party(at, it),
+            Body::Register(it) => self.register(at, it, plan::digest(message)),
+            Body::Judge(it) => self.verdict(at, it),
+            Body::Transfer(it) => self.transfer(at, it, transaction, plan::digest(message)),
+            Body::Settle(it) => self.settle(at, it),
+            Body::CallOff(it) => self.call_off(at, it),
+            Body::Lease(it) => self.lease(at, it, plan::digest(message)),
+            Body::EndLease(it) => self.end_lease(at, it),
+            Body::PlaceLien(it) => self.place_lien(at, it, plan::digest(message)),
+            Body::ReleaseLien(it) => self.release_lien(at, it),
+            Body::Freeze(it) => self.freeze(at, it),
+            Body::Unfreeze(it) => self.unfreeze(at, it),
+            Body::Retire(it) => self.retire(at, it),
+            Body::Reseal(it) => self.reseal(at, it),
+            Body::Erase(it) => self.erase(at, it),
+        }
+    }
+
+    /// Everybody who has to sign has signed, and nobody else; each signature is right, if there is a message.
+    fn check_signatures(
+        &self,
+        height: Height,
+        transaction: &Transaction,
+        plan: &Plan,
+        message: Option<&[u8]>,
+    ) -> Result<(), Refusal> {
+        let mut quorum = 0;
+        let mut missing = plan.signers.clone();
+        for signature in &transaction.signatures {
+            if let Some(found) = missing.iter().position(|signer| *signer == signature.by) {
+                missing.swap_remove(found);
+            } else if plan.quorum > 0 && self.is_supervision(signature.by, height) {
+                quorum += 1;
+            } else {
+                return Err(Refusal::Oversigned);
+            }
+        }
+        if !missing.is_empty() || quorum < plan.quorum {
+            return Err(Refusal::Unsigned);
+        }
+        let Some(message) = message else { return Ok(()) };
+        for signature in &transaction.signatures {
+            let number = signature.key_number;
+            let is_right = match signature.by {
+                Signer::Node(id) => {
+                    let key = self.nodes.get(&id).and_then(|node| node.ring.at(number, height));
+                    key.is_some_and(|key| signature.is_right(key, message))
+                }
+                Signer::Party(id) => {
+                    let key = self.parties.get(&id).and_then(|it| it.ring.at(number, height));
+                    key.is_some_and(|key| signature.is_right(key, message))
+                }
+                Signer::Key(bytes) => seal::VerifyingKey::from_bytes(&bytes)
+                    .is_ok_and(|key| signature.is_right(&key, message)),
+            };
+            if !is_right {
+                return Err(Refusal::BadSignature);
+            }
+        }
+        Ok(())
+    }
+
+    fn is_supervision(&self, signer: Signer, height: Height) -> bool {
+        let Signer::Node(id) = signer else { return false };
+        self.nodes
+            .get(&id)
+            .is_some_and(|node| node.role == Role::Supervision && node.is_active(height))
+    }
+
+    /// A node that takes part and does this.
+    fn active(&self, id: NodeId, role: Role, height: Height) -> Result<&Node, Refusal> {
+        let node = self.nodes.get(&id).ok_or(Refusal::UnknownNode)?;
+        if !node.is_active(height) {
+            return Err(Refusal::NodeRevoked);
+        }
+        if node.role == role { Ok(node) } else { Err(Refusal::WrongRole) }
+    }
+
+    /// How many supervision nodes have to sign who joins and who leaves.
+    fn quorum(&self, height: Height) -> usize {
+        let active = self
+            .nodes
+            .values()
+            .filter(|node| node.role == Role::Supervision && node.is_active(height));
+        active.count().min(usize::from(self.genesis.policy().quorum))
+    }
+}
+
+/// Where a transaction stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct At {
+    /// In which block.
+    pub height: Height,
+    /// When, by the block.
+    pub time: Time,
+}
+
+fn awaited_until(file: &File) -> Option<Height> {
+    match file.status {
+        Status::Transferred { until, .. } => Some(until),
+        _ => None,
+    }
+}

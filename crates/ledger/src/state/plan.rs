@@ -1,0 +1,68 @@
+//! What a transaction would do, and who has to have signed it.
+
+use super::State;
+use crate::body::{OnFile, Through};
+use crate::{Entry, File, Height, Refusal, Role, Signer};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use sha2::{Digest as _, Sha256};
+
+/// What a transaction would do, and who has to have signed it.
+#[derive(Default)]
+pub(super) struct Plan {
+    /// What changes.
+    pub(super) entries: Vec<Entry>,
+    /// Who has to sign, nobody twice.
+    pub(super) signers: Vec<Signer>,
+    /// How many supervision nodes have to sign besides.
+    pub(super) quorum: usize,
+}
+
+impl Plan {
+    pub(super) fn signer(&mut self, signer: Signer) {
+        if !self.signers.contains(&signer) {
+            self.signers.push(signer);
+        }
+    }
+}
+
+impl State {
+    /// A party acts through a member: both have to sign (spec L12).
+    pub(super) fn acts(
+        &self,
+        plan: &mut Plan,
+        height: Height,
+        through: Through,
+    ) -> Result<(), Refusal> {
+        let party = self.parties.get(&through.party).ok_or(Refusal::UnknownParty)?;
+        if !party.members.contains(&through.member) {
+            return Err(Refusal::NotAssociated);
+        }
+        self.active(through.member, Role::Member, height)?;
+        plan.signer(Signer::Party(through.party));
+        plan.signer(Signer::Node(through.member));
+        Ok(())
+    }
+
+    /// The file as the signers saw it, one revision on.
+    pub(super) fn revised(&self, on: OnFile) -> Result<Box<File>, Refusal> {
+        let file = self.files.get(&on.file).ok_or(Refusal::UnknownFile)?;
+        if file.revision != on.revision {
+            return Err(Refusal::StaleRevision);
+        }
+        let mut next = file.clone();
+        next.revision = file.revision.checked_add(1).ok_or(Refusal::StaleRevision)?;
+        Ok(next)
+    }
+
+    /// The same of a file with which operations are possible.
+    pub(super) fn usable(&self, on: OnFile) -> Result<Box<File>, Refusal> {
+        let file = self.files.get(&on.file).ok_or(Refusal::UnknownFile)?;
+        file.check_usable()?;
+        self.revised(on)
+    }
+}
+
+pub(super) fn digest(message: &[u8]) -> [u8; 32] {
+    Sha256::digest(message).into()
+}
