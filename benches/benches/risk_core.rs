@@ -45,7 +45,7 @@ fn assess(c: &mut Criterion) {
     });
     // The floor of what any matching does: only counting how many of the same tokens two sets share.
     let usual: Vec<u32> =
-        home.profile.neighbours().iter().map(|neighbour| neighbour.token().as_u32()).collect();
+        home.profile.neighbours().map(|neighbour| neighbour.token().as_u32()).collect();
     let found: Vec<Vec<u32>> = (0..VARIETY).map(|_| home.tokens(&mut draw)).collect();
     let ours: HashSet<u32> = usual.iter().copied().collect();
     let theirs: Vec<HashSet<u32>> =

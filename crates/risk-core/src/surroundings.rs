@@ -67,6 +67,7 @@ mod assess;
 mod familiarity;
 mod history;
 mod needles;
+mod neighbours;
 mod observation;
 mod odds;
 mod period;

@@ -1,10 +1,11 @@
 //! From a scan and what is known to two scores and a plan.
 
+use super::neighbours::Neighbours;
 use super::odds::{logistic, share_of};
 use super::policy::{Plan, Policy, Tables};
 use super::population::{Population, SURPRISE};
 use super::profile::{Neighbour, ONE, Profile, scaled};
-use super::scan::Scan;
+use super::scan::{Scan, TokenTag};
 use super::{Familiarity, Kind, Moment, Protocol, Reason};
 use crate::{BasisPoints, Contribution, LogRatio, Reasons};
 use alloc::vec::Vec;
@@ -42,13 +43,11 @@ impl Policy {
             let profile =
                 profile.filter(|profile| (profile.grid(), profile.period()) == (when.grid, period));
             parts[at] = match profile {
-                Some(profile) if weight_bp > 0 => {
-                    weigh(profile, scan, tables, |profile, here, usable, said| {
-                        let of =
-                            |place: usize| Line::of(profile, place, at == 1, here, usable, said);
-                        (0..profile.neighbours().len()).map(of).for_each(&mut line);
-                    })
-                }
+                Some(profile) if weight_bp > 0 => weigh(profile, scan, tables, |said| {
+                    for (place, neighbour) in profile.neighbours().enumerate() {
+                        line(said.line(place, neighbour, at == 1));
+                    }
+                }),
                 _ => Part::NONE,
             };
             parts[at].weight_bp = weight_bp;
@@ -108,8 +107,8 @@ impl Policy {
         for (seen, name) in scan.fixed_names().filter(|(_, name)| *name < below) {
             let knows = |profile: Option<&Profile>| {
                 profile.is_some_and(|profile| {
-                    let keys = profile.neighbours().iter().map(|neighbour| neighbour.key.needle());
-                    keys.into_iter().any(|key| key == seen.key.needle() || key == seen.previous)
+                    let mut keys = profile.neighbours().map(|neighbour| neighbour.key.needle());
+                    keys.any(|key| key == seen.key.needle() || key == seen.previous)
                 })
             };
             if knows(known.own) || knows(known.adjacent) {
@@ -833,36 +832,12 @@ pub struct Line {
     pub evidence: LogRatio,
 }
 
-impl Line {
-    fn of(
-        profile: &Profile,
-        at: usize,
-        is_adjacent: bool,
-        here: u64,
-        usable: u32,
-        said: &[i32; Profile::NEIGHBOURS_MAX],
-    ) -> Self {
-        let neighbour = profile.neighbours()[at];
-        let tag = neighbour.key.0;
-        Self {
-            is_adjacent,
-            neighbour,
-            is_here: here >> at & 1 == 1,
-            counts: usable >> (tag >> 3 & 0x1F) & !tag & 1 == 1,
-            evidence: LogRatio::from_units(said[at] >> 7),
-        }
-    }
-}
-
-/// Compares one profile with a scan. `line` gets the profile, who is here and which generations and kinds count as bits, and
-/// what each neighbour says, in 128ths of units.
+/// Compares one profile with a scan; `told` gets what each neighbour says.
+///
+/// Column by column, in short loops without a branch: most of them are left to vector instructions. Places behind the last
+/// neighbour take part in them and say nothing, since no scan searches for their kind.
 #[inline]
-fn weigh(
-    profile: &Profile,
-    scan: &Scan,
-    tables: &Tables,
-    mut line: impl FnMut(&Profile, u64, u32, &[i32; Profile::NEIGHBOURS_MAX]),
-) -> Part {
+fn weigh(profile: &Profile, scan: &Scan, tables: &Tables, told: impl FnOnce(&Said<'_>)) -> Part {
     let days = scan.when().day.saturating_sub(profile.day());
     let factor = if days == 0 { 1 << 16 } else { tables.fading.factor(days) };
     let observed = u32::from(profile.occurrences());
@@ -870,48 +845,38 @@ fn weigh(
     let one = (u32::from(ONE) << 16).checked_div(factor).map_or(ONE_MAX, |one| one.min(ONE_MAX));
     let all = ln(observed + 2 * one);
     let usable = usable(profile, scan);
-    let neighbours = profile.neighbours();
-    // Who is here, what that says, and the sum: short loops keep their state in registers.
-    let mut here_bits = 0_u64;
-    for (at, neighbour) in neighbours.iter().enumerate() {
-        here_bits |= u64::from(scan.needles().contains(neighbour.key.needle())) << at;
+    let columns = profile.columns();
+    let mut lanes = [0; SIZE];
+    scan.needles().mark(&columns.tags, &mut lanes);
+    let mut here = [0_u8; SIZE];
+    for (here, lane) in here.iter_mut().zip(lanes) {
+        *here = lane.to_le_bytes()[0];
     }
-    let (mut sizes, mut hits, mut tally) = (0_u64, 0_u64, 0_u32);
-    let mut said = [0_i32; Profile::NEIGHBOURS_MAX];
-    let mut rest = here_bits;
-    for (neighbour, said) in neighbours.iter().zip(&mut said) {
-        let (tag, here) = (neighbour.key.0, u32::from(rest & 1 == 1));
-        rest >>= 1;
-        if usable >> (tag >> 3 & 0x1F) & !tag & 1 == 0 {
-            tally += if here & tag & 1 == 1 { COMPANION } else { 0 };
-            continue;
+    // Where in the two tables to look. The count where it is here, the rest where it is not.
+    let mut places = [0; SIZE];
+    for at in 0..SIZE {
+        let here = lanes[at];
+        let (count, absent) = (u32::from(columns.counts[at]), here.wrapping_sub(1));
+        let count = (observed & absent).wrapping_add(count ^ absent).wrapping_sub(absent);
+        let surprise = here << 8 | u32::from(columns.shares[at].as_u8());
+        places[at] = ln_place(count.wrapping_add(one)) | surprise << 23;
+    }
+    let mut classes = UNUSABLE;
+    use_classes(&mut classes, tables, usable);
+    let (mut marks, mut evidence) = ([0; SIZE], [0; SIZE]);
+    for four in 0..SIZE / 4 {
+        for at in 4 * four..4 * four + 4 {
+            let class = classes[columns.tags[at].0 as usize % classes.len()];
+            marks[at] = class.marks();
+            let says = ln_at(places[at]) - all + SURPRISES[(places[at] >> 23) as usize];
+            evidence[at] = (says * class.weight()) >> 7;
         }
-        tally += TALLY[here as usize][(tag >> 1 & 0x1F) as usize];
-        let unit = tables.type_unit[usize::from(neighbour.dwell.0)];
-        sizes += unit;
-        hits += unit & 0_u64.wrapping_sub(here.into());
-        // The count where it is here, the rest where it is not, without a branch that nobody can guess.
-        let (count, absent) = (u32::from(neighbour.count), here.wrapping_sub(1));
-        let counted = (observed & absent).wrapping_add(count ^ absent).wrapping_sub(absent);
-        let surprise = SURPRISE[here as usize][usize::from(neighbour.share.as_u8())];
-        let says = ln(counted.wrapping_add(one)) - all + surprise;
-        *said = says * tables.kind_weights[(tag >> 3 & 7) as usize];
     }
-    let (mut total, mut missing, mut group, mut group_sum) = (0_i32, 0_i32, u32::MAX, 0_i32);
-    for (neighbour, said) in neighbours.iter().zip(&said) {
-        if neighbour.key.group() != group {
-            total += group_sum.max(0).min(tables.present_max);
-            missing += group_sum.min(0).max(tables.absent_min);
-            (group, group_sum) = (neighbour.key.group(), 0);
-        }
-        group_sum += said >> 7;
-    }
-    total += group_sum.max(0).min(tables.present_max);
-    missing += group_sum.min(0).max(tables.absent_min);
-    // One period can hold several places, and whoever is at one of them misses all of the others.
-    total += missing.max(tables.all_absent_min);
-    line(profile, here_bits, usable, &said);
-    let [references, present, fixed_present, companions] = tally.to_le_bytes();
+    let said = Said { here: &here, marks: &marks, evidence: &evidence };
+    let total = said.total(columns, tables);
+    let (sizes, hits) = said.types(columns, tables);
+    let [references, present, fixed_present, companions] = said.tally();
+    told(&said);
     let occurrences = scaled(profile.occurrences(), factor);
     let abstention = if profile.is_empty() {
         Some(Abstention::NoProfile)
@@ -924,7 +889,6 @@ fn weigh(
     } else {
         None
     };
-    let (sizes, hits) = (sizes.to_le_bytes(), hits.to_le_bytes());
     let types = (0..tables.types.min(Policy::TYPES_MAX)).map(|at| TypeScore {
         hits: hits[at],
         size: sizes[at],
@@ -948,6 +912,194 @@ fn weigh(
         abstention,
     }
 }
+
+/// What the neighbours of a profile say, place by place.
+struct Said<'a> {
+    /// Whether it is here: 0 or 1.
+    here: &'a [u8; SIZE],
+    /// Bits of [`Class::marks`].
+    marks: &'a [u8; SIZE],
+    /// What it says, weighed, before the cap of its device.
+    evidence: &'a [i32; SIZE],
+}
+
+impl Said<'_> {
+    fn line(&self, at: usize, neighbour: Neighbour, is_adjacent: bool) -> Line {
+        Line {
+            is_adjacent,
+            neighbour,
+            is_here: self.here[at] == 1,
+            counts: self.marks[at] & Class::COUNTS != 0,
+            evidence: LogRatio::from_units(self.evidence[at]),
+        }
+    }
+
+    /// The sum of all evidence: for each device at most so much for and against it, and so much at most for all that is missing.
+    fn total(&self, columns: &Neighbours, tables: &Tables) -> i32 {
+        let tags = &columns.tags;
+        let same = |at: usize| tags[at].group() == tags[at + 1].group() && tags[at + 1].0 != 0;
+        let (present, missing) = if (0..SIZE - 1).fold(false, |any, at| any | same(at)) {
+            capped(&joined(self.evidence, tags), tables)
+        } else {
+            capped(self.evidence, tables)
+        };
+        // One period can hold several places, and whoever is at one of them misses all of the others.
+        present + missing.max(tables.all_absent_min)
+    }
+
+    /// For each dwell type, how many references it has, and how many of them are here.
+    fn types(&self, columns: &Neighbours, tables: &Tables) -> ([u8; 8], [u8; 8]) {
+        let (mut sizes, mut hits) = ([0; Policy::TYPES_MAX], [0; Policy::TYPES_MAX]);
+        let (mut size_before, mut hits_before) = (0, 0);
+        let ends = &tables.type_ends[..tables.types.min(Policy::TYPES_MAX)];
+        for (at, end) in ends.iter().enumerate() {
+            let (mut size, mut hit) = (0_u8, 0_u8);
+            for place in 0..SIZE {
+                let counts = u8::from(columns.dwells[place].0 < *end) & self.marks[place];
+                size += counts & Class::COUNTS;
+                hit += counts & Class::COUNTS & self.here[place];
+            }
+            (sizes[at], hits[at]) = (size - size_before, hit - hits_before);
+            (size_before, hits_before) = (size, hit);
+        }
+        (sizes, hits)
+    }
+
+    /// How many references there are, how many of them are here, how many of those are fixed, and how much is carried along.
+    fn tally(&self) -> [u8; 4] {
+        let mut tally = [0_u8; 4];
+        for (marks, here) in self.marks.iter().zip(self.here) {
+            let is_here = 0_u8.wrapping_sub(*here);
+            tally[0] += marks & 1;
+            tally[1] += marks >> 1 & is_here & 1;
+            tally[2] += marks >> 2 & is_here & 1;
+            tally[3] += marks >> 3 & is_here & 1;
+        }
+        tally
+    }
+}
+
+/// With the last one of a device speaking for all of them.
+#[cold]
+fn joined(evidence: &[i32; SIZE], tags: &[TokenTag; SIZE]) -> [i32; SIZE] {
+    let mut joined = *evidence;
+    for (at, pair) in tags.windows(2).enumerate() {
+        if let [one, next] = pair
+            && one.group() == next.group()
+        {
+            joined[at + 1] += joined[at];
+            joined[at] = 0;
+        }
+    }
+    joined
+}
+
+/// What speaks for the place and what against it, each device within its bounds.
+#[inline]
+fn capped(evidence: &[i32; SIZE], tables: &Tables) -> (i32, i32) {
+    let (mut all, mut missing) = (0, 0);
+    for said in *evidence {
+        let said = said.min(tables.present_max).max(tables.absent_min);
+        all += said;
+        missing += said.min(0);
+    }
+    (all - missing, missing)
+}
+
+/// What an assessment makes of a neighbour by the lowest byte of its tag: key generation, kind, relation, whether it travels.
+type Classes = [Class; 256];
+
+#[inline]
+fn use_classes(classes: &mut Classes, tables: &Tables, usable: u32) {
+    let (kinds, mut rest) = (classes.as_chunks_mut::<8>().0, usable);
+    while rest != 0 {
+        let at = rest.trailing_zeros() as usize;
+        kinds[at] = tables.classes[at % 8];
+        rest &= rest - 1;
+    }
+}
+
+/// What a neighbour of one kind and relation counts for: what its evidence weighs, in 128ths, and above that its marks.
+#[derive(Clone, Copy)]
+pub(super) struct Class(u16);
+
+impl Class {
+    const fn new(weight: u8, marks: u8) -> Self {
+        Self(weight as u16 | (marks as u16) << 8)
+    }
+
+    const fn weight(self) -> i32 {
+        (self.0 & 0xFF) as i32
+    }
+
+    const fn marks(self) -> u8 {
+        self.0.to_be_bytes()[0]
+    }
+
+    /// It takes part.
+    const COUNTS: u8 = 1;
+    /// If it is here, it is a reference that is.
+    const PRESENT: u8 = 2;
+    /// And one that stays where it is.
+    const FIXED: u8 = 4;
+    /// If it is here, it came along.
+    const COMPANION: u8 = 8;
+
+    /// By relation and whether it travels, as they stand in a tag.
+    pub(super) const fn of_kind(kind: Kind, weight: u8) -> [Self; 8] {
+        let mut all = UNUSABLE_KIND;
+        let mut relation = 0;
+        while relation < 4 {
+            let marks = match (kind.is_fixed(), relation >> 1) {
+                (true, _) => Self::COUNTS | Self::PRESENT | Self::FIXED,
+                (false, 0) => Self::COUNTS | Self::PRESENT,
+                (false, _) => Self::COUNTS | Self::COMPANION,
+            };
+            all[2 * relation] = Self::new(weight, marks);
+            relation += 1;
+        }
+        all
+    }
+
+    /// Of a kind that was not searched for.
+    pub(super) const fn none() -> [Self; 8] {
+        UNUSABLE_KIND
+    }
+}
+
+/// What travels came along, whatever was searched for; the rest says nothing.
+const UNUSABLE_KIND: [Class; 8] = {
+    let mut all = [Class(0); 8];
+    let mut at = 1;
+    while at < 8 {
+        all[at] = Class::new(0, Class::COMPANION);
+        at += 2;
+    }
+    all
+};
+
+const UNUSABLE: Classes = {
+    let mut all = [Class(0); 256];
+    let mut at = 0;
+    while at < 256 {
+        all[at] = UNUSABLE_KIND[at % 8];
+        at += 1;
+    }
+    all
+};
+
+/// [`SURPRISE`] in one row: by whether it is here, then by the share.
+const SURPRISES: [i32; 512] = {
+    let mut row = [0; 512];
+    let mut at = 0;
+    while at < 512 {
+        row[at] = SURPRISE[at >> 8][at & 0xFF];
+        at += 1;
+    }
+    row
+};
+
+const SIZE: usize = Profile::NEIGHBOURS_MAX;
 
 /// A bit for each generation of keys (two bits) and kind (three): whether the scan can have found such neighbours.
 fn usable(profile: &Profile, scan: &Scan) -> u32 {
@@ -990,7 +1142,18 @@ fn share(basis_points: u64) -> Option<BasisPoints> {
 /// bit into its place: nothing is computed with it.
 #[inline]
 fn ln(x: u32) -> i32 {
-    LN[((x as f32).to_bits() >> 15) as usize & (LN.len() - 1)]
+    ln_at(ln_place(x))
+}
+
+#[inline]
+fn ln_place(x: u32) -> u32 {
+    // Signed, for which more processors have a vector instruction.
+    (x.cast_signed() as f32).to_bits() >> 15
+}
+
+#[inline]
+fn ln_at(place: u32) -> i32 {
+    LN[place as usize % LN.len()]
 }
 
 /// By the lowest four bits of a float's exponent and the highest eight of its mantissa: powers from 2⁷ to 2²².
@@ -1009,34 +1172,174 @@ const LN: [i32; 16 * 256] = {
 /// A profile that has faded to a 512th says nothing more.
 const ONE_MAX: u32 = 1 << 16;
 
-/// What a neighbour adds to the four counts of a part, one in each byte: references, those here, the fixed ones of them, and
-/// what is carried along. By whether it is here, then by kind and relation as they stand in its tag.
-const TALLY: [[u32; 32]; 2] = {
-    let mut table = [[1; 32]; 2];
-    let mut at = 0_u32;
-    while at < 32 {
-        let (kind, connected) = (at >> 2, at >> 1 & 1 == 1);
-        let is_fixed = FIXED >> kind & 1 == 1;
-        table[1][at as usize] = match (is_fixed, connected) {
-            (true, _) => 1 | 1 << 8 | 1 << 16,
-            (false, true) => 1 | COMPANION,
-            (false, false) => 1 | 1 << 8,
-        };
-        at += 1;
-    }
-    table
-};
-
-const COMPANION: u32 = 1 << 24;
-
-/// The kinds that mostly stay where they are ([`Kind::is_fixed`]), a bit for each.
-const FIXED: u32 = 1 << Kind::Wifi as u32 | 1 << Kind::Lan as u32 | 1 << Kind::Cell as u32;
-
 #[cfg(test)]
 mod tests {
     use super::super::population::Share;
+    use super::super::{PolicyDraft, Scanned};
     use super::*;
+    use alloc::collections::{BTreeMap, BTreeSet};
     use proptest::prelude::*;
+
+    /// What [`weigh`] does, neighbour by neighbour.
+    fn weighed(profile: &Profile, scan: &Scan, policy: &Policy) -> (Part, Vec<Line>) {
+        let (draft, tables) = (policy.draft(), policy.tables());
+        let days = scan.when().day.saturating_sub(profile.day());
+        let factor = if days == 0 { 1 << 16 } else { policy.learning().fading.factor(days) };
+        let one =
+            (u32::from(ONE) << 16).checked_div(factor).map_or(1 << 16, |one| one.min(1 << 16));
+        let observed = u32::from(profile.occurrences());
+        let needles: BTreeSet<u32> = scan
+            .seen()
+            .iter()
+            .flat_map(|seen| [seen.key.needle(), seen.previous])
+            .filter(|needle| *needle != 0)
+            .collect();
+        let usable = usable(profile, scan);
+        let mut part = Part { novelty: profile.novelty(), ..Part::NONE };
+        let (mut lines, mut groups) = (Vec::new(), BTreeMap::new());
+        for neighbour in profile.neighbours() {
+            let key = neighbour.key;
+            let is_here = needles.contains(&key.needle());
+            let searched = usable >> (key.needle() & 0x1F) & 1 == 1;
+            let counts = searched && !key.travels();
+            let mut said = 0;
+            if counts {
+                let stays = neighbour.kind().is_fixed();
+                part.references += 1;
+                if is_here && (stays || neighbour.relation() != super::super::Relation::Connected) {
+                    part.present += 1;
+                    part.fixed_present += u8::from(stays);
+                } else if is_here {
+                    part.companions += 1;
+                }
+                if let Some(dwell_s) = neighbour.dwell_s(profile.grid()) {
+                    let types = &draft.types;
+                    let at = types.iter().position(|one| i64::from(dwell_s) < one.to_s);
+                    let at = at.unwrap_or(types.len() - 1);
+                    part.sizes[at] += 1;
+                    part.hits[at] += u8::from(is_here);
+                }
+                let count = u32::from(neighbour.count);
+                let counted = if is_here { count } else { observed - count };
+                let share = neighbour.share;
+                let surprise = if is_here { share.surprise() } else { share.absence() };
+                let says = ln(counted + one) - ln(observed + 2 * one) + surprise.as_units();
+                let percent = match neighbour.kind() {
+                    Kind::Wifi => draft.evidence.wifi_percent,
+                    Kind::WifiLocal => draft.evidence.wifi_local_percent,
+                    Kind::Bluetooth => draft.evidence.bluetooth_percent,
+                    Kind::BlePublic => draft.evidence.ble_public_percent,
+                    Kind::BleRandom => draft.evidence.ble_random_percent,
+                    Kind::Lan => draft.evidence.lan_percent,
+                    Kind::Cell => draft.evidence.cell_percent,
+                };
+                said = (says * i32::try_from(percent * 128 / 100).unwrap()) >> 7;
+            } else if key.travels() && is_here {
+                part.companions += 1;
+            }
+            *groups.entry(key.group()).or_insert(0) += said;
+            let evidence = LogRatio::from_units(said);
+            lines.push(Line { is_adjacent: false, neighbour, is_here, counts, evidence });
+        }
+        let present: i32 = groups.values().map(|said| (*said).max(0).min(tables.present_max)).sum();
+        let missing: i32 = groups.values().map(|said| (*said).min(0).max(tables.absent_min)).sum();
+        let total = present + missing.max(tables.all_absent_min);
+        let tempered = i64::from(total) * tables.temper / 1_000;
+        part.occurrences = scaled(profile.occurrences(), factor);
+        part.evidence = LogRatio::from_units(total);
+        part.evidence_share =
+            Some(logistic(tables.prior + LogRatio::from_units(i32::try_from(tempered).unwrap())));
+        part.baseline = recombined((0..draft.types.len()).map(|at| TypeScore {
+            hits: part.hits[at],
+            size: part.sizes[at],
+            weight: tables.weights[at],
+        }));
+        part.abstention = if profile.is_empty() {
+            Some(Abstention::NoProfile)
+        } else if u32::from(part.occurrences) < tables.occurrences_min {
+            Some(Abstention::TooFewOccurrences)
+        } else if usable == 0 && scan.scanned().as_bits() != 0 {
+            Some(Abstention::KeysTooOld)
+        } else if part.references < tables.references_min.max(1) {
+            Some(Abstention::TooFewReferences)
+        } else {
+            None
+        };
+        (part, lines)
+    }
+
+    prop_compose! {
+        /// A token of few devices, under one key or the one before it, of any kind and relation.
+        fn tag(generation: u32)(device in 0_u32..40, member in 0_u32..3, kind in 1_u32..8, relation in 0_u32..3) -> u32 {
+            device << 24 | device << 16 | member << 8 | generation << 6 | kind << 3 | relation << 1
+        }
+    }
+
+    prop_compose! {
+        fn profile()(
+            key_id in 3_u8..5,
+            day in 90_u16..=100,
+            occurrences in prop_oneof![0_u16..2_000, Just(u16::MAX)],
+            known in prop::collection::vec((tag(3), tag(0), any::<(bool, bool, u16, u8, u8)>(), 1_u8..=255), 0..=64),
+        ) -> Profile {
+            let mut neighbours = BTreeMap::new();
+            for (old, new, (is_old, travels, count, dwell, age), share) in known {
+                let tag = if is_old || key_id == 3 { old } else { new } | u32::from(travels && age < 60);
+                let dwell = if dwell > 240 { 255 } else { dwell };
+                let count = u16::try_from(u32::from(count) * u32::from(occurrences) / 65_535).unwrap();
+                neighbours.insert(tag >> 3, (tag, count, [dwell, dwell, share, age]));
+            }
+            let mut bytes = Vec::new();
+            let mut writer = Writer::new(&mut bytes, 1);
+            let count = u8::try_from(neighbours.len()).unwrap();
+            let grid = Policy::new(PolicyDraft::default()).unwrap().grid();
+            writer.u8(grid.to_u8()).u16(0).u8(key_id).u16(day).u16(occurrences).u8(9).u8(count);
+            for (tag, count, rest) in neighbours.into_values() {
+                writer.u32(tag).u16(count).fixed(&rest);
+            }
+            Profile::parse(&bytes).unwrap()
+        }
+    }
+
+    prop_compose! {
+        fn scan()(
+            scanned in prop_oneof![Just(Scanned::ALL.as_bits()), Just(0b110), Just(0)],
+            rotating: bool,
+            found in prop::collection::vec((tag(0), tag(3), any::<bool>()), 0..120),
+        ) -> Scan {
+            let mut seen = BTreeMap::new();
+            for (new, old, has_old) in found {
+                let old = if rotating && has_old { old >> 3 } else { 0 };
+                seen.insert(new >> 3, (new, old));
+            }
+            let mut bytes = Vec::new();
+            let mut writer = Writer::bare(&mut bytes);
+            let grid = Policy::new(PolicyDraft::default()).unwrap().grid();
+            writer.u64(0).u8(0).u16(100).u16(0).u16(1).u16(0).u8(grid.to_u8()).u8(scanned).u8(4);
+            writer.u8(rotating.into()).u16(0).u16(0).u16(u16::try_from(seen.len()).unwrap());
+            for (new, old) in seen.into_values() {
+                writer.u32(new).u32(old).u8(7).u8(143);
+            }
+            Scan::read(&mut Reader::new(&bytes)).unwrap()
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn columns_weigh_what_neighbours_do_one_by_one(profile in profile(), scan in scan()) {
+            let policy = Policy::new(PolicyDraft::default()).unwrap();
+            let (part, lines) = weighed(&profile, &scan, &policy);
+            let mut told = Vec::new();
+            let fast = weigh(&profile, &scan, policy.tables(), |said| {
+                let line = |(at, neighbour)| said.line(at, neighbour, false);
+                told.extend(profile.neighbours().enumerate().map(line));
+            });
+            prop_assert_eq!(fast, part);
+            prop_assert_eq!(told, lines);
+        }
+    }
 
     proptest! {
         #[test]

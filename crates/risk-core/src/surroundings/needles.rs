@@ -1,38 +1,55 @@
 //! The set that a scan is: asked for every neighbour of a profile, so it has to be quick.
 
+use super::profile::Profile;
+use super::scan::TokenTag;
 use alloc::vec;
 use alloc::vec::Vec;
 
 /// A set of numbers below 2²⁹, in buckets of four that are compared at once.
 ///
 /// An eighth of the places is taken, so nearly every question looks at one bucket. Nobody can make it slow: the numbers are
-/// keyed tokens, and any question looks at `reach` buckets whatever the answer.
+/// keyed tokens, and every neighbour costs the same whatever the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Needles {
     buckets: Vec<[u32; 4]>,
-    /// A hash has this many bits too many.
-    shift: u32,
+    /// One less than the number of buckets, a power of two.
+    mask: u32,
     /// How many buckets a number may lie after its own, less one.
     more: usize,
 }
 
 impl Needles {
     pub(super) fn new(numbers: impl ExactSizeIterator<Item = u32>) -> Self {
-        let count = (2 * numbers.len()).next_power_of_two().max(2);
-        let shift = 32 - count.trailing_zeros();
-        let mut set = Self { buckets: vec![[NONE; 4]; count], shift, more: 0 };
+        let count = (2 * numbers.len()).next_power_of_two();
+        let mask = u32::try_from(count - 1).unwrap_or(0);
+        let mut set = Self { buckets: vec![[NONE; 4]; count], mask, more: 0 };
         for number in numbers.filter(|number| *number != 0) {
             set.insert(number);
         }
         set
     }
 
-    /// Whether it has this number.
+    /// Says of each of these neighbours whether it is in the set: 1 or 0.
     #[inline]
-    pub(super) fn contains(&self, number: u32) -> bool {
-        let at = self.bucket(number);
-        let found = self.buckets.get(at).is_some_and(|bucket| has(bucket, number));
-        if self.more == 0 { found } else { found || self.lies_further(at, number) }
+    pub(super) fn mark(
+        &self,
+        tags: &[TokenTag; Profile::NEIGHBOURS_MAX],
+        marks: &mut [u32; Profile::NEIGHBOURS_MAX],
+    ) {
+        for (tags, marks) in tags.as_chunks::<4>().0.iter().zip(marks.as_chunks_mut::<4>().0) {
+            let numbers = tags.map(TokenTag::needle);
+            let buckets = numbers.map(|number| self.buckets[self.bucket(number)]);
+            let mut found = [0; 4];
+            for at in 0..4 {
+                found[at] = u32::from(has(&buckets[at], numbers[at]));
+            }
+            *marks = found;
+        }
+        if self.more > 0 {
+            for (mark, tag) in marks.iter_mut().zip(tags) {
+                *mark |= u32::from(self.lies_further(self.bucket(tag.needle()), tag.needle()));
+            }
+        }
     }
 
     #[cold]
@@ -57,8 +74,8 @@ impl Needles {
     }
 
     fn bucket(&self, number: u32) -> usize {
-        // Fibonacci hashing: the kind stands in the low bits, which are the same for most.
-        (number.wrapping_mul(0x9E37_79B1) >> self.shift) as usize
+        // Token bits are spread by the keyed function that made them. Below them stands the kind, the same for most.
+        (number >> 5 & self.mask) as usize
     }
 }
 
@@ -83,7 +100,10 @@ mod tests {
             let set = Needles::new(numbers.iter().copied());
             let expected: BTreeSet<u32> = numbers.into_iter().filter(|number| *number != 0).collect();
             for number in expected.iter().flat_map(|number| [number ^ 1, *number, number + 1]) {
-                prop_assert_eq!(set.contains(number), expected.contains(&number) && number != 0);
+                let expected = u32::from(expected.contains(&number) && number != 0);
+                let mut marks = [9; Profile::NEIGHBOURS_MAX];
+                set.mark(&[TokenTag(number << 3); Profile::NEIGHBOURS_MAX], &mut marks);
+                prop_assert_eq!(marks, [expected; Profile::NEIGHBOURS_MAX]);
             }
         }
     }

@@ -1,12 +1,12 @@
 //! The policy of an institution: data that is checked before it decides anything.
 
+use super::assess::Class;
 use super::profile::{Fading, Learning};
 use super::scan::Dwell;
 use super::{Familiarity, Fold, Grid, Kind};
 use crate::draft::{self, drafts, read_text, write_text};
 use crate::{BasisPoints, DAY_MS, LogRatio, Unknown};
 use alloc::borrow::ToOwned as _;
-use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -500,13 +500,13 @@ struct Checked {
 
 /// What assessments look up.
 pub(super) struct Tables {
-    /// For each dwell in 240ths: one, in the byte of its type; 0 where the dwell is not known.
-    pub(super) type_unit: Box<[u64; 256]>,
+    /// For each type, above all of its dwells, in 240ths.
+    pub(super) type_ends: [u8; Policy::TYPES_MAX],
     pub(super) types: usize,
     pub(super) fading: Fading,
     pub(super) weights: [u16; Policy::TYPES_MAX],
-    /// By kind, in 128ths.
-    pub(super) kind_weights: [i32; 8],
+    /// By kind.
+    pub(super) classes: [[Class; 8]; 8],
     pub(super) present_max: i32,
     pub(super) absent_min: i32,
     pub(super) all_absent_min: i32,
@@ -539,19 +539,22 @@ impl Policy {
 
 impl Tables {
     fn new(draft: &PolicyDraft, grid: Grid, learns: Learning) -> Self {
-        let mut type_unit = Box::new([0; 256]);
+        let mut type_ends = [0; Policy::TYPES_MAX];
         for units in 0..=Dwell::WHOLE {
             let dwell_s = i64::from(Dwell(units).seconds(grid.slot_s()).unwrap_or(0));
             let last = draft.types.len().saturating_sub(1);
             let at = draft.types.iter().position(|one| dwell_s < one.to_s).unwrap_or(last);
-            type_unit[usize::from(units)] = 1 << (8 * at.min(Policy::TYPES_MAX - 1));
+            // Longer dwells are of later types; one without any ends where the one before it does.
+            for end in type_ends.iter_mut().skip(at) {
+                *end = units + 1;
+            }
         }
         let mut weights = [0; Policy::TYPES_MAX];
         for (weight, one) in weights.iter_mut().zip(&draft.types) {
             *weight = u16::try_from(one.weight).unwrap_or(0);
         }
         let evidence = &draft.evidence;
-        let mut kind_weights = [0; 8];
+        let mut classes = [Class::none(); 8];
         for (kind, percent) in [
             (Kind::Wifi, evidence.wifi_percent),
             (Kind::WifiLocal, evidence.wifi_local_percent),
@@ -561,7 +564,9 @@ impl Tables {
             (Kind::Lan, evidence.lan_percent),
             (Kind::Cell, evidence.cell_percent),
         ] {
-            kind_weights[kind as usize] = i32::try_from(percent * 128 / 100).unwrap_or(0);
+            // a hundred percent at most
+            let weight = u8::try_from(percent * 128 / 100).unwrap_or(0);
+            classes[kind as usize] = Class::of_kind(kind, weight);
         }
         let milli = |milli: i64| i32::try_from(milli * 65_536 / 1_000).unwrap_or(0);
         let plan = |word: &str| if word == "pin" { Plan::AskPin } else { Plan::Refuse };
@@ -572,11 +577,11 @@ impl Tables {
         let (learning, scan) = (&draft.learning, &draft.scan);
         let small = |number: i64| u16::try_from(number).unwrap_or(u16::MAX);
         Self {
-            type_unit,
+            type_ends,
             types: draft.types.len(),
             fading: learns.fading,
             weights,
-            kind_weights,
+            classes,
             present_max: milli(evidence.group_present_max_milli),
             absent_min: -milli(evidence.group_absent_max_milli),
             all_absent_min: -milli(evidence.absent_max_milli),

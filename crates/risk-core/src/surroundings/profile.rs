@@ -1,5 +1,6 @@
 //! What one terminal usually has around it in one period.
 
+use super::neighbours::Neighbours;
 use super::population::Share;
 use super::scan::{Dwell, Kind, Seen, TokenTag};
 use super::{Grid, Relation, Scan, Token};
@@ -14,8 +15,9 @@ use port::wire::{Reader, Writer};
 /// learned, and scaled when they are read, so that a profile at rest costs nothing. It has room for 64 neighbours; one too
 /// many puts out the one with the lowest count, then the one not seen for the longest, then the lowest in byte order.
 ///
-/// The whole profile is 800 bytes in memory, without a pointer, and at most 651 stored.
+/// The whole profile is 656 bytes in memory, without a pointer, and at most 651 stored.
 #[derive(Clone, PartialEq, Eq)]
+#[repr(C)]
 pub struct Profile {
     grid: Grid,
     period: u16,
@@ -27,7 +29,7 @@ pub struct Profile {
     /// How much of a usual scan is unfamiliar, in 255ths.
     novelty: u8,
     count: u8,
-    neighbours: [Neighbour; Profile::NEIGHBOURS_MAX],
+    neighbours: Neighbours,
 }
 
 impl Profile {
@@ -47,7 +49,7 @@ impl Profile {
             occurrences: 0,
             novelty: 0,
             count: 0,
-            neighbours: [Neighbour::NONE; Self::NEIGHBOURS_MAX],
+            neighbours: Neighbours::new(),
         }
     }
 
@@ -89,8 +91,8 @@ impl Profile {
         let known = usize::from(self.count);
         // As they were: a neighbour that moves to a new key leaves its place in the order.
         let mut needles = [u32::MAX; Self::NEIGHBOURS_MAX];
-        for (needle, neighbour) in needles.iter_mut().zip(self.neighbours()) {
-            *needle = neighbour.key.needle();
+        for (needle, tag) in needles.iter_mut().zip(&self.neighbours.tags[..known]) {
+            *needle = tag.needle();
         }
         let mut places = [NOWHERE; super::Report::NEIGHBOURS_MAX];
         let seen = &seen[..seen.len().min(places.len())];
@@ -112,11 +114,13 @@ impl Profile {
                 *place = u8::try_from(at).unwrap_or(NOWHERE);
             }
         }
-        let elsewhere =
-            is_new && fixed - familiar >= 4 && is_elsewhere(&self.neighbours[..known], hits);
+        let elsewhere = is_new && fixed - familiar >= 4 && is_elsewhere(self.neighbours(), hits);
         for (place, seen) in places.iter().zip(seen) {
-            if let Some(neighbour) = self.neighbours.get_mut(usize::from(*place)) {
+            let at = usize::from(*place);
+            if at < known {
+                let mut neighbour = self.neighbours.at(at);
                 neighbour.see_again(seen, elsewhere);
+                self.neighbours.set(at, neighbour);
             }
         }
         if is_new && !is_first && fixed > 0 {
@@ -128,7 +132,7 @@ impl Profile {
         let strangers = strangers.map(|(seen, _)| Neighbour::first(seen));
         self.make_room(strangers, added, learning);
         if moved {
-            self.neighbours[..usize::from(self.count)].sort_by_key(|neighbour| neighbour.key);
+            self.sort();
         }
         true
     }
@@ -143,11 +147,11 @@ impl Profile {
         let max = usize::from(learning.neighbours_max).min(Self::NEIGHBOURS_MAX);
         let known = usize::from(self.count);
         let faded = |neighbour: &Neighbour| neighbour.count < FORGOTTEN_BELOW;
-        let alive = self.neighbours().iter().filter(|one| !faded(one)).count();
+        let alive = self.neighbours().filter(|one| !faded(one)).count();
         let mut lowest_kept = 0;
         if alive + added > max {
             let mut ranks = [0; ROOM];
-            let living = self.neighbours().iter().filter(|one| !faded(one)).copied();
+            let living = self.neighbours().filter(|one| !faded(one));
             let all = living.chain(newcomers.clone());
             for (rank, neighbour) in ranks.iter_mut().zip(all) {
                 *rank = neighbour.rank();
@@ -158,9 +162,9 @@ impl Profile {
         }
         let mut kept = 0;
         for at in 0..known {
-            let neighbour = self.neighbours[at];
+            let neighbour = self.neighbours.at(at);
             if !faded(&neighbour) && neighbour.rank() >= lowest_kept {
-                self.neighbours[kept] = neighbour;
+                self.neighbours.set(kept, neighbour);
                 kept += 1;
             }
         }
@@ -176,17 +180,17 @@ impl Profile {
         let mut at = count;
         while coming > 0 {
             at -= 1;
-            let from_old = kept > 0 && self.neighbours[kept - 1].key > fresh[coming - 1].key;
+            let from_old = kept > 0 && self.neighbours.tags[kept - 1] > fresh[coming - 1].key;
             let next = if from_old {
                 kept -= 1;
-                self.neighbours[kept]
+                self.neighbours.at(kept)
             } else {
                 coming -= 1;
                 fresh[coming]
             };
-            self.neighbours[at] = next;
+            self.neighbours.set(at, next);
         }
-        self.neighbours[count..].fill(Neighbour::NONE);
+        self.neighbours.truncate(count);
         // at most 64
         self.count = u8::try_from(count).unwrap_or(0);
     }
@@ -210,24 +214,25 @@ impl Profile {
         self.novelty = self.novelty.max(other.novelty);
         let mut room = [Neighbour::NONE; ROOM];
         let mut known = 0;
-        let (mut mine, mut theirs) = (self.neighbours().iter(), other.neighbours().iter());
+        let this = self.clone();
+        let (mut mine, mut theirs) = (this.neighbours(), other.neighbours());
         let (mut one, mut two) = (mine.next(), theirs.next());
         while let Some(next) = match (one, two) {
             (Some(a), Some(b)) if a.key.needle() == b.key.needle() => {
                 (one, two) = (mine.next(), theirs.next());
-                Some(a.merged(b))
+                Some(a.merged(&b))
             }
             (Some(a), Some(b)) if a.key < b.key => {
                 one = mine.next();
-                Some(*a)
+                Some(a)
             }
             (Some(a), None) => {
                 one = mine.next();
-                Some(*a)
+                Some(a)
             }
             (_, Some(b)) => {
                 two = theirs.next();
-                Some(*b)
+                Some(b)
             }
             (None, None) => None,
         } {
@@ -274,8 +279,12 @@ impl Profile {
     }
 
     /// Its neighbours, in the order of their tokens.
-    pub fn neighbours(&self) -> &[Neighbour] {
-        &self.neighbours[..usize::from(self.count)]
+    pub fn neighbours(&self) -> impl ExactSizeIterator<Item = Neighbour> + Clone + '_ {
+        (0..usize::from(self.count)).map(|at| self.neighbours.at(at))
+    }
+
+    pub(super) const fn columns(&self) -> &Neighbours {
+        &self.neighbours
     }
 
     /// The stored form, specified in `docs/spec/risk-core-surroundings.md`.
@@ -291,7 +300,7 @@ impl Profile {
             .u8(self.novelty)
             .u8(self.count);
         for neighbour in self.neighbours() {
-            let Neighbour { key, count, dwell, last_dwell, share, age } = *neighbour;
+            let Neighbour { key, count, dwell, last_dwell, share, age } = neighbour;
             writer.u32(key.0).u16(count).fixed(&[dwell.0, last_dwell.0, share.as_u8(), age]);
         }
     }
@@ -320,11 +329,10 @@ impl Profile {
         let mut last = 0;
         let mut orderly = true;
         for at in 0..usize::from(profile.count) {
-            let neighbour = &mut profile.neighbours[at];
             let [a, b, c, d, high, low, dwell, last_dwell, share, age] = reader.array()?;
             let key =
                 TokenTag::from_u32(u32::from_be_bytes([a, b, c, d])).ok_or(WireError::Invalid)?;
-            *neighbour = Neighbour {
+            let neighbour = Neighbour {
                 key,
                 count: u16::from_be_bytes([high, low]),
                 dwell: Dwell::from_u8(dwell).ok_or(WireError::Invalid)?,
@@ -337,6 +345,7 @@ impl Profile {
             orderly &= neighbour.dwell.is_known() == neighbour.last_dwell.is_known();
             orderly &= neighbour.count <= profile.occurrences;
             last = key.needle();
+            profile.neighbours.set(at, neighbour);
         }
         if orderly { Ok(profile) } else { Err(WireError::Invalid) }
     }
@@ -366,11 +375,26 @@ impl Profile {
         }
         let factor = fading.factor(days);
         self.occurrences = scaled(self.occurrences, factor);
-        for neighbour in &mut self.neighbours[..usize::from(self.count)] {
-            neighbour.count = scaled(neighbour.count, factor).min(self.occurrences);
-            neighbour.age = neighbour.age.saturating_add(u8::try_from(days).unwrap_or(u8::MAX));
+        let (known, aged) = (usize::from(self.count), u8::try_from(days).unwrap_or(u8::MAX));
+        for count in &mut self.neighbours.counts[..known] {
+            *count = scaled(*count, factor).min(self.occurrences);
+        }
+        for age in &mut self.neighbours.ages[..known] {
+            *age = age.saturating_add(aged);
         }
         self.day = day;
+    }
+
+    fn sort(&mut self) {
+        let mut all = [Neighbour::NONE; Self::NEIGHBOURS_MAX];
+        let known = usize::from(self.count);
+        for (place, neighbour) in all.iter_mut().zip(self.neighbours()) {
+            *place = neighbour;
+        }
+        all[..known].sort_unstable_by_key(|neighbour| neighbour.key);
+        for (at, neighbour) in all[..known].iter().enumerate() {
+            self.neighbours.set(at, *neighbour);
+        }
     }
 
     /// Takes over what is not forgotten and finds room, out of neighbours in the order of their keys.
@@ -389,10 +413,10 @@ impl Profile {
         }
         let mut count = 0;
         for neighbour in room.iter().filter(alive).filter(|one| one.rank() >= lowest_kept) {
-            self.neighbours[count] = *neighbour;
+            self.neighbours.set(count, *neighbour);
             count += 1;
         }
-        self.neighbours[count..].fill(Neighbour::NONE);
+        self.neighbours.truncate(count);
         // at most 64
         self.count = u8::try_from(count).unwrap_or(0);
     }
@@ -400,12 +424,13 @@ impl Profile {
     fn retain(&mut self, keep: impl Fn(&Neighbour) -> bool) {
         let mut count = 0;
         for at in 0..usize::from(self.count) {
-            if keep(&self.neighbours[at]) {
-                self.neighbours[count] = self.neighbours[at];
+            let neighbour = self.neighbours.at(at);
+            if keep(&neighbour) {
+                self.neighbours.set(count, neighbour);
                 count += 1;
             }
         }
-        self.neighbours[count..].fill(Neighbour::NONE);
+        self.neighbours.truncate(count);
         self.count = u8::try_from(count).unwrap_or(0);
     }
 }
@@ -431,7 +456,7 @@ pub struct Neighbour {
 }
 
 impl Neighbour {
-    const NONE: Self = Self {
+    pub(super) const NONE: Self = Self {
         key: TokenTag(0),
         count: 0,
         dwell: Dwell::UNKNOWN,
@@ -566,9 +591,9 @@ pub(super) fn scaled(count: u16, factor: u32) -> u16 {
 
 /// Whether the terminal is at another place than usual: of at least four neighbours that were there more than once, less than
 /// a quarter is here. Asked only where at least four fixed neighbours are unknown. Whatever is here all the same came along.
-fn is_elsewhere(known: &[Neighbour], hits: u64) -> bool {
+fn is_elsewhere(known: impl Iterator<Item = Neighbour>, hits: u64) -> bool {
     let (mut usual, mut here) = (0, 0);
-    for (at, neighbour) in known.iter().enumerate() {
+    for (at, neighbour) in known.enumerate() {
         if neighbour.count > ONE && !neighbour.travels() {
             usual += 1;
             here += hits >> at & 1;

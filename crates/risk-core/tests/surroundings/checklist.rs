@@ -58,7 +58,7 @@ fn r04_all_relations_are_kept_through_store_and_load() {
     let loaded = Profile::parse(&encoded(&profile_of(&found, 2))).unwrap();
     for (relation, n) in relations.iter().zip(1..) {
         let token = key(1).token(&router(n));
-        let neighbour = loaded.neighbours().iter().find(|one| one.token() == token).unwrap();
+        let neighbour = loaded.neighbours().find(|one| one.token() == token).unwrap();
         assert_eq!(neighbour.relation(), *relation);
     }
 }
@@ -90,7 +90,7 @@ fn r06_a_missing_dwell_is_not_a_short_one() {
     let grid = profile.grid();
     let dwell = |n| {
         let token = key(1).token(&router(n));
-        profile.neighbours().iter().find(|one| one.token() == token).unwrap().dwell_s(grid)
+        profile.neighbours().find(|one| one.token() == token).unwrap().dwell_s(grid)
     };
     assert_eq!((dwell(1), dwell(2)), (None, Some(0)));
     // It is of no type, but it is evidence.
@@ -102,7 +102,7 @@ fn r06_a_missing_dwell_is_not_a_short_one() {
     let mut profile = profile;
     assert!(profile.update(&scan(week(5), vec![near(1, 900)]), &policy().learning()));
     let token = key(1).token(&router(1));
-    let found = profile.neighbours().iter().find(|one| one.token() == token).unwrap().dwell_s(grid);
+    let found = profile.neighbours().find(|one| one.token() == token).unwrap().dwell_s(grid);
     assert_eq!(found, Some(900));
 }
 
@@ -152,7 +152,7 @@ proptest! {
         let sizes: Vec<u8> = assessed.types(&assessed.parts[0]).map(|one| one.size).collect();
         for (at, size) in sizes.into_iter().enumerate() {
             let within = |dwell_s: u32| (cuts[at]..cuts[at + 1]).contains(&dwell_s);
-            let stored = profile.neighbours().iter().filter_map(|one| one.dwell_s(profile.grid()));
+            let stored = profile.neighbours().filter_map(|one| one.dwell_s(profile.grid()));
             prop_assert_eq!(stored.filter(|dwell_s| within(*dwell_s)).count(), usize::from(size));
             let reported = dwells.iter().filter(|dwell_s| within((**dwell_s).min(3_600))).count();
             prop_assert_eq!(reported, usize::from(size));

@@ -116,7 +116,7 @@ fn what_comes_along_to_another_place_is_found_to_travel() {
     assert!(profile.update(&scan(week(4), elsewhere), &policy().learning()));
     let token = key(1).token(&router(77));
     let travels: Vec<Token> =
-        profile.neighbours().iter().filter(|one| one.travels()).map(Neighbour::token).collect();
+        profile.neighbours().filter(|one| one.travels()).map(|one| one.token()).collect();
     assert_eq!(travels, [token]);
     // From now on it is no reference, here or missing.
     let alone = assess(&profile, &scan(week(5), vec![hotspot]));

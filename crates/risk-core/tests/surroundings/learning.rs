@@ -14,7 +14,8 @@ fn learning() -> Learning {
 #[test]
 fn r07_one_odd_dwell_does_not_change_a_type() {
     let mut profile = profile_of(&[near(1, 3_000)], 4);
-    let dwell = |profile: &Profile| profile.neighbours()[0].dwell_s(profile.grid()).unwrap();
+    let dwell =
+        |profile: &Profile| profile.neighbours().next().unwrap().dwell_s(profile.grid()).unwrap();
     assert!(profile.update(&scan(week(4), vec![near(1, 30)]), &learning()));
     assert_eq!(dwell(&profile), 3_000);
     assert!(profile.update(&scan(week(5), vec![near(1, 30)]), &learning()));
@@ -28,7 +29,7 @@ fn several_scans_of_one_occurrence_count_once() {
         assert!(profile.update(&scan(START.plus_ms(minute * 60_000), home()), &learning()));
     }
     assert_eq!(profile.occurrences(), 128);
-    assert!(profile.neighbours().iter().all(|neighbour| neighbour.count() == 128));
+    assert!(profile.neighbours().all(|neighbour| neighbour.count() == 128));
 }
 
 #[test]
@@ -37,7 +38,7 @@ fn counts_fade_by_half_in_a_half_life() {
     // The half-life is eight weeks.
     assert!(profile.update(&scan(week(8), vec![near(1, 60)]), &learning()));
     assert_eq!(profile.occurrences(), 64 + 128);
-    let counts: Vec<u16> = profile.neighbours().iter().map(Neighbour::count).collect();
+    let counts: Vec<u16> = profile.neighbours().map(|one| one.count()).collect();
     assert_eq!(counts.iter().filter(|count| **count == 64).count(), 12);
     assert_eq!(counts.iter().filter(|count| **count == 192).count(), 1);
     // At rest it is read as faded, without being written.
@@ -59,7 +60,7 @@ fn a_replaced_router_is_learned_and_the_old_one_forgotten() {
     for n in 12..80 {
         assert!(profile.update(&scan(week(n), moved.clone()), &learning()));
     }
-    let has = |n| profile.neighbours().iter().any(|one| one.token() == key(1).token(&router(n)));
+    let has = |n| profile.neighbours().any(|one| one.token() == key(1).token(&router(n)));
     assert!(has(99) && !has(22));
     assert_eq!(basis_points(assess(&profile, &scan(week(80), moved)).baseline), 10_000);
 }
@@ -81,7 +82,7 @@ fn a_million_passers_by_leave_a_profile_small_and_the_residents_in_it() {
     assert!(longest <= Profile::BYTES_MAX && Profile::BYTES_MAX <= 651, "{longest}");
     for n in 0..4 {
         let token = key(1).token(&router(n));
-        assert!(profile.neighbours().iter().any(|one| one.token() == token && one.count() > 1_000));
+        assert!(profile.neighbours().any(|one| one.token() == token && one.count() > 1_000));
     }
 }
 
@@ -106,7 +107,7 @@ fn evicted_are_the_rarest_then_the_oldest_then_the_lowest() {
     assert!(profile.update(&scan(week(3), old), &learning));
     let new = [often, vec![near(60, 60)]].concat();
     assert!(profile.update(&scan(week(4), new), &learning));
-    let has = |n| profile.neighbours().iter().any(|one| one.token() == key(1).token(&router(n)));
+    let has = |n| profile.neighbours().any(|one| one.token() == key(1).token(&router(n)));
     assert!((0..6).all(has) && has(60));
     let lower = if key(1).token(&router(50)) < key(1).token(&router(51)) { 50 } else { 51 };
     assert!(!has(lower) && has(101 - lower));
@@ -205,7 +206,7 @@ fn merged_counts_add_up() {
     one.merge(&other, &learning()).unwrap();
     let all = profile_of(&home(), 3).occurrences();
     assert_eq!(one.occurrences(), 2 * all);
-    assert_eq!(one.neighbours().iter().filter(|neighbour| neighbour.count() == 2 * all).count(), 5);
+    assert_eq!(one.neighbours().filter(|neighbour| neighbour.count() == 2 * all).count(), 5);
     let elsewhen = Profile::new(Grid::FOLDED, 0);
     assert_eq!(one.merge(&elsewhen, &learning()), Err(NotSamePeriod));
 }
@@ -242,7 +243,7 @@ fn sketches_merge_in_any_order() {
     let scan = Scan::take(&report(START, vec![near(20, 60)]), &keys(), when, Some((&ab, &key)));
     let mut profile = Profile::new(when.grid, when.period);
     assert!(profile.update(&scan, &learning()));
-    assert_eq!(profile.neighbours()[0].share(), Share::estimated(8, ab.terminals()));
+    assert_eq!(profile.neighbours().next().unwrap().share(), Share::estimated(8, ab.terminals()));
 }
 
 #[test]

@@ -105,7 +105,7 @@ fn both_passes_of_the_repeated_hour_count_once() {
     assert!(profile.update(&first, &policy().learning()));
     assert!(profile.update(&second, &policy().learning()));
     assert_eq!(profile.occurrences(), 128);
-    assert!(profile.neighbours().iter().all(|neighbour| neighbour.count() == 128));
+    assert!(profile.neighbours().all(|neighbour| neighbour.count() == 128));
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn a_terminal_that_crosses_zones_is_judged_where_it_is() {
         let mut profile = Profile::new(when.grid, when.period);
         let scan = Scan::take(&report(at, vec![near(1, 2_400)]), &keys(), when, None);
         assert!(profile.update(&scan, &policy().learning()));
-        profile.neighbours()[0].dwell_s(when.grid)
+        profile.neighbours().next().unwrap().dwell_s(when.grid)
     };
     assert_eq!((learn(here), learn(there)), (Some(2_400), Some(2_400)));
 }
