@@ -125,7 +125,11 @@ impl Role for Backstage {
             }
             BackstageEvent::Noticed(notice) => {
                 let (state, code, _) = rows::words(notice.state);
-                let kind = if notice.kind == NoticeKind::Arrival { "arrival" } else { "result" };
+                let kind = match notice.kind {
+                    NoticeKind::Result => "result",
+                    NoticeKind::Arrival => "arrival",
+                    NoticeKind::HandedOver => "handed_over",
+                };
                 tracing::info!(event = "notice", kind, id = %notice.id, name = %notice.name, state, code);
             }
             other => tracing::info!(event = "notice.other", ?other),
@@ -161,9 +165,12 @@ impl Role for Backstage {
             }
             Question::Receipts { id } => {
                 let ledger = Ledger::read(store).await?;
-                let result = ledger.results.get(&rows::job_id(id)?);
+                let id = rows::job_id(id)?;
+                let result = ledger.results.get(&id);
                 let result = result.ok_or("there is no result of this request yet")?;
-                let receipts = result.receipts.iter().map(|bytes| crate::hex::text(bytes));
+                let notices = [result].into_iter().chain(ledger.handed_over.get(&id));
+                let receipts = notices.flat_map(|notice| &notice.receipts);
+                let receipts = receipts.map(|bytes| crate::hex::text(bytes));
                 Ok(json!({ "receipts": receipts.collect::<Vec<String>>() }))
             }
             Question::Audit => Err("the trail is the forwarding server's".into()),
@@ -177,6 +184,8 @@ struct Ledger {
     verdicts: BTreeMap<JobId, SignedVerdict>,
     results: BTreeMap<JobId, Notice>,
     arrivals: Vec<Notice>,
+    /// The destination's application has it, and the destination signed that.
+    handed_over: BTreeMap<JobId, Notice>,
 }
 
 impl Ledger {
@@ -187,6 +196,7 @@ impl Ledger {
             verdicts: BTreeMap::new(),
             results: BTreeMap::new(),
             arrivals: Vec::new(),
+            handed_over: BTreeMap::new(),
         };
         for (_, row) in rows::all(store, rows::requests()).await? {
             ledger.requests.push(Request::parse(&row.value).map_err(damaged)?);
@@ -202,6 +212,9 @@ impl Ledger {
                     ledger.results.insert(notice.id, notice);
                 }
                 NoticeKind::Arrival => ledger.arrivals.push(notice),
+                NoticeKind::HandedOver => {
+                    ledger.handed_over.insert(notice.id, notice);
+                }
             }
         }
         ledger.requests.sort_by_key(|request| request.made);
@@ -240,6 +253,7 @@ impl Ledger {
                 "size": file.map(|(size, _)| size),
                 "root": file.map(|(_, root)| crate::hex::text(&root)),
                 "receipts": result.map_or(0, |notice| notice.receipts.len()),
+                "is_handed_over": self.handed_over.contains_key(&request.id),
                 "is_over": result.is_some() || matches!(verdict, Some(Err(_))),
             })
         });

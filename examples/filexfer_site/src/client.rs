@@ -6,13 +6,13 @@ use crate::hex;
 use crate::station::{Role, Told};
 use bytes::Bytes;
 use filexfer::{
-    Bitmap, ClientConfig, ClientServer, Error, Groups, Message, PartyId, Place, TransferId, Work,
+    Bitmap, ClientConfig, ClientEvent, ClientServer, Error, Groups, Message, PartyId, Place,
+    TransferId, Work,
 };
 use port::{Peer, ReadSet, Store, Time};
 use seal::SoftKeys;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::ops::Range;
 
 pub(crate) struct Client {
@@ -107,8 +107,8 @@ impl Role for Client {
         self.taking.insert(offer.transfer, Taking { name, groups, resumed, moved: 0 });
     }
 
-    async fn on_event<S: Store>(&mut self, _: &S, event: Infallible) {
-        match event {}
+    async fn on_event<S: Store>(&mut self, _: &S, event: ClientEvent) {
+        tracing::info!(event = "client", ?event);
     }
 
     async fn answer<S: Store>(
