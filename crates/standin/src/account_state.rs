@@ -75,6 +75,12 @@ impl AccountState {
 
     /// Makes it fit into [`AccountState::BYTES_MAX`] by coarser counters; `false` if that is not enough.
     pub(crate) fn fit(&mut self) -> bool {
+        // Most accounts are far from it: nothing is added up for them.
+        let buckets = self.counts.iter().map(Counts::len).sum::<usize>();
+        let items = self.counts.len() + buckets + self.recent.len() + self.holds.len();
+        if items * ITEM_BYTES_MAX <= LIST_BYTES_MAX {
+            return true;
+        }
         while self.list_bytes() > LIST_BYTES_MAX {
             let longest = self.counts.iter_mut().max_by_key(|counts| counts.len());
             if !longest.is_some_and(Counts::coarsen) {
@@ -98,12 +104,19 @@ impl AccountState {
     /// # Errors
     /// [`WireError::TooLong`].
     pub fn encode(&self) -> Result<Vec<u8>, WireError> {
+        let mut bytes = Vec::with_capacity(256);
+        self.append(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Appends [`AccountState::encode`].
+    pub(crate) fn append(&self, bytes: &mut Vec<u8>) -> Result<(), WireError> {
+        let begin = bytes.len();
         let len = |len: usize| u8::try_from(len).map_err(|_| WireError::TooLong);
         let flags = u8::from(self.deny.is_some())
             | u8::from(self.vip_until.is_some()) << 1
             | u8::from(self.balance.is_some()) << 2;
-        let mut bytes = Vec::with_capacity(256);
-        let mut writer = Writer::new(&mut bytes, VERSION);
+        let mut writer = Writer::new(bytes, VERSION);
         writer
             .u8(flags)
             .u64(self.seen.as_ms())
@@ -142,10 +155,10 @@ impl AccountState {
         for hold in &self.holds {
             hold.write(&mut writer);
         }
-        if bytes.len() > Self::BYTES_MAX {
+        if bytes.len() - begin > Self::BYTES_MAX {
             return Err(WireError::TooLong);
         }
-        Ok(bytes)
+        Ok(())
     }
 
     /// Reads the stored form.
@@ -241,6 +254,8 @@ const LIST_BYTES_MAX: usize = AccountState::BYTES_MAX - 121 - 3;
 /// An account of version 1 has its entries where nobody looks for them any more: it is refused, and with it all that is asked
 /// about it.
 const VERSION: u8 = 2;
+/// No counter, bucket, approval or hold takes more: a hold is three numbers of ten bytes, and a flag.
+const ITEM_BYTES_MAX: usize = 31;
 
 #[cfg(test)]
 mod tests {
@@ -321,6 +336,16 @@ mod tests {
         let bytes = eight.encode().unwrap();
         assert!(bytes.len() <= 512, "{}", bytes.len());
         assert_eq!(AccountState::parse(&bytes), Ok(eight));
+    }
+
+    #[test]
+    fn no_item_takes_more_than_is_reckoned() {
+        let most = Time::from_ms(u64::MAX);
+        let hold = Hold { seq: u64::MAX, minor: i64::MIN, at: most, queued: true };
+        assert_eq!(hold.bytes(), ITEM_BYTES_MAX);
+        let mut counts = Counts::new(255);
+        counts.reserve(Slot::of(Window::Sliding(1), &Zone::utc(), most), i64::MAX);
+        assert!(counts.bytes() <= 2 * ITEM_BYTES_MAX, "itself and its bucket");
     }
 
     #[test]

@@ -71,16 +71,21 @@ impl Lane {
     /// # Errors
     /// [`WireError::TooLong`].
     pub fn encode(&self) -> Result<Vec<u8>, WireError> {
-        // As long as it will be: bytes that are shared afterwards cost no second allocation then.
         let mut bytes = Vec::with_capacity(10 + self.shares.len() * 25);
+        self.append(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Appends [`Lane::encode`].
+    pub(crate) fn append(&self, bytes: &mut Vec<u8>) -> Result<(), WireError> {
         let len = u8::try_from(self.shares.len()).map_err(|_| WireError::TooLong)?;
-        let mut writer = Writer::new(&mut bytes, 1);
+        let mut writer = Writer::new(bytes, 1);
         writer.u64(self.parameters).u8(len);
         for share in &self.shares {
             let who = share.initiator.map_or(0, InstitutionId::as_u64);
             writer.u64(who).i64(share.granted_minor).i64(share.out_minor).u8(share.dry.into());
         }
-        Ok(bytes)
+        Ok(())
     }
 
     /// Reads the stored form.

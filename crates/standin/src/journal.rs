@@ -151,12 +151,11 @@ pub(crate) struct EntryParts<'a> {
 }
 
 impl EntryParts<'_> {
-    /// The stored form and the link, in one go.
-    pub(crate) fn encode_linked(&self) -> Result<(Vec<u8>, [u8; 32]), WireError> {
-        let mut bytes = Vec::with_capacity(BYTES_USUAL);
-        self.encode(&mut bytes)?;
-        let link = link(bytes.get(HEAD_BYTES..).unwrap_or_default());
-        Ok((bytes, link))
+    /// Appends the stored form, and says the link.
+    pub(crate) fn append(&self, bytes: &mut Vec<u8>) -> Result<[u8; 32], WireError> {
+        let begin = bytes.len();
+        self.encode(bytes)?;
+        Ok(link(bytes.get(begin + HEAD_BYTES..).unwrap_or_default()))
     }
 
     fn encode(&self, to: &mut Vec<u8>) -> Result<(), WireError> {

@@ -133,21 +133,28 @@ impl Authorize {
             previous: &state.head,
             state: delivery,
         };
-        let (row, link) = entry.encode_linked().map_err(|_| Error::TooLong)?;
-        state.head = link;
-        let mut batch = Batch::with_capacity(6);
-        batch.put(self.keys.account.clone(), account, state.encode().map_err(|_| Error::TooLong)?);
+        // The rows that are written lie together, in one allocation.
+        let mut rows = Vec::with_capacity(ROWS_BYTES_USUAL);
+        state.head = entry.append(&mut rows).map_err(|_| Error::TooLong)?;
+        let entry_end = rows.len();
+        state.append(&mut rows).map_err(|_| Error::TooLong)?;
+        let state_end = rows.len();
+        if lane_changed {
+            lane.append(&mut rows).map_err(|_| Error::TooLong)?;
+        }
+        let rows = Bytes::from(rows);
+        let mut batch = Batch::with_capacity(7);
+        batch.put(self.keys.account.clone(), account, rows.slice(entry_end..state_end));
         let [open, ended] = &self.keys.own;
         let own = if delivery.waits() { open } else { ended };
-        batch.put(own.clone(), Expect::Absent, row);
+        batch.put(own.clone(), Expect::Absent, rows.slice(..entry_end));
         batch.require(self.keys.kept.clone(), Expect::Absent);
         batch.require(self.keys.head.clone(), head);
         for (key, version) in found.into_iter().flatten() {
             batch.require(key, Expect::At(version));
         }
         if lane_changed {
-            let lane = lane.encode().map_err(|_| Error::TooLong)?;
-            batch.put(self.keys.lane.clone(), lane_expect, lane);
+            batch.put(self.keys.lane.clone(), lane_expect, rows.slice(state_end..));
         } else if reason == Some(Reason::Exposure) {
             batch.require(self.keys.lane.clone(), lane_expect);
         }
@@ -200,3 +207,6 @@ impl Authorize {
         }
     }
 }
+
+/// Room for entry, account and lane as most are.
+const ROWS_BYTES_USUAL: usize = 768;
