@@ -2,11 +2,14 @@
 
 use crate::parameters::Head;
 use crate::stand_in::Setup;
-use crate::{AccountState, Acknowledgement, Entry, Error, Kind, Parameters, StandIn, table};
+use crate::{
+    AccountState, Acknowledgement, Entry, EntryRef, Error, Kind, Parameters, Role, StandIn, table,
+};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use port::{
     Answers, Ask, Batch, Conclusion, Decision, Expect, Key, ReadSet, Row, Scan, Step, Time,
-    WireError,
+    Version, WireError,
 };
 
 impl StandIn {
@@ -15,7 +18,7 @@ impl StandIn {
     /// What waits for delivery or for a person is never deleted, however old it is. Reads of the journal by request key need no
     /// protection from it: who found a row requires that row, and who found none cannot lose it.
     pub fn purge(&self, now: Time, table: PurgeTable, after: Option<Key>) -> Purge {
-        Purge { setup: self.setup.clone(), now, table, after }
+        Purge { setup: self.setup.clone(), now, table, after, over: None }
     }
 }
 
@@ -28,7 +31,8 @@ pub enum PurgeTable {
     Accounts,
     /// Acknowledgements after the journal's retention.
     Acknowledgements,
-    /// Entries whose delivery ended, after the journal's retention; pre-authorizations also not before their hold has lapsed.
+    /// Entries whose delivery ended, after the journal's retention; pre-authorizations also not before their hold has lapsed, and
+    /// reversals not while their original waits: it says how much of that is out.
     Journal,
     /// Parameter sets before the one in force.
     Sets,
@@ -50,6 +54,15 @@ pub struct Purge {
     now: Time,
     table: PurgeTable,
     after: Option<Key>,
+    /// What is over, but for a look at what it reverses.
+    over: Option<Over>,
+}
+
+#[derive(Clone, Debug)]
+struct Over {
+    /// The originals of those among them that reverse something are read, in this order.
+    rows: Vec<(Key, Version, Option<EntryRef>)>,
+    next: Option<Key>,
 }
 
 impl Purge {
@@ -96,6 +109,15 @@ impl Purge {
         })
     }
 
+    /// What an entry of the journal reverses.
+    fn reverses(&self, row: &Row) -> Result<Option<EntryRef>, Error> {
+        if self.table != PurgeTable::Journal {
+            return Ok(None);
+        }
+        let entry = Entry::parse(&row.value).map_err(Error::Corrupt)?.reference();
+        Ok((entry.role == Role::Reversal).then(|| entry.original()))
+    }
+
     fn hold_ms(&self) -> u64 {
         self.setup.config.parameters.as_ref().map_or(HOLD_MS, Parameters::hold_ms)
     }
@@ -114,6 +136,7 @@ impl Decision for Purge {
     type Error = Error;
 
     fn begin(&mut self) -> Ask {
+        self.over = None;
         let institution = self.setup.config.institution;
         let prefix = match self.table {
             PurgeTable::Accounts => table::accounts(institution),
@@ -127,6 +150,9 @@ impl Decision for Purge {
     }
 
     fn step(&mut self, answers: Answers) -> Result<Step<Purged>, Error> {
+        if let Some(over) = self.over.take() {
+            return conclude(over, &answers.rows.points);
+        }
         let ([head], [page]) = (&answers.rows.points[..], &answers.rows.scans[..]) else {
             return Err(Error::Answers);
         };
@@ -135,15 +161,41 @@ impl Decision for Purge {
         let in_force = in_force.map_or(0, |head| head.in_force(self.now).version);
         let full = page.len() == self.page_rows();
         let next = if full { page.last().map(|(key, _)| key.clone()) } else { None };
-        let mut batch = Batch::new();
+        let mut over = Over { rows: Vec::new(), next };
+        let mut points = Vec::new();
         for (key, row) in page {
             if self.is_over(key, row, in_force)? {
-                batch.delete(key.clone(), Expect::At(row.version));
+                let reverses = self.reverses(row)?;
+                let institution = self.setup.config.institution;
+                points.extend(reverses.iter().flat_map(|original| original.keys(institution)));
+                over.rows.push((key.clone(), row.version, reverses));
             }
         }
-        let verdict = Purged { rows: batch.ops().len(), next };
-        Ok(Step::Done(Conclusion { verdict, batch }))
+        if points.is_empty() {
+            return conclude(over, &[]);
+        }
+        self.over = Some(over);
+        Ok(Step::Ask(Ask::rows(ReadSet::points(points))))
     }
+}
+
+/// Deletes what is over, reversals of something that waits apart: nothing that ended ever waits again.
+fn conclude(over: Over, originals: &[Option<Row>]) -> Result<Step<Purged>, Error> {
+    let mut originals = originals.chunks(2);
+    let mut batch = Batch::new();
+    for (key, version, reverses) in over.rows {
+        let mut waits = false;
+        if reverses.is_some() {
+            for row in originals.next().ok_or(Error::Answers)?.iter().flatten() {
+                waits |= Entry::parse(&row.value).map_err(Error::Corrupt)?.state.is_out();
+            }
+        }
+        if !waits {
+            batch.delete(key, Expect::At(version));
+        }
+    }
+    let verdict = Purged { rows: batch.ops().len(), next: over.next };
+    Ok(Step::Done(Conclusion { verdict, batch }))
 }
 
 /// As long as a hold lives where no parameters say how long.

@@ -41,6 +41,11 @@ impl Accounting {
         }
     }
 
+    /// Evidence came with an advice: the stand-in module says what the terminal was told, and when.
+    pub(crate) const fn explain(&mut self) {
+        self.counts.explained += 1;
+    }
+
     /// What is posted for a request, after reversals.
     pub(crate) fn net_minor(&self, key: &RequestKey) -> i64 {
         self.lines.get(key).map_or(0, |line| line.net_minor)
@@ -119,6 +124,8 @@ impl Accounting {
 pub(crate) struct Counts {
     pub(crate) requests: u64,
     pub(crate) advices: u64,
+    /// Advices with the stand-in module's evidence of what it answered.
+    pub(crate) explained: u64,
     /// Requests and advices that were marked as repeats.
     pub(crate) repeats: u64,
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
-use wire_iso8583::{FrameReader, Mti, write_frame};
+use wire_iso8583::{FrameReader, Incoming, Mti, write_frame};
 
 /// The accounting system: its books, its mood, and how it reads messages.
 #[derive(Debug)]
@@ -144,7 +144,11 @@ impl Host {
         };
         let code = match incoming.request(&self.network.usage, accounts) {
             Ok(Request::Transaction(request)) => {
-                self.books.lock().unwrap_or_else(PoisonError::into_inner).handle(&request)
+                let mut books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
+                if self.is_explained(&incoming) {
+                    books.explain();
+                }
+                books.handle(&request)
             }
             Ok(Request::Network(_)) => ResponseCode::APPROVED,
             Err(refused) => refused.response_code(),
@@ -156,6 +160,15 @@ impl Host {
             answer.set(38, format!("{stan:06}")).ok()?;
         }
         self.network.write(&answer)
+    }
+
+    /// Whether an advice says itself that the stand-in module answered, with the code that field 39 has, and before now.
+    fn is_explained(&self, incoming: &Incoming) -> bool {
+        let Ok(Some(evidence)) = incoming.stood_in(&self.network.usage) else { return false };
+        let Ok(Some(code)) = incoming.message().response_code() else { return false };
+        incoming.message().mti().is_advice()
+            && evidence.code.as_bytes() == code.as_bytes()
+            && evidence.at <= incoming.at()
     }
 
     fn is_lost(&self, percent: u8) -> bool {

@@ -15,7 +15,8 @@ impl Network {
     /// ISO 8583:1987 as the standard has it, in these codings.
     pub(crate) fn new(codings: Codings) -> Result<Self, Failure> {
         let dialect = Dialect::iso1987(codings).map_err(Failure::run)?;
-        Ok(Self { dialect, usage: Usage::iso1987() })
+        // The accounting system wants to know by whom, when and by what it was stood in for.
+        Ok(Self { dialect, usage: Usage::iso1987().with_stand_in_field(60) })
     }
 
     /// A frame that came in now; `None` if it is no message. Whoever sent it waits in vain, and its operator looks why.

@@ -39,6 +39,10 @@ impl Report {
                  another amount, {books_minor} posted instead of {truth_minor}"
             ));
         }
+        if self.host.explained != self.host.advices {
+            let Counts { advices, explained, .. } = self.host;
+            return Some(format!("{explained} of {advices} advices say that stand-in answered"));
+        }
         if self.truth.unanswered > 0 {
             return Some(format!("{} requests were not answered in time", self.truth.unanswered));
         }
@@ -98,6 +102,7 @@ impl Report {
             ),
             ("host_requests", "requests that the host acted on", host.requests.into()),
             ("host_advices", "advices that it acted on", host.advices.into()),
+            ("host_explained", "of them with evidence of who answered", host.explained.into()),
             ("host_repeats", "of both: repeats", host.repeats.into()),
             ("books_matched", "requests with books equal to the truth", comparison.matched.into()),
             ("books_missing", "missing in the books", comparison.missing.into()),

@@ -15,7 +15,7 @@ pub(crate) fn frame(advice: &Advice, network: &Network, vault: &Vault) -> Option
         }
         _ => &advice.request,
     };
-    let mut outgoing = Outgoing::new(request).as_advice(&advice.response);
+    let mut outgoing = Outgoing::new(request).as_advice(&advice.response).answered_at(advice.at);
     if advice.mti.is_repeat() {
         outgoing = outgoing.as_repeat();
     }

@@ -59,6 +59,8 @@ fn books_equal_what_terminals_were_told_after_three_outages() {
     );
     assert_eq!(count("truth_minor"), count("books_minor"));
     assert!(report["fault"].is_null(), "{report}");
+    // Every advice said that stand-in had answered, what and when.
+    assert_eq!(count("host_explained"), count("host_advices"));
     // It was a storm, and not a calm day: stand-in decided, entries were delivered, answers came again.
     for name in [
         "approved",

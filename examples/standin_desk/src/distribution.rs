@@ -2,12 +2,13 @@
 
 use crate::failure::Failure;
 use crate::rehearsal::Rehearsal;
-use crate::{keys, sets, table};
+use crate::{keys, sets, table, when};
 use port::{Time, Zone};
 use seal::TrustList;
 use serde_json::{Value, json};
 use standin::{
-    Acknowledgement, InstallVerdict, Offer, Parameters, ParametersDelta, SealedParameters,
+    Acknowledgement, InstallVerdict, Offer, Parameters, ParametersDelta, SealedAcknowledgement,
+    SealedParameters,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -17,6 +18,8 @@ use std::path::{Path, PathBuf};
 /// The folder.
 pub(crate) struct Distribution {
     folder: PathBuf,
+    /// Where the public keys of instances are: not in the folder that instances write to.
+    keys: PathBuf,
     /// The files of whole sets by version.
     sets: BTreeMap<u64, PathBuf>,
     /// What each instance acknowledged last; `None` for one that has acknowledged nothing.
@@ -31,8 +34,9 @@ pub(crate) struct Put {
 }
 
 impl Distribution {
-    /// Reads a folder; an empty one, if it is not there and `make` says so.
-    pub(crate) fn open(folder: &Path, make: bool) -> Result<Self, Failure> {
+    /// Reads a folder; an empty one, if it is not there and `make` says so. Acknowledgements in it count if the instance's key in
+    /// `keys` signed them.
+    pub(crate) fn open(folder: &Path, keys: &Path, make: bool) -> Result<Self, Failure> {
         if make {
             let instances = folder.join(INSTANCES);
             fs::create_dir_all(&instances).map_err(|why| Failure::write(&instances, why))?;
@@ -47,17 +51,16 @@ impl Distribution {
         let mut instances = BTreeMap::new();
         for (name, path) in list(&folder.join(INSTANCES))? {
             let mut last: Option<Acknowledgement> = None;
+            let trust = keys::of_instance(keys, &name)?;
             for (_, file) in list(&path)?.into_iter().filter(|(name, _)| name.ends_with(".ack")) {
-                let bytes = sets::bytes(&file, ACKNOWLEDGEMENT_BYTES_MAX)?;
-                let one =
-                    Acknowledgement::parse(&bytes).map_err(|why| Failure::file(&file, why))?;
+                let (_, one) = acknowledgement(&file, &trust)?;
                 if last.is_none_or(|last| last.mark.version < one.mark.version) {
                     last = Some(one);
                 }
             }
             instances.insert(name, last);
         }
-        Ok(Self { folder: folder.into(), sets, instances })
+        Ok(Self { folder: folder.into(), keys: keys.into(), sets, instances })
     }
 
     /// Puts a signed set into the folder, whole and as changes to what instances hold.
@@ -90,6 +93,7 @@ impl Distribution {
             }
         }
         for name in to {
+            keys::of_instance(&self.keys, name)?;
             let path = self.folder.join(INSTANCES).join(name);
             fs::create_dir_all(&path).map_err(|why| Failure::write(&path, why))?;
             self.instances.entry(name.clone()).or_insert(None);
@@ -117,13 +121,15 @@ impl Distribution {
         Ok(put)
     }
 
-    /// Lets an instance accept a signed set, as its stand-in module would; what it has accepted before decides with it.
+    /// Lets an instance accept a signed set, as its stand-in module would, and sign that it did; what it has accepted before decides
+    /// with it.
     pub(crate) fn accept(
         &mut self,
         now: Time,
         path: &Path,
         trust: &TrustList,
         instance: &str,
+        signer: &keys::Signer,
     ) -> Result<Acknowledgement, Failure> {
         let held = self.known(instance)?;
         let bytes = sets::bytes(path, u64::try_from(SealedParameters::BYTES_MAX).unwrap_or(0))?;
@@ -147,12 +153,11 @@ impl Distribution {
                 return Err(Failure::Refused(format!("{}: {why}", path.display())));
             }
         }
-        match rehearsal.install(now, trust, offer)? {
-            InstallVerdict::Accepted { acknowledgement, .. } => {
-                self.record(acknowledgement, trust, instance)?;
-                Ok(acknowledgement)
+        match rehearsal.install_signed(now, trust, offer, signer)? {
+            InstallVerdict::Accepted { sealed: Some(sealed), .. }
+            | InstallVerdict::Repeated { sealed: Some(sealed), .. } => {
+                self.record(&sealed, trust, instance)
             }
-            InstallVerdict::Repeated(acknowledgement) => Ok(acknowledgement),
             InstallVerdict::Refused(why) => {
                 Err(Failure::Refused(format!("{}: {why}", path.display())))
             }
@@ -168,11 +173,8 @@ impl Distribution {
         instance: &str,
     ) -> Result<Acknowledgement, Failure> {
         self.known(instance)?;
-        let bytes = sets::bytes(path, ACKNOWLEDGEMENT_BYTES_MAX)?;
-        let acknowledgement = Acknowledgement::parse(&bytes)
-            .map_err(|why| Failure::file(path, format!("it is no acknowledgement: {why}")))?;
-        self.record(acknowledgement, trust, instance)?;
-        Ok(acknowledgement)
+        let (sealed, _) = acknowledgement(path, &keys::of_instance(&self.keys, instance)?)?;
+        self.record(&sealed, trust, instance)
     }
 
     /// Which instance has accepted what.
@@ -232,10 +234,13 @@ impl Distribution {
 
     fn record(
         &mut self,
-        acknowledgement: Acknowledgement,
+        sealed: &SealedAcknowledgement,
         trust: &TrustList,
         instance: &str,
-    ) -> Result<(), Failure> {
+    ) -> Result<Acknowledgement, Failure> {
+        let opened = sealed.open(when::now(), &keys::of_instance(&self.keys, instance)?);
+        let acknowledgement = opened
+            .map_err(|why| Failure::Refused(format!("the acknowledgement of {instance}: {why}")))?;
         let version = acknowledgement.mark.version;
         let distributed = self.set(version, trust)?;
         let same = distributed.mark() == acknowledgement.mark
@@ -245,12 +250,14 @@ impl Distribution {
             return Err(Failure::Refused(why.into()));
         }
         let name = format!("{INSTANCES}/{instance}/{version:08}.ack");
-        self.write(&name, &acknowledgement.encode())?;
+        let mut bytes = Vec::new();
+        sealed.encode(&mut bytes).map_err(run)?;
+        self.write(&name, &bytes)?;
         let held = self.instances.entry(instance.into()).or_insert(None);
         if held.is_none_or(|held| held.mark.version <= version) {
             *held = Some(acknowledgement);
         }
-        Ok(())
+        Ok(acknowledgement)
     }
 
     /// What a known instance has acknowledged last.
@@ -303,6 +310,19 @@ fn list(folder: &Path) -> Result<Vec<(String, PathBuf)>, Failure> {
     }
     all.sort();
     Ok(all)
+}
+
+/// Reads what an instance acknowledged, and checks who did.
+fn acknowledgement(
+    path: &Path,
+    trust: &TrustList,
+) -> Result<(SealedAcknowledgement, Acknowledgement), Failure> {
+    let bytes = sets::bytes(path, ACKNOWLEDGEMENT_BYTES_MAX)?;
+    let sealed = SealedAcknowledgement::parse(&bytes)
+        .map_err(|why| Failure::file(path, format!("it is no acknowledgement: {why}")))?;
+    let opened = sealed.open(when::now(), trust);
+    let opened = opened.map_err(|why| Failure::Refused(format!("{}: {why}", path.display())))?;
+    Ok((sealed, opened))
 }
 
 fn encoded(sealed: &SealedParameters) -> Result<Vec<u8>, Failure> {

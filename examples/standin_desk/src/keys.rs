@@ -4,12 +4,12 @@ use crate::failure::Failure;
 use crate::{hex, sets};
 use seal::{AccountTokens, Secret, SigningKey, TrustList, TrustedKey, Validity, VerifyingKey};
 use serde::{Deserialize, Serialize};
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
-/// The accounting system's key.
+/// A key of the accounting system or of an instance.
 pub(crate) struct Signer {
     pub(crate) issuer: String,
     pub(crate) key_id: u8,
@@ -38,11 +38,11 @@ pub(crate) fn create(issuer: &str, key_id: u8, out: &Path, public: &Path) -> Res
     let text = serde_json::to_string_pretty(&shown).map_err(|why| Failure::Run(why.to_string()))?;
     write_new(public, text.as_bytes(), false).inspect_err(|_| {
         // Both or neither: a secret half alone is of no use, and would be in the way of the next try.
-        let _ = std::fs::remove_file(out);
+        let _ = fs::remove_file(out);
     })
 }
 
-/// Reads the accounting system's key.
+/// Reads such a key.
 pub(crate) fn signer(path: &Path) -> Result<Signer, Failure> {
     let bytes = secret_bytes(path)?;
     let damaged = || refuse(path, "it is no key file of `parameters key`");
@@ -57,14 +57,38 @@ pub(crate) fn signer(path: &Path) -> Result<Signer, Failure> {
 
 /// Whose signatures count: reads a public key.
 pub(crate) fn trust(path: &Path) -> Result<TrustList, Failure> {
+    let mut trust = TrustList::new();
+    add(&mut trust, path)?;
+    Ok(trust)
+}
+
+/// Whose signatures count for an instance: its keys in a folder, `NAME.pub` and, beside it for a change of keys,
+/// `NAME.WHATEVER.pub`.
+pub(crate) fn of_instance(folder: &Path, name: &str) -> Result<TrustList, Failure> {
+    let entries = fs::read_dir(folder).map_err(|why| refuse(folder, why))?;
+    let mut trust = TrustList::new();
+    let mut found = false;
+    for entry in entries {
+        let path = entry.map_err(|why| refuse(folder, why))?.path();
+        let file = path.file_name().and_then(|file| file.to_str()).unwrap_or_default();
+        let own = file.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
+        if own && file.ends_with(".pub") {
+            add(&mut trust, &path)?;
+            found = true;
+        }
+    }
+    let why = "there is no public key: nothing that it acknowledges could be believed";
+    if found { Ok(trust) } else { Err(refuse(&folder.join(format!("{name}.pub")), why)) }
+}
+
+fn add(trust: &mut TrustList, path: &Path) -> Result<(), Failure> {
     let bytes = sets::bytes(path, BYTES_MAX)?;
     let damaged = || refuse(path, "it is no public key of `parameters key`");
     let stored: PublicForm = serde_json::from_slice(&bytes).map_err(|_| damaged())?;
     let key = hex::bytes::<32>(&stored.key).ok_or_else(damaged)?;
     let key = VerifyingKey::from_bytes(&key).map_err(|_| damaged())?;
-    let mut trust = TrustList::new();
     trust.add(&stored.issuer, stored.key_id, TrustedKey::new(key, Validity::always()));
-    Ok(trust)
+    Ok(())
 }
 
 /// Reads the secret behind account tokens: 64 hexadecimal digits.

@@ -9,6 +9,7 @@ mod explain;
 mod exposure;
 mod failure;
 mod faults;
+mod frames;
 mod hex;
 mod keys;
 mod mask;

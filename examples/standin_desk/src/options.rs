@@ -4,6 +4,7 @@ use crate::when;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use port::Time;
 use std::path::PathBuf;
+use wire_iso8583::Framing;
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -221,9 +222,8 @@ pub(crate) struct Distribute {
     /// The accounting system's public key
     #[arg(long, value_name = "FILE")]
     pub(crate) trust: PathBuf,
-    /// The folder that instances take sets from; made if missing
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) folder: PathBuf,
+    #[command(flatten)]
+    pub(crate) folder: Folder,
     /// An instance that has to accept it; may be repeated, and is remembered
     #[arg(long = "to", value_name = "NAME", value_parser = crate::distribution::name)]
     pub(crate) to: Vec<String>,
@@ -232,9 +232,12 @@ pub(crate) struct Distribute {
 #[derive(Args, Debug)]
 pub(crate) struct Acknowledge {
     /// A signed set, whole or as changes, that the instance accepts now: it is checked as the stand-in module checks it
-    #[arg(required_unless_present = "received", conflicts_with = "received")]
+    #[arg(required_unless_present = "received", conflicts_with = "received", requires = "key")]
     pub(crate) signed: Option<PathBuf>,
-    /// An acknowledgement as the instance's stand-in module made it
+    /// The instance's key, as `parameters key` drew it, which signs that it was accepted
+    #[arg(long, value_name = "KEYFILE", requires = "signed")]
+    pub(crate) key: Option<PathBuf>,
+    /// An acknowledgement as the instance's stand-in module made and signed it
     #[arg(long, value_name = "FILE")]
     pub(crate) received: Option<PathBuf>,
     /// Which instance
@@ -243,16 +246,25 @@ pub(crate) struct Acknowledge {
     /// The accounting system's public key
     #[arg(long, value_name = "FILE")]
     pub(crate) trust: PathBuf,
-    /// The folder
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) folder: PathBuf,
+    #[command(flatten)]
+    pub(crate) folder: Folder,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct Status {
-    /// The folder
+    #[command(flatten)]
+    pub(crate) folder: Folder,
+}
+
+/// Where sets are handed out, and who takes them.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Folder {
+    /// The folder that instances take sets from, and put acknowledgements into; `distribute` makes it if missing
     #[arg(long, value_name = "FOLDER")]
     pub(crate) folder: PathBuf,
+    /// The folder with the instances' public keys, NAME.pub for each; no instance may write to it
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) instances: PathBuf,
 }
 
 #[derive(Args, Debug)]
@@ -262,9 +274,11 @@ pub(crate) struct Shadow {
     pub(crate) parameters: PathBuf,
     #[command(flatten)]
     pub(crate) trust: Trust,
-    /// Recorded traffic, one JSON object a line
+    /// Recorded traffic: one JSON object a line, or messages with --iso8583
     #[arg(long, value_name = "FILE")]
     pub(crate) traffic: PathBuf,
+    #[command(flatten)]
+    pub(crate) framed: Framed,
     /// Lists and balances, one JSON object a line, as they stand before the first request
     #[arg(long, value_name = "FILE")]
     pub(crate) accounts: Option<PathBuf>,
@@ -289,6 +303,45 @@ pub(crate) struct Shadow {
     pub(crate) csv: Option<PathBuf>,
 }
 
+/// How recorded messages are to be read.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Framed {
+    /// The traffic is ISO 8583 messages, requests and answers as they came, each with its length in front
+    #[arg(long, value_name = "LENGTH", requires = "about", requires = "token_key")]
+    pub(crate) iso8583: Option<Prefix>,
+    /// The network's field table, TOML or JSON; ISO 8583:1987 in ASCII, if not said
+    #[arg(long, value_name = "FILE", requires = "iso8583")]
+    pub(crate) dialect: Option<PathBuf>,
+    /// About when it was recorded, to half a year: messages do not say their year
+    #[arg(long, value_name = "TIME", value_parser = when::parse, requires = "iso8583")]
+    pub(crate) about: Option<Time>,
+}
+
+/// How the length in front of a message is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Prefix {
+    /// Two bytes
+    #[value(name = "binary-2")]
+    Binary2,
+    /// Two bytes, which count themselves
+    #[value(name = "binary-2-inclusive")]
+    Binary2Inclusive,
+    /// Four digits
+    #[value(name = "ascii-4")]
+    Ascii4,
+}
+
+impl Prefix {
+    /// The framing.
+    pub(crate) const fn get(self) -> Framing {
+        match self {
+            Self::Binary2 => Framing::BINARY_2,
+            Self::Binary2Inclusive => Framing::BINARY_2.counting_itself(true),
+            Self::Ascii4 => Framing::ASCII_4,
+        }
+    }
+}
+
 const AFTER: &str = "\
 Examples:
   standin-desk parameters draft --institution 6222 --currency CNY --out set.toml
@@ -297,11 +350,13 @@ Examples:
   standin-desk parameters diff old.toml set.toml
   standin-desk parameters key --issuer accounting.example --out accounting.key --public accounting.pub
   standin-desk parameters sign set.toml --key accounting.key --out set.signed
-  standin-desk parameters distribute set.signed --trust accounting.pub --folder sets --to east --to west
-  standin-desk parameters acknowledge set.signed --from east --trust accounting.pub --folder sets
-  standin-desk parameters status --folder sets
+  standin-desk parameters key --issuer east --out east.key --public instances/east.pub
+  standin-desk parameters distribute set.signed --trust accounting.pub --folder sets --instances instances --to east
+  standin-desk parameters acknowledge set.signed --from east --key east.key --trust accounting.pub --folder sets --instances instances
+  standin-desk parameters status --folder sets --instances instances
   standin-desk shadow --parameters set.toml --traffic monday.jsonl
   standin-desk shadow --parameters set.toml --traffic monday.jsonl --outage 2026-03-02T09:00Z..2026-03-02T09:45Z --csv found.csv
+  standin-desk shadow --parameters set.toml --traffic monday.bin --iso8583 binary-2 --dialect network.toml --about 2026-03-02T00:00Z --token-key tokens.key
 
 Exit codes: 0 done, 1 failed while running, 2 wrong arguments, 3 unusable file, 4 faults in a set, 5 refused (signature, version,
 date or findings), 6 unusable key, 7 cannot write.";

@@ -2,7 +2,7 @@
 
 use crate::distribution::Distribution;
 use crate::failure::Failure;
-use crate::options::{Acknowledge, Check, Diff, Distribute, Draft, Sign, Work};
+use crate::options::{Acknowledge, Check, Diff, Distribute, Draft, Folder, Sign, Work};
 use crate::template::{self, Starting};
 use crate::{difference, explain, hex, keys, say, sets, table, when};
 use port::{Currency, Time};
@@ -30,7 +30,10 @@ pub(crate) fn run(work: &Work, json: bool) -> Result<(), Failure> {
         Work::Sign(options) => sign(options, json),
         Work::Distribute(options) => distribute(options, json),
         Work::Acknowledge(options) => acknowledge(options, json),
-        Work::Status(options) => say(&Distribution::open(&options.folder, false)?.status(json)?),
+        Work::Status(options) => {
+            let Folder { folder, instances } = &options.folder;
+            say(&Distribution::open(folder, instances, false)?.status(json)?)
+        }
     }
 }
 
@@ -224,7 +227,8 @@ fn sign(options: &Sign, json: bool) -> Result<(), Failure> {
 
 fn distribute(options: &Distribute, json: bool) -> Result<(), Failure> {
     let trust = keys::trust(&options.trust)?;
-    let mut folder = Distribution::open(&options.folder, true)?;
+    let Folder { folder, instances } = &options.folder;
+    let mut folder = Distribution::open(folder, instances, true)?;
     let put = folder.put(when::now(), &options.signed, &trust, &options.to)?;
     if json {
         let files = put.files.iter().map(|(name, len)| json!({ "name": name, "bytes": len }));
@@ -243,11 +247,15 @@ fn distribute(options: &Distribute, json: bool) -> Result<(), Failure> {
 
 fn acknowledge(options: &Acknowledge, json: bool) -> Result<(), Failure> {
     let trust = keys::trust(&options.trust)?;
-    let mut folder = Distribution::open(&options.folder, false)?;
-    match (&options.signed, &options.received) {
-        (Some(signed), _) => folder.accept(when::now(), signed, &trust, &options.from)?,
-        (None, Some(received)) => folder.receive(received, &trust, &options.from)?,
-        (None, None) => return Err(Failure::Usage("say which set, or --received".into())),
+    let Folder { folder, instances } = &options.folder;
+    let mut folder = Distribution::open(folder, instances, false)?;
+    match (&options.signed, &options.key, &options.received) {
+        (Some(signed), Some(key), _) => {
+            let signer = keys::signer(key)?;
+            folder.accept(when::now(), signed, &trust, &options.from, &signer)?
+        }
+        (None, _, Some(received)) => folder.receive(received, &trust, &options.from)?,
+        _ => return Err(Failure::Usage("say which set and --key, or --received".into())),
     };
     say(&folder.status(json)?)
 }

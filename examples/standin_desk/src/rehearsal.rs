@@ -1,14 +1,15 @@
 //! A stand-in module on rows in memory: the very decisions of the crate, driven here and forgotten.
 
 use crate::failure::Failure;
+use crate::keys;
 use crate::options::Said;
 use port::blocking::{Keys, Store, decide};
-use port::{KeyAnswer, KeyQuestion, KeyRefusal, MemoryStore, ReadSet, Skew, Time, Zone};
+use port::{KeyAnswer, KeyId, KeyQuestion, KeyRefusal, MemoryStore, ReadSet, Skew, Time, Zone};
 use seal::{Secret, SigningKey, TrustList, TrustedKey, Validity};
 use standin::{
     AccountUpdate, Answered, Entry, EntryRef, Evidence, FeedPage, FeedVerdict, HostOutcome,
-    InstallVerdict, Lane, Offer, Parameters, SealedFeed, SealedParameters, Settlement, StandIn,
-    StandInConfig, TransactionRequest, Verdict,
+    InstallVerdict, Lane, Offer, Parameters, SealedFeed, SealedParameters, Settlement, Signer,
+    StandIn, StandInConfig, TransactionRequest, Verdict,
 };
 use std::convert::Infallible;
 use std::fmt;
@@ -63,6 +64,20 @@ impl Rehearsal {
     ) -> Result<InstallVerdict, Failure> {
         let mut install = self.stand_in.install(now, trust, offer);
         decide(&self.store, &Recorded, &mut install).map(|audited| audited.verdict).map_err(run)
+    }
+
+    /// Offers a signed set, and has what is acknowledged signed.
+    pub(crate) fn install_signed(
+        &self,
+        now: Time,
+        trust: &TrustList,
+        offer: impl Into<Offer>,
+        signer: &keys::Signer,
+    ) -> Result<InstallVerdict, Failure> {
+        let by = Signer { name: signer.issuer.clone(), key_id: signer.key_id, key: KeyId(1) };
+        let mut install = self.stand_in.install(now, trust, offer).signed_by(by);
+        let installed = decide(&self.store, &Signs(&signer.key), &mut install);
+        installed.map(|audited| audited.verdict).map_err(run)
     }
 
     /// Takes lists and balances.
@@ -131,6 +146,21 @@ impl Rehearsal {
         let lane = lane.unwrap_or_default();
         let whole = lane.shares.iter().find(|share| share.initiator.is_none());
         Ok(whole.map_or(0, |share| share.out_minor))
+    }
+}
+
+/// The key holder of an instance, which signs and nothing else.
+struct Signs<'a>(&'a SigningKey);
+
+impl Keys for Signs<'_> {
+    type Error = Infallible;
+
+    fn answer(&self, questions: &[KeyQuestion]) -> Result<Vec<KeyAnswer>, Infallible> {
+        let answers = questions.iter().map(|question| match question {
+            KeyQuestion::Sign { message, .. } => KeyAnswer::Signature(self.0.sign(message)),
+            _ => KeyAnswer::Refused(KeyRefusal::NotAllowed),
+        });
+        Ok(answers.collect())
     }
 }
 

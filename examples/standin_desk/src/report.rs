@@ -3,10 +3,11 @@
 use crate::accounts;
 use crate::exposure::{Exposure, Peak};
 use crate::failure::Failure;
+use crate::frames::Frames;
 use crate::options::Shadow as Options;
 use crate::rehearsal::Rehearsal;
 use crate::shadow::{Difference, Outcome, Shadow, currency};
-use crate::traffic::{Recorded, Traffic};
+use crate::traffic::{Recorded, Recording, Traffic};
 use crate::{hex, keys, sets, table};
 use port::{Amount, Time};
 use serde_json::{Value, json};
@@ -22,7 +23,12 @@ pub(crate) fn run(options: &Options, json: bool) -> Result<String, Failure> {
     }
     let parameters = sets::read(&options.parameters, options.trust.trust.as_deref())?;
     let tokens = options.token_key.as_deref().map(keys::tokens).transpose()?;
-    let mut traffic = Traffic::open(&options.traffic, tokens)?;
+    let mut traffic: Box<dyn Recording> = if options.framed.iso8583.is_some() {
+        let institution = parameters.institution();
+        Box::new(Frames::open(&options.traffic, &options.framed, institution, tokens)?)
+    } else {
+        Box::new(Traffic::open(&options.traffic, tokens)?)
+    };
     let first = traffic.next()?;
     let first = first.ok_or_else(|| Failure::file(&options.traffic, "it has no request"))?;
     let decides =
@@ -32,7 +38,7 @@ pub(crate) fn run(options: &Options, json: bool) -> Result<String, Failure> {
         accounts::feed(path, first.at, &mut rehearsal)?;
     }
     let shadow = Shadow::new(&decides, rehearsal, options.outage.clone())?;
-    let outcome = shadow.run(first, &mut traffic)?;
+    let outcome = shadow.run(first, &mut *traffic)?;
     if let Some(path) = &options.csv {
         let csv = outcome.reconciliation.to_csv();
         std::fs::write(path, csv).map_err(|why| Failure::write(path, why))?;

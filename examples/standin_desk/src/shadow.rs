@@ -3,7 +3,7 @@
 use crate::exposure::Exposure;
 use crate::failure::Failure;
 use crate::rehearsal::Rehearsal;
-use crate::traffic::{Recorded, Traffic};
+use crate::traffic::{Recorded, Recording};
 use crate::when::Span;
 use port::{Amount, Currency, Time};
 use standin::{
@@ -131,7 +131,11 @@ impl<'a> Shadow<'a> {
     }
 
     /// Runs over all of the traffic.
-    pub(crate) fn run(mut self, first: Recorded, rest: &mut Traffic) -> Result<Outcome, Failure> {
+    pub(crate) fn run(
+        mut self,
+        first: Recorded,
+        rest: &mut dyn Recording,
+    ) -> Result<Outcome, Failure> {
         let mut next = Some(first);
         while let Some(recorded) = next {
             self.take(&recorded)?;

@@ -16,6 +16,12 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
+/// Traffic from a file, request by request.
+pub(crate) trait Recording {
+    /// The next request; `None` at the end.
+    fn next(&mut self) -> Result<Option<Recorded>, Failure>;
+}
+
 /// The lines of a file, one after the other: it may be larger than memory.
 pub(crate) struct Traffic {
     path: PathBuf,
@@ -27,7 +33,7 @@ pub(crate) struct Traffic {
 
 /// One request, and what happened to it.
 pub(crate) struct Recorded {
-    /// The line in the file, from 1.
+    /// The line or message in the file, from 1.
     pub(crate) line: u64,
     /// When the request came.
     pub(crate) at: Time,
@@ -47,32 +53,6 @@ impl Traffic {
         let file = File::open(path).map_err(|why| Failure::file(path, why))?;
         let reader = BufReader::with_capacity(256 * 1024, file);
         Ok(Self { path: path.into(), reader, tokens, line: 0, last: Time::EPOCH })
-    }
-
-    /// The next request; `None` at the end.
-    pub(crate) fn next(&mut self) -> Result<Option<Recorded>, Failure> {
-        let mut bytes = Vec::new();
-        loop {
-            self.line += 1;
-            bytes.clear();
-            let mut line = (&mut self.reader).take(LINE_BYTES_MAX + 1);
-            let len = line.read_until(b'\n', &mut bytes).map_err(|why| self.fault(&why))?;
-            if len == 0 {
-                return Ok(None);
-            }
-            if u64::try_from(len).is_ok_and(|len| len > LINE_BYTES_MAX) {
-                return Err(self.fault(&"the line is too long"));
-            }
-            if !bytes.trim_ascii().is_empty() {
-                break;
-            }
-        }
-        let recorded = self.recorded(&bytes).map_err(|why| self.fault(&why))?;
-        if recorded.at < self.last {
-            return Err(self.fault(&"at: earlier than the line before; sort the file"));
-        }
-        self.last = recorded.at;
-        Ok(Some(recorded))
     }
 
     fn fault(&self, why: &dyn std::fmt::Display) -> Failure {
@@ -168,6 +148,41 @@ impl Traffic {
             }
             _ => Err(format!("{path}: either a token or a number")),
         }
+    }
+}
+
+impl Recording for Traffic {
+    fn next(&mut self) -> Result<Option<Recorded>, Failure> {
+        let mut bytes = Vec::new();
+        loop {
+            self.line += 1;
+            bytes.clear();
+            let mut line = (&mut self.reader).take(LINE_BYTES_MAX + 1);
+            let len = line.read_until(b'\n', &mut bytes).map_err(|why| self.fault(&why))?;
+            if len == 0 {
+                return Ok(None);
+            }
+            if u64::try_from(len).is_ok_and(|len| len > LINE_BYTES_MAX) {
+                return Err(self.fault(&"the line is too long"));
+            }
+            if !bytes.trim_ascii().is_empty() {
+                break;
+            }
+        }
+        let recorded = self.recorded(&bytes).map_err(|why| self.fault(&why))?;
+        if recorded.at < self.last {
+            return Err(self.fault(&"at: earlier than the line before; sort the file"));
+        }
+        self.last = recorded.at;
+        Ok(Some(recorded))
+    }
+}
+
+impl Recorded {
+    /// The terminal was told this; by it is told what the accounting system made of the request.
+    pub(crate) const fn tell(&mut self, code: ResponseCode, approved: Option<Amount>) {
+        self.answer = Some((code, approved));
+        self.host = if code.is_approval() { HostOutcome::Approved } else { HostOutcome::Declined };
     }
 }
 

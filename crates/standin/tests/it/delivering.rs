@@ -306,3 +306,21 @@ fn sd07_sets_before_the_one_in_force_are_purged() {
     let loaded = decide(&bench.store, &Says(vec![]), &mut load).unwrap();
     assert_eq!(loaded, Loaded::InForce { parameters: later, until: None });
 }
+
+#[test]
+fn sd01_a_reversal_is_kept_while_its_original_waits_for_a_person() {
+    let bench = Bench::new(|_| {});
+    assert_eq!(bench.code(1, 1_000), "00");
+    assert_eq!(bench.code(2, 700), "00");
+    settle(&bench, bench.entry_of(1), Settlement::Exception);
+    // Four tenths are given back; the reversal is posted, and its original still waits.
+    assert_eq!(bench.run(NOW, bench.reversal(3, 1, 400)).reason, None);
+    settle(&bench, bench.entry_of(1).reversal(), Settlement::Posted);
+    assert_eq!(bench.out_minor(), 600 + 700);
+    let over = NOW.plus_ms(bench.stand_in.config().journal_kept_ms);
+    assert_eq!(purge(&bench, over, PurgeTable::Journal), 0);
+    // Without the reversal, all of it would have come back now, and the other purchase's amount with it.
+    settle(&bench, bench.entry_of(1), Settlement::Resolved);
+    assert_eq!(bench.out_minor(), 700);
+    assert_eq!(purge(&bench, over, PurgeTable::Journal), 2);
+}

@@ -16,12 +16,17 @@ impl Desk {
         Self { folder: tempfile::tempdir().expect("a folder") }
     }
 
-    /// With the accounting system's key in `key` and `key.pub`.
+    /// With the accounting system's key in `key` and `key.pub`, and those of instances in `east`, `west` and `instances`.
     pub(crate) fn with_key() -> Self {
         let desk = Self::new();
         desk.done(
             "parameters key --issuer accounting.example --key-id 3 --out key --public key.pub",
         );
+        fs::create_dir(desk.path("instances")).expect("a folder");
+        for name in ["east", "west"] {
+            let public = format!("instances/{name}.pub");
+            desk.done(&format!("parameters key --issuer {name} --out {name} --public {public}"));
+        }
         desk
     }
 
@@ -65,6 +70,17 @@ impl Desk {
 
     pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) {
         fs::write(self.path(name), content).expect("a file");
+    }
+
+    /// Writes a file that nobody else may read.
+    pub(crate) fn secret(&self, name: &str, content: &str) {
+        self.write(name, content);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let own = fs::Permissions::from_mode(0o600);
+            fs::set_permissions(self.path(name), own).expect("a mode");
+        }
     }
 
     pub(crate) fn read(&self, name: &str) -> Vec<u8> {

@@ -2,9 +2,9 @@
 
 use crate::desk::{DATA, Desk};
 use port::Time;
-use seal::{TrustList, TrustedKey, Validity, VerifyingKey};
+use seal::{Secret, SigningKey, TrustList, TrustedKey, Validity, VerifyingKey};
 use serde_json::Value;
-use standin::{Acknowledgement, InstitutionId, SealedParameters};
+use standin::{Acknowledgement, InstitutionId, SealedAcknowledgement, SealedParameters};
 use std::fs;
 
 #[test]
@@ -107,7 +107,7 @@ fn instances_take_sets_whole_or_as_changes_and_it_shows_who_lags() {
     desk.signed("7.signed", 7);
     desk.signed("8.signed", 8);
     desk.signed("9.signed", 9);
-    let in_folder = "--trust key.pub --folder sets";
+    let in_folder = "--trust key.pub --folder sets --instances instances";
     let lag = |status: &Value| {
         let all = status["instances"].as_array().unwrap().iter();
         all.map(|one| {
@@ -120,7 +120,8 @@ fn instances_take_sets_whole_or_as_changes_and_it_shows_who_lags() {
     let put = desk.json(&format!("parameters distribute 7.signed {in_folder} --to east --to west"));
     assert_eq!(put["files"].as_array().unwrap().len(), 1);
     assert_eq!(lag(&put["status"]), [named("east", None, 1), named("west", None, 1)]);
-    let status = desk.json(&format!("parameters acknowledge 7.signed --from east {in_folder}"));
+    let status =
+        desk.json(&format!("parameters acknowledge 7.signed --from east --key east {in_folder}"));
     assert_eq!(lag(&status), [named("east", Some(7), 0), named("west", None, 1)]);
 
     desk.done(&format!("parameters distribute 8.signed {in_folder}"));
@@ -129,9 +130,10 @@ fn instances_take_sets_whole_or_as_changes_and_it_shows_who_lags() {
     assert!(changes.len() < whole.len());
     assert_eq!(whole, desk.read("8.signed"));
     // Changes are of use only to whoever holds what they change.
-    let said = desk.fails(5, &format!("parameters acknowledge {delta} --from west {in_folder}"));
+    let said = desk
+        .fails(5, &format!("parameters acknowledge {delta} --from west --key west {in_folder}"));
     assert!(said.contains("other parameters than those that are held"), "{said}");
-    desk.done(&format!("parameters acknowledge {delta} --from east {in_folder}"));
+    desk.done(&format!("parameters acknowledge {delta} --from east --key east {in_folder}"));
 
     // West still holds nothing, east 8: changes to 8 alone.
     let put = desk.json(&format!("parameters distribute 9.signed {in_folder}"));
@@ -142,18 +144,19 @@ fn instances_take_sets_whole_or_as_changes_and_it_shows_who_lags() {
         .map(|file| file["name"].as_str().unwrap())
         .collect();
     assert_eq!(names, ["set-00000009-after-00000008.delta", "set-00000009.signed"]);
-    let status = desk.json("parameters status --folder sets");
+    let status = desk.json("parameters status --folder sets --instances instances");
     assert_eq!(lag(&status), [named("east", Some(8), 1), named("west", None, 3)]);
-    desk.done(&format!("parameters acknowledge 9.signed --from west {in_folder}"));
+    desk.done(&format!("parameters acknowledge 9.signed --from west --key west {in_folder}"));
     // What was distributed before may be again; nobody needs changes that lead back.
     let put = desk.json(&format!("parameters distribute 8.signed {in_folder}"));
     assert_eq!(put["files"].as_array().unwrap().len(), 2);
     assert!(!desk.path("sets/set-00000008-after-00000009.delta").exists());
     // The same once more, and an older one.
-    desk.done(&format!("parameters acknowledge 9.signed --from west {in_folder}"));
-    let said = desk.fails(5, &format!("parameters acknowledge 8.signed --from west {in_folder}"));
+    desk.done(&format!("parameters acknowledge 9.signed --from west --key west {in_folder}"));
+    let said = desk
+        .fails(5, &format!("parameters acknowledge 8.signed --from west --key west {in_folder}"));
     assert!(said.contains("not above"), "{said}");
-    let said = desk.done("parameters status --folder sets");
+    let said = desk.done("parameters status --folder sets --instances instances");
     assert!(said.contains("newest set: version 9") && said.contains("lags 1 set behind"), "{said}");
     assert!(said.contains("up to date"), "{said}");
 }
@@ -163,7 +166,7 @@ fn the_folder_takes_only_what_follows_and_is_signed() {
     let desk = Desk::with_key();
     desk.signed("7.signed", 7);
     desk.signed("8.signed", 8);
-    let in_folder = "--trust key.pub --folder sets";
+    let in_folder = "--trust key.pub --folder sets --instances instances";
     desk.done(&format!("parameters distribute 8.signed {in_folder} --to east"));
     // Again is no harm; an older one is refused.
     desk.done(&format!("parameters distribute 8.signed {in_folder}"));
@@ -184,9 +187,15 @@ fn the_folder_takes_only_what_follows_and_is_signed() {
     let said = desk.fails(5, &format!("parameters distribute damaged.signed {in_folder}"));
     assert!(said.contains("signature"), "{said}");
     desk.done("parameters key --issuer accounting.example --key-id 3 --out key2 --public key2.pub");
-    desk.fails(5, "parameters distribute 8.signed --trust key2.pub --folder elsewhere");
+    desk.fails(
+        5,
+        "parameters distribute 8.signed --trust key2.pub --folder elsewhere --instances instances",
+    );
     desk.done("parameters key --issuer other.example --key-id 3 --out key3 --public key3.pub");
-    desk.fails(5, "parameters distribute 8.signed --trust key3.pub --folder elsewhere");
+    desk.fails(
+        5,
+        "parameters distribute 8.signed --trust key3.pub --folder elsewhere --instances instances",
+    );
     desk.fails(3, &format!("parameters distribute other.toml {in_folder}"));
     // Another institution's set.
     desk.set(
@@ -197,10 +206,11 @@ fn the_folder_takes_only_what_follows_and_is_signed() {
     let said = desk.fails(5, &format!("parameters distribute foreign.signed {in_folder}"));
     assert!(said.contains("another institution"), "{said}");
     // Instances that nobody named, names that are no names, folders that are none.
-    desk.fails(2, &format!("parameters acknowledge 8.signed --from nobody {in_folder}"));
+    desk.fails(2, &format!("parameters acknowledge 8.signed --from nobody --key east {in_folder}"));
     desk.fails(2, &format!("parameters distribute 8.signed {in_folder} --to ../up"));
-    desk.fails(3, "parameters status --folder nowhere");
-    let said = desk.fails(5, &format!("parameters acknowledge 7.signed --from east {in_folder}"));
+    desk.fails(3, "parameters status --folder nowhere --instances instances");
+    let said = desk
+        .fails(5, &format!("parameters acknowledge 7.signed --from east --key east {in_folder}"));
     assert!(said.contains("no set of version 7"), "{said}");
 }
 
@@ -208,29 +218,72 @@ fn the_folder_takes_only_what_follows_and_is_signed() {
 fn acknowledgements_of_the_modules_own_are_compared_with_what_was_distributed() {
     let desk = Desk::with_key();
     desk.signed("7.signed", 7);
-    let in_folder = "--trust key.pub --folder sets";
+    let in_folder = "--trust key.pub --folder sets --instances instances";
     desk.done(&format!("parameters distribute 7.signed {in_folder} --to east --to west"));
-    desk.done(&format!("parameters acknowledge 7.signed --from west {in_folder}"));
+    desk.done(&format!("parameters acknowledge 7.signed --from west --key west {in_folder}"));
     let theirs = desk.read("sets/acknowledged/west/00000007.ack");
-    let right = Acknowledgement::parse(&theirs).unwrap();
-    desk.write("right.ack", right.encode());
+    // What the module of the east would have made, by its own key.
+    let keys: Value = serde_json::from_slice(&desk.read("east")).unwrap();
+    let seed = base16ct::lower::decode_vec(keys["seed"].as_str().unwrap()).unwrap();
+    let east = SigningKey::from_seed(&Secret::new(seed.try_into().unwrap()));
+    let signed = |one: &Acknowledgement, name: &str| {
+        let signature = east.sign(&SealedAcknowledgement::message(one));
+        let mut bytes = Vec::new();
+        SealedAcknowledgement::new(one, name, 1, signature).unwrap().encode(&mut bytes).unwrap();
+        bytes
+    };
+    let set = SealedParameters::parse(&desk.read("7.signed")).unwrap();
+    let mut trust = TrustList::new();
+    let public: Value = serde_json::from_slice(&desk.read("key.pub")).unwrap();
+    let key = base16ct::lower::decode_vec(public["key"].as_str().unwrap()).unwrap();
+    let key = VerifyingKey::from_bytes(&key.try_into().unwrap()).unwrap();
+    trust.add("accounting.example", 3, TrustedKey::new(key, Validity::always()));
+    let institution = InstitutionId::new(6222).unwrap();
+    let at = Time::from_s(1_780_000_000);
+    let mark = set.open(at, &trust, institution, 0).unwrap().mark();
+    let right = Acknowledgement { institution, mark, at, effective_from: at };
+    desk.write("right.ack", signed(&right, "east"));
     let mut wrong = right;
     wrong.mark.digest[0] ^= 1;
-    desk.write("wrong.ack", wrong.encode());
+    desk.write("wrong.ack", signed(&wrong, "east"));
     desk.write("broken.ack", &theirs[1..]);
+    desk.write("unsigned.ack", right.encode());
+    desk.write("strange.ack", signed(&right, "north"));
+    let mut bytes = signed(&right, "east");
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    desk.write("damaged.ack", bytes);
+    desk.write("theirs.ack", &theirs);
     let received =
         |name: &str| format!("parameters acknowledge --received {name} --from east {in_folder}");
     let said = desk.fails(5, &received("wrong.ack"));
     assert!(said.contains("another set"), "{said}");
+    // By nobody, by a stranger, damaged, and by the west in the name of the east.
+    for name in ["strange.ack", "damaged.ack", "theirs.ack"] {
+        desk.fails(5, &received(name));
+    }
+    desk.fails(3, &received("unsigned.ack"));
     desk.fails(3, &received("broken.ack"));
     assert_eq!(
-        desk.json("parameters status --folder sets")["instances"][0]["version"],
+        desk.json("parameters status --folder sets --instances instances")["instances"][0]["version"],
         Value::Null
     );
     let status = desk.json(&received("right.ack"));
     assert_eq!(status["instances"][0]["version"], 7);
     assert_eq!(status["instances"][0]["accepted_at_ms"], right.at.as_ms());
     desk.fails(2, &format!("parameters acknowledge --from east {in_folder}"));
+    desk.fails(2, &format!("parameters acknowledge 7.signed --from east {in_folder}"));
+    // Whoever may write to the folder cannot acknowledge for an instance.
+    desk.write("sets/acknowledged/west/00000007.ack", signed(&right, "east"));
+    let said = desk.fails(5, "parameters status --folder sets --instances instances");
+    assert!(said.contains("00000007.ack"), "{said}");
+    desk.write("sets/acknowledged/west/00000007.ack", &theirs);
+    // A second key beside the first; an instance without any is not handed anything.
+    fs::rename(desk.path("instances/west.pub"), desk.path("instances/west.old.pub")).unwrap();
+    desk.done("parameters key --issuer west --key-id 2 --out west2 --public instances/west.pub");
+    desk.done(&format!("parameters acknowledge 7.signed --from west --key west2 {in_folder}"));
+    let said = desk.fails(6, &format!("parameters distribute 7.signed {in_folder} --to north"));
+    assert!(said.contains("no public key"), "{said}");
     desk.fails(
         2,
         &format!("parameters acknowledge 7.signed --received right.ack --from east {in_folder}"),

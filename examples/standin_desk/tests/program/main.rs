@@ -10,4 +10,5 @@
 mod desk;
 mod distributing;
 mod drafting;
+mod framed;
 mod shadowing;
