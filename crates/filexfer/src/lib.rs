@@ -22,6 +22,7 @@ mod job;
 mod journal;
 mod keeping;
 mod legitimacy;
+mod merkle;
 mod message;
 mod name;
 mod outboard;
@@ -69,7 +70,9 @@ pub use profile::{Delivery, NameMapping, Profile, ProtocolName};
 pub use purge::{Purge, PurgeTable, Purged};
 pub use rate::{Limit, RateId, RateTree, Wait};
 pub use reason::{Failure, Reason};
-pub use receipt::{BatchHead, Receipt, ReceiptBatch, ReceiptError, SignedReceipt, Stage};
+pub use receipt::{
+    BatchHead, Receipt, ReceiptBatch, ReceiptError, ReceiptVerifier, SignedReceipt, Stage,
+};
 pub use receiver::{Paces, Pull, Receiver};
 pub use registry::{Registry, RegistryError, Rules};
 pub use request::{FileSpec, JobId, Mode, OnConflict, Request, TransferId};

@@ -1,11 +1,10 @@
 //! Who states what about a delivered file, provable to anybody who has a public key.
 
+use crate::merkle::{Hash, Proven, Tree, is_included, leaf_hash};
 use crate::request::{optional_hash, party, put_optional_hash};
 use crate::{JobId, PartyId};
 use alloc::vec::Vec;
 use core::fmt;
-use ct_merkle::mem_backed_tree::MemoryBackedTree;
-use ct_merkle::{InclusionProof, RootHash};
 use port::wire::{Reader, Writer};
 use port::{KeyId, KeyQuestion, Time, WireError};
 use seal::VerifyingKey;
@@ -150,7 +149,9 @@ impl Stage {
 #[derive(Clone, Debug, Default)]
 pub struct ReceiptBatch {
     receipts: Vec<Receipt>,
-    tree: MemoryBackedTree<Sha256, Vec<u8>>,
+    leaves: Vec<Hash>,
+    /// The bytes of the last leaf, for its room.
+    leaf: Vec<u8>,
 }
 
 impl ReceiptBatch {
@@ -170,36 +171,33 @@ impl ReceiptBatch {
         if self.receipts.len() >= Self::RECEIPTS_MAX {
             return Err(ReceiptError::Full);
         }
-        let mut leaf = Vec::with_capacity(224);
-        receipt.encode(&mut leaf)?;
-        self.tree.push(leaf);
+        self.leaf.clear();
+        receipt.encode(&mut self.leaf)?;
+        self.leaves.push(leaf_hash(&self.leaf));
         self.receipts.push(receipt);
         Ok(())
     }
 
-    /// What is to be signed: the batch's head.
+    /// What is to be signed: the batch's head. It costs the whole tree.
     pub fn head(&self) -> BatchHead {
-        let root = self.tree.root();
-        BatchHead { root: (*root.as_bytes()).into(), count: root.num_leaves() }
+        let count = u64::try_from(self.leaves.len()).unwrap_or(u64::MAX);
+        BatchHead { root: Tree::new(self.leaves.clone()).root(), count }
     }
 
     /// Every receipt with the signature and its own proof, in the order in which they were added.
     pub fn sign(self, key_number: u8, signature: [u8; 64]) -> Vec<SignedReceipt> {
-        let head = self.head();
-        let prove = |at: usize| self.tree.prove_inclusion(at).as_bytes().to_vec();
-        let proofs: Vec<Vec<u8>> = (0..self.receipts.len()).map(prove).collect();
-        (0..)
-            .zip(self.receipts)
-            .zip(proofs)
-            .map(|((index, receipt), proof)| SignedReceipt {
-                receipt,
-                index,
-                head,
-                proof,
-                key_number,
-                signature,
-            })
-            .collect()
+        let count = u64::try_from(self.leaves.len()).unwrap_or(u64::MAX);
+        let tree = Tree::new(self.leaves);
+        let head = BatchHead { root: tree.root(), count };
+        let sign = |(at, receipt)| SignedReceipt {
+            receipt,
+            index: u64::try_from(at).unwrap_or(u64::MAX),
+            head,
+            proof: tree.path(at),
+            key_number,
+            signature,
+        };
+        self.receipts.into_iter().enumerate().map(sign).collect()
     }
 
     /// How many.
@@ -270,22 +268,29 @@ impl SignedReceipt {
         &self,
         is_signed: &mut dyn FnMut(&BatchHead, &[u8; 64]) -> bool,
     ) -> Result<(), ReceiptError> {
-        let mut leaf = Vec::with_capacity(224);
-        self.receipt.encode(&mut leaf)?;
-        let most = u64::try_from(ReceiptBatch::RECEIPTS_MAX).unwrap_or(u64::MAX);
-        if self.index >= self.head.count || self.head.count > most {
+        let leaf = self.leaf()?;
+        if !is_included(&self.head.root, self.head.count, self.index, leaf, &self.proof) {
             return Err(ReceiptError::NotIncluded);
         }
-        let proof = InclusionProof::<Sha256>::try_from_bytes(self.proof.clone())
-            .map_err(|_| ReceiptError::Malformed)?;
-        RootHash::<Sha256>::new(self.head.root.into(), self.head.count)
-            .verify_inclusion(&leaf, self.index, &proof)
-            .map_err(|_| ReceiptError::NotIncluded)?;
         if is_signed(&self.head, &self.signature) {
             Ok(())
         } else {
             Err(ReceiptError::BadSignature)
         }
+    }
+
+    /// The leaf, of a batch that may be as large as it says.
+    fn leaf(&self) -> Result<Hash, ReceiptError> {
+        let most = u64::try_from(ReceiptBatch::RECEIPTS_MAX).unwrap_or(u64::MAX);
+        if self.index >= self.head.count || self.head.count > most {
+            return Err(ReceiptError::NotIncluded);
+        }
+        if !self.proof.len().is_multiple_of(32) {
+            return Err(ReceiptError::Malformed);
+        }
+        let mut leaf = Vec::with_capacity(288);
+        self.receipt.encode(&mut leaf)?;
+        Ok(leaf_hash(&leaf))
     }
 
     /// Appends the stored form: version 1, receipt (`u16` length), index, batch's root (32) and count, proof (`u16` length),
@@ -321,6 +326,52 @@ impl SignedReceipt {
         let (key_number, signature) = (from.u8()?, from.array()?);
         from.finish()?;
         Ok(Self { receipt, index, head, proof, key_number, signature })
+    }
+}
+
+/// Checks many receipts: a batch's signature once, and of its tree only what other receipts of it have not proved.
+///
+/// It answers as [`SignedReceipt::verify`] does, and remembers one batch at a time: receipts are best sorted by batches.
+#[derive(Clone, Debug, Default)]
+pub struct ReceiptVerifier {
+    batch: Option<(BatchHead, [u8; 64], [u8; 32], Proven)>,
+}
+
+impl ReceiptVerifier {
+    /// That has seen nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// As [`SignedReceipt::verify`].
+    ///
+    /// # Errors
+    /// [`ReceiptError`].
+    pub fn verify(
+        &mut self,
+        signed: &SignedReceipt,
+        key: &VerifyingKey,
+    ) -> Result<(), ReceiptError> {
+        let leaf = signed.leaf()?;
+        let index = usize::try_from(signed.index).map_err(|_| ReceiptError::NotIncluded)?;
+        let public = key.to_bytes();
+        if let Some((head, signature, by, proven)) = &mut self.batch
+            && (*head, *by) == (signed.head, public)
+            && *signature == signed.signature
+        {
+            let is_in = proven.prove(index, leaf, &signed.proof);
+            return if is_in { Ok(()) } else { Err(ReceiptError::NotIncluded) };
+        }
+        // The dear part comes last, and what it did not prove is not remembered.
+        let mut proven = Proven::new(signed.head.root, signed.head.count);
+        if !proven.prove(index, leaf, &signed.proof) {
+            return Err(ReceiptError::NotIncluded);
+        }
+        if !key.verify(&signed.head.to_sign(), &signed.signature) {
+            return Err(ReceiptError::BadSignature);
+        }
+        self.batch = Some((signed.head, signed.signature, public, proven));
+        Ok(())
     }
 }
 

@@ -87,6 +87,35 @@ fn a_batchs_signature_is_checked_once_by_who_remembers() {
     assert_eq!(checks, 1);
 }
 
+/// Whatever is changed, and whatever was proved before, the verifier of many answers as the receipt alone.
+#[test]
+fn f13_a_verifier_of_many_answers_as_one() {
+    let public = key("r1").verifying_key();
+    let others = key("r2").verifying_key();
+    for count in [1, 2, 5, 33] {
+        let signed = batch(count);
+        let mut verifier = ReceiptVerifier::new();
+        assert_eq!(verifier.verify(&signed[0], &others), Err(ReceiptError::BadSignature));
+        for round in 0..2 {
+            for one in signed.iter().rev() {
+                let mut forms = vec![one.clone(); 7];
+                forms[1].receipt.root[0] ^= 1;
+                forms[2].index = (one.index + 1) % count;
+                forms[3].proof.extend([0; 32]);
+                forms[4].proof.push(0);
+                forms[5].signature[3] ^= 1;
+                if let Some(byte) = forms[6].proof.last_mut() {
+                    *byte ^= 1;
+                }
+                for form in &forms {
+                    assert_eq!(verifier.verify(form, &public), form.verify(&public), "{round}");
+                }
+                assert_eq!(verifier.verify(one, &others), Err(ReceiptError::BadSignature));
+            }
+        }
+    }
+}
+
 /// RFC 9162 §2.1: a leaf is SHA-256 of 0 and the entry, a node of 1 and both children.
 #[test]
 fn heads_are_those_of_rfc_9162() {
