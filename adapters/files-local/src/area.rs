@@ -283,19 +283,14 @@ fn content_name(transfer: &TransferId) -> String {
     format!("{}{SUFFIX}", hex(transfer))
 }
 
-fn hex(transfer: &TransferId) -> String {
-    transfer.0.iter().map(|byte| format!("{byte:02x}")).collect()
+pub(crate) fn hex(transfer: &TransferId) -> String {
+    base16ct::lower::encode_string(&transfer.0)
 }
 
 fn parse_hex(text: &str) -> Option<TransferId> {
     let mut bytes = [0; 16];
-    if text.len() != 32 || !text.is_ascii() {
-        return None;
-    }
-    for (at, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(at * 2..at * 2 + 2)?, 16).ok()?;
-    }
-    Some(TransferId(bytes))
+    let written = base16ct::lower::decode(text, &mut bytes).ok()?.len();
+    (written == bytes.len()).then_some(TransferId(bytes))
 }
 
 /// [`FileName`] refuses names that begin so.

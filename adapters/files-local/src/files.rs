@@ -1,6 +1,6 @@
 //! The files of one server.
 
-use crate::area::{OpenArea, stamp};
+use crate::area::{OpenArea, hex, stamp};
 use crate::folder::Folder;
 use crate::pairs::{PairsWriter, StoredPairs};
 use crate::{Error, OpenError, Options};
@@ -266,8 +266,7 @@ impl LocalFiles {
 
     /// A file that is gone with its last descriptor.
     fn nameless(&self, transfer: &TransferId) -> io::Result<File> {
-        let name: String = transfer.0.iter().map(|byte| format!("{byte:02x}")).collect();
-        let name = format!("{name}.pairs");
+        let name = format!("{}.pairs", hex(transfer));
         let unlink =
             || match rustix::fs::unlinkat(self.work.fd(), &name, rustix::fs::AtFlags::empty()) {
                 Err(rustix::io::Errno::NOENT) => Ok(()),

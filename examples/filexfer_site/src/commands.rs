@@ -110,7 +110,7 @@ pub(crate) async fn save(config: &Config, options: &Save) -> Result<Value, Failu
     let answer = ask(&config.socket(&options.requester), &options.requester, &question).await?;
     let mut saved = Vec::new();
     for receipt in answer["receipts"].as_array().into_iter().flatten() {
-        let bytes = unhex(receipt.as_str().unwrap_or_default());
+        let bytes = hex::all(receipt.as_str().unwrap_or_default()).unwrap_or_default();
         let signed = SignedReceipt::parse(&bytes)
             .map_err(|why| Failure::Unproven(format!("a receipt cannot be read: {why}")))?;
         let receipt = &signed.receipt;
@@ -229,11 +229,6 @@ const fn stage(stage: Stage) -> &'static str {
 
 fn text<'a>(value: &'a Value, field: &str) -> &'a str {
     value[field].as_str().unwrap_or_default()
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    let pairs = text.as_bytes().chunks(2);
-    pairs.filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
 }
 
 const POLL: Duration = Duration::from_millis(200);

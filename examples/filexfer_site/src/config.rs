@@ -347,7 +347,7 @@ fn site_id(text: &str) -> Result<SiteId, String> {
 fn party(id: &str, role: Role, public_key: Option<&str>) -> Result<Party, String> {
     let party = Party::new(party_id(id)?, role);
     let Some(text) = public_key else { return Ok(party) };
-    let key = hex::bytes(text).and_then(|bytes| VerifyingKey::from_bytes(&bytes).ok());
+    let key = hex::bytes::<32>(text).and_then(|bytes| VerifyingKey::from_bytes(&bytes).ok());
     let key = key.ok_or_else(|| format!("the public key of {id} is none: give 64 digits"))?;
     Ok(party.with_key(KEY_NUMBER, key, Validity::always()))
 }

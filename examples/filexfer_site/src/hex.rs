@@ -1,20 +1,23 @@
-//! Bytes as hexadecimal digits.
+//! Hexadecimal digits; coded in constant time, since some are secrets.
 
-/// Lower case.
+use base16ct::{lower, mixed};
+use zeroize::Zeroizing;
+
+/// Digits of bytes.
 pub(crate) fn text(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    lower::encode_string(bytes)
 }
 
-/// Exactly so many bytes.
-pub(crate) fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let mut bytes = [0; N];
-    if text.len() != N * 2 || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return None;
-    }
-    for (at, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(at * 2..at * 2 + 2)?, 16).ok()?;
-    }
-    Some(bytes)
+/// Bytes out of exactly so many digits.
+pub(crate) fn bytes<const N: usize>(text: &str) -> Option<Zeroizing<[u8; N]>> {
+    let mut bytes = Zeroizing::new([0; N]);
+    let written = mixed::decode(text, &mut bytes[..]).ok()?.len();
+    (written == N).then_some(bytes)
+}
+
+/// Bytes out of digits.
+pub(crate) fn all(text: &str) -> Option<Vec<u8>> {
+    mixed::decode_vec(text).ok()
 }
 
 #[cfg(test)]
@@ -22,12 +25,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn digits_come_back() {
+    fn digits_come_back_and_nothing_else_is_taken() {
         assert_eq!(text(&[0, 255, 16]), "00ff10");
-        assert_eq!(bytes::<3>("00ff10"), Some([0, 255, 16]));
-        assert_eq!(bytes::<2>("+1ff"), None);
-        for wrong in ["00ff1", "00ff1x", "00ff1000", "ää"] {
-            assert_eq!(bytes::<3>(wrong), None, "{wrong}");
+        assert_eq!(bytes::<3>("00fF10").as_deref(), Some(&[0, 255, 16]));
+        assert_eq!(all("00ff10"), Some(vec![0, 255, 16]));
+        for wrong in ["00ff1", "00ff1x", "00ff1000", "ää", "+1ff00", ""] {
+            assert!(bytes::<3>(wrong).is_none(), "{wrong}");
         }
     }
 }

@@ -85,8 +85,10 @@ pub(crate) fn words(state: State) -> (&'static str, Option<u32>, Option<String>)
 /// A job's id, as people write it.
 pub(crate) fn job_id(text: &str) -> Result<filexfer::JobId, String> {
     let text = text.trim().to_ascii_lowercase();
-    let bytes = crate::hex::bytes(&text);
-    bytes.map(filexfer::JobId).ok_or_else(|| format!("{text:?} is no id of 32 digits"))
+    let bytes = crate::hex::bytes::<16>(&text);
+    bytes
+        .map(|bytes| filexfer::JobId(*bytes))
+        .ok_or_else(|| format!("{text:?} is no id of 32 digits"))
 }
 
 /// Each server has a store of its own, so that there is one tenant.

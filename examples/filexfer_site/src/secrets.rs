@@ -40,7 +40,7 @@ pub(crate) fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure
 pub(crate) fn signing(path: &Path, known: Option<&VerifyingKey>) -> Result<SoftKeys, Failure> {
     let bytes = read(path)?;
     let text = std::str::from_utf8(&bytes).unwrap_or_default();
-    let seed = hex::bytes::<32>(text.trim()).map(Secret::new);
+    let seed = hex::bytes::<32>(text.trim()).map(|seed| Secret::new(*seed));
     let seed = seed.ok_or_else(|| Failure::file(path, "it does not hold 64 hexadecimal digits"))?;
     let public = SigningKey::from_seed(&seed).verifying_key().to_bytes();
     if known.map(VerifyingKey::to_bytes) != Some(public) {
