@@ -199,6 +199,9 @@ impl State {
         if transaction.chain != self.chain {
             return Err(Refusal::WrongChain);
         }
+        if !transaction.is_canonical() {
+            return Err(Refusal::NotCanonical);
+        }
         if !transaction.window.holds(at.height) {
             return Err(Refusal::OutsideWindow);
         }

@@ -117,6 +117,44 @@ fn blocks_that_do_not_follow_are_refused() {
 }
 
 #[test]
+fn the_first_block_is_the_founders() {
+    let mut chain = Chain::new(genesis(policy())).unwrap();
+    let draft = chain.draft(START, SUPERVISION, &[], 10);
+    let signature = key(1).sign(&draft.header.to_sign());
+    let block = draft.into_block(1, signature);
+    assert_eq!(chain.take(&block).unwrap_err().fault, BlockFault::NotAlone);
+}
+
+/// The bytes of version 1: what these digests are of must stay readable, and must not change by accident.
+#[test]
+fn bytes_are_those_of_version_1() {
+    let (place, _) = story();
+    let (chain, blocks) = place.chain();
+    let hex = |bytes: [u8; 32]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let head = chain.head().unwrap();
+    let mut bytes = Vec::new();
+    blocks.last().unwrap().encode(&mut bytes).unwrap();
+    let found = [
+        chain.id().to_string(),
+        hex(head.header.digest()),
+        hex(chain.map().root()),
+        hex(chain.log().root()),
+        hex(leaf_hash(&bytes)),
+        hex(thing(1).0),
+    ];
+    assert_eq!(found, VERSION_1);
+}
+
+const VERSION_1: [&str; 6] = [
+    "2d1af664266cd39332713a4fa54ea818050870223a23e144c693a5ae7514aad2",
+    "4938e82847c3bdee6eb00dc54032875c8dc7f61d53ce540772e8be264e24ddcd",
+    "938784e815622682557484b5577d6425f99e5f43931f369dd43839ddae96d5d0",
+    "889b744434627d1d7ef0261ff51685aeb762627ff4ff25ab2805ebc4b1cca016",
+    "0397a9040e679cad59d3ba2d64df98f8764374960249c5b551760eea4520771e",
+    "e6b00e562a2698837a57c492253ab0c8a273b13b3dec7fe88dd27e72135ebd4f",
+];
+
+#[test]
 fn a_block_with_a_refused_transaction_is_refused_even_if_its_proposer_signs_it() {
     let (place, [_, new, _]) = story();
     let (mut chain, _) = place.chain();
