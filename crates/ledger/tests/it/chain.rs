@@ -443,15 +443,15 @@ enum Try {
 
 fn tries() -> impl Strategy<Value = Vec<Try>> {
     let one = prop_oneof![
-        3 => (0..3_u8, 0..4_u8).prop_map(|(thing, party)| Try::Register(thing, party)),
-        4 => (any::<u8>(), prop::bool::weighted(0.8)).prop_map(|(at, yes)| Try::Judge(at, yes)),
+        2 => (0..3_u8, 0..4_u8).prop_map(|(thing, party)| Try::Register(thing, party)),
+        6 => (any::<u8>(), prop::bool::weighted(0.9)).prop_map(|(at, yes)| Try::Judge(at, yes)),
         4 => (any::<u8>(), 0..4_u8).prop_map(|(at, party)| Try::Transfer(at, party)),
         3 => any::<u8>().prop_map(Try::Successor),
         1 => any::<u8>().prop_map(Try::Retire),
         1 => any::<u8>().prop_map(Try::Freeze),
         2 => Just(Try::Pass),
     ];
-    prop::collection::vec(one, 1..40)
+    prop::collection::vec(one, 1..90)
 }
 
 /// Makes what can be made of them, two or more in a block; says after each step what is there.
@@ -465,30 +465,40 @@ fn wander(
     let through = |party: PartyId| *parties.iter().find(|it| it.party == party).unwrap();
     let mut files: Vec<FileId> = Vec::new();
     for step in tries {
-        let pick = |at: u8| (!files.is_empty()).then(|| files[usize::from(at) % files.len()]);
+        // Mostly one that it may work for; any file at times.
+        let pick = |at: u8, may: fn(&Status) -> bool| {
+            let is_fit = |file: &&FileId| {
+                at.is_multiple_of(4) || may(&place.state.file(**file).unwrap().status)
+            };
+            let fit: Vec<FileId> = files.iter().filter(is_fit).copied().collect();
+            (!fit.is_empty()).then(|| fit[usize::from(at) % fit.len()])
+        };
+        let is_registered = |status: &Status| *status == Status::Registered;
         let transaction = match step {
             Try::Register(n, party) => {
                 Some(place.request(thing(n.into()), parties[usize::from(party)]))
             }
-            Try::Judge(at, yes) => pick(at).map(|file| {
+            Try::Judge(at, yes) => pick(at, |it| *it == Status::Auditing).map(|file| {
                 let reasons: &[_] = if yes { &[] } else { &[VerdictReason::Human] };
                 place.verdict(file, SUPERVISION, reasons)
             }),
-            Try::Transfer(at, to) => pick(at).map(|file| {
+            Try::Transfer(at, to) => pick(at, is_registered).map(|file| {
                 let owner = through(place.state.file(file).unwrap().owner);
                 place.transfer(file, owner, parties[usize::from(to)])
             }),
-            Try::Successor(at) => pick(at).map(|file| {
-                let old = place.state.file(file).unwrap();
-                let (thing, holder) = (old.thing, through(old.holder()));
-                place.request_after(thing, holder, Some(file))
-            }),
-            Try::Retire(at) => pick(at).map(|file| {
+            Try::Successor(at) => {
+                pick(at, |it| matches!(it, Status::Transferred { .. })).map(|file| {
+                    let old = place.state.file(file).unwrap();
+                    let (thing, holder) = (old.thing, through(old.holder()));
+                    place.request_after(thing, holder, Some(file))
+                })
+            }
+            Try::Retire(at) => pick(at, is_registered).map(|file| {
                 let by = through(place.state.file(file).unwrap().owner);
                 let body = Body::Retire(Acted { on: place.on(file), by });
                 place.transaction(body, &signers(&[by]))
             }),
-            Try::Freeze(at) => pick(at).map(|file| {
+            Try::Freeze(at) => pick(at, is_registered).map(|file| {
                 let it = Supervised { on: place.on(file), by: SUPERVISION, reference: [0; 32] };
                 let is_frozen = place.state.file(file).unwrap().frozen;
                 let body = if is_frozen { Body::Unfreeze(it) } else { Body::Freeze(it) };
