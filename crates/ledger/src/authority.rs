@@ -35,8 +35,8 @@ pub struct Authority {
     queue: VecDeque<Waiting>,
     /// Where transactions stand that could come again.
     decided: BTreeMap<[u8; 32], (Height, u32)>,
-    /// By when they cannot any more, the rows that remember them.
-    memories: BTreeSet<(Height, Height)>,
+    /// By when they cannot any more, the rows that remember them, and what is in those.
+    memories: BTreeMap<(Height, Height), Vec<[u8; 32]>>,
     work: Option<Work>,
     /// Not earlier, after the key holder failed.
     sign_at: Time,
@@ -120,7 +120,7 @@ impl Authority {
             checkpoint: None,
             queue: VecDeque::new(),
             decided: BTreeMap::new(),
-            memories: BTreeSet::new(),
+            memories: BTreeMap::new(),
             work: None,
             sign_at: Time::EPOCH,
             reads: BTreeMap::new(),
@@ -228,11 +228,17 @@ impl Authority {
         }
     }
 
-    fn remember(&mut self, height: Height, decided: &Decided) {
+    fn remember(&mut self, height: Height, decided: Decided) {
         for (place, digest) in (0..).zip(&decided.digests) {
             self.decided.insert(*digest, (height, place));
         }
-        self.memories.insert((decided.until, height));
+        self.memories.insert((decided.until, height), decided.digests);
+    }
+
+    fn forget(&mut self, memory: &(Height, Height)) {
+        for digest in self.memories.remove(memory).into_iter().flatten() {
+            self.decided.remove(&digest);
+        }
     }
 
     fn origin(&self) -> String {

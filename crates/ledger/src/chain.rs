@@ -258,7 +258,9 @@ impl Chain {
 
     fn execute(&mut self, at: At, block: &Block, undo: &mut Undo) -> Result<(), BlockFault> {
         let has_join = block.transactions.iter().any(|it| matches!(it.body, Body::Join(_)));
-        if has_join && block.transactions.len() > 1 {
+        // The first block is the founder's: without it nobody could ever propose another.
+        let is_first = at.height == Height(0);
+        if (has_join && block.transactions.len() > 1) || (is_first && !has_join) {
             return Err(BlockFault::NotAlone);
         }
         for (place, transaction) in block.transactions.iter().enumerate() {

@@ -112,6 +112,8 @@ refusals! {
     TooLate "the settlement's time is over",
     /// The document was erased.
     Erased "the document was erased",
+    /// It is not in the one form that it can have: signers or reasons out of order, or twice.
+    NotCanonical "the transaction is not in its one form",
 }
 
 impl Refusal {

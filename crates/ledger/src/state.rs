@@ -199,6 +199,9 @@ impl State {
         if transaction.chain != self.chain {
             return Err(Refusal::WrongChain);
         }
+        if !transaction.is_canonical() {
+            return Err(Refusal::NotCanonical);
+        }
         if !transaction.window.holds(at.height) {
             return Err(Refusal::OutsideWindow);
         }
@@ -216,7 +219,7 @@ impl State {
             Body::RotateParty(it) => self.rotate_party(at, it),
             Body::Register(it) => self.register(at, it, plan::digest(message)),
             Body::Judge(it) => self.verdict(at, it),
-            Body::Transfer(it) => self.transfer(at, it, transaction, plan::digest(message)),
+            Body::Transfer(it) => self.transfer(at, it, transaction, message),
             Body::Settle(it) => self.settle(at, it),
             Body::CallOff(it) => self.call_off(at, it),
             Body::Lease(it) => self.lease(at, it, plan::digest(message)),

@@ -150,6 +150,20 @@ impl Transaction {
         Ok(Self { chain, window, body, signatures })
     }
 
+    /// Whether reading what would be written gives this very value: a block can hold nothing else.
+    pub(crate) fn is_canonical(&self) -> bool {
+        let signers = self.signatures.iter().map(|signature| signature.by);
+        let has_order = match &self.body {
+            Body::Judge(verdict) => verdict.reasons.is_sorted_by(|one, next| one < next),
+            _ => true,
+        };
+        let has_numbers = |it: &Signature| it.key_number == 0 || !matches!(it.by, Signer::Key(_));
+        has_order
+            && signers.is_sorted_by(|one, next| one < next)
+            && self.signatures.iter().all(has_numbers)
+            && self.signatures.len() <= Self::SIGNATURES_MAX
+    }
+
     fn write_unsigned(&self, bytes: &mut Vec<u8>) -> Result<(), WireError> {
         let mut to = Writer::new(bytes, 1);
         to.fixed(&self.chain.0).u64(self.window.from.0).u64(self.window.until.0);

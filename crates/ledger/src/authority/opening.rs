@@ -119,8 +119,8 @@ impl Authority {
             self.head = Some(version);
             self.checkpoint = Some(head.checkpoint);
         }
-        for (height, decided) in &opening.decided {
-            self.remember(*height, decided);
+        for (height, decided) in opening.decided {
+            self.remember(height, decided);
         }
         self.events.push_back(AuthorityEvent::Opened(self.chain.next_height()));
         let node = self.config.node;

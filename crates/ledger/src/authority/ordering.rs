@@ -121,7 +121,7 @@ impl Authority {
         let until = transactions.iter().map(|it| it.window.until).max().unwrap_or(height);
         let digests: Result<_, _> = transactions.iter().map(Transaction::digest).collect();
         let decided = Decided { until, digests: digests.map_err(Misuse::too_long)? };
-        let over = self.memories.iter().take_while(|(until, _)| *until <= height);
+        let over = self.memories.keys().take_while(|(until, _)| *until <= height);
         let over: Vec<_> = over.take(Rows::FORGOTTEN_MAX).copied().collect();
         let signed = Signed { head: Head { header, checkpoint: note }, decided, over };
         let batch = self.rows.batch(&work.draft, &signed, self.chain.log(), self.head)?;
@@ -152,11 +152,8 @@ impl Authority {
         }
         self.head = Some(version);
         self.checkpoint = Some(checkpoint);
-        for memory in over {
-            self.memories.remove(&memory);
-            self.decided.retain(|_, (at, _)| *at != memory.1);
-        }
-        self.remember(height, &decided);
+        over.iter().for_each(|memory| self.forget(memory));
+        self.remember(height, decided);
         self.events.push_back(AuthorityEvent::Block(height));
         self.tell_all(work.judged)?;
         self.tell_results(height, &work.draft.transactions)?;

@@ -1,6 +1,6 @@
 //! Ownership goes over, is frozen, ends; and what becomes of the document.
 
-use super::plan::Plan;
+use super::plan::{Plan, digest};
 use super::{At, State};
 use crate::body::{
     Acted, Agreed, CallOff, OnFile, Reseal, Settlement, Supervised, Through, Transfer,
@@ -17,7 +17,7 @@ impl State {
         at: At,
         it: &Transfer,
         transaction: &Transaction,
-        digest: [u8; 32],
+        message: &[u8],
     ) -> Result<Plan, Refusal> {
         let mut next = self.usable(it.on)?;
         let mut plan = Plan::default();
@@ -40,7 +40,7 @@ impl State {
                     return Err(Refusal::TooLate);
                 }
                 let settlement = Box::new(settlement.clone());
-                let agreement = ClaimId(digest);
+                let agreement = ClaimId(digest(message));
                 next.status = Status::Pending { to: it.to.party, agreement, settlement };
                 next.since = at.height;
             }

@@ -21,6 +21,29 @@ fn the_order_of_signatures_is_fixed() {
 }
 
 #[test]
+fn what_was_never_bytes_has_to_have_the_one_form_too() {
+    let mut place = Place::new(policy());
+    let owner = place.party(20, MEMBER_A);
+    let request = place.request(thing(1), owner);
+    let mut swapped = request.clone();
+    swapped.signatures.reverse();
+    assert_eq!(place.state.judge(place.at(), &swapped), Err(Refusal::NotCanonical));
+    // One supervision node's signature does not make a quorum of two.
+    let proof = Signer::Key(key(5).verifying_key().to_bytes());
+    place.know(proof, 0, key(5));
+    let join = Body::Join(identity("m-c", Role::Member, 5));
+    let mut doubled = place.transaction(join, &[proof, Signer::Node(SUPERVISION)]);
+    let again = doubled.signatures[0].clone();
+    doubled.signatures.insert(0, again);
+    assert_eq!(place.state.judge(place.at(), &doubled), Err(Refusal::NotCanonical));
+    place.apply(&request).unwrap();
+    let file = request.file().unwrap().unwrap();
+    let reasons = [VerdictReason::Human, VerdictReason::Document];
+    let disordered = place.verdict(file, SUPERVISION, &reasons);
+    assert_eq!(place.state.judge(place.at(), &disordered), Err(Refusal::NotCanonical));
+}
+
+#[test]
 fn no_byte_of_a_transaction_is_free() {
     let mut place = Place::new(policy());
     let owner = place.party(20, MEMBER_A);

@@ -10,4 +10,5 @@
 
 #[path = "../place/mod.rs"]
 mod place;
+mod stops;
 mod storm;
