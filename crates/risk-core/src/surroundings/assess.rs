@@ -19,17 +19,17 @@ impl Policy {
     /// `own` is what is known of the period that contains the scan's time (spec R15), `adjacent` of the one next to it; both
     /// are named by [`Scan::when`]. A profile of another period or grid counts as none.
     pub fn assess(&self, now: Time, scan: &Scan, known: Known<'_>, facts: Facts) -> Assessment {
-        self.judge(now, scan, known, facts, |_| {})
+        self.judge(now, scan, known, facts, |_, _, _| {})
     }
 
-    /// The same, telling each neighbour's part in it.
+    /// The same, telling what the neighbours of each profile say, and whether it is of the adjacent period.
     pub(super) fn judge(
         &self,
         now: Time,
         scan: &Scan,
         known: Known<'_>,
         facts: Facts,
-        mut line: impl FnMut(Line),
+        mut told: impl FnMut(&Profile, &Said<'_>, bool),
     ) -> Assessment {
         let tables = self.tables();
         let when = scan.when();
@@ -43,11 +43,9 @@ impl Policy {
             let profile =
                 profile.filter(|profile| (profile.grid(), profile.period()) == (when.grid, period));
             parts[at] = match profile {
-                Some(profile) if weight_bp > 0 => weigh(profile, scan, tables, |said| {
-                    for (place, neighbour) in profile.neighbours().enumerate() {
-                        line(said.line(place, neighbour, at == 1));
-                    }
-                }),
+                Some(profile) if weight_bp > 0 => {
+                    weigh(profile, scan, tables, |said| told(profile, said, at == 1))
+                }
                 _ => Part::NONE,
             };
             parts[at].weight_bp = weight_bp;
@@ -914,7 +912,7 @@ fn weigh(profile: &Profile, scan: &Scan, tables: &Tables, told: impl FnOnce(&Sai
 }
 
 /// What the neighbours of a profile say, place by place.
-struct Said<'a> {
+pub(super) struct Said<'a> {
     /// Whether it is here: 0 or 1.
     here: &'a [u8; SIZE],
     /// Bits of [`Class::marks`].
@@ -924,14 +922,16 @@ struct Said<'a> {
 }
 
 impl Said<'_> {
-    fn line(&self, at: usize, neighbour: Neighbour, is_adjacent: bool) -> Line {
-        Line {
+    /// Each neighbour's part in it, in their order.
+    pub(super) fn lines(&self, profile: &Profile, is_adjacent: bool) -> impl Iterator<Item = Line> {
+        let parts = self.here.iter().zip(self.marks).zip(self.evidence);
+        profile.neighbours().zip(parts).map(move |(neighbour, ((here, marks), evidence))| Line {
             is_adjacent,
             neighbour,
-            is_here: self.here[at] == 1,
-            counts: self.marks[at] & Class::COUNTS != 0,
-            evidence: LogRatio::from_units(self.evidence[at]),
-        }
+            is_here: *here == 1,
+            counts: marks & Class::COUNTS != 0,
+            evidence: LogRatio::from_units(*evidence),
+        })
     }
 
     /// The sum of all evidence: for each device at most so much for and against it, and so much at most for all that is missing.
@@ -1333,8 +1333,7 @@ mod tests {
             let (part, lines) = weighed(&profile, &scan, &policy);
             let mut told = Vec::new();
             let fast = weigh(&profile, &scan, policy.tables(), |said| {
-                let line = |(at, neighbour)| said.line(at, neighbour, false);
-                told.extend(profile.neighbours().enumerate().map(line));
+                told.extend(said.lines(&profile, false));
             });
             prop_assert_eq!(fast, part);
             prop_assert_eq!(told, lines);
