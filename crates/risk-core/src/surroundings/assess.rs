@@ -844,6 +844,11 @@ fn weigh(profile: &Profile, scan: &Scan, tables: &Tables, told: impl FnOnce(&Sai
     let all = ln(observed + 2 * one);
     let usable = usable(profile, scan);
     let columns = profile.columns();
+    // Read before the search, so that a profile that is not in the cache is fetched all at once.
+    let mut known = [0; SIZE];
+    for at in 0..SIZE {
+        known[at] = u32::from(columns.counts[at]) | u32::from(columns.shares[at].as_u8()) << 16;
+    }
     let mut lanes = [0; SIZE];
     scan.needles().mark(&columns.tags, &mut lanes);
     let mut here = [0_u8; SIZE];
@@ -854,9 +859,9 @@ fn weigh(profile: &Profile, scan: &Scan, tables: &Tables, told: impl FnOnce(&Sai
     let mut places = [0; SIZE];
     for at in 0..SIZE {
         let here = lanes[at];
-        let (count, absent) = (u32::from(columns.counts[at]), here.wrapping_sub(1));
+        let (count, absent) = (known[at] & 0xFFFF, here.wrapping_sub(1));
         let count = (observed & absent).wrapping_add(count ^ absent).wrapping_sub(absent);
-        let surprise = here << 8 | u32::from(columns.shares[at].as_u8());
+        let surprise = here << 8 | known[at] >> 16;
         places[at] = ln_place(count.wrapping_add(one)) | surprise << 23;
     }
     let mut classes = UNUSABLE;
