@@ -19,17 +19,17 @@ impl Policy {
     /// `own` is what is known of the period that contains the scan's time (spec R15), `adjacent` of the one next to it; both
     /// are named by [`Scan::when`]. A profile of another period or grid counts as none.
     pub fn assess(&self, now: Time, scan: &Scan, known: Known<'_>, facts: Facts) -> Assessment {
-        self.judge(now, scan, known, facts, |_| {})
+        self.judge(now, scan, known, facts, |_, _, _| {})
     }
 
-    /// The same, telling each neighbour's part in it.
+    /// The same, telling what the neighbours of each profile say, and whether it is of the adjacent period.
     pub(super) fn judge(
         &self,
         now: Time,
         scan: &Scan,
         known: Known<'_>,
         facts: Facts,
-        mut line: impl FnMut(Line),
+        mut told: impl FnMut(&Profile, &Said<'_>, bool),
     ) -> Assessment {
         let tables = self.tables();
         let when = scan.when();
@@ -43,11 +43,9 @@ impl Policy {
             let profile =
                 profile.filter(|profile| (profile.grid(), profile.period()) == (when.grid, period));
             parts[at] = match profile {
-                Some(profile) if weight_bp > 0 => weigh(profile, scan, tables, |said| {
-                    for (place, neighbour) in profile.neighbours().enumerate() {
-                        line(said.line(place, neighbour, at == 1));
-                    }
-                }),
+                Some(profile) if weight_bp > 0 => {
+                    weigh(profile, scan, tables, |said| told(profile, said, at == 1))
+                }
                 _ => Part::NONE,
             };
             parts[at].weight_bp = weight_bp;
@@ -846,6 +844,11 @@ fn weigh(profile: &Profile, scan: &Scan, tables: &Tables, told: impl FnOnce(&Sai
     let all = ln(observed + 2 * one);
     let usable = usable(profile, scan);
     let columns = profile.columns();
+    // Read before the search, so that a profile that is not in the cache is fetched all at once.
+    let mut known = [0; SIZE];
+    for at in 0..SIZE {
+        known[at] = u32::from(columns.counts[at]) | u32::from(columns.shares[at].as_u8()) << 16;
+    }
     let mut lanes = [0; SIZE];
     scan.needles().mark(&columns.tags, &mut lanes);
     let mut here = [0_u8; SIZE];
@@ -856,9 +859,9 @@ fn weigh(profile: &Profile, scan: &Scan, tables: &Tables, told: impl FnOnce(&Sai
     let mut places = [0; SIZE];
     for at in 0..SIZE {
         let here = lanes[at];
-        let (count, absent) = (u32::from(columns.counts[at]), here.wrapping_sub(1));
+        let (count, absent) = (known[at] & 0xFFFF, here.wrapping_sub(1));
         let count = (observed & absent).wrapping_add(count ^ absent).wrapping_sub(absent);
-        let surprise = here << 8 | u32::from(columns.shares[at].as_u8());
+        let surprise = here << 8 | known[at] >> 16;
         places[at] = ln_place(count.wrapping_add(one)) | surprise << 23;
     }
     let mut classes = UNUSABLE;
@@ -914,7 +917,7 @@ fn weigh(profile: &Profile, scan: &Scan, tables: &Tables, told: impl FnOnce(&Sai
 }
 
 /// What the neighbours of a profile say, place by place.
-struct Said<'a> {
+pub(super) struct Said<'a> {
     /// Whether it is here: 0 or 1.
     here: &'a [u8; SIZE],
     /// Bits of [`Class::marks`].
@@ -924,14 +927,16 @@ struct Said<'a> {
 }
 
 impl Said<'_> {
-    fn line(&self, at: usize, neighbour: Neighbour, is_adjacent: bool) -> Line {
-        Line {
+    /// Each neighbour's part in it, in their order.
+    pub(super) fn lines(&self, profile: &Profile, is_adjacent: bool) -> impl Iterator<Item = Line> {
+        let parts = self.here.iter().zip(self.marks).zip(self.evidence);
+        profile.neighbours().zip(parts).map(move |(neighbour, ((here, marks), evidence))| Line {
             is_adjacent,
             neighbour,
-            is_here: self.here[at] == 1,
-            counts: self.marks[at] & Class::COUNTS != 0,
-            evidence: LogRatio::from_units(self.evidence[at]),
-        }
+            is_here: *here == 1,
+            counts: marks & Class::COUNTS != 0,
+            evidence: LogRatio::from_units(*evidence),
+        })
     }
 
     /// The sum of all evidence: for each device at most so much for and against it, and so much at most for all that is missing.
@@ -1333,8 +1338,7 @@ mod tests {
             let (part, lines) = weighed(&profile, &scan, &policy);
             let mut told = Vec::new();
             let fast = weigh(&profile, &scan, policy.tables(), |said| {
-                let line = |(at, neighbour)| said.line(at, neighbour, false);
-                told.extend(profile.neighbours().enumerate().map(line));
+                told.extend(said.lines(&profile, false));
             });
             prop_assert_eq!(fast, part);
             prop_assert_eq!(told, lines);

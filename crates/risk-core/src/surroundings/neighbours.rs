@@ -18,6 +18,9 @@ pub(super) struct Neighbours {
 }
 
 impl Neighbours {
+    /// The stored form of one, in bytes.
+    pub(super) const RECORD: usize = 10;
+
     pub(super) const fn new() -> Self {
         let Neighbour { key, count, dwell, last_dwell, share, age } = Neighbour::NONE;
         Self {
@@ -39,6 +42,52 @@ impl Neighbours {
         self.last_dwells[at] = last_dwell;
         self.shares[at] = share;
         self.ages[at] = age;
+    }
+
+    /// Takes over stored neighbours, from the first place on.
+    pub(super) fn fill(&mut self, records: &[[u8; Self::RECORD]]) {
+        let places = (self.tags.iter_mut().zip(&mut self.counts))
+            .zip(self.dwells.iter_mut().zip(&mut self.last_dwells))
+            .zip(self.shares.iter_mut().zip(&mut self.ages));
+        for ((((tag, count), (dwell, last_dwell)), (share, age)), record) in places.zip(records) {
+            let [a, b, c, d, high, low, usual, last, steps, days] = *record;
+            *tag = TokenTag(u32::from_be_bytes([a, b, c, d]));
+            *count = u16::from_be_bytes([high, low]);
+            (*dwell, *last_dwell, *age) = (Dwell(usual), Dwell(last), days);
+            *share = Share::from_steps(steps);
+        }
+    }
+
+    /// Whether the first so many can be of a profile with this key and these occurrences. Looks at all of them, column by
+    /// column, whatever it finds.
+    pub(super) fn are_orderly(&self, count: usize, key_id: u8, occurrences: u16) -> bool {
+        let mut bad = false;
+        for tag in &self.tags[..count] {
+            let ids_back = u32::from(key_id).wrapping_sub(tag.generation()) & 3;
+            bad |= !tag.is_known() | (ids_back > 1);
+        }
+        for (tag, next) in self.tags[..count].iter().zip(self.tags[..count].iter().skip(1)) {
+            bad |= tag.needle() >= next.needle();
+        }
+        for seen in &self.counts[..count] {
+            bad |= *seen > occurrences;
+        }
+        for (usual, last) in self.dwells[..count].iter().zip(&self.last_dwells[..count]) {
+            bad |= !usual.is_valid() | !last.is_valid() | (usual.is_known() != last.is_known());
+        }
+        for share in &self.shares[..count] {
+            bad |= !share.is_valid();
+        }
+        !bad
+    }
+
+    /// The [rank](Neighbour::rank) of each; 0 of one with a lower count than `least`.
+    pub(super) fn rank(&self, least: u16, ranks: &mut [u64]) {
+        let columns = self.tags.iter().zip(&self.counts).zip(&self.ages);
+        for (rank, ((tag, count), age)) in ranks.iter_mut().zip(columns) {
+            let high = u64::from(*count) << 40 | u64::from(u8::MAX - age) << 32;
+            *rank = if *count < least { 0 } else { high | u64::from(tag.0) };
+        }
     }
 
     /// Empties all places from this one on.

@@ -227,6 +227,15 @@ impl Share {
         if steps == 0 { None } else { Some(Self(steps)) }
     }
 
+    /// Unchecked; see [`Share::is_valid`].
+    pub(super) const fn from_steps(steps: u8) -> Self {
+        Self(steps)
+    }
+
+    pub(super) const fn is_valid(self) -> bool {
+        self.0 != 0
+    }
+
     /// `-ln q`: what a neighbour adds by being there.
     pub const fn surprise(self) -> LogRatio {
         LogRatio::from_units(SURPRISE[1][self.0 as usize])

@@ -129,8 +129,9 @@ impl Profile {
             self.novelty = u8::try_from(novelty).unwrap_or(u8::MAX);
         }
         let strangers = seen.iter().zip(&places).filter(|(_, place)| **place == NOWHERE);
-        let strangers = strangers.map(|(seen, _)| Neighbour::first(seen));
-        self.make_room(strangers, added, learning);
+        // All rank alike but for their keys, so of more than fit the last ones stay.
+        let strangers = strangers.skip(added.saturating_sub(Self::NEIGHBOURS_MAX));
+        self.make_room(strangers.map(|(seen, _)| Neighbour::first(seen)), learning);
         if moved {
             self.sort();
         }
@@ -138,59 +139,60 @@ impl Profile {
     }
 
     /// Forgets what has faded, and puts newcomers (in the order of their keys) among the others as far as there is room.
-    fn make_room(
-        &mut self,
-        newcomers: impl Iterator<Item = Neighbour> + Clone,
-        added: usize,
-        learning: &Learning,
-    ) {
+    fn make_room(&mut self, newcomers: impl Iterator<Item = Neighbour>, learning: &Learning) {
         let max = usize::from(learning.neighbours_max).min(Self::NEIGHBOURS_MAX);
         let known = usize::from(self.count);
-        let faded = |neighbour: &Neighbour| neighbour.count < FORGOTTEN_BELOW;
-        let alive = self.neighbours().filter(|one| !faded(one)).count();
-        let mut lowest_kept = 0;
-        if alive + added > max {
-            let mut ranks = [0; ROOM];
-            let living = self.neighbours().filter(|one| !faded(one));
-            let all = living.chain(newcomers.clone());
-            for (rank, neighbour) in ranks.iter_mut().zip(all) {
-                *rank = neighbour.rank();
-            }
-            let over = alive + added - max;
-            let (_, lowest, _) = ranks[..alive + added].select_nth_unstable(over);
-            lowest_kept = *lowest;
-        }
-        let mut kept = 0;
-        for at in 0..known {
-            let neighbour = self.neighbours.at(at);
-            if !faded(&neighbour) && neighbour.rank() >= lowest_kept {
-                self.neighbours.set(kept, neighbour);
-                kept += 1;
-            }
-        }
         let mut fresh = [Neighbour::NONE; Self::NEIGHBOURS_MAX];
-        let welcome = newcomers.filter(|neighbour| neighbour.rank() >= lowest_kept);
         let mut coming = 0;
-        for (place, neighbour) in fresh.iter_mut().zip(welcome) {
+        for (place, neighbour) in fresh.iter_mut().zip(newcomers) {
             *place = neighbour;
             coming += 1;
         }
-        // Two sorted runs into one, from behind, so that nothing is overwritten.
-        let count = kept + coming;
-        let mut at = count;
-        while coming > 0 {
-            at -= 1;
-            let from_old = kept > 0 && self.neighbours.tags[kept - 1] > fresh[coming - 1].key;
-            let next = if from_old {
-                kept -= 1;
-                self.neighbours.at(kept)
-            } else {
-                coming -= 1;
-                fresh[coming]
-            };
-            self.neighbours.set(at, next);
+        // What has faded ranks below all others.
+        let mut ranks = [0; ROOM];
+        self.neighbours.rank(FORGOTTEN_BELOW, &mut ranks);
+        let (old, new) = ranks.split_at_mut(known);
+        for (rank, neighbour) in new.iter_mut().zip(&fresh[..coming]) {
+            *rank = neighbour.rank();
         }
-        self.neighbours.truncate(count);
+        let alive = old.iter().filter(|rank| **rank > 0).count();
+        let mut lowest_kept = 1;
+        if alive + coming > max {
+            let mut falling = ranks;
+            let (_, lowest, _) =
+                falling[..known + coming].select_nth_unstable(known + coming - max);
+            lowest_kept = *lowest;
+        }
+        // Two sorted runs into one: where each place takes its neighbour from.
+        let mut sources = [0_u8; 2 * ROOM];
+        let (mut count, mut next) = (0_u8, 0);
+        let mut take = |from: usize, rank: u64| {
+            // both below 128
+            sources[usize::from(count)] = from.to_le_bytes()[0];
+            count += u8::from(rank >= lowest_kept);
+        };
+        for (at, tag) in self.neighbours.tags[..known].iter().enumerate() {
+            while next < coming && fresh[next].key < *tag {
+                take(known + next, ranks[known + next]);
+                next += 1;
+            }
+            take(at, ranks[at]);
+        }
+        for at in next..coming {
+            take(known + at, ranks[known + at]);
+        }
+        let count = usize::from(count).min(Self::NEIGHBOURS_MAX);
+        let stays = |(at, from): (usize, &u8)| at < known && usize::from(*from) == at;
+        let staying = sources[..count].iter().enumerate().take_while(|it| stays(*it)).count();
+        if staying < count || count < known {
+            let before = self.neighbours.clone();
+            for (at, from) in sources[..count].iter().enumerate().skip(staying) {
+                let from = usize::from(*from);
+                let neighbour = if from < known { before.at(from) } else { fresh[from - known] };
+                self.neighbours.set(at, neighbour);
+            }
+            self.neighbours.truncate(count);
+        }
         // at most 64
         self.count = u8::try_from(count).unwrap_or(0);
     }
@@ -280,7 +282,7 @@ impl Profile {
 
     /// Its neighbours, in the order of their tokens.
     pub fn neighbours(&self) -> impl ExactSizeIterator<Item = Neighbour> + Clone + '_ {
-        (0..usize::from(self.count)).map(|at| self.neighbours.at(at))
+        (0..usize::from(self.count).min(Self::NEIGHBOURS_MAX)).map(|at| self.neighbours.at(at))
     }
 
     pub(super) const fn columns(&self) -> &Neighbours {
@@ -326,27 +328,10 @@ impl Profile {
         if profile.period >= grid.periods() || usize::from(profile.count) > Self::NEIGHBOURS_MAX {
             return Err(WireError::Invalid);
         }
-        let mut last = 0;
-        let mut orderly = true;
-        for at in 0..usize::from(profile.count) {
-            let [a, b, c, d, high, low, dwell, last_dwell, share, age] = reader.array()?;
-            let key =
-                TokenTag::from_u32(u32::from_be_bytes([a, b, c, d])).ok_or(WireError::Invalid)?;
-            let neighbour = Neighbour {
-                key,
-                count: u16::from_be_bytes([high, low]),
-                dwell: Dwell::from_u8(dwell).ok_or(WireError::Invalid)?,
-                last_dwell: Dwell::from_u8(last_dwell).ok_or(WireError::Invalid)?,
-                share: Share::from_u8(share).ok_or(WireError::Invalid)?,
-                age,
-            };
-            let ids_back = u32::from(key_id).wrapping_sub(key.generation()) & 3;
-            orderly &= key.needle() > last && ids_back <= 1;
-            orderly &= neighbour.dwell.is_known() == neighbour.last_dwell.is_known();
-            orderly &= neighbour.count <= profile.occurrences;
-            last = key.needle();
-            profile.neighbours.set(at, neighbour);
-        }
+        let count = usize::from(profile.count);
+        let records = reader.fixed(Neighbours::RECORD * count)?;
+        profile.neighbours.fill(records.as_chunks().0);
+        let orderly = profile.neighbours.are_orderly(count, key_id, profile.occurrences);
         if orderly { Ok(profile) } else { Err(WireError::Invalid) }
     }
 
@@ -638,5 +623,49 @@ pub(super) const ONE: u16 = 128;
 const FORGOTTEN_BELOW: u16 = 8;
 /// The place of a neighbour that a profile does not have.
 const NOWHERE: u8 = u8::MAX;
-/// Room for a full profile and a full scan.
-const ROOM: usize = Profile::NEIGHBOURS_MAX + super::Report::NEIGHBOURS_MAX;
+/// Room for two full profiles.
+const ROOM: usize = 2 * Profile::NEIGHBOURS_MAX;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn those_of_the_highest_rank_have_room(
+            known in prop::collection::btree_map(1_u32..400, (0_u16..300, 0_u8..4), 0..=64),
+            came in prop::collection::btree_set(1_u32..400, 0..=64),
+            neighbours_max in 8_u8..=64,
+        ) {
+            let one = |token: u32, count, age| {
+                Neighbour { key: TokenTag(token << 8 | 8), count, age, ..Neighbour::NONE }
+            };
+            let newcomers: Vec<Neighbour> = came
+                .into_iter()
+                .filter(|token| !known.contains_key(token))
+                .map(|token| one(token, ONE, 0))
+                .collect();
+            let mut profile = Profile::new(Grid::from_u8(2).unwrap(), 0);
+            for (at, (token, (count, age))) in known.into_iter().enumerate() {
+                profile.neighbours.set(at, one(token, count, age));
+                profile.count += 1;
+            }
+            let living = profile.neighbours().filter(|one| one.count >= FORGOTTEN_BELOW);
+            let mut kept: Vec<Neighbour> = living.chain(newcomers.iter().copied()).collect();
+            kept.sort_by_key(|one| core::cmp::Reverse(one.rank()));
+            kept.truncate(neighbours_max.into());
+            kept.sort_by_key(|one| one.key);
+
+            let learning = Learning::new(30, neighbours_max).unwrap();
+            profile.make_room(newcomers.into_iter(), &learning);
+            let mut expected = Neighbours::new();
+            for (at, one) in kept.iter().enumerate() {
+                expected.set(at, *one);
+            }
+            prop_assert_eq!(usize::from(profile.count), kept.len());
+            prop_assert!(profile.neighbours == expected, "{:?}", profile.neighbours().collect::<Vec<_>>());
+        }
+    }
+}

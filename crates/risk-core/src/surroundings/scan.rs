@@ -330,8 +330,12 @@ impl TokenTag {
 
     pub(super) fn from_u32(bits: u32) -> Option<Self> {
         let tag = Self(bits);
-        let known = Relation::from_u8((bits >> 1 & 3).to_be_bytes()[3]).is_some();
-        (known && bits >> 3 & 7 != 0).then_some(tag)
+        tag.is_known().then_some(tag)
+    }
+
+    /// Whether its kind and its relation are any.
+    pub(super) const fn is_known(self) -> bool {
+        (self.0 >> 1 & 3 != 3) & (self.0 >> 3 & 7 != 0)
     }
 
     /// What is compared: who it is.
@@ -457,7 +461,11 @@ impl Dwell {
     }
 
     pub(super) fn from_u8(units: u8) -> Option<Self> {
-        (units <= Self::WHOLE || units == Self::UNKNOWN.0).then_some(Self(units))
+        Self(units).is_valid().then_some(Self(units))
+    }
+
+    pub(super) const fn is_valid(self) -> bool {
+        (self.0 <= Self::WHOLE) | (self.0 == Self::UNKNOWN.0)
     }
 
     pub(super) fn is_known(self) -> bool {

@@ -37,7 +37,9 @@ impl Policy {
     ) -> Trace<'a> {
         let count = |profile: Option<&Profile>| profile.map_or(0, |one| one.neighbours().len());
         let mut lines = Vec::with_capacity(count(known.own) + count(known.adjacent));
-        let assessment = self.judge(now, scan, known, facts, |line| lines.push(line));
+        let assessment = self.judge(now, scan, known, facts, |profile, said, is_adjacent| {
+            lines.extend(said.lines(profile, is_adjacent));
+        });
         Trace {
             policy: Cow::Borrowed(self),
             now,
@@ -125,7 +127,9 @@ impl Trace<'_> {
         reader.finish()?;
         let mut lines = Vec::new();
         let known = Known { own: own.as_ref(), adjacent: adjacent.as_ref() };
-        policy.judge(now, &scan, known, facts, |line| lines.push(line));
+        policy.judge(now, &scan, known, facts, |profile, said, is_adjacent| {
+            lines.extend(said.lines(profile, is_adjacent));
+        });
         Ok(Trace {
             policy: Cow::Owned(policy),
             now,
