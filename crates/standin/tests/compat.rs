@@ -393,6 +393,7 @@ const MEANS: [&str; 11] = [
 /// Writes the file anew, where a form has changed on purpose: `cargo test -p interbank-standin --test compat -- --ignored`.
 #[test]
 #[ignore = "writes vectors/compat/0.1/standin.json"]
+#[expect(clippy::disallowed_methods, reason = "it is there to write a file")]
 fn write_what_is_stored_now() {
     let text = serde_json::to_string_pretty(&story().to_json()).unwrap();
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../vectors/compat/0.1/standin.json");

@@ -846,8 +846,9 @@ fn weigh(profile: &Profile, scan: &Scan, tables: &Tables, told: impl FnOnce(&Sai
     let columns = profile.columns();
     // Read before the search, so that a profile that is not in the cache is fetched all at once.
     let mut known = [0; SIZE];
-    for at in 0..SIZE {
-        known[at] = u32::from(columns.counts[at]) | u32::from(columns.shares[at].as_u8()) << 16;
+    for (known, (&count, share)) in known.iter_mut().zip(columns.counts.iter().zip(&columns.shares))
+    {
+        *known = u32::from(count) | u32::from(share.as_u8()) << 16;
     }
     let mut lanes = [0; SIZE];
     scan.needles().mark(&columns.tags, &mut lanes);
