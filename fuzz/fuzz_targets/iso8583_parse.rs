@@ -4,6 +4,10 @@
 
 #![no_main]
 
+use interbank_standin::{
+    AccountInfo, Evidences, InstitutionId, Request, Response, ResponseCode, Source,
+    TransactionRequest,
+};
 use interbank_wire_iso8583::{
     Coding, Codings, Dialect, EvidenceFields, FrameDecoder, FrameError, Framing, Incoming, Message,
     Mti, Odd, Outgoing, Usage,
@@ -11,10 +15,6 @@ use interbank_wire_iso8583::{
 use libfuzzer_sys::fuzz_target;
 use port::{Amount, Time};
 use seal::{Account, AccountRef, AccountTokens, Secret};
-use standin::{
-    AccountInfo, Evidences, InstitutionId, Request, Response, ResponseCode, Source,
-    TransactionRequest,
-};
 use std::sync::LazyLock;
 
 static DIALECTS: LazyLock<Vec<Dialect>> = LazyLock::new(|| {

@@ -3,6 +3,7 @@
 
 #![no_main]
 
+use interbank_fuzz::changed;
 use interbank_risk_core::BasisPoints;
 use interbank_risk_core::driving::{
     LevelNotice, PlatformDraft, PlatformPolicy, RiskLevel, Rules, RulesDraft, Ruling, VehicleId,
@@ -11,13 +12,13 @@ use interbank_risk_core::driving::{
 use interbank_risk_core::surroundings::{Familiarity, Plan, Policy, PolicyDraft};
 use libfuzzer_sys::fuzz_target;
 use port::{Amount, Currency, Time};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((which, bytes)) = bytes.split_first() else { return };
     let draft = match which % 2 {
         0 => serde_json::from_slice(bytes).ok(),
-        _ => Some(changed(good(which / 2), bytes)),
+        _ => Some(changed(good(which / 2), bytes, &WORDS)),
     };
     let Some(draft) = draft else { return };
     match which / 2 % 3 {
@@ -112,62 +113,5 @@ fn good(which: u8) -> Value {
     }
 }
 
-/// Each four bytes are a change: at which of all places of the draft, which kind, and to what.
-fn changed(mut draft: Value, changes: &[u8]) -> Value {
-    for change in changes.chunks_exact(4).take(16) {
-        let at = u16::from_be_bytes([change[0], change[1]]);
-        let mut left = usize::from(at) % count(&draft).max(1);
-        if let Some(place) = place(&mut draft, &mut left) {
-            *place = match (change[2] % 8, &*place) {
-                (0, Value::Number(number)) => {
-                    json!(number.as_i64().unwrap_or(0).wrapping_add(i64::from(change[3]) - 128))
-                }
-                (1, Value::Number(_)) => json!(1_i64.rotate_left(u32::from(change[3]))),
-                (2, Value::Number(_)) => json!(i64::from(change[3]) * 100),
-                (3, _) => {
-                    let words = ["refuse", "pin", "allow", "ask_owner", "evidence", "day", ""];
-                    json!(words[usize::from(change[3]) % words.len()])
-                }
-                (4, Value::Array(all)) => {
-                    let mut all = all.clone();
-                    let copy = all.get(usize::from(change[3]) % all.len().max(1)).cloned();
-                    all.extend(copy);
-                    json!(all)
-                }
-                (5, Value::Array(all)) => {
-                    let mut all = all.clone();
-                    all.pop();
-                    json!(all)
-                }
-                (6, Value::Object(all)) => {
-                    let mut all = all.clone();
-                    all.insert(format!("new{}", change[3]), json!(change[3]));
-                    json!(all)
-                }
-                (7, Value::Bool(flag)) => json!(!flag),
-                (_, same) => same.clone(),
-            };
-        }
-    }
-    draft
-}
-
-fn count(value: &Value) -> usize {
-    1 + match value {
-        Value::Array(all) => all.iter().map(count).sum(),
-        Value::Object(all) => all.values().map(count).sum(),
-        _ => 0_usize,
-    }
-}
-
-fn place<'a>(value: &'a mut Value, left: &mut usize) -> Option<&'a mut Value> {
-    if *left == 0 {
-        return Some(value);
-    }
-    *left -= 1;
-    match value {
-        Value::Array(all) => all.iter_mut().find_map(|one| place(one, left)),
-        Value::Object(all) => all.values_mut().find_map(|one| place(one, left)),
-        _ => None,
-    }
-}
+/// Words that a policy may have in some place.
+const WORDS: [&str; 7] = ["refuse", "pin", "allow", "ask_owner", "evidence", "day", ""];

@@ -1,9 +1,10 @@
-//! What the targets share that play decisions of risk-core over a store.
+//! What targets share: a store that fails, and drafts that are changed.
 
 use interbank_simkit::{Fate, Faults, FaultyStore};
 use port::blocking::{Store as _, decide};
 use port::{Batch, DecideError, Decision, Expect, Key, Row};
 use seal::SoftKeys;
+use serde_json::{Value, json};
 
 /// A store whose commits get lost, come late, come twice or end unknown, and whose rows may be damaged.
 pub struct Ground {
@@ -106,7 +107,8 @@ pub fn request_of(key: &Key) -> (u8, u8) {
     (bytes[bytes.len() - 17], bytes[bytes.len() - 1])
 }
 
-fn fate_of(byte: u8) -> Fate {
+/// What becomes of a commit; half of all bytes let it be.
+pub fn fate_of(byte: u8) -> Fate {
     match byte & 15 {
         0 => Fate::Conflict,
         1 => Fate::NotApplied,
@@ -117,5 +119,65 @@ fn fate_of(byte: u8) -> Fate {
         6 => Fate::CrashAfter,
         7 => Fate::CrashUnsynced,
         _ => Fate::Honest,
+    }
+}
+
+/// A draft with some of it changed. Each four bytes are a change: at which of all its places, which kind, and to what; `words`
+/// are those that may stand somewhere in it.
+pub fn changed(mut draft: Value, changes: &[u8], words: &[&str]) -> Value {
+    for change in changes.chunks_exact(4).take(16) {
+        let at = u16::from_be_bytes([change[0], change[1]]);
+        let mut left = usize::from(at) % count(&draft).max(1);
+        if let Some(place) = place(&mut draft, &mut left) {
+            *place = match (change[2] % 8, &*place) {
+                (0, Value::Number(number)) => {
+                    json!(number.as_i64().unwrap_or(0).wrapping_add(i64::from(change[3]) - 128))
+                }
+                (1, Value::Number(_)) => json!(1_i64.rotate_left(u32::from(change[3]))),
+                (2, Value::Number(_)) => json!(i64::from(change[3]) * 100),
+                (3, _) => {
+                    json!(words[usize::from(change[3]) % words.len()])
+                }
+                (4, Value::Array(all)) => {
+                    let mut all = all.clone();
+                    let copy = all.get(usize::from(change[3]) % all.len().max(1)).cloned();
+                    all.extend(copy);
+                    json!(all)
+                }
+                (5, Value::Array(all)) => {
+                    let mut all = all.clone();
+                    all.pop();
+                    json!(all)
+                }
+                (6, Value::Object(all)) => {
+                    let mut all = all.clone();
+                    all.insert(format!("new{}", change[3]), json!(change[3]));
+                    json!(all)
+                }
+                (7, Value::Bool(flag)) => json!(!flag),
+                (_, same) => same.clone(),
+            };
+        }
+    }
+    draft
+}
+
+fn count(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(all) => all.iter().map(count).sum(),
+        Value::Object(all) => all.values().map(count).sum(),
+        _ => 0_usize,
+    }
+}
+
+fn place<'a>(value: &'a mut Value, left: &mut usize) -> Option<&'a mut Value> {
+    if *left == 0 {
+        return Some(value);
+    }
+    *left -= 1;
+    match value {
+        Value::Array(all) => all.iter_mut().find_map(|one| place(one, left)),
+        Value::Object(all) => all.values_mut().find_map(|one| place(one, left)),
+        _ => None,
     }
 }
