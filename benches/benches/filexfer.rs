@@ -186,7 +186,7 @@ fn turns(c: &mut Criterion) {
             (0..requesters).map(|n| PartyId::new(&format!("party-{n}")).unwrap()).collect();
         let slots = Slots { waiting_max: 2 * JOBS, ..Slots::default() };
         let mut scheduler = Scheduler::new(slots);
-        let mut push = |scheduler: &mut Scheduler, n: usize| {
+        let push = |scheduler: &mut Scheduler, n: usize| {
             let (from, to) = match name {
                 "100k_jobs" => (n % 300, (n / 300) % 30),
                 _ => (n % 1_000, (n / 1_000) % 1_000),
