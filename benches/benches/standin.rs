@@ -296,7 +296,8 @@ fn recover(issuer: &Issuer, dir: &Path) -> Duration {
     let started = Instant::now();
     let store = RedbStore::open(dir, Options::new()).unwrap();
     let queued = usize::try_from(QUEUED).unwrap();
-    let config = ForwarderConfig { entries_max: queued, ..ForwarderConfig::default() };
+    // A page is read only where there is room for all of it.
+    let config = ForwarderConfig { entries_max: queued + 1_000, ..ForwarderConfig::default() };
     let mut forwarder = Forwarder::new(LATER, &issuer.stand_in, config).unwrap();
     forwarder.handle(LATER, Input::Tick).unwrap();
     carry(&mut forwarder, LATER, &store);
