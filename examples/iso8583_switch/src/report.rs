@@ -33,6 +33,10 @@ impl Report {
         if self.drained_in.is_none() {
             return Some("not everything was delivered in time".into());
         }
+        // Before the books: what became of such a request, or reversal, nobody was told.
+        if self.truth.unanswered > 0 {
+            return Some(format!("{} requests were not answered in time", self.truth.unanswered));
+        }
         if !self.comparison.is_equal() {
             return Some(format!(
                 "the books differ from what terminals were told: {missing} missing, {extra} extra, {other_amount} with \
@@ -42,9 +46,6 @@ impl Report {
         if self.host.explained != self.host.advices {
             let Counts { advices, explained, .. } = self.host;
             return Some(format!("{explained} of {advices} advices say that stand-in answered"));
-        }
-        if self.truth.unanswered > 0 {
-            return Some(format!("{} requests were not answered in time", self.truth.unanswered));
         }
         if self.truth.differing > 0 {
             let differing = self.truth.differing;
