@@ -1,28 +1,26 @@
 //! The client server's part: takes offers, gives files.
 
+mod concluding;
 mod hand_over;
+mod machine;
+mod taking;
 
 use crate::access::peer;
-use crate::bitmap::Bitmap;
 use crate::journal::Journal;
-use crate::message::{outcome, put_outcome};
+use crate::message::outcome;
 use crate::pulls::{Pulls, StoredBitmap};
 use crate::{
     Error, Failure, FileName, Message, Misuse, Offer, OnConflict, Paces, PartyId, Place, Pull,
-    Receipt, ReceiptBatch, SignedReceipt, Slice, Stage, Trail, TransferId, Work,
+    ReceiptBatch, SignedReceipt, Slice, Trail, TransferId, Work,
 };
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::ops::Range;
+use hand_over::Handing;
 pub(crate) use hand_over::pending;
-use hand_over::{Handing, TO_SIGN};
-use port::wire::{Reader, Writer};
-use port::{
-    Clamp, CrateTag, Effect, Input, Key, KeyAnswer, KeyId, Machine, Peer, ReadSet, Row, Tenant,
-    Ticket, Time,
-};
-use seal::Audit;
+use port::wire::Reader;
+use port::{Clamp, CrateTag, Effect, Key, KeyId, Peer, ReadSet, Tenant, Ticket, Time};
 
 /// A client: pulls what its access server offers, publishes it, and signs a receipt; serves files that are asked for.
 ///
@@ -284,238 +282,6 @@ impl ClientServer {
         Ok(self.clamp.see(now))
     }
 
-    fn receipts(&self, now: Time, transfer: &TransferId) -> Result<ReceiptBatch, Error> {
-        let mut batch = ReceiptBatch::new();
-        if let Some(Taking { offer, .. }) = self.offers.get(transfer) {
-            let receipt = Receipt {
-                stage: Stage::Verified,
-                party: self.config.party.clone(),
-                id: offer.id,
-                request: offer.request,
-                verdict: offer.verdict,
-                root: offer.root,
-                size: offer.size,
-                at: now,
-                content: None,
-                follows: None,
-            };
-            batch.push(receipt).map_err(|_| Misuse::TooLong)?;
-        }
-        Ok(batch)
-    }
-
-    /// Records what became of an offer, and tells once that is durable.
-    fn conclude(
-        &mut self,
-        now: Time,
-        transfer: &TransferId,
-        done: Result<FileName, Failure>,
-        receipt: Bytes,
-    ) -> Result<(), Error> {
-        let Some(taking) = self.offers.get(transfer) else { return Ok(()) };
-        let mut rows = Vec::new();
-        if let Some(bitmap) = self.pulls.stop(transfer) {
-            let keys = bitmap.row_keys(self.config.tenant, transfer)?;
-            rows.extend(keys.into_iter().map(|key| (key, None)));
-        }
-        let record = Audit {
-            at: now,
-            tenant: self.config.tenant,
-            action: if done.is_ok() { "filexfer.client.taken" } else { "filexfer.client.failed" }
-                .into(),
-            actor: Bytes::copy_from_slice(self.config.party.as_str().as_bytes()),
-            subject: Bytes::copy_from_slice(&taking.offer.root),
-            reasons: done.as_ref().err().map(|why| why.code()).into_iter().collect(),
-            policy: [0; 32],
-            correlation: taking.offer.id.0,
-        };
-        let mut row = Vec::new();
-        let mut to = Writer::new(&mut row, 2);
-        put_outcome(&mut to, &done)?;
-        to.lp16(&receipt)?.u64(now.as_ms());
-        rows.push((self.row(transfer)?, Some(row.into())));
-        if done.is_ok() && self.hands_over_at_once {
-            // A stop before it is signed for is no reason not to.
-            rows.push((self.pending_key(transfer)?, Some(TO_SIGN)));
-        }
-        let published = done.as_ref().ok().cloned();
-        let taken = Message::Taken { transfer: *transfer, outcome: done, receipt }.to_frame()?;
-        self.offers.remove(transfer);
-        let at = Place::Store(self.config.party.clone());
-        let discard = Next::Work(Work::Discard { transfer: *transfer, at });
-        let mut then = alloc::vec![Next::Send(taken), discard];
-        let transfer = *transfer;
-        then.extend(published.map(|name| Next::Tell(ClientEvent::Published { transfer, name })));
-        self.journal()?.add(rows, alloc::vec![record], then);
-        Ok(())
-    }
-
-    fn on_signature(
-        &mut self,
-        now: Time,
-        asked: Asked,
-        signature: Option<[u8; 64]>,
-    ) -> Result<(), Error> {
-        let Some(signature) = signature else {
-            match asked {
-                // Published already: the offer that comes again finds it so.
-                Asked::Published(transfer, ..) => {
-                    if let Some(taking) = self.offers.get_mut(&transfer) {
-                        taking.version = 0;
-                    }
-                }
-                Asked::HandedOver(transfer, _) => self.drop_hand_over(&transfer),
-            }
-            return Ok(());
-        };
-        let number = self.config.key.1;
-        match asked {
-            Asked::Published(transfer, name, batch) => {
-                let signed = batch.sign(number, signature);
-                let receipt = signed.first().map(encoded).transpose()?.unwrap_or_default();
-                self.conclude(now, &transfer, Ok(name), receipt)
-            }
-            Asked::HandedOver(transfer, batch) => {
-                let Some(signed) = batch.sign(number, signature).pop() else { return Ok(()) };
-                let bytes = encoded(&signed)?;
-                self.conclude_hand_over(now, transfer, signed.receipt, bytes)
-            }
-        }
-    }
-
-    fn on_frame(&mut self, now: Time, from: &Peer, bytes: &[u8]) -> Result<(), Error> {
-        if *from != self.access {
-            return Err(Error::Stranger);
-        }
-        match Message::parse(bytes)? {
-            Message::Offer(offer) => self.on_offer(offer),
-            Message::Fetch { transfer, name } => {
-                if self.serving.len() >= Self::PULLS_MAX && !self.serving.contains_key(&transfer) {
-                    // One of them is asked for anew if it is not over.
-                    self.serving.pop_first();
-                }
-                self.serving.insert(transfer, name.clone());
-                let from = Place::Store(self.config.party.clone());
-                self.works.push_back(Work::Prepare { transfer, from, name, stamp: None });
-                Ok(())
-            }
-            Message::Want { transfer, range } => {
-                if !self.serving.contains_key(&transfer) {
-                    return Ok(());
-                }
-                let (from, to) = (Place::Store(self.config.party.clone()), self.access.clone());
-                self.works.push_back(Work::Serve { transfer, from, range, to });
-                Ok(())
-            }
-            Message::Unstable { transfer } => {
-                let is_moving =
-                    self.offers.get(&transfer).is_some_and(|taking| !taking.is_publishing());
-                if is_moving {
-                    let why = Failure::FileUnstable;
-                    self.conclude(now, &transfer, Err(why), Bytes::new())?;
-                }
-                Ok(())
-            }
-            Message::Recorded { transfer } => self.on_recorded(&transfer),
-            _ => Err(Error::Stranger),
-        }
-    }
-
-    fn on_offer(&mut self, offer: Offer) -> Result<(), Error> {
-        let is_known = self.offers.contains_key(&offer.transfer)
-            || self.reads.values().any(
-                |reading| matches!(reading, Reading::Offer(other) if other.transfer == offer.transfer),
-            );
-        if is_known {
-            return Ok(());
-        }
-        if self.offers.len() + self.reads.len() >= Self::PULLS_MAX {
-            return Err(Error::Busy);
-        }
-        let want = ReadSet {
-            points: alloc::vec![self.row(&offer.transfer)?],
-            scans: alloc::vec![Bitmap::scan(self.config.tenant, &offer.transfer)?],
-        };
-        self.read(Reading::Offer(offer), want);
-        Ok(())
-    }
-
-    fn on_rows(
-        &mut self,
-        now: Time,
-        reading: Reading,
-        rows: Option<port::Rows>,
-    ) -> Result<(), Error> {
-        let Some(rows) = rows else {
-            match reading {
-                // Looked for again at the next tick.
-                Reading::Head => self.is_unread = true,
-                Reading::Pending | Reading::Receipts(_) => self.is_pending_unread = true,
-                Reading::Taken(transfer, _) => self.drop_hand_over(&transfer),
-                // An offer comes again.
-                Reading::Offer(_) => {}
-                Reading::Bitmap(transfer, _) => {
-                    self.offers.remove(&transfer);
-                }
-            }
-            return Ok(());
-        };
-        match reading {
-            Reading::Head => {
-                let head = rows.points.first().and_then(Option::as_ref);
-                let trail = Trail::resume(self.config.tenant, head.map(|row| &row.value[..]))?;
-                self.journal = Some(Journal::new(trail, Row::unchanged(head)));
-                self.read_pending();
-                Ok(())
-            }
-            Reading::Taken(transfer, content) => self.on_taken(now, transfer, content, &rows),
-            Reading::Pending => self.on_pending(&rows),
-            Reading::Receipts(transfers) => {
-                transfers.into_iter().zip(rows.points).try_for_each(|(transfer, row)| match row {
-                    Some(row) => self.tell_hand_over(now, transfer, row.value),
-                    None => self.hand_over(now, &transfer, None),
-                })
-            }
-            Reading::Offer(offer) => {
-                if let Some(Some(row)) = rows.points.first() {
-                    let (done, receipt) = parse_taken(&row.value).map_err(Error::Corrupt)?;
-                    let transfer = offer.transfer;
-                    return self.send(&Message::Taken { transfer, outcome: done, receipt });
-                }
-                let transfer = offer.transfer;
-                self.offers.insert(transfer, Taking { offer, version: 0 });
-                self.on_bitmap(transfer, StoredBitmap::default(), rows)
-            }
-            Reading::Bitmap(transfer, stored) => self.on_bitmap(transfer, stored, rows),
-        }
-    }
-
-    fn on_bitmap(
-        &mut self,
-        transfer: TransferId,
-        mut stored: StoredBitmap,
-        rows: port::Rows,
-    ) -> Result<(), Error> {
-        let page = rows.scans.into_iter().next().unwrap_or_default();
-        if let Some(next) = stored.add(self.config.tenant, &transfer, page)? {
-            self.read(Reading::Bitmap(transfer, stored), ReadSet::scan(next));
-            return Ok(());
-        }
-        let Some(Taking { offer, .. }) = self.offers.get(&transfer) else { return Ok(()) };
-        self.pulls.begin(transfer, &stored, offer.size, offer.root)
-    }
-
-    fn publish(&mut self, transfer: &TransferId) -> Result<(), Error> {
-        let Some(taking) = self.offers.get(transfer) else { return Ok(()) };
-        self.works.push_back(Work::Publish {
-            transfer: *transfer,
-            into: Place::Store(self.config.party.clone()),
-            name: taking.name()?,
-            replace: taking.offer.on_conflict == OnConflict::Replace,
-        });
-        Ok(())
-    }
-
     fn pump(&mut self, now: Time) -> Result<(), Error> {
         let transfers: Vec<TransferId> = self.pulls.transfers().copied().collect();
         for transfer in transfers {
@@ -590,93 +356,6 @@ impl Taking {
             0 | 1 => Ok(self.offer.name.clone()),
             number => self.offer.name.versioned(number).map_err(|_| Misuse::TooLong.into()),
         }
-    }
-}
-
-impl Machine for ClientServer {
-    type Event = ClientEvent;
-    type Error = Error;
-
-    fn handle(&mut self, now: Time, input: Input<'_>) -> Result<(), Error> {
-        let now = self.see(now)?;
-        match input {
-            Input::Frame { from, bytes } => {
-                if self.journal.is_none() {
-                    return Err(Error::Busy);
-                }
-                self.on_frame(now, from, bytes)?;
-            }
-            Input::Rows { ticket, rows } => {
-                let reading = self.reads.remove(&ticket).ok_or(Misuse::NotAsked)?;
-                self.on_rows(now, reading, rows)?;
-            }
-            Input::Committed { ticket, fate } => {
-                let journal = self.journal.as_mut().ok_or(Misuse::NotAsked)?;
-                let then = journal.committed(ticket, fate).inspect_err(|_| self.fenced = true)?;
-                for next in then {
-                    match next {
-                        Next::Send(frame) => {
-                            let to = self.access.clone();
-                            self.effects.push_back(Effect::Send { to, frame });
-                        }
-                        Next::Work(work) => self.works.push_back(work),
-                        Next::Checkpointed(transfer) => {
-                            self.pulls.committed(&transfer);
-                        }
-                        Next::Tell(event) => {
-                            let at_once = match &event {
-                                ClientEvent::Published { transfer, .. } => Some(*transfer),
-                                ClientEvent::HandedOver { .. } => None,
-                            };
-                            if self.events.len() >= EVENTS_MAX {
-                                self.events.pop_front();
-                            }
-                            self.events.push_back(event);
-                            if let Some(transfer) = at_once.filter(|_| self.hands_over_at_once) {
-                                self.hand_over(now, &transfer, None)?;
-                            }
-                        }
-                        Next::HandOver(transfer, receipt) => {
-                            self.tell_hand_over(now, transfer, receipt)?;
-                            self.events.push_back(ClientEvent::HandedOver { transfer });
-                        }
-                    }
-                }
-            }
-            Input::Keys { ticket, answers } => {
-                let asked = self.asks.remove(&ticket).ok_or(Misuse::NotAsked)?;
-                let answer = answers.and_then(|answers| answers.into_iter().next());
-                let signature = match answer {
-                    Some(KeyAnswer::Signature(signature)) => Some(signature),
-                    _ => None,
-                };
-                self.on_signature(now, asked, signature)?;
-            }
-            Input::Tick => {
-                if core::mem::take(&mut self.is_unread) {
-                    let want = ReadSet::points([Trail::head_key(self.config.tenant)]);
-                    self.read(Reading::Head, want);
-                }
-                if core::mem::take(&mut self.is_pending_unread) {
-                    self.read_pending();
-                }
-                self.tell_again(now)?;
-            }
-            _ => return Err(Misuse::NotAsked.into()),
-        }
-        self.pump(now)
-    }
-
-    fn poll_effect(&mut self) -> Option<Effect> {
-        self.effects.pop_front()
-    }
-
-    fn poll_event(&mut self) -> Option<ClientEvent> {
-        self.events.pop_front()
-    }
-
-    fn next_deadline(&self) -> Option<Time> {
-        self.tell_again_at().chain(self.pulls.next_deadline()).min()
     }
 }
 
