@@ -4,12 +4,10 @@ use crate::{ChainId, Document, Height, NodeId};
 use alloc::vec::Vec;
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use core::convert::Infallible;
 use core::fmt;
-use hpke::{Deserializable as _, Kem as _, OpModeR, OpModeS, Serializable as _};
 use port::WireError;
 use port::wire::{Reader, Writer};
-use seal::Secret;
+use seal::{HpkeKey, Secret, hpke_seal};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
@@ -181,7 +179,7 @@ impl SealedDocument {
         let info = context(chain, commitment);
         let aad = node.0.0.to_be_bytes();
         let (encapsulated, wrapped) =
-            hpke_seal(public, &info, &aad, key.expose(), Drawn::new(seed))?;
+            hpke_seal(public, &info, &aad, key.expose(), seed).ok_or(SealError::BadKey)?;
         let wrapped = wrapped.try_into().map_err(|_| SealError::Form)?;
         let wrap = Wrap { node, encapsulated, wrapped };
         let place = self.wraps.partition_point(|other| other.node < node);
@@ -204,8 +202,8 @@ impl SealedDocument {
         let wrap = self.wraps.iter().find(|wrap| wrap.node == node).ok_or(SealError::NotForYou)?;
         let info = context(chain, commitment);
         let aad = node.0.0.to_be_bytes();
-        let key = hpke_open(key, &wrap.encapsulated, &info, &aad, &wrap.wrapped)?;
-        let key = Zeroizing::new(key);
+        let key = key.0.open(&wrap.encapsulated, &info, &aad, &wrap.wrapped);
+        let key = Zeroizing::new(key.ok_or(SealError::NotForYou)?);
         let bytes: &[u8; 32] = key.as_slice().try_into().map_err(|_| SealError::NotForYou)?;
         Ok(Secret::new(*bytes))
     }
@@ -221,17 +219,17 @@ struct Wrap {
 
 /// An X25519 key in software, with which a node opens what was sealed for it.
 #[derive(Clone)]
-pub struct SealingKey(<Suite as hpke::Kem>::PrivateKey);
+pub struct SealingKey(HpkeKey);
 
 impl SealingKey {
     /// From 32 bytes of secret randomness (RFC 9180 §7.1.3, `DeriveKeyPair`).
     pub fn from_seed(seed: &Secret<32>) -> Self {
-        Self(Suite::derive_keypair(seed.expose()).0)
+        Self(HpkeKey::derive(seed))
     }
 
     /// The key that others seal with, as identity records name it.
     pub fn public(&self) -> [u8; 32] {
-        Suite::sk_to_pk(&self.0).to_bytes().into()
+        self.0.public()
     }
 }
 
@@ -292,126 +290,5 @@ fn context(chain: ChainId, commitment: &[u8; 32]) -> Vec<u8> {
     seal::in_domain("interbank/ledger/seal/v1", &[chain.0, *commitment].concat())
 }
 
-fn hpke_seal(
-    public: &[u8; 32],
-    info: &[u8],
-    aad: &[u8],
-    plain: &[u8],
-    mut drawn: Drawn,
-) -> Result<([u8; 32], Vec<u8>), SealError> {
-    let public =
-        <Suite as hpke::Kem>::PublicKey::from_bytes(public).map_err(|_| SealError::BadKey)?;
-    let (encapsulated, wrapped) = hpke::single_shot_seal_with_rng::<HpkeAead, HpkeKdf, Suite>(
-        &OpModeS::Base,
-        &public,
-        info,
-        plain,
-        aad,
-        &mut drawn,
-    )
-    .map_err(|_| SealError::BadKey)?;
-    Ok((encapsulated.to_bytes().into(), wrapped))
-}
-
-fn hpke_open(
-    key: &SealingKey,
-    encapsulated: &[u8; 32],
-    info: &[u8],
-    aad: &[u8],
-    wrapped: &[u8],
-) -> Result<Vec<u8>, SealError> {
-    let encapsulated = <Suite as hpke::Kem>::EncappedKey::from_bytes(encapsulated)
-        .map_err(|_| SealError::NotForYou)?;
-    hpke::single_shot_open::<HpkeAead, HpkeKdf, Suite>(
-        &OpModeR::Base,
-        &key.0,
-        &encapsulated,
-        info,
-        wrapped,
-        aad,
-    )
-    .map_err(|_| SealError::NotForYou)
-}
-
-type Suite = hpke::kem::X25519HkdfSha256;
-type HpkeKdf = hpke::kdf::HkdfSha256;
-type HpkeAead = hpke::aead::ChaCha20Poly1305;
-
 /// Version, salt, media type and its length, length of the bytes, tag.
 const OVERHEAD_MAX: usize = 1 + 32 + 128 + 4 + 16;
-
-/// Given randomness as a source of it: the first 32 bytes are the seed, so that the standard's vectors apply; more are derived.
-struct Drawn {
-    seed: Secret<32>,
-    draws: u64,
-}
-
-impl Drawn {
-    const fn new(seed: Secret<32>) -> Self {
-        Self { seed, draws: 0 }
-    }
-}
-
-impl rand_core::TryRng for Drawn {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        let mut bytes = [0; 4];
-        self.try_fill_bytes(&mut bytes)?;
-        Ok(u32::from_be_bytes(bytes))
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        let mut bytes = [0; 8];
-        self.try_fill_bytes(&mut bytes)?;
-        Ok(u64::from_be_bytes(bytes))
-    }
-
-    fn try_fill_bytes(&mut self, to: &mut [u8]) -> Result<(), Infallible> {
-        for chunk in to.chunks_mut(32) {
-            let label = "interbank/ledger/drawn/v1";
-            let drawn = if self.draws == 0 {
-                self.seed.clone()
-            } else {
-                seal::derive(self.seed.expose(), label, &[&self.draws.to_be_bytes()])
-            };
-            self.draws += 1;
-            chunk.copy_from_slice(&drawn.expose()[..chunk.len()]);
-        }
-        Ok(())
-    }
-}
-
-impl rand_core::TryCryptoRng for Drawn {}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn bytes<const N: usize>(hex: &str) -> [u8; N] {
-        core::array::from_fn(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap())
-    }
-
-    /// RFC 9180 appendix A.2.1: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, ChaCha20-Poly1305, base mode, sequence number 0.
-    #[test]
-    fn l10_keys_are_wrapped_as_in_rfc_9180() {
-        let info: [u8; 20] = bytes("4f6465206f6e2061204772656369616e2055726e");
-        let aad: [u8; 7] = bytes("436f756e742d30");
-        let plain: [u8; 29] = bytes("4265617574792069732074727574682c20747275746820626561757479");
-        let ephemeral = bytes("909a9b35d3dc4713a5e72a4da274b55d3d3821a37e5d099e74a647db583a904b");
-        let recipient = bytes("1ac01f181fdf9f352797655161c58b75c656a6cc2716dcb66372da835542e1df");
-        let key = SealingKey::from_seed(&Secret::new(recipient));
-        let public = bytes("4310ee97d88cc1f088a5576c77ab0cf5c3ac797f3d95139c6c84b5429c59662a");
-        assert_eq!(key.public(), public);
-        let drawn = Drawn::new(Secret::new(ephemeral));
-        let (encapsulated, wrapped) = hpke_seal(&public, &info, &aad, &plain, drawn).unwrap();
-        let expected = bytes("1afa08d3dec047a643885163f1180476fa7ddb54c6a8029ea33f95796bf2ac4a");
-        assert_eq!(encapsulated, expected);
-        let expected: [u8; 45] = bytes(concat!(
-            "1c5250d8034ec2b784ba2cfd69dbdb8af406cfe3ff938e131f0def8c8b60b4db",
-            "21993c62ce81883d2dd1b51a28"
-        ));
-        assert_eq!(wrapped, expected);
-        assert_eq!(hpke_open(&key, &encapsulated, &info, &aad, &wrapped).unwrap(), plain);
-    }
-}

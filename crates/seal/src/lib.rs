@@ -9,6 +9,8 @@ extern crate std;
 mod account;
 mod audit;
 mod derive;
+#[cfg(feature = "hpke")]
+mod hpke;
 mod mac;
 mod secret;
 mod sign;
@@ -20,6 +22,8 @@ mod wrap;
 pub use account::{Account, AccountRef, AccountTokens, BadAccount};
 pub use audit::{Audit, AuditChain, Audited, Head};
 pub use derive::derive;
+#[cfg(feature = "hpke")]
+pub use hpke::{HpkeKey, hpke_seal};
 pub use mac::PreparedMac;
 pub use secret::{Secret, equal};
 pub use sign::{BadKey, SigningKey, VerifyingKey, in_domain};
