@@ -46,6 +46,8 @@ struct Audit {
     document: Option<Result<Document, SealError>>,
     /// What a person has to say; nothing else waits then.
     questions: Vec<Question>,
+    /// When something is to be done.
+    due: Option<Time>,
 }
 
 impl Auditor {
@@ -113,11 +115,12 @@ impl Auditor {
             member: peer(member.name.as_str())?,
             document: None,
             questions: Vec::new(),
+            due: None,
         };
         self.sealed.insert(audit.sealed, id);
         self.open.insert(id, audit);
         let rank = self.rank(chain, id);
-        self.due.insert((now.plus_ms(self.takeover_ms.saturating_mul(rank)), id));
+        self.set_due(id, now.plus_ms(self.takeover_ms.saturating_mul(rank)));
         Ok(())
     }
 
@@ -128,8 +131,7 @@ impl Auditor {
         let Some(audit) = self.open.get_mut(&id) else { return };
         let commitment = &audit.request.commitment;
         audit.document = Some(sealed.open(chain.id(), commitment, self.node, &keys.sealing));
-        self.due.retain(|(_, other)| *other != id);
-        self.due.insert((now, id));
+        self.set_due(id, now);
     }
 
     /// Does what is due.
@@ -173,7 +175,7 @@ impl Auditor {
             }),
             (None, _) => {
                 self.sends.push_back((audit.member.clone(), Word::WantDocument(audit.sealed)));
-                self.due.insert((again, id));
+                self.set_due(id, again);
                 return;
             }
         };
@@ -191,7 +193,7 @@ impl Auditor {
                 {
                     tracing::debug!(event = "verdict.waits", code = why.code(), %why);
                 }
-                self.due.insert((now.plus_ms(self.again_ms.saturating_mul(3)), id));
+                self.set_due(id, now.plus_ms(self.again_ms.saturating_mul(3)));
             }
         }
     }
@@ -233,8 +235,7 @@ impl Auditor {
         batch.put(key, Expect::Absent, value);
         commit(store, &batch).await.map_err(|why| why.to_string())?;
         self.said.insert(id, approves);
-        self.due.retain(|(_, other)| *other != id);
-        self.due.insert((now, id));
+        self.set_due(id, now);
         let said = if approves { "approved" } else { "rejected" };
         Ok(json!({ "file": file, "said": said }))
     }
@@ -251,6 +252,15 @@ impl Auditor {
 
     pub(crate) fn poll_send(&mut self) -> Option<(Peer, Word)> {
         self.sends.pop_front()
+    }
+
+    fn set_due(&mut self, id: FileId, at: Time) {
+        if let Some(audit) = self.open.get_mut(&id) {
+            if let Some(before) = audit.due.replace(at) {
+                self.due.remove(&(before, id));
+            }
+            self.due.insert((at, id));
+        }
     }
 
     /// The file, as long as this node has something to say about it.

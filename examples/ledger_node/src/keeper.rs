@@ -27,7 +27,7 @@ pub(crate) enum Keeper {
 #[derive(Debug)]
 pub(crate) enum News {
     /// A block is durable here.
-    Block(Height),
+    Block,
     /// A file is to be audited.
     Requested(FileId),
     /// A new owner has not registered in time.
@@ -207,7 +207,7 @@ impl Single {
                 }
                 None
             }
-            AuthorityEvent::Block(height) => Some(News::Block(height)),
+            AuthorityEvent::Block(_) => Some(News::Block),
             AuthorityEvent::Requested(file) => Some(News::Requested(file)),
             AuthorityEvent::Overdue(file) => Some(News::Overdue(file)),
             AuthorityEvent::NotSigned => {
@@ -288,7 +288,7 @@ impl Follows {
         }
         self.has_begun = true;
         for height in self.follower.apply(now, store).await? {
-            news.push(News::Block(height));
+            news.push(News::Block);
             if self.audits {
                 let block = rows::block(store, height).await?;
                 let requests = block.transactions.iter();

@@ -42,6 +42,8 @@ pub(crate) struct Member {
     ready: VecDeque<Transaction>,
     /// Outcomes that are not stored yet.
     outcomes: Vec<([u8; 32], Message)>,
+    /// The newest outcomes: who asks at once may come before they are stored.
+    recent: VecDeque<([u8; 32], Message)>,
     /// Own offers that the other side does not have yet.
     offered: BTreeMap<[u8; 32], Transaction>,
     /// Documents that were asked for.
@@ -90,6 +92,7 @@ impl Member {
             open: BTreeMap::new(),
             ready: VecDeque::new(),
             outcomes: Vec::new(),
+            recent: VecDeque::new(),
             offered: BTreeMap::new(),
             wanted: BTreeSet::new(),
             due: Time::EPOCH,
@@ -353,7 +356,11 @@ impl Member {
             _ => return,
         };
         if self.open.remove(&digest).is_some() {
-            self.outcomes.push((digest, message));
+            self.outcomes.push((digest, message.clone()));
+            self.recent.push_back((digest, message));
+            if self.recent.len() > RECENT_MAX {
+                self.recent.pop_front();
+            }
         }
     }
 
@@ -423,9 +430,16 @@ impl Member {
             }
             return Ok(shown);
         }
-        let row = rows::one(&*self.store, row(Table::Done, &digest)?).await;
-        let row = row.map_err(|why| why.to_string())?;
-        match row.and_then(|row| Message::parse(&row.value).ok()) {
+        let recent = self.recent.iter().find(|(other, _)| *other == digest);
+        let message = match recent {
+            Some((_, message)) => Some(message.clone()),
+            None => {
+                let row = rows::one(&*self.store, row(Table::Done, &digest)?).await;
+                let row = row.map_err(|why| why.to_string())?;
+                row.and_then(|row| Message::parse(&row.value).ok())
+            }
+        };
+        match message {
             Some(Message::Decided { height, place, .. }) if height < chain.next_height() => Ok(
                 json!({ "state": "decided", "height": height.0, "place": place, "is_over": true }),
             ),
@@ -761,3 +775,4 @@ fn digest(transaction: &Transaction) -> Result<[u8; 32], Failure> {
 /// For so many blocks a transaction may wait.
 const WINDOW: u64 = 5_000;
 const BUILT_MAX: usize = 4_096;
+const RECENT_MAX: usize = 1_024;

@@ -143,23 +143,6 @@ impl Node {
     async fn attend(&mut self) -> Result<(), Failure> {
         loop {
             let now = clock::now();
-            self.keeper.on_tick(now)?;
-            let news = self.keeper.attend(now, &self.store, &self.link, &self.keys.soft).await?;
-            let blocks = news.iter().filter_map(|news| match news {
-                News::Block(height) => Some(*height),
-                _ => None,
-            });
-            let newest = blocks.max();
-            let is_quiet = news.is_empty();
-            for news in news {
-                self.on_news(news).await?;
-            }
-            if newest.is_some() && self.keeper.is_orderer() {
-                let head = self.head();
-                for to in self.peers.clone() {
-                    self.send(&to, &head).await;
-                }
-            }
             match &mut self.desk {
                 Desk::Member(member) => member.on_tick(now, &mut self.keeper).await?,
                 Desk::Supervision(auditor) => auditor.on_tick(now, &mut self.keeper, &self.keys),
@@ -167,8 +150,20 @@ impl Node {
             while let Some((to, word)) = self.desk.poll_send() {
                 self.send(&to, &word).await;
             }
-            if is_quiet {
+            self.keeper.on_tick(now)?;
+            let news = self.keeper.attend(now, &self.store, &self.link, &self.keys.soft).await?;
+            if news.is_empty() {
                 return Ok(());
+            }
+            let has_blocks = news.iter().any(|news| matches!(news, News::Block));
+            for news in news {
+                self.on_news(news).await?;
+            }
+            if has_blocks && self.keeper.is_orderer() {
+                let head = self.head();
+                for to in self.peers.clone() {
+                    self.send(&to, &head).await;
+                }
             }
         }
     }

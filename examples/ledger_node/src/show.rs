@@ -42,14 +42,21 @@ fn line(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Object(fields) => {
-            let known = fields.iter().filter(|(_, value)| !value.is_null());
-            let parts = known.map(|(name, value)| format!("{} {}", words(name), line(value)));
+            let mut known: Vec<_> = fields.iter().filter(|(_, value)| !value.is_null()).collect();
+            known.sort_by_key(|(name, _)| {
+                FIRST.iter().position(|first| first == name).unwrap_or(FIRST.len())
+            });
+            let parts = known.into_iter();
+            let parts = parts.map(|(name, value)| format!("{} {}", words(name), line(value)));
             parts.collect::<Vec<_>>().join(", ")
         }
         Value::Array(values) => values.iter().map(line).collect::<Vec<_>>().join("; "),
         other => other.to_string(),
     }
 }
+
+/// What comes first in a line.
+const FIRST: [&str; 5] = ["height", "time", "what", "name", "owner"];
 
 fn words(name: &str) -> String {
     name.replace('_', " ")
