@@ -189,9 +189,9 @@ impl Auditor {
                 let signed = transaction.sign(Signer::Node(self.node), KEY_NUMBER, &keys.signing);
                 // What is not taken now is said again.
                 if let Ok(transaction) = signed
-                    && let Err(why) = keeper.submit(now, transaction)
+                    && let Err(code) = keeper.submit(now, transaction)
                 {
-                    tracing::debug!(event = "verdict.waits", code = why.code(), %why);
+                    tracing::debug!(event = "verdict.waits", code);
                 }
                 self.set_due(id, now.plus_ms(self.again_ms.saturating_mul(3)));
             }

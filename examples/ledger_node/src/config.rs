@@ -121,11 +121,22 @@ pub(crate) struct PaceFile {
     pub(crate) rest_ms: u64,
     /// A question that is not answered: for a block, a document, an offer.
     pub(crate) again_ms: u64,
+    /// Where votes order: a proposal, votes that could still agree, and what others may not have heard.
+    pub(crate) propose_ms: u64,
+    pub(crate) vote_ms: u64,
+    pub(crate) resend_ms: u64,
 }
 
 impl Default for PaceFile {
     fn default() -> Self {
-        Self { patience_ms: 2_000, rest_ms: 10_000, again_ms: 1_000 }
+        Self {
+            patience_ms: 2_000,
+            rest_ms: 10_000,
+            again_ms: 1_000,
+            propose_ms: 1_000,
+            vote_ms: 500,
+            resend_ms: 500,
+        }
     }
 }
 
@@ -207,8 +218,10 @@ impl Config {
 
 impl NodeFile {
     fn check(&self) -> Result<(), String> {
-        let PaceFile { patience_ms, rest_ms, again_ms } = self.pace;
-        if [patience_ms, rest_ms, again_ms, self.audit.takeover_ms].contains(&0) {
+        let PaceFile { patience_ms, rest_ms, again_ms, propose_ms, vote_ms, resend_ms } = self.pace;
+        let takeover_ms = self.audit.takeover_ms;
+        let paces = [patience_ms, rest_ms, again_ms, propose_ms, vote_ms, resend_ms, takeover_ms];
+        if paces.contains(&0) {
             return Err("a pace is 0; give milliseconds".into());
         }
         if self.audit.bytes_max > ledger::Document::BYTES_MAX {

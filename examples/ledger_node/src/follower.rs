@@ -1,7 +1,7 @@
 //! A node that holds the chain without ordering it: takes blocks from those who do, verifies each, and stores it.
 //!
-//! Its rows are those of `docs/spec/ledger.md`, but for the head, which has no checkpoint (its text is empty), and for the
-//! transactions that were decided, which only a node that orders has to know.
+//! Its rows are those of `docs/spec/ledger.md`, but for the checkpoint, which is empty, and the transactions that were decided, which
+//! only a node that orders has to know.
 
 use crate::failure::Failure;
 use crate::rows::{self, chain};
@@ -243,7 +243,7 @@ const fn rows_of(block: &Block) -> usize {
 /// Version 1, signed header (`u16` length), no checkpoint (`u16` length).
 fn head_row(header: &SignedHeader) -> Result<Vec<u8>, WireError> {
     let mut bytes = Vec::with_capacity(SignedHeader::BYTES);
-    header.encode(&mut bytes);
+    header.encode(&mut bytes)?;
     let mut row = Vec::with_capacity(bytes.len() + 8);
     Writer::new(&mut row, 1).lp16(&bytes)?.lp16(&[])?;
     Ok(row)

@@ -1,24 +1,25 @@
-//! Who keeps the chain in this node, whatever way its network orders: this is the one place that knows the ways.
+//! Who keeps the chain in this node: whoever orders, or who follows.
 
-use crate::config::{Config, KEY_NUMBER, SIGNING};
+use crate::config::Config;
 use crate::failure::Failure;
 use crate::follower::Follower;
-use crate::network::Ordering;
-use crate::rows::{self, TENANT};
+use crate::order::{Brief, Event, Order};
+use crate::rows;
 use crate::word::Channel;
 use ledger::{
-    Authority, AuthorityConfig, AuthorityEvent, Body, Chain, Error, FileId, Height, Message, Note,
-    Refusal, Rejected, Status, Submitter, SubmitterConfig, SubmitterEvent, Transaction,
+    Body, Chain, Error, FileId, Height, Message, Note, Refusal, Rejected, Status, Submitter,
+    SubmitterConfig, SubmitterEvent, Transaction,
 };
 use link_tls::TlsLink;
+use order_malachite::Error as OrderError;
 use port::{Input, Link as _, Machine as _, Peer, Time};
 use seal::SoftKeys;
 use store_redb::RedbStore;
 
 /// The chain of a node.
 pub(crate) enum Keeper {
-    /// It orders alone.
-    Single(Box<Single>),
+    /// It orders, alone or with others.
+    Orders(Box<Orders>),
     /// Others order; it follows, and submits to them.
     Follows(Box<Follows>),
 }
@@ -45,16 +46,16 @@ impl Keeper {
     pub(crate) async fn open(config: &Config, store: &RedbStore) -> Result<Self, Failure> {
         let network = &config.network;
         let orders = network.orderers().any(|(id, _)| id == config.node);
-        match network.ordering {
-            Ordering::Single if orders => Ok(Self::Single(Box::new(Single::open(config)?))),
-            Ordering::Single => Ok(Self::Follows(Box::new(Follows::open(config, store).await?))),
-        }
+        Ok(match orders {
+            true => Self::Orders(Box::new(Orders::open(config)?)),
+            false => Self::Follows(Box::new(Follows::open(config, store).await?)),
+        })
     }
 
     /// The chain up to the newest durable block; `None` while it is still read.
     pub(crate) const fn chain(&self) -> Option<&Chain> {
         match self {
-            Self::Single(single) => single.authority.chain(),
+            Self::Orders(orders) => orders.machine.chain(),
             Self::Follows(follows) => Some(follows.follower.chain()),
         }
     }
@@ -62,31 +63,39 @@ impl Keeper {
     /// The newest checkpoint, if this node makes them.
     pub(crate) const fn checkpoint(&self) -> Option<&Note> {
         match self {
-            Self::Single(single) => single.authority.checkpoint(),
+            Self::Orders(orders) => orders.machine.checkpoint(),
             Self::Follows(_) => None,
         }
     }
 
     /// Whether others follow this node.
     pub(crate) const fn is_orderer(&self) -> bool {
-        matches!(self, Self::Single(_))
+        matches!(self, Self::Orders(_))
     }
 
-    /// Takes a transaction of this node to whoever orders.
-    pub(crate) fn submit(&mut self, now: Time, transaction: Transaction) -> Result<(), Error> {
+    /// Takes a transaction of this node to whoever orders; the number says why it is not taken now.
+    pub(crate) fn submit(&mut self, now: Time, transaction: Transaction) -> Result<(), u32> {
         match self {
-            Self::Single(single) => single.authority.submit(now, transaction),
-            Self::Follows(follows) => follows.submitter.submit(now, &transaction).map(drop),
+            Self::Orders(orders) => {
+                orders.machine.submit(now, transaction).map_err(|why| why.code())
+            }
+            Self::Follows(follows) => {
+                let done = follows.submitter.submit(now, &transaction);
+                done.map(drop).map_err(|why| why.code())
+            }
         }
     }
 
     /// A frame of the ledger's channel.
     pub(crate) fn on_frame(&mut self, now: Time, from: &Peer, bytes: &[u8]) -> Result<(), Failure> {
-        let done = match self {
-            Self::Single(single) => single.authority.handle(now, Input::Frame { from, bytes }),
-            Self::Follows(follows) => follows.on_frame(now, from, bytes),
-        };
-        self.settle(done)
+        match self {
+            Self::Orders(orders) => orders.on_frame(now, from, bytes),
+            Self::Follows(follows) => {
+                let done = follows.on_frame(now, from, bytes);
+                pass(done);
+                Ok(())
+            }
+        }
     }
 
     /// Somebody who orders says which block comes next.
@@ -97,19 +106,19 @@ impl Keeper {
     }
 
     pub(crate) fn on_tick(&mut self, now: Time) -> Result<(), Failure> {
-        let done = match self {
-            Self::Single(single) => single.authority.handle(now, Input::Tick),
+        match self {
+            Self::Orders(orders) => orders.handle(now, Input::Tick),
             Self::Follows(follows) => {
                 follows.follower.on_tick(now);
-                follows.submitter.handle(now, Input::Tick)
+                pass(follows.submitter.handle(now, Input::Tick));
+                Ok(())
             }
-        };
-        self.settle(done)
+        }
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Time> {
         match self {
-            Self::Single(single) => single.authority.next_deadline(),
+            Self::Orders(orders) => orders.machine.next_deadline(),
             Self::Follows(follows) => {
                 let asks = follows.follower.next_deadline();
                 Some(follows.submitter.next_deadline().map_or(asks, |submits| submits.min(asks)))
@@ -127,44 +136,37 @@ impl Keeper {
     ) -> Result<Vec<News>, Failure> {
         let channel = Channel { link, number: Channel::LEDGER };
         match self {
-            Self::Single(single) => single.attend(now, store, channel, keys).await,
+            Self::Orders(orders) => orders.attend(now, store, channel, keys).await,
             Self::Follows(follows) => follows.attend(now, store, channel, keys).await,
-        }
-    }
-
-    /// A machine that does not know what is stored is dropped; everything else that it refuses is somebody's fault and passes.
-    fn settle(&mut self, done: Result<(), Error>) -> Result<(), Failure> {
-        match (done, self) {
-            (Ok(()), _) => Ok(()),
-            (Err(why), Self::Single(single)) => single.settle(why),
-            (Err(why), Self::Follows(_)) => {
-                tracing::debug!(event = "input.refused", code = why.code(), %why);
-                Ok(())
-            }
         }
     }
 }
 
-/// The founder, which orders alone.
-pub(crate) struct Single {
-    authority: Authority,
-    brief: AuthorityConfig,
+/// A node that orders.
+pub(crate) struct Orders {
+    machine: Order,
     /// The identity records with which the chain begins.
     founding: Vec<Transaction>,
 }
 
-impl Single {
+impl Orders {
     fn open(config: &Config) -> Result<Self, Failure> {
-        let brief = AuthorityConfig {
-            tenant: TENANT,
-            genesis: config.network.genesis.clone(),
-            node: config.node,
-            key: SIGNING,
-            key_number: KEY_NUMBER,
-            retry_ms: config.file.pace.again_ms,
-        };
-        let authority = Authority::open(brief.clone()).map_err(Failure::run)?;
-        Ok(Self { authority, brief, founding: config.network.founding.clone() })
+        let machine = Order::open(Brief::of(config)?)?;
+        Ok(Self { machine, founding: config.network.founding.clone() })
+    }
+
+    fn on_frame(&mut self, now: Time, from: &Peer, bytes: &[u8]) -> Result<(), Failure> {
+        // Each founding record has its height: nothing comes between them.
+        let is_founding = self.founding_at(self.machine.chain().map(Chain::next_height)).is_some();
+        if is_founding && matches!(Message::parse(bytes), Ok(Message::Submit(_))) {
+            return Ok(());
+        }
+        self.handle(now, Input::Frame { from, bytes })
+    }
+
+    fn handle(&mut self, now: Time, input: Input<'_>) -> Result<(), Failure> {
+        let done = self.machine.handle(now, input);
+        self.settle(done)
     }
 
     async fn attend(
@@ -176,61 +178,77 @@ impl Single {
     ) -> Result<Vec<News>, Failure> {
         let mut news = Vec::new();
         loop {
-            let drained = port::drain(&mut self.authority, now, store, &channel, keys).await;
-            let drained = match drained {
-                Ok(drained) => drained,
+            let mut events = match self.machine.drain(now, store, channel, keys).await {
+                Ok(events) => events,
                 Err(why) => {
-                    self.settle(why)?;
+                    self.settle(Err(why))?;
                     continue;
                 }
             };
-            if let Some(why) = &drained.store_failure {
-                tracing::error!(event = "store.failed", %why);
-            }
-            let is_quiet = drained.events.is_empty();
-            for event in drained.events {
-                news.extend(self.on_event(now, event)?);
-            }
-            if is_quiet {
+            if events.is_empty() {
                 return Ok(news);
+            }
+            for event in events.drain(..) {
+                news.extend(self.on_event(now, event));
             }
         }
     }
 
-    fn on_event(&mut self, now: Time, event: AuthorityEvent) -> Result<Option<News>, Failure> {
-        Ok(match event {
-            AuthorityEvent::Opened(next) => {
+    fn on_event(&mut self, now: Time, event: Event) -> Option<News> {
+        match event {
+            Event::Opened(next) => {
                 tracing::info!(event = "chain.opened", next = next.0);
-                let begun = usize::try_from(next.0).unwrap_or(usize::MAX);
-                for record in self.founding.iter().skip(begun) {
-                    self.authority.submit(now, record.clone()).map_err(Failure::run)?;
-                }
+                self.found(now, next);
                 None
             }
-            AuthorityEvent::Block(_) => Some(News::Block),
-            AuthorityEvent::Requested(file) => Some(News::Requested(file)),
-            AuthorityEvent::Overdue(file) => Some(News::Overdue(file)),
-            AuthorityEvent::NotSigned => {
+            Event::Block(height) => {
+                self.found(now, height.next());
+                Some(News::Block)
+            }
+            Event::Requested(file) => Some(News::Requested(file)),
+            Event::Overdue(file) => Some(News::Overdue(file)),
+            Event::NotSigned => {
                 tracing::error!(event = "key.failed");
                 None
             }
-            _ => None,
-        })
-    }
-
-    fn settle(&mut self, why: Error) -> Result<(), Failure> {
-        match why {
-            Error::Corrupt(why) => Err(Failure::run(format!("the chain cannot be opened: {why}"))),
-            Error::Fenced => {
-                tracing::warn!(event = "machine.reopened");
-                self.authority = Authority::open(self.brief.clone()).map_err(Failure::run)?;
-                Ok(())
-            }
-            why => {
-                tracing::debug!(event = "input.refused", code = why.code(), %why);
-                Ok(())
+            Event::Misconduct(node) => {
+                tracing::error!(event = "validator.lies", node = node.0.0);
+                None
             }
         }
+    }
+
+    /// Submits the founding record of a height, if it has one. Every node that orders does; it is taken once.
+    fn found(&mut self, now: Time, next: Height) {
+        if let Some(record) = self.founding_at(Some(next)).cloned()
+            && let Err(why) = self.machine.submit(now, record)
+        {
+            tracing::warn!(event = "founding.waits", code = why.code(), %why);
+        }
+    }
+
+    fn founding_at(&self, next: Option<Height>) -> Option<&Transaction> {
+        self.founding.get(usize::try_from(next?.0).ok()?)
+    }
+
+    /// A machine that does not know what is stored is dropped; everything else that it refuses is somebody's fault and passes.
+    fn settle(&mut self, done: Result<(), OrderError>) -> Result<(), Failure> {
+        let Err(why) = done else { return Ok(()) };
+        if let OrderError::Ledger(Error::Corrupt(why)) = why {
+            return Err(Failure::run(format!("the chain cannot be opened: {why}")));
+        }
+        if why.is_final() {
+            tracing::warn!(event = "machine.reopened", code = why.code(), %why);
+            return self.machine.reopen();
+        }
+        tracing::debug!(event = "input.refused", code = why.code(), %why);
+        Ok(())
+    }
+}
+
+fn pass(done: Result<(), Error>) {
+    if let Err(why) = done {
+        tracing::debug!(event = "input.refused", code = why.code(), %why);
     }
 }
 

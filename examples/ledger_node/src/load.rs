@@ -20,6 +20,7 @@ pub(crate) async fn load(options: &Load) -> Result<Value, Failure> {
     let next = Arc::new(AtomicU32::new(0));
     let line = progress::line();
     let begun = Instant::now();
+    let until = options.for_s.map(|seconds| begun + Duration::from_secs(seconds));
     let mut workers = JoinSet::new();
     for _ in 0..options.at_once.max(1) {
         let (desk, next, prefix) = (Arc::clone(&desk), Arc::clone(&next), options.prefix.clone());
@@ -28,7 +29,7 @@ pub(crate) async fn load(options: &Load) -> Result<Value, Failure> {
             let mut times = Vec::new();
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= count {
+                if number >= count || until.is_some_and(|until| Instant::now() >= until) {
                     return Ok::<_, Failure>(times);
                 }
                 line.set_message(format!("{number} of {count}"));
@@ -49,9 +50,10 @@ pub(crate) async fn load(options: &Load) -> Result<Value, Failure> {
         let place = (times.len() * share / 100).min(times.len().saturating_sub(1));
         times.get(place).map_or(0, Duration::as_millis)
     };
-    let per_s = f64::from(options.count) / elapsed.as_secs_f64().max(f64::EPSILON);
+    let count = u32::try_from(times.len()).map_err(Failure::run)?;
+    let per_s = f64::from(count) / elapsed.as_secs_f64().max(f64::EPSILON);
     Ok(json!({
-        "registered": times.len(),
+        "registered": count,
         "seconds": (elapsed.as_secs_f64() * 1_000.0).round() / 1_000.0,
         "per_second": per_s.round(),
         "p50_ms": at(50),

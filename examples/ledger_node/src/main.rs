@@ -21,6 +21,7 @@ mod member;
 mod network;
 mod node;
 mod options;
+mod order;
 mod progress;
 mod proof;
 mod rows;

@@ -3,7 +3,7 @@
 use crate::clock;
 use crate::failure::Failure;
 use crate::hex;
-use crate::network::{Network, Ordering};
+use crate::network::Network;
 use crate::options;
 use crate::secrets;
 use ledger::{
@@ -60,7 +60,11 @@ pub(crate) fn make(options: &options::Network) -> Result<Vec<PathBuf>, Failure> 
             Identity { name, role, signing: signing.verifying_key(), sealing: sealing.public() };
         nodes.push(New { identity, signing, port });
     }
-    let network = found(&nodes, clock::now())?;
+    let by_votes = match options.ordering {
+        Some(ordering) => ordering == options::Ordering::Bft,
+        None => supervision > 1,
+    };
+    let network = found(&nodes, by_votes, clock::now())?;
     secrets::create(&home.join(NETWORK), network.to_text()?.as_bytes(), 0o644)?;
     let mut made = Vec::new();
     for (place, node) in nodes.iter().enumerate() {
@@ -80,11 +84,12 @@ pub(crate) fn made(home: &Path) -> Result<Vec<PathBuf>, Failure> {
 }
 
 /// The genesis, and the identity records of all nodes: each a block, signed by the supervision nodes that are there before it.
-fn found(nodes: &[New], now: Time) -> Result<Network, Failure> {
+fn found(nodes: &[New], by_votes: bool, now: Time) -> Result<Network, Failure> {
     let founder = nodes.first().ok_or_else(|| Failure::usage("a network has nodes"))?;
     let origin = format!("localhost/ledger-{}", hex::text(&clock::entropy::<4>()?));
     let genesis = Genesis::new(&origin, Policy::default(), founder.identity.clone(), now);
     let genesis = genesis.map_err(Failure::run)?;
+    let genesis = if by_votes { genesis.by_votes() } else { genesis };
     let chain = genesis.chain().map_err(Failure::run)?;
     let quorum = usize::from(genesis.policy().quorum);
     let mut records = Vec::new();
@@ -102,7 +107,7 @@ fn found(nodes: &[New], now: Time) -> Result<Network, Failure> {
         }
         records.push(record);
     }
-    Network::new(genesis, Ordering::Single, records)
+    Network::new(genesis, records)
 }
 
 fn configuration(options: &options::Network, nodes: &[New], own: usize) -> String {

@@ -367,8 +367,8 @@ impl Member {
     /// Submits what is ready, keeps outcomes, and says again what was not answered.
     pub(crate) async fn on_tick(&mut self, now: Time, keeper: &mut Keeper) -> Result<(), Failure> {
         while let Some(transaction) = self.ready.pop_front() {
-            if let Err(why) = keeper.submit(now, transaction.clone()) {
-                tracing::debug!(event = "submission.waits", code = why.code(), %why);
+            if let Err(code) = keeper.submit(now, transaction.clone()) {
+                tracing::debug!(event = "submission.waits", code);
                 self.ready.push_front(transaction);
                 break;
             }

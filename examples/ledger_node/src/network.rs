@@ -22,13 +22,15 @@ pub(crate) struct Network {
 pub(crate) enum Ordering {
     /// By the founder alone; other supervision nodes audit.
     Single,
+    /// By votes of all supervision nodes; fewer than a third may be away, or lie.
+    Bft,
 }
 
 /// The file.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NetworkFile {
-    /// What its log is called, for people; the genesis says it, too.
+    /// What its log is called, and how it orders, for people; the genesis says both.
     origin: String,
     genesis: String,
     ordering: OrderingFile,
@@ -44,12 +46,9 @@ struct OrderingFile {
 impl Network {
     /// # Errors
     /// [`Failure::Usage`] for founding records that are none.
-    pub(crate) fn new(
-        genesis: Genesis,
-        ordering: Ordering,
-        founding: Vec<Transaction>,
-    ) -> Result<Self, Failure> {
+    pub(crate) fn new(genesis: Genesis, founding: Vec<Transaction>) -> Result<Self, Failure> {
         let chain = genesis.chain().map_err(Failure::run)?;
+        let ordering = if genesis.is_by_votes() { Ordering::Bft } else { Ordering::Single };
         let network = Self { genesis, chain, ordering, founding };
         match network.nodes().count() == network.founding.len() && !network.founding.is_empty() {
             true => Ok(network),
@@ -84,6 +83,7 @@ impl Network {
         );
         let kind = match self.ordering {
             Ordering::Single => "single",
+            Ordering::Bft => "bft",
         };
         let _ = write!(
             text,
@@ -118,6 +118,7 @@ impl Network {
         let all = self.nodes().filter(|(_, identity)| identity.role == Role::Supervision);
         all.take(match self.ordering {
             Ordering::Single => 1,
+            Ordering::Bft => ledger::VALIDATORS_MAX,
         })
     }
 

@@ -1,6 +1,6 @@
 //! What the command line says.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// The command line.
@@ -88,6 +88,9 @@ pub(crate) struct Network {
     /// Supervision nodes
     #[arg(long, value_name = "N", default_value_t = 4)]
     pub(crate) validators: u16,
+    /// How transactions are put in their order; by votes where there are several supervision nodes
+    #[arg(long, value_enum)]
+    pub(crate) ordering: Option<Ordering>,
     /// Member nodes
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub(crate) members: u16,
@@ -100,6 +103,15 @@ pub(crate) struct Network {
     /// Write the files and start nothing
     #[arg(long)]
     pub(crate) only_make: bool,
+}
+
+/// Who puts transactions in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Ordering {
+    /// The first supervision node; the others audit
+    Single,
+    /// All supervision nodes, by votes
+    Bft,
 }
 
 #[derive(Debug, Args)]
@@ -278,6 +290,9 @@ pub(crate) struct Load {
     /// How many things
     #[arg(long, default_value_t = 1_000)]
     pub(crate) count: u32,
+    /// Begin no more after so many seconds
+    #[arg(long, value_name = "S")]
+    pub(crate) for_s: Option<u64>,
     /// How many at a time
     #[arg(long, default_value_t = 32)]
     pub(crate) at_once: u32,

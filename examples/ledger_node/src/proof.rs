@@ -11,7 +11,7 @@ use crate::say;
 use base64ct::{Base64, Encoding as _};
 use ledger::{
     Chain, Checkpoint, EntryKey, EntryProof, Note, ProofError, RecordProof, ThingId, ThingKey,
-    Title, TitleStep, Trust,
+    Title, TitleStep, Trust, votes_needed,
 };
 use port::Store;
 use serde::{Deserialize, Serialize};
@@ -47,7 +47,7 @@ impl Proof {
         let entry = |key: EntryKey| -> Result<String, Failure> {
             let value = chain.state().entry(key).map(|entry| entry.value()).transpose();
             let value = value.map_err(Failure::run)?.flatten();
-            let proof = EntryProof::new(*head, key, value, chain.map().prove(&key.path()));
+            let proof = EntryProof::new(head.clone(), key, value, chain.map().prove(&key.path()));
             let mut bytes = Vec::new();
             proof.encode(&mut bytes).map_err(Failure::run)?;
             Ok(Base64::encode_string(&bytes))
@@ -103,6 +103,10 @@ impl Proof {
         let proof = entry(&self.holding)?;
         let seen = proof.verify_holding(&trust, key).map_err(shows)?;
         let header = proof.header.header;
+        let votes = proof.header.certificate.signed_by(&header, &trust.keys);
+        if votes < votes_needed(trust.keys.len()) {
+            return Err(unproven("too few of those who order have signed it".into()));
+        }
         let mut shown = json!({
             "thing": self.thing,
             "thing_key": self.thing_key,

@@ -49,6 +49,13 @@ impl Home {
         Command::new(PROGRAM).args(args).current_dir(self.path(node)).output().unwrap()
     }
 
+    /// A command that goes on beside the test.
+    pub(crate) fn begin(&self, node: &str, args: &[&str]) -> Child {
+        let mut command = Command::new(PROGRAM);
+        command.args(args).arg("--json").current_dir(self.path(node));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
     /// A command that has to succeed, and its answer.
     pub(crate) fn json(&self, node: &str, args: &[&str]) -> Value {
         let output = self.run(node, &[args, &["--json"]].concat());
