@@ -70,7 +70,12 @@ impl Network {
         });
         let founding = founding.collect::<Result<_, _>>()?;
         let genesis = genesis.ok_or_else(|| damaged("the genesis"))?;
-        Self::new(genesis, file.ordering.kind, founding).map_err(|why| Failure::file(path, why))
+        let network = Self::new(genesis, founding).map_err(|why| Failure::file(path, why))?;
+        if network.ordering == file.ordering.kind {
+            Ok(network)
+        } else {
+            Err(Failure::file(path, "its ordering is not the one of its genesis"))
+        }
     }
 
     /// The public file's text.
