@@ -309,6 +309,8 @@ impl Member {
             Ok(()) => {
                 match way {
                     Way::Chain => {
+                        // One that was refused for a signature comes again with another, under the same name.
+                        self.recent.retain(|(other, _)| *other != digest);
                         self.remember(&transaction)?;
                         self.ready.push_back(transaction.clone());
                         self.pass_on(chain, &transaction)?;
@@ -430,6 +432,9 @@ impl Member {
             }
             return Ok(shown);
         }
+        if self.open.contains_key(&digest) {
+            return Ok(json!({ "state": "submitted", "is_over": false }));
+        }
         let recent = self.recent.iter().find(|(other, _)| *other == digest);
         let message = match recent {
             Some((_, message)) => Some(message.clone()),
@@ -444,9 +449,7 @@ impl Member {
                 json!({ "state": "decided", "height": height.0, "place": place, "is_over": true }),
             ),
             Some(Message::Refused { why, .. }) => Ok(say::refused(why)),
-            None if !self.open.contains_key(&digest) => {
-                Err(format!("no transaction {text} was submitted here"))
-            }
+            None => Err(format!("no transaction {text} was submitted here")),
             _ => Ok(json!({ "state": "submitted", "is_over": false })),
         }
     }
@@ -674,7 +677,9 @@ async fn store_all(
     match way {
         Way::Chain => {
             let bytes = transaction.to_bytes().map_err(Failure::run)?;
-            batch.put(Table::Open.row(&digest(transaction)?)?, Expect::Any, bytes);
+            let digest = digest(transaction)?;
+            batch.put(Table::Open.row(&digest)?, Expect::Any, bytes);
+            batch.delete(Table::Done.row(&digest)?, Expect::Any);
         }
         Way::Offer => {
             let transaction = transaction.clone();
