@@ -385,7 +385,14 @@ impl Session {
         })?;
         let (header, transactions) = (draft.header, draft.transactions.clone());
         let polka = match claim.claim.pol_round {
-            Some(round) => self.support(round, claim.claim.value),
+            // Votes that were forgotten at a stop cannot be shown: then the round passes.
+            Some(round) => {
+                let votes = self.support(round, claim.claim.value);
+                if votes.len() < self.needed() {
+                    return None;
+                }
+                votes
+            }
             None => Vec::new(),
         };
         Some(Frame::Propose(Box::new(Proposal { claim: *claim, header, transactions, polka })))
