@@ -7,6 +7,7 @@ mod speaking;
 mod syncing;
 
 use crate::{Error, Misconduct};
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -130,7 +131,7 @@ pub enum ValidatorEvent {
     /// The key holder gave no right signature; it is asked again later.
     NotSigned,
     /// A validator spoke with two tongues; the first proof for each node is kept.
-    Misconduct(Misconduct),
+    Misconduct(Box<Misconduct>),
 }
 
 impl Validator {

@@ -50,7 +50,7 @@ impl Liar {
             Frame::Propose(proposal) => {
                 self.known.push(proposal.claim.claim.value);
                 let other = self.other_block(rng, chain, &proposal);
-                match other.filter(|_| to % 2 == 0) {
+                match other.filter(|_| to.is_multiple_of(2)) {
                     Some(other) => vec![(late, other)],
                     None => vec![(late, bytes.clone())],
                 }

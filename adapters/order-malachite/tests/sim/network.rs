@@ -80,6 +80,13 @@ impl Network {
         network
     }
 
+    /// Another node on the network.
+    pub(crate) fn add(&mut self, node: Node) {
+        self.nodes.push(node);
+        self.part.push(0);
+        self.carry(self.nodes.len() - 1).unwrap();
+    }
+
     /// The next thing happens: a frame arrives, or a deadline passes.
     pub(crate) fn step(&mut self) -> Result<(), Failure> {
         let arrival = self.wires.keys().next().map(|(at, _)| *at);
