@@ -138,8 +138,8 @@ impl Validator {
     /// How many rounds ahead of its own a node listens.
     pub const ROUNDS_AHEAD: u32 = 10;
 
-    /// Frames about the next height but one that wait at one time.
-    const EARLY_MAX: usize = 1_024;
+    /// Frames of one peer about the next height but one that wait at one time.
+    const EARLY_MAX: usize = 16;
 
     /// Begins by reading what is stored.
     ///
