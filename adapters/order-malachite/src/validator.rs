@@ -7,6 +7,7 @@ mod speaking;
 mod syncing;
 
 use crate::{Error, Misconduct};
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -130,15 +131,15 @@ pub enum ValidatorEvent {
     /// The key holder gave no right signature; it is asked again later.
     NotSigned,
     /// A validator spoke with two tongues; the first proof for each node is kept.
-    Misconduct(Misconduct),
+    Misconduct(Box<Misconduct>),
 }
 
 impl Validator {
     /// How many rounds ahead of its own a node listens.
     pub const ROUNDS_AHEAD: u32 = 10;
 
-    /// Frames about the next height but one that wait at one time.
-    const EARLY_MAX: usize = 1_024;
+    /// Frames of one peer about the next height but one that wait at one time.
+    const EARLY_MAX: usize = 16;
 
     /// Begins by reading what is stored.
     ///

@@ -179,7 +179,8 @@ impl Registrar {
     }
 
     /// Takes a transaction, or answers it if it is known. Where blocks are voted for, one that the newest state refuses is
-    /// refused at once, so that no node passes on what no block may hold; an authority finds it when it drafts.
+    /// refused at once, so that no node passes on what no block may hold; an authority finds it when it drafts. A node that is
+    /// behind where the transaction's window begins does not answer: it cannot know.
     ///
     /// # Errors
     /// [`Error::Busy`], [`Misuse::TooLong`].
@@ -215,6 +216,11 @@ impl Registrar {
             By::Member(_) | By::Own => false,
         };
         if is_full || self.queue.len() >= Self::QUEUE_MAX {
+            return Err(Error::Busy);
+        }
+        // This node has not seen yet what the transaction rests on, and others may have.
+        let is_behind = self.chain.next_height() < transaction.window.from;
+        if is_behind && self.chain.state().genesis().is_by_votes() {
             return Err(Error::Busy);
         }
         if let Some(why) = self.refusal(now, &transaction) {

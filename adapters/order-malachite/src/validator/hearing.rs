@@ -61,10 +61,11 @@ impl Validator {
         if height < next {
             self.hint(from, next)?;
         } else if height == next.next() && self.peers.contains(from) {
-            if self.early.len() >= Self::EARLY_MAX {
-                self.early.pop_front();
+            // Nobody can crowd the others out; what finds no room is said again.
+            let waiting = self.early.iter().filter(|(peer, _)| peer == from).count();
+            if waiting < Self::EARLY_MAX {
+                self.early.push_back((from.clone(), Bytes::copy_from_slice(bytes)));
             }
-            self.early.push_back((from.clone(), Bytes::copy_from_slice(bytes)));
         }
         Ok(false)
     }

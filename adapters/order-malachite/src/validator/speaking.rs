@@ -222,7 +222,8 @@ impl Validator {
                 self.blocks = blocks;
                 for node in proven {
                     let misconduct = self.misconduct.get_mut(&node).and_then(Option::take);
-                    self.events.extend(misconduct.map(ValidatorEvent::Misconduct));
+                    let event = misconduct.map(|it| ValidatorEvent::Misconduct(Box::new(it)));
+                    self.events.extend(event);
                 }
                 self.tell(&spoken)?;
                 if let Some(session) = &mut self.session {
@@ -342,7 +343,7 @@ impl Validator {
     fn noted(&mut self, now: Time, height: Height, answers: Option<Vec<KeyAnswer>>) {
         let Some(chain) = self.registrar.chain() else { return };
         // Of a log that has grown since, it is signed at the next turn.
-        if !chain.head().is_some_and(|head| head.header.height == height) {
+        if chain.head().is_none_or(|head| head.header.height != height) {
             return;
         }
         let origin = self.config.genesis.origin();
@@ -385,7 +386,14 @@ impl Session {
         })?;
         let (header, transactions) = (draft.header, draft.transactions.clone());
         let polka = match claim.claim.pol_round {
-            Some(round) => self.support(round, claim.claim.value),
+            // Votes that were forgotten at a stop cannot be shown: then the round passes.
+            Some(round) => {
+                let votes = self.support(round, claim.claim.value);
+                if votes.len() < self.needed() {
+                    return None;
+                }
+                votes
+            }
             None => Vec::new(),
         };
         Some(Frame::Propose(Box::new(Proposal { claim: *claim, header, transactions, polka })))

@@ -2,7 +2,7 @@
 
 use super::Validator;
 use crate::Error;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use ledger::{Block, Height, Message};
 use port::{Peer, Time};
 
@@ -21,12 +21,15 @@ pub(super) struct Sync {
     avoid: Option<Peer>,
     blocks: BTreeMap<Height, Block>,
     /// Who was told that it is behind, since the last time everything was said again.
-    hinted: BTreeMap<Peer, ()>,
+    hinted: BTreeSet<Peer>,
 }
 
 impl Validator {
     /// So many blocks are under way at one time.
     const FETCHED_MAX: u64 = 16;
+
+    /// So many peers are told that they are behind, each time everything is said again.
+    const HINTED_MAX: usize = 256;
 
     /// A peer says which height comes next there.
     pub(super) fn on_next(&mut self, now: Time, from: &Peer, height: Height) -> Result<(), Error> {
@@ -116,10 +119,10 @@ impl Validator {
         self.sync.from.is_some()
     }
 
-    /// Tells who is behind, once in a while.
+    /// Tells who is behind, once in a while; also a node that the chain does not name yet.
     pub(super) fn hint(&mut self, to: &Peer, next: Height) -> Result<(), Error> {
-        let is_new = self.peers.contains(to) && self.sync.hinted.insert(to.clone(), ()).is_none();
-        if is_new {
+        let hinted = &mut self.sync.hinted;
+        if hinted.len() < Self::HINTED_MAX && hinted.insert(to.clone()) {
             self.registrar.send(to.clone(), &Message::Next(next))?;
         }
         Ok(())
