@@ -14,6 +14,7 @@ pub struct Genesis {
     policy: Policy,
     founder: Identity,
     founded: Time,
+    is_by_votes: bool,
 }
 
 impl Genesis {
@@ -36,7 +37,14 @@ impl Genesis {
         if !policy.can_work() || founder.role != Role::Supervision {
             return Err(Misuse::Bounds);
         }
-        Ok(Self { origin: origin.into(), policy, founder, founded })
+        Ok(Self { origin: origin.into(), policy, founder, founded, is_by_votes: false })
+    }
+
+    /// The same for a chain whose blocks are decided by votes of its supervision nodes, and not by the signature of one.
+    #[must_use]
+    pub const fn by_votes(mut self) -> Self {
+        self.is_by_votes = true;
+        self
     }
 
     /// The chain's name: SHA-256 of the domain `interbank/ledger/genesis/v1`, a zero byte, and the stored form.
@@ -70,12 +78,18 @@ impl Genesis {
         self.founded
     }
 
-    /// Appends the stored form: version 1, origin (`u8` length), policy, founder, time in milliseconds (8).
+    /// Whether blocks are decided by votes of the supervision nodes.
+    pub const fn is_by_votes(&self) -> bool {
+        self.is_by_votes
+    }
+
+    /// Appends the stored form: version (1: one node orders, 2: by votes), origin (`u8` length), policy, founder, time in
+    /// milliseconds (8).
     ///
     /// # Errors
     /// [`WireError::TooLong`].
     pub fn encode(&self, to: &mut Vec<u8>) -> Result<(), WireError> {
-        let mut to = Writer::new(to, 1);
+        let mut to = Writer::new(to, if self.is_by_votes { BY_VOTES } else { BY_AUTHORITY });
         to.lp8(self.origin.as_bytes())?;
         self.policy.write(&mut to);
         self.founder.write(&mut to)?;
@@ -89,13 +103,16 @@ impl Genesis {
     /// [`WireError`].
     pub fn parse(bytes: &[u8]) -> Result<Self, WireError> {
         let mut from = Reader::new(bytes);
-        from.version(1)?;
+        let is_by_votes = bytes.first() == Some(&BY_VOTES);
+        from.version(if is_by_votes { BY_VOTES } else { BY_AUTHORITY })?;
         let origin = Reader::text(from.lp8()?)?;
         let policy = Policy::read(&mut from)?;
         let founder = Identity::read(&mut from)?;
         let founded = Time::from_ms(from.u64()?);
         from.finish()?;
-        Self::new(origin, policy, founder, founded).map_err(|_| WireError::Invalid)
+        let genesis =
+            Self::new(origin, policy, founder, founded).map_err(|_| WireError::Invalid)?;
+        Ok(if is_by_votes { genesis.by_votes() } else { genesis })
     }
 }
 
@@ -165,6 +182,9 @@ impl Default for Policy {
     }
 }
 
+const BY_AUTHORITY: u8 = 1;
+const BY_VOTES: u8 = 2;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,6 +226,12 @@ mod tests {
         let other = Policy { overlap: 1_001, ..Policy::default() };
         let other = genesis("a.example/log", other, Role::Supervision).unwrap();
         assert_ne!(one.chain().unwrap(), other.chain().unwrap());
+        // The same chain ordered in another way is another chain.
+        let voted = one.clone().by_votes();
+        assert_ne!(one.chain().unwrap(), voted.chain().unwrap());
+        let mut form = Vec::new();
+        voted.encode(&mut form).unwrap();
+        assert_eq!(Genesis::parse(&form), Ok(voted));
         bytes.push(0);
         assert_eq!(Genesis::parse(&bytes), Err(WireError::Trailing));
     }

@@ -10,6 +10,7 @@ mod audit;
 mod authority;
 mod block;
 mod body;
+mod certificate;
 mod chain;
 mod checkpoint;
 mod document;
@@ -30,6 +31,7 @@ mod proof;
 mod reason;
 mod record;
 mod refusal;
+mod registrar;
 mod rows;
 mod sealed;
 mod state;
@@ -48,6 +50,7 @@ pub use body::{
     Acted, Agreed, Associate, Body, CallOff, EndClaim, LeaseTerms, LienTerms, OnFile, Register,
     Reseal, RotateNode, RotateParty, Settlement, Supervised, Through, Transfer, Verdict,
 };
+pub use certificate::{Certificate, VALIDATORS_MAX, Vote, VoteKind, VoteSignature, votes_needed};
 pub use chain::{BlockError, BlockFault, Chain, Draft};
 pub use checkpoint::Checkpoint;
 pub use document::Document;
@@ -68,6 +71,7 @@ pub use proof::{EntryProof, ProofError, RecordProof, Seen, Trust};
 pub use reason::VerdictReason;
 pub use record::Record;
 pub use refusal::Refusal;
+pub use registrar::{By, Decision, Registrar, RegistrarEvent, Taken};
 pub use sealed::{SealError, SealedDocument, SealingKey};
 pub use state::{At, State};
 pub use submitter::{Submitter, SubmitterConfig, SubmitterEvent};

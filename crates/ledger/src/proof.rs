@@ -173,7 +173,7 @@ impl EntryProof {
     /// [`WireError::TooLong`].
     pub fn encode(&self, to: &mut Vec<u8>) -> Result<(), WireError> {
         let mut header = Vec::with_capacity(SignedHeader::BYTES);
-        self.header.encode(&mut header);
+        self.header.encode(&mut header)?;
         let mut writer = Writer::new(to, 1);
         writer.lp16(&header)?.lp8(&self.key.to_bytes())?;
         match &self.value {

@@ -1,8 +1,8 @@
 //! What is stored is read, page by page, and has to be one block's end.
 
-use super::{Authority, AuthorityEvent};
+use super::{Registrar, RegistrarEvent};
 use crate::rows::{DECIDED, Decided, ENTRIES, Head, Rows, TILES};
-use crate::{Chain, Checkpoint, Corrupt, Entry, Error, Height, Misuse, Status};
+use crate::{Certificate, Chain, Checkpoint, Corrupt, Entry, Error, Height, Misuse, Status};
 use alloc::vec::Vec;
 use port::{Effect, Key, ReadSet, Row, Scan, Ticket, Version};
 
@@ -34,7 +34,7 @@ enum Stage {
     HeadAgain,
 }
 
-impl Authority {
+impl Registrar {
     /// Reads what comes next.
     pub(super) fn read_on(&mut self) {
         let ticket = self.ticket();
@@ -106,45 +106,46 @@ impl Authority {
     fn opened(&mut self, head: Option<(Version, Head)>) -> Result<(), Error> {
         let opening = self.opening.take().unwrap_or_default();
         if let Some((version, head)) = head {
-            self.chain = Chain::restore(
-                self.config.genesis.clone(),
-                head.header,
-                opening.entries,
-                opening.leaves,
-            )
-            .inspect_err(|_| self.fenced = true)?;
+            let genesis = self.chain.state().genesis().clone();
+            self.chain =
+                Chain::restore(genesis, head.header.clone(), opening.entries, opening.leaves)?;
             if !self.is_own(&head) {
                 return Err(Corrupt::Root.into());
             }
             self.head = Some(version);
-            self.checkpoint = Some(head.checkpoint);
+            self.checkpoint = head.checkpoint;
         }
         for (height, decided) in opening.decided {
             self.remember(height, decided);
         }
-        self.events.push_back(AuthorityEvent::Opened(self.chain.next_height()));
-        let node = self.config.node;
+        self.events.push_back(RegistrarEvent::Opened(self.chain.next_height()));
+        let node = self.node;
         let to_audit = self.chain.state().files().filter(|(_, file)| {
             file.status == Status::Auditing
                 && !file.approvals.contains(&node)
                 && !file.rejections.contains(&node)
         });
-        let requested = to_audit.map(|(id, _)| AuthorityEvent::Requested(id));
+        let requested = to_audit.map(|(id, _)| RegistrarEvent::Requested(id));
         self.events.extend(requested);
         self.flag_overdue();
         Ok(())
     }
 }
 
-impl Authority {
-    /// Whether a stored checkpoint is of the log as it was restored, and signed by who signed the block.
+impl Registrar {
+    /// Whether a stored checkpoint is of the log as it was restored, and signed by who signed the block. A block that was voted for
+    /// has none: its votes vouch for the log.
     fn is_own(&self, head: &Head) -> bool {
         let signed = &head.header;
+        let Certificate::Authority { key_number, .. } = &signed.certificate else {
+            return head.checkpoint.is_none();
+        };
+        let Some(checkpoint) = &head.checkpoint else { return false };
         let signer = self.chain.state().node(signed.header.proposer);
-        let key = signer.and_then(|node| node.ring.at(signed.key_number, signed.header.height));
-        let expected = Checkpoint::of(&self.origin(), self.chain.log());
-        Checkpoint::parse(&head.checkpoint).as_ref() == Ok(&expected)
-            && key.is_some_and(|key| head.checkpoint.is_signed_by(&expected.origin, key))
+        let key = signer.and_then(|node| node.ring.at(*key_number, signed.header.height));
+        let expected = Checkpoint::of(self.chain.state().genesis().origin(), self.chain.log());
+        Checkpoint::parse(checkpoint).as_ref() == Ok(&expected)
+            && key.is_some_and(|key| checkpoint.is_signed_by(&expected.origin, key))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Answers: to who submitted, to who asked for a registration, to who wants blocks.
 
-use super::Authority;
+use super::Registrar;
 use crate::{
     Block, Corrupt, Error, FileId, Height, Message, Misuse, Refusal, Rejected, Status, Transaction,
 };
@@ -15,7 +15,7 @@ pub(super) enum Told {
     Concluded { file: FileId, height: Height, outcome: Result<(), Rejected> },
 }
 
-impl Authority {
+impl Registrar {
     /// What can be answered at once to a transaction that was seen before.
     pub(super) fn known(
         &self,
@@ -71,30 +71,27 @@ impl Authority {
         Ok(())
     }
 
-    pub(super) fn on_rows(
-        &mut self,
-        ticket: Ticket,
-        rows: Option<port::Rows>,
-    ) -> Result<(), Error> {
+    /// Takes rows; `false` if they are not of a read of this registrar's.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if what is stored cannot be used; then drop this.
+    pub fn on_rows(&mut self, ticket: Ticket, rows: Option<port::Rows>) -> Result<bool, Error> {
         let Some((peer, _)) = self.reads.remove(&ticket) else {
-            let was_page = self.on_page(ticket, rows).inspect_err(|_| self.fenced = true)?;
-            return if was_page { Ok(()) } else { Err(Misuse::NotAsked.into()) };
+            return self.on_page(ticket, rows);
         };
         // Who wants it asks again.
-        let Some(rows) = rows else { return Ok(()) };
+        let Some(rows) = rows else { return Ok(true) };
         let row = rows.points.into_iter().next().flatten().ok_or(Corrupt::Missing)?;
         let block = Block::parse(&row.value).map_err(Corrupt::from)?;
-        self.send(peer, &Message::Block(Box::new(block)))
+        self.send(peer, &Message::Block(Box::new(block)))?;
+        Ok(true)
     }
 
-    pub(super) fn on_tick(&mut self) -> Result<(), Error> {
-        if self.opening.as_ref().is_some_and(super::Opening::is_stuck) {
-            self.read_on();
-        }
-        Ok(())
-    }
-
-    fn send(&mut self, to: Peer, message: &Message) -> Result<(), Error> {
+    /// Sends a message.
+    ///
+    /// # Errors
+    /// [`Misuse::TooLong`].
+    pub fn send(&mut self, to: Peer, message: &Message) -> Result<(), Error> {
         let frame = message.to_frame().map_err(Misuse::too_long)?;
         self.effects.push_back(Effect::Send { to, frame });
         Ok(())
