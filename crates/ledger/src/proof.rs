@@ -1,9 +1,10 @@
 //! Proof files: what a stranger verifies with the registry's public keys alone, without asking anybody.
 
 use crate::checkpoint::number;
+use crate::shown::Shown;
 use crate::{
-    ChainId, Checkpoint, Entry, EntryKey, Height, Holding, MapProof, Note, Record, SignedHeader,
-    ThingKey, leaf_hash, verify_inclusion,
+    Chain, ChainId, Checkpoint, Entry, EntryKey, Height, Holding, MapProof, Note, Record,
+    SignedHeader, ThingKey, leaf_hash, verify_inclusion,
 };
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -12,7 +13,6 @@ use core::fmt;
 use port::wire::{Reader, Writer};
 use port::{Time, WireError};
 use seal::VerifyingKey;
-use sha2::{Digest as _, Sha256};
 
 /// What a stranger believes before it verifies anything: which chain, and whose keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +23,20 @@ pub struct Trust {
     pub origin: String,
     /// The keys of the supervision nodes whose signatures it believes.
     pub keys: Vec<VerifyingKey>,
+}
+
+impl Trust {
+    /// Whether a header is of this chain, and somebody who is believed vouches for it.
+    ///
+    /// # Errors
+    /// [`ProofError::AnotherChain`], [`ProofError::NotSigned`].
+    pub fn check(&self, signed: &SignedHeader) -> Result<(), ProofError> {
+        if signed.header.chain != self.chain {
+            return Err(ProofError::AnotherChain);
+        }
+        let is_signed = self.keys.iter().any(|key| signed.is_signed_by(key));
+        if is_signed { Ok(()) } else { Err(ProofError::NotSigned) }
+    }
 }
 
 /// That something happened: a record, its place in the log, and a checkpoint of the log. Its printed form is a C2SP
@@ -111,9 +125,7 @@ impl fmt::Display for RecordProof {
 pub struct EntryProof {
     /// The block's header.
     pub header: SignedHeader,
-    key: EntryKey,
-    value: Option<Vec<u8>>,
-    proof: MapProof,
+    shown: Shown,
 }
 
 impl EntryProof {
@@ -124,7 +136,16 @@ impl EntryProof {
         value: Option<Vec<u8>>,
         proof: MapProof,
     ) -> Self {
-        Self { header, key, value, proof }
+        Self { header, shown: Shown { key, value, proof } }
+    }
+
+    /// Of a name after a chain's newest block.
+    ///
+    /// # Errors
+    /// [`WireError::Invalid`] if the chain has no block yet; [`WireError::TooLong`] never for what a chain holds.
+    pub fn of(chain: &Chain, key: EntryKey) -> Result<Self, WireError> {
+        let header = *chain.head().ok_or(WireError::Invalid)?;
+        Ok(Self { header, shown: Shown::of(chain, key)? })
     }
 
     /// What a name stood for, if the header is of a chain whose keys are believed.
@@ -132,20 +153,12 @@ impl EntryProof {
     /// # Errors
     /// [`ProofError`].
     pub fn verify(&self, trust: &Trust, key: EntryKey) -> Result<Seen<Entry>, ProofError> {
+        trust.check(&self.header)?;
         let header = &self.header.header;
-        if header.chain != trust.chain {
-            return Err(ProofError::AnotherChain);
-        }
-        if !trust.keys.iter().any(|key| self.header.is_signed_by(key)) {
-            return Err(ProofError::NotSigned);
-        }
-        let value = self.value.as_ref();
-        let digest = value.map(|value| <[u8; 32]>::from(Sha256::digest(value)));
-        let is_shown = self.proof.shows(&header.state_root, &key.path(), digest.as_ref());
-        if key != self.key || !is_shown {
+        let found = self.shown.verify(&header.state_root)?;
+        if key != self.shown.key {
             return Err(ProofError::NotIncluded);
         }
-        let found = value.map(|value| Entry::parse(key, value)).transpose()?;
         Ok(Seen { height: header.height, time: header.time, found })
     }
 
@@ -174,13 +187,8 @@ impl EntryProof {
     pub fn encode(&self, to: &mut Vec<u8>) -> Result<(), WireError> {
         let mut header = Vec::with_capacity(SignedHeader::BYTES);
         self.header.encode(&mut header);
-        let mut writer = Writer::new(to, 1);
-        writer.lp16(&header)?.lp8(&self.key.to_bytes())?;
-        match &self.value {
-            Some(value) => writer.u8(1).lp16(value)?,
-            None => writer.u8(0),
-        };
-        self.proof.encode(to)
+        Writer::new(to, 1).lp16(&header)?;
+        self.shown.write(to)
     }
 
     /// Reads the stored form.
@@ -190,12 +198,8 @@ impl EntryProof {
     pub fn parse(bytes: &[u8]) -> Result<Self, WireError> {
         let mut from = Reader::new(bytes);
         from.version(1)?;
-        let proof = Self {
-            header: SignedHeader::parse(from.lp16()?)?,
-            key: EntryKey::parse(from.lp8()?)?,
-            value: if from.flag()? { Some(from.lp16()?.to_vec()) } else { None },
-            proof: MapProof::read(&mut from)?,
-        };
+        let proof =
+            Self { header: SignedHeader::parse(from.lp16()?)?, shown: Shown::read(&mut from)? };
         from.finish()?;
         Ok(proof)
     }
@@ -224,10 +228,16 @@ pub enum ProofError {
     NotSigned,
     /// What it says is not under the root that was signed.
     NotIncluded,
+    /// It shows something else than what was asked for, or out of its order.
+    NotAsked,
+    /// Something is missing: what is signed says that there is more.
+    Partial,
+    /// Its parts are as of different blocks.
+    Moved,
 }
 
 impl ProofError {
-    /// Stable number, 7030 to 7033.
+    /// Stable number, 7030 to 7036.
     pub const fn code(self) -> u32 {
         7_030 + self as u32
     }
@@ -240,6 +250,9 @@ impl fmt::Display for ProofError {
             Self::AnotherChain => "the proof is about another chain",
             Self::NotSigned => "nobody who is believed has signed it",
             Self::NotIncluded => "what it says is not under the signed root",
+            Self::NotAsked => "it shows something else than what was asked for",
+            Self::Partial => "something is missing",
+            Self::Moved => "its parts are as of different blocks",
         })
     }
 }

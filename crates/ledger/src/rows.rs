@@ -40,7 +40,11 @@ impl Rows {
         self.table(DECIDED).number(height.0)
     }
 
-    fn entry(self, key: EntryKey) -> Result<Key, KeyError> {
+    pub(crate) fn tile(self, index: u64) -> Result<Key, KeyError> {
+        self.table(TILES).number(index)
+    }
+
+    pub(crate) fn entry(self, key: EntryKey) -> Result<Key, KeyError> {
         self.table(ENTRIES).raw(&key.to_bytes())
     }
 
@@ -63,7 +67,7 @@ impl Rows {
         let block = draft.clone().into_block(header.key_number, header.signature);
         block.encode(&mut value).map_err(Misuse::too_long)?;
         batch.put(self.block(height)?, Expect::Absent, value);
-        for entry in draft.changes() {
+        for entry in draft.changes().filter(|entry| entry.key().is_stored()) {
             let key = self.entry(entry.key())?;
             match entry.value().map_err(Misuse::too_long)? {
                 Some(value) => batch.put(key, Expect::Any, value),
@@ -139,7 +143,7 @@ pub(crate) struct Head {
 
 impl Head {
     /// Version 1, signed header and printed checkpoint (`u16` length each).
-    fn encode(&self, to: &mut Vec<u8>) -> Result<(), WireError> {
+    pub(crate) fn encode(&self, to: &mut Vec<u8>) -> Result<(), WireError> {
         let mut header = Vec::with_capacity(SignedHeader::BYTES);
         self.header.encode(&mut header);
         Writer::new(to, 1).lp16(&header)?.lp16(self.checkpoint.to_string().as_bytes())?;

@@ -68,6 +68,14 @@ impl Transaction {
         }
     }
 
+    /// The one file that this is about, if it is about one.
+    ///
+    /// # Errors
+    /// As [`Transaction::to_sign`].
+    pub fn concerns(&self) -> Result<Option<FileId>, WireError> {
+        if let Body::Register(_) = self.body { self.file() } else { Ok(self.body.file()) }
+    }
+
     /// The question whose answer is a signature, for keys that their holder does not give away.
     ///
     /// # Errors
@@ -155,6 +163,7 @@ impl Transaction {
         let signers = self.signatures.iter().map(|signature| signature.by);
         let has_order = match &self.body {
             Body::Judge(verdict) => verdict.reasons.is_sorted_by(|one, next| one < next),
+            Body::Purge(purge) => purge.is_canonical(),
             _ => true,
         };
         let has_numbers = |it: &Signature| it.key_number == 0 || !matches!(it.by, Signer::Key(_));
