@@ -9,6 +9,7 @@ extern crate std;
 mod answer;
 mod audit;
 mod authority;
+mod blind;
 mod block;
 mod body;
 mod chain;
@@ -50,6 +51,7 @@ pub use audit::{
     LiensClear, OwnerKnown, Pipeline, Question, ThingFree,
 };
 pub use authority::{Authority, AuthorityConfig, AuthorityEvent};
+pub use blind::{BlindIndex, BlindToken};
 pub use block::{Block, Header, SignedHeader};
 pub use body::{
     Acted, Agreed, Associate, Body, CallOff, EndClaim, LeaseTerms, LienTerms, OnFile, Purge,

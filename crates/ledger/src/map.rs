@@ -1,11 +1,10 @@
 //! The map of the state: what every name stands for now, under one root, with proofs also of what is not there.
 
-use crate::log::node_hash;
+use crate::log::{node_hash, tagged_hash};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use port::WireError;
 use port::wire::{Reader, Writer};
-use sha2::{Digest as _, Sha256};
 
 /// A sparse Merkle tree over 256-bit paths (SHA-256).
 ///
@@ -354,7 +353,7 @@ fn range_start(place: u32, bits: u32) -> [u8; 32] {
 
 /// The hash of a leaf.
 fn leaf(path: &[u8; 32], value: &[u8; 32]) -> [u8; 32] {
-    Sha256::new_with_prefix([0]).chain_update(path).chain_update(value).finalize().into()
+    tagged_hash(0, path, value)
 }
 
 /// The bit of a path that decides at this depth; past the end of all paths none is set.

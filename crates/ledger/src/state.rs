@@ -61,8 +61,8 @@ impl State {
     /// # Errors
     /// [`Refusal`].
     pub fn judge(&self, at: At, transaction: &Transaction) -> Result<Vec<Entry>, Refusal> {
+        let plan = self.plan(at, transaction)?;
         let message = transaction.to_sign().map_err(|_| Refusal::TooLong)?;
-        let plan = self.plan(at, transaction, &message)?;
         self.check_signatures(at.height, transaction, &plan, Some(&message))?;
         Ok(plan.entries)
     }
@@ -73,8 +73,7 @@ impl State {
     /// # Errors
     /// [`Refusal`].
     pub fn judge_verified(&self, at: At, transaction: &Transaction) -> Result<Vec<Entry>, Refusal> {
-        let message = transaction.to_sign().map_err(|_| Refusal::TooLong)?;
-        let plan = self.plan(at, transaction, &message)?;
+        let plan = self.plan(at, transaction)?;
         self.check_signatures(at.height, transaction, &plan, None)?;
         Ok(plan.entries)
     }
@@ -279,7 +278,8 @@ impl State {
         }
     }
 
-    fn plan(&self, at: At, transaction: &Transaction, message: &[u8]) -> Result<Plan, Refusal> {
+    fn plan(&self, at: At, transaction: &Transaction) -> Result<Plan, Refusal> {
+        let digest = || transaction.digest().map_err(|_| Refusal::TooLong);
         if transaction.chain != self.chain {
             return Err(Refusal::WrongChain);
         }
@@ -301,14 +301,14 @@ impl State {
             Body::RotateNode(it) => self.rotate_node(at, it),
             Body::Associate(it) => self.associate(at, it),
             Body::RotateParty(it) => self.rotate_party(at, it),
-            Body::Register(it) => self.register(at, it, plan::digest(message)),
+            Body::Register(it) => self.register(at, it, digest()?),
             Body::Judge(it) => self.verdict(at, it),
-            Body::Transfer(it) => self.transfer(at, it, transaction, message),
+            Body::Transfer(it) => self.transfer(at, it, transaction),
             Body::Settle(it) => self.settle(at, it),
             Body::CallOff(it) => self.call_off(at, it),
-            Body::Lease(it) => self.lease(at, it, plan::digest(message)),
+            Body::Lease(it) => self.lease(at, it, digest()?),
             Body::EndLease(it) => self.end_lease(at, it),
-            Body::PlaceLien(it) => self.place_lien(at, it, plan::digest(message)),
+            Body::PlaceLien(it) => self.place_lien(at, it, digest()?),
             Body::ReleaseLien(it) => self.release_lien(at, it),
             Body::Freeze(it) => self.freeze(at, it),
             Body::Unfreeze(it) => self.unfreeze(at, it),
@@ -327,18 +327,18 @@ impl State {
         plan: &Plan,
         message: Option<&[u8]>,
     ) -> Result<(), Refusal> {
-        let mut quorum = 0;
-        let mut missing = plan.signers.clone();
+        let (mut quorum, mut found) = (0, 0);
+        // Nobody signs twice, and nobody is to: whoever is found has signed once.
         for signature in &transaction.signatures {
-            if let Some(found) = missing.iter().position(|signer| *signer == signature.by) {
-                missing.swap_remove(found);
+            if plan.signers.contains(&signature.by) {
+                found += 1;
             } else if plan.quorum > 0 && self.is_supervision(signature.by, height) {
                 quorum += 1;
             } else {
                 return Err(Refusal::Oversigned);
             }
         }
-        if !missing.is_empty() || quorum < plan.quorum {
+        if found < plan.signers.len() || quorum < plan.quorum {
             return Err(Refusal::Unsigned);
         }
         let Some(message) = message else { return Ok(()) };

@@ -43,9 +43,12 @@ impl Transaction {
     /// # Errors
     /// [`WireError::TooLong`].
     pub fn to_sign(&self) -> Result<Vec<u8>, WireError> {
-        let mut bytes = Vec::with_capacity(384);
+        // As [`seal::in_domain`] makes it, without a copy.
+        let mut bytes = Vec::with_capacity(DOMAIN.len() + 1 + 448);
+        bytes.extend_from_slice(DOMAIN.as_bytes());
+        bytes.push(0);
         self.write_unsigned(&mut bytes)?;
-        Ok(seal::in_domain(DOMAIN, &bytes))
+        Ok(bytes)
     }
 
     /// SHA-256 of what is signed: names the transaction, whoever has signed it.

@@ -1,6 +1,6 @@
 //! Ownership goes over, is frozen, ends; and what becomes of the document.
 
-use super::plan::{Plan, digest};
+use super::plan::Plan;
 use super::{At, State};
 use crate::body::{
     Acted, Agreed, CallOff, OnFile, Purge, Reseal, Settlement, Supervised, Through, Transfer,
@@ -17,7 +17,6 @@ impl State {
         at: At,
         it: &Transfer,
         transaction: &Transaction,
-        message: &[u8],
     ) -> Result<Plan, Refusal> {
         let mut next = self.usable(it.on)?;
         let mut plan = Plan::default();
@@ -40,7 +39,8 @@ impl State {
                     return Err(Refusal::TooLate);
                 }
                 let settlement = Box::new(settlement.clone());
-                let agreement = ClaimId(digest(message));
+                let agreement = transaction.digest().map_err(|_| Refusal::TooLong)?;
+                let agreement = ClaimId(agreement);
                 next.status = Status::Pending { to: it.to.party, agreement, settlement };
                 next.stands_since(at);
             }

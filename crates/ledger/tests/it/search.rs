@@ -293,3 +293,29 @@ fn ld15_a_things_provenance_is_proved_and_a_record_left_out_is_missed() {
     let nothing = Provenance::new(&chain, thing(9), []).unwrap();
     assert_eq!(nothing.verify(&trust, thing(9), 1).unwrap().found.unwrap().owner(), None);
 }
+
+#[test]
+fn ld15_private_fields_are_found_by_who_holds_the_key_alone() {
+    let secret = |n| seal::Secret::new([n; 32]);
+    let (mut own, other) = (BlindIndex::new(&secret(1)), BlindIndex::new(&secret(2)));
+    let [plate, name] = ["plate", "owner-name"].map(|field| Label::new(field).unwrap());
+    let file = |n| FileId([n; 32]);
+    for n in 0..5_u8 {
+        let number = [b'0' + n];
+        own.put(file(n), [(&name, &b"Jane Roe"[..]), (&plate, &number[..])]);
+    }
+    assert_eq!(own.find(&plate, b"3", None, 9), [file(3)]);
+    assert_eq!(own.find(&name, b"3", None, 9), []);
+    assert_eq!(own.find(&name, b"Jane Roe", None, 2), [file(0), file(1)]);
+    assert_eq!(own.find(&name, b"Jane Roe", Some(file(1)), 9), [file(2), file(3), file(4)]);
+    // Sealed anew with other values; shredded.
+    own.put(file(3), [(&plate, &b"9"[..])]);
+    own.remove(file(4));
+    assert_eq!(own.find(&plate, b"3", None, 9), []);
+    assert_eq!(own.find(&name, b"Jane Roe", Some(file(1)), 9), [file(2)]);
+    // Another key, another token; and the field is part of it.
+    assert_ne!(own.token(&plate, b"3"), other.token(&plate, b"3"));
+    assert_ne!(own.token(&plate, b"3"), own.token(&name, b"3"));
+    let printed = format!("{own:?}");
+    assert!(!printed.contains("Jane"), "{printed}");
+}
