@@ -54,8 +54,23 @@ impl Chain {
             values.push((entry.key().path(), digest_of(&entry)?));
             chain.state.take(entry);
         }
+        for (party, count) in chain.state.tallies() {
+            let entry = Entry::Tally(party, count);
+            values.push((entry.key().path(), digest_of(&entry)?));
+        }
         chain.map.update(values);
         leaves.into_iter().for_each(|leaf| chain.log.push(leaf));
+        Self::resume(chain.state, chain.map, chain.log, head)
+    }
+
+    /// The same of what was put together already.
+    pub(crate) fn resume(
+        state: State,
+        map: StateMap,
+        log: Log,
+        head: SignedHeader,
+    ) -> Result<Self, Corrupt> {
+        let mut chain = Self { state, map, log, head: None };
         let header = &head.header;
         let is_right = header.chain == chain.state.chain()
             && header.state_root == chain.map.root()
@@ -158,7 +173,7 @@ impl Chain {
                 }
             };
             let new = entries.iter().filter(|entry| !undo.before.contains_key(&entry.key()));
-            if bytes + length > Block::BYTES_MAX || undo.before.len() + new.count() > entries_max {
+            if bytes + length > Block::BYTES_MAX || undo.stored + new.count() > entries_max {
                 break;
             }
             bytes += length;
@@ -409,8 +424,8 @@ impl Chain {
 
     fn change(&mut self, entries: Vec<Entry>, undo: &mut Undo) {
         for entry in entries {
-            let key = entry.key();
-            undo.before.entry(key).or_insert_with(|| self.state.entry(key));
+            undo.remember(&self.state, entry.key());
+            self.state.followers(&entry).for_each(|key| undo.remember(&self.state, key));
             self.state.take(entry);
         }
     }
@@ -420,10 +435,7 @@ impl Chain {
         undo.before
             .keys()
             .map(|key| {
-                let entry = self.state.entry(*key).or(match key {
-                    EntryKey::Thing(thing) => Some(Entry::Thing(*thing, None)),
-                    _ => None,
-                });
+                let entry = self.state.entry(*key).or_else(|| key.absent());
                 let entry = entry.ok_or(WireError::Invalid)?;
                 let digest = digest_of(&entry)?;
                 Ok(Changed { entry, digest })
@@ -617,6 +629,17 @@ struct Changed {
 #[derive(Default)]
 struct Undo {
     before: BTreeMap<EntryKey, Option<Entry>>,
+    /// How many of them have a row.
+    stored: usize,
+}
+
+impl Undo {
+    fn remember(&mut self, state: &State, key: EntryKey) {
+        if !self.before.contains_key(&key) {
+            self.before.insert(key, state.entry(key));
+            self.stored += usize::from(key.is_stored());
+        }
+    }
 }
 
 fn digest_of(entry: &Entry) -> Result<Option<[u8; 32]>, WireError> {

@@ -131,6 +131,9 @@ pub struct Policy {
     pub window_max: u64,
     /// Within how many blocks a new owner has to register; then supervision is told.
     pub register_within: u64,
+    /// For how many blocks rejected requests and retired files stay in the state at least. Not less than `window_max`: a
+    /// request that was forgotten must not come again.
+    pub keep: u64,
 }
 
 impl Policy {
@@ -143,7 +146,7 @@ impl Policy {
             }
             at += 1;
         }
-        self.window_max > 0
+        self.window_max > 0 && self.keep >= self.window_max
     }
 
     fn write(&self, to: &mut Writer<'_>) {
@@ -152,7 +155,8 @@ impl Policy {
             .u8(self.quorum)
             .u64(self.overlap)
             .u64(self.window_max)
-            .u64(self.register_within);
+            .u64(self.register_within)
+            .u64(self.keep);
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, WireError> {
@@ -163,13 +167,14 @@ impl Policy {
             overlap: from.u64()?,
             window_max: from.u64()?,
             register_within: from.u64()?,
+            keep: from.u64()?,
         })
     }
 }
 
 impl Default for Policy {
     /// One approval and one rejection decide, two nodes admit, keys overlap for 1,000 blocks, transactions wait for at most
-    /// 10,000, new owners have 100,000.
+    /// 10,000, new owners have 100,000, and what is over stays for 100,000.
     fn default() -> Self {
         Self {
             approvals: 1,
@@ -178,6 +183,7 @@ impl Default for Policy {
             overlap: 1_000,
             window_max: 10_000,
             register_within: 100_000,
+            keep: 100_000,
         }
     }
 }
@@ -211,6 +217,7 @@ mod tests {
             Policy { rejections: 17, ..good },
             Policy { quorum: 0, ..good },
             Policy { window_max: 0, ..good },
+            Policy { keep: good.window_max - 1, ..good },
         ] {
             assert_eq!(genesis("a", bad, Role::Supervision).err(), Some(Misuse::Bounds));
         }

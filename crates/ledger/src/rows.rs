@@ -44,7 +44,11 @@ impl Rows {
         self.table(DECIDED).number(height.0)
     }
 
-    fn entry(self, key: EntryKey) -> Result<Key, KeyError> {
+    pub(crate) fn tile(self, index: u64) -> Result<Key, KeyError> {
+        self.table(TILES).number(index)
+    }
+
+    pub(crate) fn entry(self, key: EntryKey) -> Result<Key, KeyError> {
         self.table(ENTRIES).raw(&key.to_bytes())
     }
 
@@ -66,7 +70,7 @@ impl Rows {
         let block = draft.clone().certified(newest.header.certificate.clone());
         block.encode(&mut value).map_err(Misuse::too_long)?;
         batch.put(self.block(height)?, Expect::Absent, value);
-        for entry in draft.changes() {
+        for entry in draft.changes().filter(|entry| entry.key().is_stored()) {
             let key = self.entry(entry.key())?;
             match entry.value().map_err(Misuse::too_long)? {
                 Some(value) => batch.put(key, Expect::Any, value),
@@ -143,7 +147,7 @@ pub(crate) struct Head {
 
 impl Head {
     /// Version 1, signed header and printed checkpoint, or nothing (`u16` length each).
-    fn encode(&self, to: &mut Vec<u8>) -> Result<(), WireError> {
+    pub(crate) fn encode(&self, to: &mut Vec<u8>) -> Result<(), WireError> {
         let mut header = Vec::with_capacity(SignedHeader::BYTES);
         self.header.encode(&mut header)?;
         let checkpoint = self.checkpoint.as_ref().map(Note::to_string).unwrap_or_default();

@@ -2,7 +2,9 @@
 
 use crate::failure::Failure;
 use crate::hex;
-use ledger::{Body, ChainId, Genesis, Height, Identity, NodeId, Role, Transaction, Trust};
+use ledger::{
+    Body, ChainId, Genesis, Height, Identity, NodeId, Role, Transaction, Trust, votes_needed,
+};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -129,10 +131,11 @@ impl Network {
 
     /// What a stranger believes who has this file.
     pub(crate) fn trust(&self) -> Trust {
-        Trust {
-            chain: self.chain,
-            origin: self.genesis.origin().into(),
-            keys: self.orderers().map(|(_, identity)| identity.signing.clone()).collect(),
-        }
+        let keys: Vec<_> = self.orderers().map(|(_, identity)| identity.signing.clone()).collect();
+        let vouchers = match self.ordering {
+            Ordering::Single => 1,
+            Ordering::Bft => votes_needed(keys.len()),
+        };
+        Trust { chain: self.chain, origin: self.genesis.origin().into(), keys, vouchers }
     }
 }

@@ -76,5 +76,6 @@ pub(crate) const fn body(body: &Body) -> &'static str {
         Body::Retire(_) => "retired",
         Body::Reseal(_) => "document sealed anew",
         Body::Erase(_) => "document erased",
+        Body::Purge(_) => "ended files purged",
     }
 }

@@ -154,11 +154,11 @@ fn bytes_are_those_of_version_1() {
 }
 
 const VERSION_1: [&str; 6] = [
-    "2d1af664266cd39332713a4fa54ea818050870223a23e144c693a5ae7514aad2",
-    "4938e82847c3bdee6eb00dc54032875c8dc7f61d53ce540772e8be264e24ddcd",
-    "938784e815622682557484b5577d6425f99e5f43931f369dd43839ddae96d5d0",
-    "889b744434627d1d7ef0261ff51685aeb762627ff4ff25ab2805ebc4b1cca016",
-    "0397a9040e679cad59d3ba2d64df98f8764374960249c5b551760eea4520771e",
+    "fbcccc584a8e8eb70d3f75d87873b9adee7cc479b46865aa7477b897abd33e19",
+    "8cbb5c31621a8481fad55f09eca362741e10e516f69d0a51de994278320282a7",
+    "bec789289682b416e1ea2e4c527f7e39f3704250043aa1b69d676974b6729818",
+    "e168b0abf4db907fe9ec10bfc0d9d0775258d8b11713e4d4208ade1128f9a4e2",
+    "2908e9143af087ae09d2fe67dd5262295246138bc46d4333121edf70379c5904",
     "e6b00e562a2698837a57c492253ab0c8a273b13b3dec7fe88dd27e72135ebd4f",
 ];
 
@@ -260,7 +260,12 @@ fn time_never_goes_back() {
 
 fn trust(chain: &Chain) -> Trust {
     let origin = chain.state().genesis().origin().into();
-    Trust { chain: chain.id(), origin, keys: vec![key(9).verifying_key(), key(1).verifying_key()] }
+    Trust {
+        chain: chain.id(),
+        origin,
+        keys: vec![key(9).verifying_key(), key(1).verifying_key()],
+        vouchers: 1,
+    }
 }
 
 #[test]
@@ -542,6 +547,12 @@ fn see_one_owner(place: &Place) -> Result<(), TestCaseError> {
         let live: Vec<_> =
             live.map(|(id, file)| Holding { file: id, owner: file.holder() }).collect();
         prop_assert_eq!(live, Vec::from_iter(place.state.holding(thing(n))));
+    }
+    // How many things each party owns is counted along.
+    for seed in 20..24 {
+        let party = PartyId::of(&key(seed).verifying_key());
+        let owned = place.state.holdings().filter(|(_, holding)| holding.owner == party).count();
+        prop_assert_eq!(place.state.tally(party), u32::try_from(owned).unwrap());
     }
     Ok(())
 }
