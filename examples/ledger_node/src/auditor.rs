@@ -33,6 +33,8 @@ pub(crate) struct Auditor {
     due: BTreeSet<(Time, FileId)>,
     /// Which file a sealed document belongs to.
     sealed: BTreeMap<[u8; 32], FileId>,
+    /// Whose documents are in memory because people may want to see them.
+    held: VecDeque<FileId>,
     /// What people have said, by file.
     said: BTreeMap<FileId, bool>,
     sends: VecDeque<(Peer, Word)>,
@@ -80,6 +82,7 @@ impl Auditor {
             open: BTreeMap::new(),
             due: BTreeSet::new(),
             sealed: BTreeMap::new(),
+            held: VecDeque::new(),
             said,
             sends: VecDeque::new(),
         })
@@ -180,7 +183,16 @@ impl Auditor {
             }
         };
         match conclusion {
-            Conclusion::Ask(questions) => audit.questions = questions,
+            Conclusion::Ask(questions) => {
+                audit.questions = questions;
+                self.held.push_back(id);
+                if self.held.len() > HELD_MAX
+                    && let Some(oldest) = self.held.pop_front()
+                    && let Some(audit) = self.open.get_mut(&oldest)
+                {
+                    audit.document = None;
+                }
+            }
             Conclusion::Done(verdict) => {
                 audit.questions.clear();
                 let policy = chain.state().genesis().policy();
@@ -240,10 +252,15 @@ impl Auditor {
         Ok(json!({ "file": file, "said": said }))
     }
 
-    /// The document of an audit.
-    pub(crate) fn document(&self, id: FileId) -> Option<Value> {
-        let document = self.open.get(&id)?.document.as_ref()?.as_ref().ok()?;
-        Some(shown(document))
+    /// The document of an audit; one that is not here any more is fetched again.
+    pub(crate) fn document(&mut self, now: Time, id: FileId) -> Option<Value> {
+        match &self.open.get(&id)?.document {
+            Some(document) => document.as_ref().ok().map(shown),
+            None => {
+                self.set_due(id, now);
+                None
+            }
+        }
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Time> {
@@ -316,3 +333,5 @@ fn parse_answer(bytes: &[u8]) -> Option<bool> {
 
 /// For so many blocks a verdict may wait.
 const WINDOW: u64 = 1_000;
+/// So many documents are kept in memory for people.
+const HELD_MAX: usize = 64;

@@ -53,9 +53,10 @@ impl Follower {
         })
     }
 
-    /// A block, or that there is none yet.
-    pub(crate) fn on_message(&mut self, now: Time, message: Message) {
+    /// A block, or that there is none yet; from somebody who was asked.
+    pub(crate) fn on_message(&mut self, now: Time, from: &Peer, message: Message) {
         match message {
+            _ if !self.suppliers.contains(from) => {}
             Message::Block(block) => {
                 let height = block.header.header.height;
                 let next = self.chain.next_height();
@@ -64,14 +65,14 @@ impl Follower {
                     self.due = now.plus_ms(self.again_ms);
                 }
             }
-            Message::Next(next) => self.on_head(now, next),
+            Message::Next(next) => self.on_head(now, from, next),
             _ => {}
         }
     }
 
     /// Somebody has blocks up to this height.
-    pub(crate) fn on_head(&mut self, now: Time, next: Height) {
-        if next > self.known {
+    pub(crate) fn on_head(&mut self, now: Time, from: &Peer, next: Height) {
+        if next > self.known && self.suppliers.contains(from) {
             self.known = next;
         }
         self.ask(now);

@@ -99,9 +99,9 @@ impl Keeper {
     }
 
     /// Somebody who orders says which block comes next.
-    pub(crate) fn on_head(&mut self, now: Time, next: Height) {
+    pub(crate) fn on_head(&mut self, now: Time, from: &Peer, next: Height) {
         if let Self::Follows(follows) = self {
-            follows.follower.on_head(now, next);
+            follows.follower.on_head(now, from, next);
         }
     }
 
@@ -284,7 +284,7 @@ impl Follows {
     fn on_frame(&mut self, now: Time, from: &Peer, bytes: &[u8]) -> Result<(), Error> {
         match Message::parse(bytes).map_err(Error::Peer)? {
             message @ (Message::Block(_) | Message::Next(_)) => {
-                self.follower.on_message(now, message);
+                self.follower.on_message(now, from, message);
                 Ok(())
             }
             _ => self.submitter.handle(now, Input::Frame { from, bytes }),

@@ -13,7 +13,7 @@ use crate::member::{Member, Stored};
 use crate::proof::Proof;
 use crate::say;
 use crate::word::{Channel, Word};
-use ledger::{Chain, Checkpoint, Height, Note};
+use ledger::{Chain, Checkpoint, Height, Note, Trust};
 use link_tls::{
     Contact, Frame, Identity, Inbox, Incoming, Limits, Options as LinkOptions, TlsLink,
 };
@@ -67,6 +67,7 @@ struct Node {
     desk: Desk,
     questions: mpsc::Receiver<Asked>,
     stored: mpsc::UnboundedReceiver<Stored>,
+    trust: Trust,
     /// Checkpoints of orderers, by the size of the log: this node may be behind, or ahead.
     checkpoints: BTreeMap<u64, Note>,
 }
@@ -104,6 +105,7 @@ impl Node {
             desk,
             questions,
             stored,
+            trust: config.network.trust(),
             checkpoints: BTreeMap::new(),
         };
         Ok((node, to))
@@ -226,7 +228,7 @@ impl Node {
         let now = clock::now();
         match word {
             Word::Head { next, checkpoint } => {
-                self.keeper.on_head(now, next);
+                self.keeper.on_head(now, from, next);
                 if let Some(note) = checkpoint {
                     self.on_checkpoint(*note);
                 }
@@ -252,8 +254,12 @@ impl Node {
         }
     }
 
+    /// Kept if somebody who orders has signed it, whoever brings it.
     fn on_checkpoint(&mut self, note: Note) {
-        if let Ok(checkpoint) = Checkpoint::parse(&note) {
+        let Trust { origin, keys, .. } = &self.trust;
+        if let Ok(checkpoint) = Checkpoint::parse(&note)
+            && keys.iter().any(|key| note.is_signed_by(origin, key))
+        {
             self.checkpoints.insert(checkpoint.size, note);
             while self.checkpoints.len() > CHECKPOINTS_MAX {
                 self.checkpoints.pop_first();
@@ -296,7 +302,12 @@ impl Node {
                     Some(note) => Some(note),
                     None => self.checkpoints.get(&chain.log().size()),
                 };
-                let checkpoint = checkpoint.ok_or(NOT_YET)?;
+                let is_newest = |note: &&Note| {
+                    Checkpoint::parse(note).is_ok_and(|it| {
+                        it.size == chain.log().size() && it.root == chain.log().root()
+                    })
+                };
+                let checkpoint = checkpoint.filter(is_newest).ok_or(NOT_YET)?;
                 prove(store, chain, checkpoint, &what, history).await
             }
             (Question::Document { file }, Desk::Member(member)) => {
@@ -304,8 +315,12 @@ impl Node {
                 found.ok_or_else(|| format!("the document of {file} is not here"))
             }
             (Question::Document { file }, Desk::Supervision(auditor)) => {
-                let found = auditor.document(say::file(&file)?);
-                found.ok_or_else(|| format!("the document of {file} is not here"))
+                let found = auditor.document(now, say::file(&file)?);
+                found.ok_or_else(|| {
+                    format!(
+                        "the document of {file} is not here; if it waits for a person, ask again"
+                    )
+                })
             }
             (Question::Build { wish }, Desk::Member(member)) => {
                 member.build(now, chain, &self.keys, wish).await

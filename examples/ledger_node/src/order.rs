@@ -28,7 +28,7 @@ enum Either {
 /// What a machine is opened with, again and again.
 pub(crate) enum Brief {
     /// By the founder alone.
-    Single(AuthorityConfig),
+    Single(Box<AuthorityConfig>),
     /// By votes.
     Bft(Box<ValidatorConfig>),
 }
@@ -49,14 +49,14 @@ impl Brief {
         let (genesis, node) = (config.network.genesis.clone(), config.node);
         let pace = config.file.pace;
         Ok(match config.network.ordering {
-            Ordering::Single => Self::Single(AuthorityConfig {
+            Ordering::Single => Self::Single(Box::new(AuthorityConfig {
                 tenant: TENANT,
                 genesis,
                 node,
                 key: SIGNING,
                 key_number: KEY_NUMBER,
                 retry_ms: pace.again_ms,
-            }),
+            })),
             Ordering::Bft => {
                 let mut brief = ValidatorConfig::new(TENANT, genesis, node, SIGNING);
                 let others = config.network.orderers().filter(|(id, _)| *id != node);
@@ -73,7 +73,7 @@ impl Brief {
     fn open(&self) -> Result<Either, Failure> {
         Ok(match self {
             Self::Single(brief) => {
-                Either::Single(Box::new(Authority::open(brief.clone()).map_err(Failure::run)?))
+                Either::Single(Box::new(Authority::open((**brief).clone()).map_err(Failure::run)?))
             }
             Self::Bft(brief) => {
                 let open = Validator::open((**brief).clone());
