@@ -119,8 +119,8 @@ impl Transport for Quic {
             let connect = async {
                 let (endpoint, config) = self.dialler(address).map_err(unreachable)?;
                 let connecting = endpoint.connect_with(config, address, peer.as_str());
-                let connecting = connecting
-                    .map_err(|_| Ended::Unreachable(io::ErrorKind::AddrNotAvailable))?;
+                let connecting =
+                    connecting.map_err(|_| Ended::Unreachable(io::ErrorKind::AddrNotAvailable))?;
                 connecting.await.map_err(|why| at_first(&why))
             };
             match timeout(share, connect).await.unwrap_or(Err(Ended::Timeout)) {
@@ -153,8 +153,7 @@ fn client(certificates: &Certificates, limits: &Limits) -> Result<ClientConfig, 
 
 fn server(certificates: &Certificates, limits: &Limits) -> Result<ServerConfig, OpenError> {
     let crypto = QuicServerConfig::try_from(Arc::clone(&certificates.server));
-    let mut config =
-        ServerConfig::with_crypto(Arc::new(crypto.map_err(|_| OpenError::Identity)?));
+    let mut config = ServerConfig::with_crypto(Arc::new(crypto.map_err(|_| OpenError::Identity)?));
     config.transport_config(shared(transport(limits, true)));
     // Who has come and is not accepted yet waits in memory.
     config.max_incoming(limits.handshakes_max.saturating_mul(4));
