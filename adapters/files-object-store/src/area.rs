@@ -13,12 +13,15 @@ use object_store::{
 };
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 #[derive(Debug)]
 pub(crate) struct OpenArea {
     area: Area,
     pieces_max: usize,
+    /// Nobody knows before it was tried.
+    cannot_copy: AtomicBool,
     unpublished: Mutex<Unpublished>,
 }
 
@@ -51,7 +54,8 @@ impl OpenArea {
         }
         drop(objects);
         found.bytes = found.lens.values().fold(0, |sum, len| len.saturating_add(sum));
-        Ok(Self { area, pieces_max, unpublished: Mutex::new(found) })
+        let cannot_copy = AtomicBool::new(false);
+        Ok(Self { area, pieces_max, cannot_copy, unpublished: Mutex::new(found) })
     }
 
     /// What is there, without a look at its content.
@@ -347,14 +351,16 @@ impl OpenArea {
             return Ok(true);
         }
         // A store that copies only where nothing is decides it in one step.
-        if size <= COPY_BYTES_MAX {
+        if size <= COPY_BYTES_MAX && !self.cannot_copy.load(Ordering::Relaxed) {
             let content = own(transfer, CONTENT);
             let assembled = self.head(&content).await?;
             if assembled.is_none_or(|assembled| assembled.size != size) {
                 self.assemble(transfer, size, &content).await?;
             }
             match self.area.store.copy_if_not_exists(&content, to).await {
-                Err(StoreError::NotSupported { .. } | StoreError::NotImplemented { .. }) => {}
+                Err(StoreError::NotSupported { .. } | StoreError::NotImplemented { .. }) => {
+                    self.cannot_copy.store(true, Ordering::Relaxed);
+                }
                 done => return taken(done),
             }
         }

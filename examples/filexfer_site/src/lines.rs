@@ -5,7 +5,7 @@ use bytes::Bytes;
 use link::{Contact, Error, Identity, Inbox, Incoming, OpenError, Options};
 use link_quic::QuicLink;
 use link_tls::TlsLink;
-use port::{Link as _, Peer};
+use port::Peer;
 
 /// Sends to each peer over its link.
 #[derive(Debug)]

@@ -47,7 +47,8 @@ impl Home {
             let store: Arc<dyn ObjectStore> = match kind {
                 Kind::Memory => Arc::new(InMemory::new()),
                 Kind::Folder => {
-                    Arc::new(LocalFileSystem::new_with_prefix(root.path().join(name)).unwrap())
+                    let folder = LocalFileSystem::new_with_prefix(root.path().join(name));
+                    Arc::new(folder.unwrap().with_automatic_cleanup(true))
                 }
                 Kind::S3 | Kind::S3Plain => {
                     let client = server.as_ref().unwrap().client(kind == Kind::S3);
