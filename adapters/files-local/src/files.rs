@@ -2,11 +2,10 @@
 
 use crate::area::{OpenArea, hex, stamp};
 use crate::folder::Folder;
-use crate::pairs::{PairsWriter, StoredPairs};
 use crate::{Error, OpenError, Options};
+use ::files::{Proof, Prover};
 use filexfer::{
-    Failure, FileMetadata, FileName, FileStamp, Groups, OutboardBuilder, PartyId, Place, Slice,
-    TransferId,
+    Failure, FileMetadata, FileName, FileStamp, Groups, PartyId, Place, Slice, TransferId,
 };
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -41,8 +40,7 @@ struct Source {
     file: File,
     from: Place,
     stamp: FileStamp,
-    root: [u8; 32],
-    pairs: StoredPairs,
+    proof: Proof,
 }
 
 impl LocalFiles {
@@ -92,7 +90,7 @@ impl LocalFiles {
             return Ok(None);
         }
         let Some(source) = self.read(transfer, from, file, is)? else { return Ok(None) };
-        let known = (is.size, source.root);
+        let known = (is.size, *source.proof.root());
         self.keep(transfer, source);
         Ok(Some(known))
     }
@@ -125,7 +123,7 @@ impl LocalFiles {
     ) -> Result<bool, Error> {
         let source = self.source(transfer, from)?;
         let Some(encoded) = source.slice(range)? else { return Ok(false) };
-        let slice = Slice::open(&source.root, source.stamp.size, range, &encoded);
+        let slice = Slice::open(source.proof.root(), source.stamp.size, range, &encoded);
         // It was opened a moment ago.
         let Ok(slice) = slice else { return Ok(false) };
         self.write(transfer, into, &slice.groups)?;
@@ -212,33 +210,27 @@ impl LocalFiles {
         &self,
         transfer: TransferId,
         from: &Place,
-        mut file: File,
+        file: File,
         is: FileStamp,
     ) -> Result<Option<Source>, Error> {
-        let groups = Groups::new(is.size);
-        let mut pairs = PairsWriter::new(groups.count() - 1, || self.nameless(&transfer))?;
-        let mut builder = OutboardBuilder::new(is.size);
-        let mut group = vec![0; GROUP];
-        let mut root = None;
-        for number in groups.all() {
-            let len = usize::try_from(groups.bytes_len(&(number..number + 1))).unwrap_or(GROUP);
-            let bytes = &mut group[..len.min(GROUP)];
-            match file.read_exact(bytes) {
-                Ok(()) => {}
-                // It shrank.
-                Err(why) if why.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        let mut prover = Prover::new(is.size, || self.nameless(&transfer))?;
+        let mut piece = vec![0; PIECE];
+        // One byte more tells that it grew; an end is reached also when it grows as quickly as it is read.
+        let mut file_once = (&file).take(is.size.saturating_add(1));
+        loop {
+            match file_once.read(&mut piece) {
+                Ok(0) => break,
+                Ok(len) => prover.push(&piece[..len])?,
+                Err(why) if why.kind() == io::ErrorKind::Interrupted => {}
                 Err(why) => return Err(why.into()),
             }
-            let done = builder.group(bytes, |number, pair| pairs.put(number, pair));
-            let Ok(done) = done else { return Ok(None) };
-            pairs.flush_if_many()?;
-            root = done;
         }
-        let Some(root) = root else { return Ok(None) };
+        // It shrank, or grew.
+        let Some(proof) = prover.finish()? else { return Ok(None) };
         if stamp(&file.metadata()?) != is {
             return Ok(None);
         }
-        Ok(Some(Source { file, from: from.clone(), stamp: is, root, pairs: pairs.finish()? }))
+        Ok(Some(Source { file, from: from.clone(), stamp: is, proof }))
     }
 
     fn keep(&self, transfer: TransferId, source: Source) {
@@ -301,19 +293,11 @@ impl Source {
             Err(why) if why.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
             Err(why) => return Err(why.into()),
         }
-        let group = |number: u64| {
-            let at = usize::try_from((number - range.start).saturating_mul(Groups::BYTES)).ok()?;
-            let rest = content.get(at..)?;
-            Some(&rest[..rest.len().min(GROUP)])
-        };
-        let mut encoded = Vec::with_capacity(len + len / 128 + 4_096);
-        let size = self.stamp.size;
-        let done = Slice::encode(&self.pairs, size, range, group, &mut encoded);
-        let is_right = done.is_ok() && Slice::open(&self.root, size, range, &encoded).is_ok();
-        Ok(is_right.then_some(encoded))
+        Ok(self.proof.slice(range, &content))
     }
 }
 
-const GROUP: usize = 16_384;
+/// Read at a time to prepare a file.
+const PIECE: usize = 64 << 10;
 /// 64 MiB: more than any machine asks for at a time.
 const RANGE_GROUPS_MAX: u64 = 4_096;

@@ -6,10 +6,9 @@ mod error;
 mod files;
 mod folder;
 mod options;
-mod pairs;
 mod work;
 
+pub use ::files::Done;
 pub use error::{Error, OpenError};
 pub use files::LocalFiles;
 pub use options::{Area, Options};
-pub use work::Done;

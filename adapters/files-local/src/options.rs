@@ -71,30 +71,6 @@ impl Area {
 
     /// The class of a file.
     pub(crate) fn class_of(&self, name: &filexfer::FileName) -> &FileClass {
-        let fitting = self.classes.iter().filter(|(folder, _)| name.is_in(folder));
-        let longest = fitting.max_by_key(|(folder, _)| folder.trim_end_matches('/').len());
-        longest.map_or(&self.class, |(_, class)| class)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use filexfer::FileName;
-
-    #[test]
-    fn the_longest_folder_gives_the_class() {
-        let class = |text: &str| FileClass::new(text).unwrap();
-        let mut area = Area::new("/", class("other"));
-        area.classes = vec![
-            ("out".into(), class("general")),
-            ("out/settlement/".into(), class("settlement")),
-            ("outer".into(), class("wrong")),
-        ];
-        let of = |name: &str| area.class_of(&FileName::new(name).unwrap()).as_str().to_owned();
-        assert_eq!(of("out/a"), "general");
-        assert_eq!(of("out/settlement/a"), "settlement");
-        assert_eq!(of("out/settlements"), "general");
-        assert_eq!(of("output"), "other");
+        ::files::class_of(name, &self.classes, &self.class)
     }
 }

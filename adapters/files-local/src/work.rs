@@ -1,44 +1,14 @@
 //! A machine's work, done as a whole.
 
-use crate::{Error, LocalFiles};
-use filexfer::{Failure, FileMetadata, TransferId, Work};
-use port::Peer;
-use std::ops::Range;
-
-/// What became of a [`Work`], as the machine's methods want to be told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Done {
-    /// For `looked`.
-    Looked(Option<FileMetadata>),
-    /// For `prepared`.
-    Prepared(Option<(u64, [u8; 32])>),
-    /// For `written`.
-    Copied(Range<u64>),
-    /// To be sent as [`filexfer::Message::Slice`].
-    Slice {
-        /// Which groups.
-        range: Range<u64>,
-        /// To whom.
-        to: Peer,
-        /// Encoded.
-        bytes: Vec<u8>,
-    },
-    /// For `unstable`: the source is not what it was.
-    Unstable,
-    /// For `synced`.
-    Synced,
-    /// For `published`.
-    Published(Result<(), Failure>),
-    /// Nobody is to be told.
-    Discarded,
-}
+use crate::{Done, Error, LocalFiles};
+use filexfer::{TransferId, Work};
 
 impl LocalFiles {
     /// Does it.
     ///
     /// # Errors
     /// What the machine is to be told then, depends on the work: that there is no such file ([`Work::Look`]), that it is not
-    /// what it was ([`Work::Prepare`]), [`Failure::StoreFailed`] ([`Work::Publish`]), nothing ([`Work::Copy`] and
+    /// what it was ([`Work::Prepare`]), [`filexfer::Failure::StoreFailed`] ([`Work::Publish`]), nothing ([`Work::Copy`] and
     /// [`Work::Serve`], which are asked for again; [`Work::Discard`]). After a [`Work::Sync`] that failed the machine has to
     /// be dropped.
     pub fn perform(&self, work: &Work) -> Result<(TransferId, Done), Error> {

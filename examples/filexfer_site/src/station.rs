@@ -3,10 +3,11 @@
 use crate::clock;
 use crate::control::Asked;
 use crate::failure::Failure;
+use crate::lines::{Inboxes, Lines};
 use bytes::Bytes;
 use files_local::{Done, LocalFiles};
 use filexfer::{Error, Failure as JobFailure, FileMetadata, Message, Place, TransferId, Work};
-use link_tls::{Frame, Inbox, Incoming, TlsLink};
+use link::{Frame, Incoming};
 use port::{Input, Machine, Peer, Store, Time};
 use seal::SoftKeys;
 use serde_json::Value;
@@ -94,8 +95,8 @@ pub(crate) struct Station<R, S> {
     pub(crate) role: R,
     pub(crate) store: S,
     pub(crate) keys: SoftKeys,
-    pub(crate) link: Arc<TlsLink>,
-    pub(crate) inbox: Inbox,
+    pub(crate) link: Arc<Lines>,
+    pub(crate) inbox: Inboxes,
     pub(crate) files: Option<Arc<LocalFiles>>,
     pub(crate) questions: mpsc::Receiver<Asked>,
 }
@@ -280,7 +281,7 @@ impl Desk {
         }
     }
 
-    fn begin(&self, name: &str, files: Option<&Arc<LocalFiles>>, link: &Arc<TlsLink>, work: Work) {
+    fn begin(&self, name: &str, files: Option<&Arc<LocalFiles>>, link: &Arc<Lines>, work: Work) {
         let Some(files) = files.cloned() else { return };
         let (task, link, name) = (self.task(), Arc::clone(link), name.to_owned());
         tokio::spawn(async move {
@@ -305,7 +306,7 @@ impl Task {
         let _ = self.done.send((self.generation, finished));
     }
 
-    async fn conclude(&self, link: &TlsLink, transfer: TransferId, done: Done) {
+    async fn conclude(&self, link: &Lines, transfer: TransferId, done: Done) {
         let told = match done {
             Done::Looked(found) => Told::Looked(found),
             Done::Prepared(known) => Told::Prepared(known),

@@ -14,7 +14,17 @@ const WINDOW: u64 = 256;
 
 #[test]
 fn a_kill_of_either_side_costs_what_was_not_there_yet_and_no_more() {
+    kills("tls");
+}
+
+#[test]
+fn over_quic_a_kill_costs_no_more() {
+    kills("quic");
+}
+
+fn kills(link: &str) {
     let home = Home::new();
+    home.change("rules = 1", &format!("rules = 1\nlink = \"{link}\""));
     // Slow enough to be caught in the middle, quick to ask again.
     home.change("[forwarder]\n", "[forwarder]\nbytes_per_s = 40_000_000\n");
     home.append("\n[pace]\nagain_ms = 200\npatience_ms = 2000\nretry_ms = 100\n");

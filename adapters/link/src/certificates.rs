@@ -10,15 +10,22 @@ use rustls::version::TLS13;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use std::sync::Arc;
 
-/// Both sides of a handshake as this end does them.
+/// Both sides of a handshake as this end does them: TLS 1.3, certificates of both ends, no resumption, no early data.
 #[derive(Clone, Debug)]
-pub(crate) struct Certificates {
-    pub(crate) client: Arc<ClientConfig>,
-    pub(crate) server: Arc<ServerConfig>,
+pub struct Certificates {
+    /// For dialling.
+    pub client: Arc<ClientConfig>,
+    /// For being called.
+    pub server: Arc<ServerConfig>,
 }
 
 impl Certificates {
-    pub(crate) fn new(name: &Peer, identity: &Identity, roots: &[u8]) -> Result<Self, OpenError> {
+    pub(crate) fn new(
+        name: &Peer,
+        identity: &Identity,
+        roots: &[u8],
+        protocol: &[u8],
+    ) -> Result<Self, OpenError> {
         let roots = roots_of(roots)?;
         let chain = CertificateDer::pem_slice_iter(&identity.chain)
             .collect::<Result<Vec<_>, _>>()
@@ -44,8 +51,8 @@ impl Certificates {
             .with_client_cert_verifier(verifier)
             .with_single_cert(chain, key)
             .map_err(|_| OpenError::Identity)?;
-        client.alpn_protocols = vec![PROTOCOL.to_vec()];
-        server.alpn_protocols = vec![PROTOCOL.to_vec()];
+        client.alpn_protocols = vec![protocol.to_vec()];
+        server.alpn_protocols = vec![protocol.to_vec()];
         // Tickets would let a peer come back without its certificate being looked at again.
         client.resumption = rustls::client::Resumption::disabled();
         server.send_tls13_tickets = 0;
@@ -77,6 +84,3 @@ fn roots_of(pem: &[u8]) -> Result<Arc<RootCertStore>, OpenError> {
     }
     if roots.is_empty() { Err(OpenError::Roots) } else { Ok(Arc::new(roots)) }
 }
-
-/// The protocol's name in the handshake (RFC 7301).
-const PROTOCOL: &[u8] = b"interbank-link/1";

@@ -56,7 +56,7 @@ pub struct Contact {
 pub struct Limits {
     /// The longest frame, in both directions, in bytes.
     pub frame_bytes_max: usize,
-    /// Bytes that wait for the peer: above it [`crate::TlsLink::send_when_room`] waits. Beyond a quarter more,
+    /// Bytes that wait for the peer: above it [`crate::Link::send_when_room`] waits. Beyond a quarter more,
     /// [`port::Link::send`] refuses.
     pub outgoing_bytes_max: usize,
     /// Bytes received and not dropped by whoever took them; above it nothing more is read from the peer.

@@ -1,31 +1,27 @@
 //! Keeps a connection to a peer that has an address: dials, and dials again.
 
-use crate::certificates::server_name;
-use crate::connection::{carry, read_name, write_name};
 use crate::line::{Direction, Line};
 use crate::link::Shared;
-use crate::{Ended, Incoming, Limits};
+use crate::{Connection as _, Ended, Incoming, Limits, Transport, Wire};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
-use tokio_rustls::{TlsConnector, TlsStream};
 
-pub(crate) async fn keep(shared: Arc<Shared>, line: Arc<Line>, address: String) {
+pub(crate) async fn keep<T: Transport>(shared: Arc<Shared<T>>, line: Arc<Line>, address: String) {
     let mut failures = 0;
     loop {
         let limit = Duration::from_millis(shared.limits.handshake_ms);
         let connected = timeout(limit, connect(&shared, &line, &address)).await;
         match connected.unwrap_or(Err(Ended::Timeout)) {
-            Ok(stream) => {
-                let seat = line.sit(Direction::Dialled).await;
+            Ok(connection) => {
+                let wire = Wire::sit(Arc::clone(&line), Direction::Dialled).await;
+                let why = tokio::select! {
+                    why = connection.carry(&wire, &shared.limits) => why,
+                    () = wire.replaced() => Ended::Replaced,
+                };
+                wire.leave(why);
                 // What ends before the peer showed itself counts as a failure: no hot loop on a peer that hangs up.
-                let alive = AtomicBool::new(false);
-                let note = || alive.store(true, Ordering::Relaxed);
-                let why = carry(stream, &line, &seat, &shared.limits, note).await;
-                line.leave(&seat, why);
-                if alive.into_inner() {
+                if wire.was_alive() {
                     failures = 0;
                 }
             }
@@ -36,19 +32,15 @@ pub(crate) async fn keep(shared: Arc<Shared>, line: Arc<Line>, address: String) 
     }
 }
 
-async fn connect(
-    shared: &Shared,
+async fn connect<T: Transport>(
+    shared: &Shared<T>,
     line: &Line,
     address: &str,
-) -> Result<TlsStream<TcpStream>, Ended> {
-    let socket = TcpStream::connect(address).await.map_err(|why| Ended::Unreachable(why.kind()))?;
-    socket.set_nodelay(true).map_err(|why| Ended::Io(why.kind()))?;
-    let name = server_name(&line.peer).map_err(|_| Ended::Certificate)?;
-    let connector = TlsConnector::from(Arc::clone(&shared.certificates.client));
-    let mut stream = connector.connect(name, socket).await.map_err(|why| Ended::of(&why))?;
+) -> Result<T::Connection, Ended> {
+    let mut connection = shared.transport.dial(&line.peer, address).await?;
     let greet = async {
-        write_name(&mut stream, &shared.name).await?;
-        read_name(&mut stream).await
+        connection.say(&shared.name).await?;
+        connection.hear().await
     };
     // Its certificate carries the name of whom was dialled; its answer shows that it has accepted ours. Whoever does not
     // accept it may have hung up before its alert got through.
@@ -56,7 +48,7 @@ async fn connect(
         Ended::Closed | Ended::Io(_) => Ended::Refused,
         other => other,
     })?;
-    if given == line.peer { Ok(stream.into()) } else { Err(Ended::Protocol) }
+    if given == line.peer { Ok(connection) } else { Err(Ended::Protocol) }
 }
 
 /// Doubled with each failure, up to a bound; half of it is jitter, so that many do not come back at one moment.

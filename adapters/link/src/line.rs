@@ -1,7 +1,7 @@
 //! The line to one peer: what waits for it, and by which connections it is there.
 
 use crate::inbox::{COST_LEAST, Outlet};
-use crate::{Ended, Error, Incoming, Limits};
+use crate::{Ended, Error, Incoming, Kind, Limits};
 use bytes::Bytes;
 use port::Peer;
 use std::collections::VecDeque;
@@ -16,18 +16,20 @@ pub(crate) struct Line {
     hard: usize,
     frame_bytes_max: usize,
     state: Mutex<State>,
+    /// Whether kinds of frames are told apart; the numbers below are by kind, and with one way the second is not used.
+    has_two_ways: bool,
     /// There is something to write.
-    ready: Notify,
+    ready: [Notify; 2],
     /// There is room again, or nobody to have room for.
     room: Notify,
     /// Room in the inbox, in bytes.
-    incoming: Arc<Semaphore>,
+    incoming: [Arc<Semaphore>; 2],
     outlet: Outlet,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    waiting: VecDeque<Bytes>,
+    waiting: [VecDeque<Bytes>; 2],
     bytes: usize,
     /// By direction: one that this end dialled, one that the peer dialled.
     seats: [Option<Seat>; 2],
@@ -67,24 +69,29 @@ pub struct Traffic {
 }
 
 impl Line {
-    pub(crate) fn new(peer: Peer, limits: &Limits, outlet: Outlet) -> Self {
+    pub(crate) fn new(peer: Peer, limits: &Limits, has_two_ways: bool, outlet: Outlet) -> Self {
         let soft = limits.outgoing_bytes_max;
+        let all = limits.incoming_bytes_max;
+        let least = limits.frame_bytes_max.max(COST_LEAST);
+        // With two ways bulk may fill what is its own, and there still is room for what cannot wait.
+        let incoming = if has_two_ways { [(all / 4).max(least), all] } else { [all, 0] };
         Self {
             peer,
             soft,
             hard: soft + soft / 4,
             frame_bytes_max: limits.frame_bytes_max,
             state: Mutex::default(),
-            ready: Notify::new(),
+            has_two_ways,
+            ready: [Notify::new(), Notify::new()],
             room: Notify::new(),
-            incoming: Arc::new(Semaphore::new(limits.incoming_bytes_max)),
+            incoming: incoming.map(|bytes| Arc::new(Semaphore::new(bytes))),
             outlet,
         }
     }
 
     /// Takes a frame, or says why not.
     pub(crate) fn push(&self, frame: &Bytes) -> Result<(), Error> {
-        self.push_within(frame, self.hard)
+        self.push_within(frame, Kind::Control, self.hard)
     }
 
     /// Takes a frame as soon as there is room.
@@ -92,7 +99,7 @@ impl Line {
         loop {
             // Before looking, so that room made in between is not missed.
             let room = self.room.notified();
-            match self.push_within(frame, self.soft) {
+            match self.push_within(frame, Kind::Bulk, self.soft) {
                 Err(Error::Full) => room.await,
                 other => return other,
             }
@@ -100,14 +107,15 @@ impl Line {
     }
 
     /// The next frame for the peer; the flag says whether more wait.
-    pub(crate) async fn pop(&self) -> (Bytes, bool) {
+    pub(crate) async fn pop(&self, kind: Kind) -> (Bytes, bool) {
+        let way = self.way(kind);
         loop {
-            let ready = self.ready.notified();
+            let ready = self.ready[way].notified();
             {
                 let mut state = self.state();
-                if let Some(frame) = state.waiting.pop_front() {
+                if let Some(frame) = state.waiting[way].pop_front() {
                     state.bytes -= cost(&frame);
-                    let more = !state.waiting.is_empty();
+                    let more = !state.waiting[way].is_empty();
                     drop(state);
                     self.room.notify_waiters();
                     return (frame, more);
@@ -119,7 +127,7 @@ impl Line {
 
     /// A connection is there. The one that was there in the same direction has to go: the peer has begun anew.
     pub(crate) async fn sit(&self, direction: Direction) -> Seat {
-        let room = self.room_for(COST_LEAST).await;
+        let room = self.room_for(Kind::Control, COST_LEAST).await;
         let mut state = self.state();
         state.last_seat += 1;
         state.traffic.connections += 1;
@@ -152,21 +160,21 @@ impl Line {
             self.gone(&mut state, why);
         } else {
             // What this one would have written next is the other's now.
-            self.ready.notify_one();
+            self.ready.iter().for_each(Notify::notify_one);
         }
     }
 
     fn gone(&self, state: &mut State, why: Ended) {
-        state.waiting.clear();
+        state.waiting.iter_mut().for_each(VecDeque::clear);
         state.bytes = 0;
         self.outlet.tell(Incoming::Disconnected { peer: self.peer.clone(), why }, None);
         self.room.notify_waiters();
     }
 
     /// Room in the inbox for so many bytes, once there is; `None`: never, the inbox is closed.
-    pub(crate) async fn room_for(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+    pub(crate) async fn room_for(&self, kind: Kind, bytes: usize) -> Option<OwnedSemaphorePermit> {
         let cost = u32::try_from(bytes.max(COST_LEAST)).unwrap_or(u32::MAX);
-        Arc::clone(&self.incoming).acquire_many_owned(cost).await.ok()
+        Arc::clone(&self.incoming[self.way(kind)]).acquire_many_owned(cost).await.ok()
     }
 
     pub(crate) fn received(&self, frame: Bytes, room: OwnedSemaphorePermit) {
@@ -192,7 +200,7 @@ impl Line {
         self.state().traffic
     }
 
-    fn push_within(&self, frame: &Bytes, bound: usize) -> Result<(), Error> {
+    fn push_within(&self, frame: &Bytes, kind: Kind, bound: usize) -> Result<(), Error> {
         if frame.is_empty() {
             return Err(Error::Empty);
         }
@@ -203,14 +211,19 @@ impl Line {
         if state.seats.iter().all(Option::is_none) {
             return Err(Error::Absent);
         }
-        if !state.waiting.is_empty() && state.bytes + cost(frame) > bound {
+        if state.bytes > 0 && state.bytes + cost(frame) > bound {
             return Err(Error::Full);
         }
         state.bytes += cost(frame);
-        state.waiting.push_back(frame.clone());
+        let way = self.way(kind);
+        state.waiting[way].push_back(frame.clone());
         drop(state);
-        self.ready.notify_one();
+        self.ready[way].notify_one();
         Ok(())
+    }
+
+    const fn way(&self, kind: Kind) -> usize {
+        if self.has_two_ways { kind as usize } else { Kind::Control as usize }
     }
 
     /// No code that holds it can panic half way; a poisoned lock is as good as a whole one.

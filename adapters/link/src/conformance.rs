@@ -1,24 +1,105 @@
-//! Two or more ends on loopback, with real sockets and real certificates.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+//! The tests that every link has to pass, as functions over its transport and over a network that misbehaves.
+//!
+//! A link's test file is one line, `interbank_link::conformance!(MyTransport, MyNetwork);`, which makes a test of each. It
+//! needs `tokio` with `macros` and `rt-multi-thread`. What only one transport can get wrong is tested beside it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "a test fails by panicking"
+)]
 
-use interbank_link_tls::{
-    Contact, Ended, Error, Identity, Inbox, Incoming, Limits, OpenError, Options, TlsLink,
+use crate::{
+    Contact, Ended, Error, Identity, Inbox, Incoming, Limits, Link, OpenError, Options, Transport,
 };
 use port::{Bytes, Link as _, Peer};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
-use std::io::{Read as _, Write as _};
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
-use testbed::{Fate, Framing, Odds, Proxy};
 use tokio::time::timeout;
 
-struct Authority {
-    pem: String,
-    issuer: Issuer<'static, KeyPair>,
+/// What stands between two ends.
+pub trait Network: Send + Sync + Sized {
+    /// In front of an address, on one of its own.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn before(target: SocketAddr) -> io::Result<Self>;
+
+    /// Where to dial.
+    fn addr(&self) -> SocketAddr;
+
+    /// Connections that are there carry nothing any more.
+    fn cut(&self);
+
+    /// The same, after so many pieces more from the end that dialled.
+    fn cut_after(&self, pieces: u64);
+
+    /// What the end that dialled says does not get through, and nobody is told.
+    fn deafen(&self);
+
+    /// Whether new connections get nowhere.
+    fn refuse(&self, refuses: bool);
+
+    /// Chance cuts and loses from now on, as this seed says.
+    fn misbehave(&self, seed: u64);
+
+    /// Chance has no say any more. What is broken stays broken.
+    fn behave(&self);
+
+    /// How often chance had its way.
+    fn broken(&self) -> u64;
+
+    /// An address that nobody listens at.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn free() -> io::Result<SocketAddr>;
 }
 
+/// A test of each function of this module.
+#[macro_export]
+macro_rules! conformance {
+    ($transport:ty, $network:ty) => {
+        $crate::conformance!(
+            @each $transport, $network:
+            frames_arrive_whole_and_in_order_both_ways,
+            a_cut_connection_comes_back_by_itself,
+            a_frame_cut_in_the_middle_is_no_frame,
+            whatever_the_network_does_a_frame_is_whole_and_comes_once,
+            a_peer_that_gives_no_sign_of_life_is_given_up,
+            a_slow_reader_holds_up_its_sender_and_nobody_else,
+            who_shows_a_wrong_certificate_gets_nowhere,
+            both_ends_may_dial,
+            what_cannot_work_is_refused_at_once,
+            a_link_that_is_dropped_is_gone,
+            a_certificate_is_replaced_without_opening_anew
+        );
+    };
+    (@each $transport:ty, $network:ty: $($test:ident),+) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                $crate::conformance::$test::<$transport, $network>().await;
+            }
+        )+
+    };
+}
+
+/// Whom both ends believe.
+#[derive(Debug)]
+pub struct Authority {
+    /// Its certificate.
+    pub pem: String,
+    /// What it signs with.
+    pub issuer: Issuer<'static, KeyPair>,
+}
+
+#[allow(clippy::new_without_default, reason = "each is another")]
 impl Authority {
-    fn new() -> Self {
+    /// With a key of its own.
+    pub fn new() -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -26,17 +107,20 @@ impl Authority {
         Self { pem, issuer: Issuer::new(params, key) }
     }
 
-    fn identity(&self, name: &str) -> Identity {
+    /// A certificate for a name.
+    pub fn identity(&self, name: &str) -> Identity {
         self.issue(CertificateParams::new(vec![name.into()]).unwrap())
     }
 
-    fn issue(&self, params: CertificateParams) -> Identity {
+    /// A certificate as described.
+    pub fn issue(&self, params: CertificateParams) -> Identity {
         let key = KeyPair::generate().unwrap();
         let chain = params.signed_by(&key, &self.issuer).unwrap().pem();
         Identity::new(chain, key.serialize_pem())
     }
 
-    fn options(&self, name: &str) -> Options {
+    /// An end that listens at any port and knows nobody, with short waits.
+    pub fn options(&self, name: &str) -> Options {
         Options {
             name: peer(name),
             identity: self.identity(name),
@@ -54,22 +138,25 @@ impl Authority {
     }
 }
 
-fn peer(name: &str) -> Peer {
+/// A name.
+pub fn peer(name: &str) -> Peer {
     Peer::new(name).unwrap()
 }
 
-fn knows(mut options: Options, name: &str, address: Option<SocketAddr>) -> Options {
+/// With one more contact.
+pub fn knows(mut options: Options, name: &str, address: Option<SocketAddr>) -> Options {
     let address = address.map(|address| address.to_string());
     options.contacts.push(Contact { peer: peer(name), address });
     options
 }
 
 /// What comes next, frames and all; a test does not wait for ever.
-async fn next(inbox: &mut Inbox) -> Incoming {
+pub async fn next(inbox: &mut Inbox) -> Incoming {
     timeout(Duration::from_secs(20), inbox.recv()).await.unwrap().unwrap()
 }
 
-async fn connected(inbox: &mut Inbox, name: &str) {
+/// Waits until a peer is there.
+pub async fn connected(inbox: &mut Inbox, name: &str) {
     loop {
         match next(inbox).await {
             Incoming::Connected(who) if who == peer(name) => return,
@@ -79,14 +166,16 @@ async fn connected(inbox: &mut Inbox, name: &str) {
     }
 }
 
-async fn failed(inbox: &mut Inbox) -> (Option<Peer>, Ended) {
+/// The next thing has to be a failed connection.
+pub async fn failed(inbox: &mut Inbox) -> (Option<Peer>, Ended) {
     match next(inbox).await {
         Incoming::Failed { peer, why } => (peer, why),
         other => panic!("{other:?}"),
     }
 }
 
-async fn gone(inbox: &mut Inbox) -> Ended {
+/// Waits until a peer is gone.
+pub async fn gone(inbox: &mut Inbox) -> Ended {
     loop {
         match next(inbox).await {
             Incoming::Disconnected { why, .. } => return why,
@@ -96,31 +185,36 @@ async fn gone(inbox: &mut Inbox) -> Ended {
     }
 }
 
-/// A link of `a`, which listens, and one of `b`, which dials it by way of a proxy.
-struct Pair {
-    a: (TlsLink, Inbox),
-    b: (TlsLink, Inbox),
-    proxy: Proxy,
+/// A link of `a`, which listens, and one of `b`, which dials it by way of a network.
+#[derive(Debug)]
+pub struct Pair<T, N> {
+    /// Listens.
+    pub a: (Link<T>, Inbox),
+    /// Dials.
+    pub b: (Link<T>, Inbox),
+    /// Between them.
+    pub network: N,
 }
 
-async fn pair(change: impl Fn(&mut Limits)) -> Pair {
+/// Two ends that are connected.
+pub async fn pair<T: Transport, N: Network>(change: impl Fn(&mut Limits)) -> Pair<T, N> {
     let authority = Authority::new();
     let mut options = knows(authority.options("a"), "b", None);
     change(&mut options.limits);
-    let mut a = TlsLink::open(options).await.unwrap();
-    let proxy = Proxy::framed(a.0.local_addr().unwrap(), Framing::Pieces).unwrap();
-    let mut options = knows(authority.options("b"), "a", Some(proxy.addr()));
+    let mut a = Link::open(options).await.unwrap();
+    let network = N::before(a.0.local_addr().unwrap()).unwrap();
+    let mut options = knows(authority.options("b"), "a", Some(network.addr()));
     options.listen = None;
     change(&mut options.limits);
-    let mut b = TlsLink::open(options).await.unwrap();
+    let mut b = Link::open(options).await.unwrap();
     connected(&mut a.1, "b").await;
     connected(&mut b.1, "a").await;
-    Pair { a, b, proxy }
+    Pair { a, b, network }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn frames_arrive_whole_and_in_order_both_ways() {
-    let Pair { mut a, mut b, proxy: _proxy } = pair(|_| {}).await;
+/// Frames of all lengths, in their order, and what is refused.
+pub async fn frames_arrive_whole_and_in_order_both_ways<T: Transport, N: Network>() {
+    let Pair { mut a, mut b, network: _network } = pair::<T, N>(|_| {}).await;
     let frames: Vec<Bytes> =
         [1, 2, 255, 65_536, 2 << 20].map(|len| (0..=255_u8).cycle().take(len).collect()).into();
     for frame in &frames {
@@ -147,11 +241,11 @@ async fn frames_arrive_whole_and_in_order_both_ways() {
     assert_eq!(a.0.send(&peer("b"), &long).await, Err(Error::TooLong));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cut_connection_comes_back_by_itself() {
-    let Pair { mut a, mut b, proxy } = pair(|_| {}).await;
-    for round in 0..5_u8 {
-        assert!(proxy.cut_all() > 0);
+/// A lost connection is told and dialled again; who is away gets nothing.
+pub async fn a_cut_connection_comes_back_by_itself<T: Transport, N: Network>() {
+    let Pair { mut a, mut b, network } = pair::<T, N>(|_| {}).await;
+    for round in 0..3_u8 {
+        network.cut();
         for (inbox, name) in [(&mut a.1, "b"), (&mut b.1, "a")] {
             gone(inbox).await;
             connected(inbox, name).await;
@@ -162,24 +256,24 @@ async fn a_cut_connection_comes_back_by_itself() {
             other => panic!("{other:?}"),
         }
     }
-    proxy.refuse(true);
-    proxy.cut_all();
+    network.refuse(true);
+    network.cut();
     gone(&mut b.1).await;
     let frame = Bytes::from_static(b"to nobody");
     assert_eq!(b.0.send(&peer("a"), &frame).await, Err(Error::Absent));
     assert_eq!(b.0.send_when_room(&peer("a"), &frame).await, Err(Error::Absent));
     assert!(!b.0.is_connected(&peer("a")));
     failed(&mut b.1).await;
-    proxy.refuse(false);
+    network.refuse(false);
     connected(&mut b.1, "a").await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_frame_cut_in_the_middle_is_no_frame() {
-    let Pair { mut a, b, proxy } = pair(|_| {}).await;
+/// Half a frame is none.
+pub async fn a_frame_cut_in_the_middle_is_no_frame<T: Transport, N: Network>() {
+    let Pair { mut a, b, network } = pair::<T, N>(|_| {}).await;
     let big = Bytes::from(vec![7; 2 << 20]);
     // The second piece of it does not get through.
-    proxy.trap(2, Fate::CutBefore);
+    network.cut_after(2);
     for _ in 0..3 {
         let _ = b.0.send(&peer("a"), &big).await;
     }
@@ -192,14 +286,11 @@ async fn a_frame_cut_in_the_middle_is_no_frame() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_the_network_does_a_frame_is_whole_and_comes_once() {
+/// On a bad network frames may be lost with their connection, and nothing worse.
+pub async fn whatever_the_network_does_a_frame_is_whole_and_comes_once<T: Transport, N: Network>() {
     // The end of a connection may take frames with it; what comes is what was sent, in its order, and never twice.
-    let Pair { mut a, b, proxy } = pair(|limits| limits.keepalive_ms = 100).await;
-    proxy.misbehave(
-        7,
-        Odds { refuse: 100, cut_before: 60, cut_during: 60, deaf: 3, ..Odds::default() },
-    );
+    let Pair { mut a, b, network } = pair::<T, N>(|limits| limits.keepalive_ms = 100).await;
+    network.misbehave(7);
     let content = |number: u32| -> Bytes {
         let len = usize::try_from(number % 20).unwrap() * 1_000 + 4;
         number.to_be_bytes().into_iter().cycle().take(len).collect()
@@ -207,12 +298,14 @@ async fn whatever_the_network_does_a_frame_is_whole_and_comes_once() {
     let send = async {
         for number in 0.. {
             if number == 150 {
-                proxy.behave();
-                proxy.cut_all();
+                network.behave();
+                network.cut();
             }
             while b.0.send_when_room(&peer("a"), &content(number)).await.is_err() {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
+            // Little waits at a time, so that little is lost with a connection, and the network has its say.
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
     let mut got = Vec::new();
@@ -231,24 +324,24 @@ async fn whatever_the_network_does_a_frame_is_whole_and_comes_once() {
         () = receive => {}
     }
     assert!(got.windows(2).all(|pair| pair[0] < pair[1]), "a frame came twice, or too early");
-    assert!(proxy.counts().broken() > 5, "the network behaved: {:?}", proxy.counts());
+    assert!(network.broken() > 5, "the network behaved: {}", network.broken());
     assert!(got.len() > 50, "{} frames came", got.len());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_peer_that_gives_no_sign_of_life_is_given_up() {
-    let Pair { mut a, mut b, proxy } = pair(|limits| limits.keepalive_ms = 100).await;
+/// Idle connections stay, dead ones do not.
+pub async fn a_peer_that_gives_no_sign_of_life_is_given_up<T: Transport, N: Network>() {
+    let Pair { mut a, mut b, network } = pair::<T, N>(|limits| limits.keepalive_ms = 100).await;
     // Idle, it stays: signs of life go to and fro.
     tokio::time::sleep(Duration::from_millis(700)).await;
     assert!(a.1.try_recv().is_none() && b.1.try_recv().is_none());
-    proxy.trap(1, Fate::Deaf);
+    network.deafen();
     assert_eq!(gone(&mut a.1).await, Ended::Silent);
     gone(&mut b.1).await;
     connected(&mut a.1, "b").await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_slow_reader_holds_up_its_sender_and_nobody_else() {
+/// Back-pressure by peer, with room for what cannot wait.
+pub async fn a_slow_reader_holds_up_its_sender_and_nobody_else<T: Transport, N: Network>() {
     let authority = Authority::new();
     let small = |options: &mut Options| {
         options.limits.frame_bytes_max = 64 << 10;
@@ -257,12 +350,12 @@ async fn a_slow_reader_holds_up_its_sender_and_nobody_else() {
     };
     let mut options = knows(knows(authority.options("a"), "slow", None), "quick", None);
     small(&mut options);
-    let (a, mut a_inbox) = TlsLink::open(options).await.unwrap();
+    let (a, mut a_inbox) = Link::<T>::open(options).await.unwrap();
     let mut ends = Vec::new();
     for name in ["slow", "quick"] {
         let mut options = knows(authority.options(name), "a", a.local_addr());
         small(&mut options);
-        let (link, mut inbox) = TlsLink::open(options).await.unwrap();
+        let (link, mut inbox) = Link::<T>::open(options).await.unwrap();
         connected(&mut inbox, "a").await;
         connected(&mut a_inbox, name).await;
         ends.push((link, inbox));
@@ -278,8 +371,9 @@ async fn a_slow_reader_holds_up_its_sender_and_nobody_else() {
     }
     let small = Bytes::from_static(b"control");
     assert_eq!(a.send(&peer("slow"), &small).await, Ok(()), "a quarter is kept for control");
+    let urgent = Bytes::from(vec![2; 64 << 10]);
     let mut refused = 0;
-    while a.send(&peer("slow"), &frame).await != Err(Error::Full) {
+    while a.send(&peer("slow"), &urgent).await != Err(Error::Full) {
         refused += 1;
         assert!(refused < 10);
     }
@@ -294,21 +388,27 @@ async fn a_slow_reader_holds_up_its_sender_and_nobody_else() {
     {
         held.push(frame);
     }
-    assert_eq!(held.len(), 4, "256 KiB of 64 KiB frames");
+    let is_bulk = |got: &Bytes| *got == frame;
+    let bulk = held.iter().filter(|held| is_bulk(held.bytes())).count();
+    assert_eq!(bulk, 4, "256 KiB of 64 KiB frames");
+    // What cannot wait is there all the same, if it has a way of its own.
+    assert_eq!(held.iter().any(|held| held.bytes() == &small), T::HAS_TWO_WAYS);
     drop(held);
     let mut got = 4;
     while got < sent {
-        assert!(matches!(next(&mut slow_inbox).await, Incoming::Frame(_)));
-        got += 1;
+        match next(&mut slow_inbox).await {
+            Incoming::Frame(frame) => got += u32::from(is_bulk(frame.bytes())),
+            other => panic!("{other:?}"),
+        }
     }
     assert!(a.is_connected(&peer("slow")));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_shows_a_wrong_certificate_gets_nowhere() {
+/// Wrong authority, expired, unknown, another name: each end is told its part.
+pub async fn who_shows_a_wrong_certificate_gets_nowhere<T: Transport, N: Network>() {
     let (right, wrong) = (Authority::new(), Authority::new());
     let options = knows(knows(right.options("a"), "b", None), "c", None);
-    let (a, mut a_inbox) = TlsLink::open(options).await.unwrap();
+    let (a, mut a_inbox) = Link::<T>::open(options).await.unwrap();
     let dial = |mut options: Options| {
         options.limits.backoff_first_ms = 50_000;
         options.limits.backoff_most_ms = 50_000;
@@ -318,7 +418,7 @@ async fn who_shows_a_wrong_certificate_gets_nowhere() {
     // Issued by somebody else.
     let mut options = dial(right.options("b"));
     options.identity = wrong.identity("b");
-    let (_b, mut inbox) = TlsLink::open(options).await.unwrap();
+    let (_b, mut inbox) = Link::<T>::open(options).await.unwrap();
     assert_eq!(failed(&mut a_inbox).await, (None, Ended::Certificate));
     assert_eq!(failed(&mut inbox).await, (Some(peer("a")), Ended::Refused));
 
@@ -327,123 +427,37 @@ async fn who_shows_a_wrong_certificate_gets_nowhere() {
     params.not_after = date_time_ymd(2020, 1, 1);
     let mut options = dial(right.options("b"));
     options.identity = right.issue(params);
-    let (_b, mut inbox) = TlsLink::open(options).await.unwrap();
+    let (_b, mut inbox) = Link::<T>::open(options).await.unwrap();
     assert_eq!(failed(&mut a_inbox).await, (None, Ended::Certificate));
     assert_eq!(failed(&mut inbox).await, (Some(peer("a")), Ended::Refused));
 
     // Good, and nobody that `a` knows.
-    let (_d, mut inbox) = TlsLink::open(dial(right.options("d"))).await.unwrap();
+    let (_d, mut inbox) = Link::<T>::open(dial(right.options("d"))).await.unwrap();
     assert_eq!(failed(&mut a_inbox).await, (Some(peer("d")), Ended::Stranger));
     assert_eq!(failed(&mut inbox).await, (Some(peer("a")), Ended::Refused));
 
     // The server's own: of another authority, and under another name.
     let mut options = dial(right.options("b"));
     options.roots = wrong.pem.clone().into_bytes();
-    let (_b, mut inbox) = TlsLink::open(options).await.unwrap();
+    let (_b, mut inbox) = Link::<T>::open(options).await.unwrap();
     assert_eq!(failed(&mut inbox).await, (Some(peer("a")), Ended::Certificate));
     let options = knows(right.options("b"), "c", a.local_addr());
-    let (_b, mut inbox) = TlsLink::open(options).await.unwrap();
+    let (_b, mut inbox) = Link::<T>::open(options).await.unwrap();
     assert_eq!(failed(&mut inbox).await, (Some(peer("c")), Ended::Certificate));
 
     assert!(!a.is_connected(&peer("b")) && !a.is_connected(&peer("c")));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_good_certificate_does_not_give_another_name() {
+/// Two connections, and either serves.
+pub async fn both_ends_may_dial<T: Transport, N: Network>() {
     let authority = Authority::new();
-    let options = knows(knows(authority.options("a"), "b", None), "c", None);
-    let (a, mut inbox) = TlsLink::open(options).await.unwrap();
-    // One that says it is `c`, with the certificate of `b`: no link does that, so that it is done by hand.
-    let address = a.local_addr().unwrap();
-    let mut stream = raw(&authority, "b", address);
-    stream.write_all(&[0, 0, 0, 3, 1, 1, b'c']).unwrap();
-    assert_eq!(failed(&mut inbox).await, (Some(peer("c")), Ended::Certificate));
-    let mut rest = Vec::new();
-    assert!(stream.read_to_end(&mut rest).is_err() || rest.is_empty());
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_not_the_protocol_ends_the_connection() {
-    let authority = Authority::new();
-    let mut options = knows(authority.options("a"), "b", None);
-    options.limits.handshake_ms = 300;
-    let (a, mut inbox) = TlsLink::open(options).await.unwrap();
-    let address = a.local_addr().unwrap();
-
-    // Not TLS at all; nothing at all.
-    let mut clear = std::net::TcpStream::connect(address).unwrap();
-    clear.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
-    assert_eq!(failed(&mut inbox).await, (None, Ended::Protocol));
-    let _quiet = std::net::TcpStream::connect(address).unwrap();
-    assert_eq!(failed(&mut inbox).await, (None, Ended::Timeout));
-
-    // A name longer than names are; another version.
-    for hello in [&[0, 1, 0, 0, 1][..], &[0, 0, 0, 3, 2, 1, b'b']] {
-        let mut stream = raw(&authority, "b", address);
-        stream.write_all(hello).unwrap();
-        assert_eq!(failed(&mut inbox).await, (None, Ended::Protocol));
-    }
-
-    // A frame longer than allowed: nothing of it is read.
-    let mut stream = raw(&authority, "b", address);
-    stream.write_all(&[0, 0, 0, 3, 1, 1, b'b']).unwrap();
-    connected(&mut inbox, "b").await;
-    stream.write_all(&[0, 0, 0, 0]).unwrap();
-    stream.write_all(&[0xff, 0xff, 0xff, 0xff]).unwrap();
-    assert_eq!(gone(&mut inbox).await, Ended::FrameTooLong);
-
-    // A length that is right, and half the bytes.
-    let mut stream = raw(&authority, "b", address);
-    stream.write_all(&[0, 0, 0, 3, 1, 1, b'b']).unwrap();
-    connected(&mut inbox, "b").await;
-    stream.write_all(&[0, 0, 1, 0, 9, 9]).unwrap();
-    stream.conn.send_close_notify();
-    stream.flush().unwrap();
-    drop(stream);
-    assert!(matches!(gone(&mut inbox).await, Ended::Closed | Ended::Io(_)));
-    assert!(inbox.try_recv().is_none(), "half a frame is none");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_newer_connection_of_a_peer_replaces_the_older() {
-    let authority = Authority::new();
-    let (a, mut inbox) = TlsLink::open(knows(authority.options("a"), "b", None)).await.unwrap();
-    let one = || {
-        let mut stream = raw(&authority, "b", a.local_addr().unwrap());
-        stream.write_all(&[0, 0, 0, 3, 1, 1, b'b']).unwrap();
-        stream
-    };
-    let mut first = one();
-    connected(&mut inbox, "b").await;
-    let mut second = one();
-    // The first is cut, and whoever listens is told that the peer has begun anew.
-    let mut rest = Vec::new();
-    first.sock.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    let ended = tokio::task::spawn_blocking(move || first.read_to_end(&mut rest).is_err());
-    assert!(ended.await.unwrap(), "it ends without the farewell of TLS");
-    assert_eq!(gone(&mut inbox).await, Ended::Replaced);
-    connected(&mut inbox, "b").await;
-    second.write_all(&[0, 0, 0, 1, 5]).unwrap();
-    match next(&mut inbox).await {
-        Incoming::Frame(frame) => assert_eq!(frame.bytes()[..], [5]),
-        other => panic!("{other:?}"),
-    }
-    assert_eq!(a.traffic(&peer("b")).unwrap().connections, 2);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn both_ends_may_dial() {
-    let authority = Authority::new();
-    let free = |_: &str| std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let (at_a, at_b) = (free("a"), free("b"));
-    let (address_a, address_b) = (at_a.local_addr().unwrap(), at_b.local_addr().unwrap());
-    drop((at_a, at_b));
+    let (address_a, address_b) = (N::free().unwrap(), N::free().unwrap());
     let mut options = knows(authority.options("a"), "b", Some(address_b));
     options.listen = Some(address_a);
-    let (a, mut a_inbox) = TlsLink::open(options).await.unwrap();
+    let (a, mut a_inbox) = Link::<T>::open(options).await.unwrap();
     let mut options = knows(authority.options("b"), "a", Some(address_a));
     options.listen = Some(address_b);
-    let (b, mut b_inbox) = TlsLink::open(options).await.unwrap();
+    let (b, mut b_inbox) = Link::<T>::open(options).await.unwrap();
     connected(&mut a_inbox, "b").await;
     connected(&mut b_inbox, "a").await;
     for _ in 0..200 {
@@ -470,10 +484,10 @@ async fn both_ends_may_dial() {
     assert!(b.is_connected(&peer("a")));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_cannot_work_is_refused_at_once() {
+/// Faults of options, each under its name.
+pub async fn what_cannot_work_is_refused_at_once<T: Transport, N: Network>() {
     let authority = Authority::new();
-    let refusal = async |options| TlsLink::open(options).await.map(drop);
+    let refusal = async |options| Link::<T>::open(options).await.map(drop);
     let right = || knows(authority.options("a"), "b", None);
     assert_eq!(refusal(right()).await, Ok(()));
     assert_eq!(refusal(knows(right(), "b", None)).await, Err(OpenError::Contacts));
@@ -494,20 +508,22 @@ async fn what_cannot_work_is_refused_at_once() {
     assert_eq!(refusal(other).await, Err(OpenError::IdentityName));
     let no_key = changed(|options| options.identity = Identity::new("", ""));
     assert_eq!(refusal(no_key).await, Err(OpenError::Identity));
-    let (link, _inbox) = TlsLink::open(right()).await.unwrap();
+    let (link, _inbox) = Link::<T>::open(right()).await.unwrap();
     let mut taken = right();
     taken.listen = link.local_addr();
     assert!(matches!(refusal(taken).await, Err(OpenError::Listen(_))));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_link_that_is_dropped_is_gone() {
-    let Pair { a, mut b, proxy: _proxy } = pair(|_| {}).await;
+/// Peers notice, and the address is free again.
+pub async fn a_link_that_is_dropped_is_gone<T: Transport, N: Network>() {
+    let Pair { a, mut b, network: _network } = pair::<T, N>(|_| {}).await;
     let address = a.0.local_addr().unwrap();
     drop(a);
     gone(&mut b.1).await;
-    for _ in 0..100 {
-        if std::net::TcpStream::connect(address).is_err() {
+    for _ in 0..200 {
+        let mut options = Authority::new().options("a");
+        options.listen = Some(address);
+        if Link::<T>::open(options).await.is_ok() {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -515,33 +531,36 @@ async fn a_link_that_is_dropped_is_gone() {
     panic!("somebody still listens");
 }
 
-/// A client by hand, after the handshake.
-fn raw(
-    authority: &Authority,
-    name: &str,
-    address: SocketAddr,
-) -> rustls::StreamOwned<rustls::ClientConnection, std::net::TcpStream> {
-    use rustls::pki_types::pem::PemObject as _;
-    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-    let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(vec![name.into()]).unwrap();
-    let chain = params.signed_by(&key, &authority.issuer).unwrap();
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(authority.pem.as_bytes()).unwrap()).unwrap();
-    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_client_auth_cert(
-            vec![chain.der().clone()],
-            PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap(),
-        )
-        .unwrap();
-    config.alpn_protocols = vec![b"interbank-link/1".to_vec()];
-    let connection =
-        rustls::ClientConnection::new(std::sync::Arc::new(config), "a".try_into().unwrap())
-            .unwrap();
-    let socket = std::net::TcpStream::connect(address).unwrap();
-    rustls::StreamOwned::new(connection, socket)
+/// A renewed certificate and renewed roots count from the next handshake on, and what cannot be used changes nothing.
+pub async fn a_certificate_is_replaced_without_opening_anew<T: Transport, N: Network>() {
+    let (old, new) = (Authority::new(), Authority::new());
+    let (a, mut a_inbox) =
+        Link::<T>::open(knows(knows(old.options("a"), "b", None), "c", None)).await.unwrap();
+    let dial = |authority: &Authority, name: &str| {
+        let mut options = knows(authority.options(name), "a", a.local_addr());
+        options.listen = None;
+        options
+    };
+    let (b, mut b_inbox) = Link::<T>::open(dial(&old, "b")).await.unwrap();
+    connected(&mut a_inbox, "b").await;
+    connected(&mut b_inbox, "a").await;
+    let roots = new.pem.as_bytes();
+    assert_eq!(a.renew(&Identity::new("", ""), roots), Err(OpenError::Identity));
+    assert_eq!(a.renew(&new.identity("z"), roots), Err(OpenError::IdentityName));
+    assert_eq!(a.renew(&new.identity("a"), b""), Err(OpenError::Roots));
+    assert_eq!(a.renew(&new.identity("a"), roots), Ok(()));
+    // Who was there stays, and whoever the new authority vouches for comes.
+    let (_c, mut c_inbox) = Link::<T>::open(dial(&new, "c")).await.unwrap();
+    connected(&mut a_inbox, "c").await;
+    connected(&mut c_inbox, "a").await;
+    a.send(&peer("b"), &Bytes::from_static(b"still here")).await.unwrap();
+    assert!(matches!(next(&mut b_inbox).await, Incoming::Frame(_)));
+    // Of the old authority nobody gets in any more, until that end has been renewed, too.
+    drop(b);
+    gone(&mut a_inbox).await;
+    let (b, mut b_inbox) = Link::<T>::open(dial(&old, "b")).await.unwrap();
+    assert_eq!(failed(&mut b_inbox).await, (Some(peer("a")), Ended::Certificate));
+    b.renew(&new.identity("b"), roots).unwrap();
+    connected(&mut b_inbox, "a").await;
+    connected(&mut a_inbox, "b").await;
 }

@@ -3,28 +3,29 @@
 use crate::certificates::{Certificates, server_name};
 use crate::inbox::Outlet;
 use crate::line::Line;
-use crate::{Error, Inbox, Incoming, Limits, OpenError, Options, Traffic, dial, listen};
+use crate::{
+    Error, Identity, Inbox, Incoming, Limits, OpenError, Options, Traffic, Transport, dial, listen,
+};
 use port::{Bytes, Peer};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 /// One end of a link: dials who has an address, takes those who dial, and keeps at it until it is dropped.
 ///
 /// As [`port::Link`] it promises what that trait asks for: a frame arrives whole or not at all, in order while one connection
-/// holds. A peer that is away gets nothing later: machines say again what was not answered.
+/// holds; if the transport has two ways, in order within each. A peer that is away gets nothing later: machines say again what
+/// was not answered.
 #[derive(Debug)]
-pub struct TlsLink {
-    shared: Arc<Shared>,
-    address: Option<SocketAddr>,
+pub struct Link<T> {
+    shared: Arc<Shared<T>>,
     /// Ends with the link.
     _tasks: JoinSet<()>,
 }
 
-impl TlsLink {
+impl<T: Transport> Link<T> {
     /// Checks everything that can be checked, listens, and begins to dial. Needs a tokio runtime with time and network.
     ///
     /// # Errors
@@ -34,32 +35,30 @@ impl TlsLink {
         if !limits.are_sound() {
             return Err(OpenError::Limits);
         }
-        let certificates = Certificates::new(&name, &identity, &roots)?;
+        let certificates = Certificates::new(&name, &identity, &roots, T::PROTOCOL)?;
         let (outlet, inbox) = Outlet::new();
         let mut lines = BTreeMap::new();
         let mut dialled = Vec::new();
         for contact in contacts {
             server_name(&contact.peer)?;
-            let line = Arc::new(Line::new(contact.peer.clone(), &limits, outlet.clone()));
+            let line = Line::new(contact.peer.clone(), &limits, T::HAS_TWO_WAYS, outlet.clone());
+            let line = Arc::new(line);
             dialled.extend(contact.address.map(|address| (Arc::clone(&line), address)));
             if contact.peer == name || lines.insert(contact.peer, line).is_some() {
                 return Err(OpenError::Contacts);
             }
         }
+        let transport = T::open(&certificates, listen, &limits).await?;
         let failures = Arc::new(Semaphore::new(FAILURES_MAX));
-        let shared = Arc::new(Shared { name, certificates, lines, limits, outlet, failures });
+        let shared = Arc::new(Shared { name, transport, lines, limits, outlet, failures });
         let mut tasks = JoinSet::new();
-        let mut address = None;
-        if let Some(at) = listen {
-            let refused = |why: std::io::Error| OpenError::Listen(why.kind());
-            let listener = TcpListener::bind(at).await.map_err(refused)?;
-            address = Some(listener.local_addr().map_err(refused)?);
-            tasks.spawn(listen::serve(Arc::clone(&shared), listener));
+        if listen.is_some() {
+            tasks.spawn(listen::serve(Arc::clone(&shared)));
         }
         for (line, address) in dialled {
             tasks.spawn(dial::keep(Arc::clone(&shared), line, address));
         }
-        Ok((Self { shared, address, _tasks: tasks }, inbox))
+        Ok((Self { shared, _tasks: tasks }, inbox))
     }
 
     /// Hands a frame on as soon as there is room: for bulk, which then goes as fast as the peer takes it.
@@ -68,6 +67,16 @@ impl TlsLink {
     /// [`Error`], but not [`Error::Full`]. [`Error::Absent`] also when the peer goes away meanwhile.
     pub async fn send_when_room(&self, to: &Peer, frame: &Bytes) -> Result<(), Error> {
         self.line(to)?.push_when_room(frame).await
+    }
+
+    /// Shows another certificate, and believes other roots, from the next handshake on. Connections that are there stay: they
+    /// were verified as they began.
+    ///
+    /// # Errors
+    /// [`OpenError::Identity`], [`OpenError::IdentityName`], [`OpenError::Roots`]; then nothing has changed.
+    pub fn renew(&self, identity: &Identity, roots: &[u8]) -> Result<(), OpenError> {
+        let Shared { name, transport, .. } = &*self.shared;
+        transport.renew(&Certificates::new(name, identity, roots, T::PROTOCOL)?)
     }
 
     /// Whether a peer is there.
@@ -81,8 +90,8 @@ impl TlsLink {
     }
 
     /// Where it listens.
-    pub const fn local_addr(&self) -> Option<SocketAddr> {
-        self.address
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.shared.transport.local_addr()
     }
 
     fn line(&self, peer: &Peer) -> Result<&Line, Error> {
@@ -90,7 +99,7 @@ impl TlsLink {
     }
 }
 
-impl port::Link for TlsLink {
+impl<T: Transport> port::Link for Link<T> {
     type Error = Error;
 
     /// At once or not at all, so that no slow peer holds up whoever sends to many.
@@ -99,7 +108,7 @@ impl port::Link for TlsLink {
     }
 }
 
-impl port::blocking::Link for TlsLink {
+impl<T: Transport> port::blocking::Link for Link<T> {
     type Error = Error;
 
     fn send(&self, to: &Peer, frame: &Bytes) -> Result<(), Error> {
@@ -109,16 +118,16 @@ impl port::blocking::Link for TlsLink {
 
 /// What all tasks of a link share.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct Shared<T> {
     pub(crate) name: Peer,
-    pub(crate) certificates: Certificates,
+    pub(crate) transport: T,
     pub(crate) lines: BTreeMap<Peer, Arc<Line>>,
     pub(crate) limits: Limits,
     outlet: Outlet,
     failures: Arc<Semaphore>,
 }
 
-impl Shared {
+impl<T> Shared<T> {
     /// Told only while few such tidings wait: whoever is refused must not be able to fill memory.
     pub(crate) fn failed(&self, incoming: Incoming) {
         if let Ok(room) = Arc::clone(&self.failures).try_acquire_owned() {

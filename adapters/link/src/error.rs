@@ -142,20 +142,6 @@ impl Ended {
             Self::Unreachable(_) => 9_430,
         }
     }
-
-    /// What an error of a TLS stream says.
-    pub(crate) fn of(why: &io::Error) -> Self {
-        let tls = why.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        match tls {
-            Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) => {
-                Self::Certificate
-            }
-            Some(rustls::Error::AlertReceived(_)) => Self::Refused,
-            Some(_) => Self::Protocol,
-            None if why.kind() == io::ErrorKind::UnexpectedEof => Self::Closed,
-            None => Self::Io(why.kind()),
-        }
-    }
 }
 
 impl fmt::Display for Ended {

@@ -1,0 +1,21 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod area;
+mod error;
+mod intent;
+mod objects;
+mod options;
+mod piece;
+#[cfg(feature = "s3")]
+mod s3;
+mod source;
+mod work;
+
+pub use ::files::Done;
+pub use error::{Error, OpenError};
+pub use object_store;
+pub use objects::ObjectFiles;
+pub use options::{Area, Options};
+#[cfg(feature = "s3")]
+pub use s3::Roots;
