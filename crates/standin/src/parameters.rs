@@ -19,7 +19,7 @@ pub use draft::{
 pub use fault::{Fault, Finding, ParametersFault};
 pub use head::Mark;
 pub(crate) use head::{Head, Installed};
-pub use resolve::{Limit, Resolution, Verification};
+pub use resolve::{Limit, PerCounter, Resolution, Verification};
 pub use sealed::{SealError, SealedParameters};
 
 use crate::{Bin, Channel, Country, EntryMode, InstitutionId, Kind, Mcc, ResponseCode};
