@@ -145,7 +145,10 @@ impl Weighing {
     /// Takes back what was tried on the account; wrong PINs stay counted.
     fn undo(&mut self) -> Result<(), Error> {
         let pin_failures = self.state.pin_failures;
-        self.state = parse_state(self.stored.as_ref())?;
+        self.state = match &self.stored {
+            Some(row) => AccountState::parse(row).map_err(Error::Corrupt)?,
+            None => AccountState::default(),
+        };
         self.state.seen = self.now;
         self.state.pin_failures = pin_failures;
         self.lane_changed = false;
@@ -194,7 +197,27 @@ impl Authorize {
         if !self.in_time() {
             return Ok(self.unrecorded(Reason::OutOfTime));
         }
-        let mut state = parse_state(account.as_ref().map(|row| &row.value))?;
+        // Filled in where it lies: it is large, and copies of it would cost more than what is done with it.
+        let mut weighing = Weighing {
+            now: self.now,
+            state: AccountState::default(),
+            stored: account.as_ref().map(|row| row.value.clone()),
+            lane: Lane::default(),
+            lane_changed: false,
+            resolution: Resolution::default(),
+            slots: [Slot::default(); Parameters::COUNTERS_MAX],
+            counterpart: None,
+            completed: None,
+            expect: [head, account, lane].map(|row| Row::unchanged(row.as_ref())),
+            found: [counterpart, completed]
+                .map(|found| found.map(|(place, row)| (place, row.version))),
+            terminal: terminal_mark(&self.request),
+            asked: Vec::new(),
+        };
+        let Weighing { state, resolution, slots, .. } = &mut weighing;
+        if let Some(row) = account {
+            state.fill(&row.value).map_err(Error::Corrupt)?;
+        }
         let now = self.setup.config.skew.settle(self.now, state.seen)?;
         state.seen = now;
         let parameters = self.setup.config.parameters.as_ref();
@@ -204,41 +227,24 @@ impl Authorize {
             return Ok(self.undecided(Verdict::Outdated));
         }
         if let Some(set) = parameters {
-            completion::lapse(&mut state, set.hold_ms(), now);
+            completion::lapse(state, set.hold_ms(), now);
+            let zone = &self.setup.config.zone;
+            for (slot, counter) in slots.iter_mut().zip(set.counters()) {
+                *slot = Slot::of(counter.window, zone, now);
+            }
+            let vip = state.vip_until.is_some_and(|until| now < until);
+            set.resolve_into(now, &self.request, vip, resolution);
         }
-        let lane_state = match lane {
-            Some(row) => Lane::parse(&row.value).map_err(Error::Corrupt)?,
-            None => Lane::default(),
-        };
+        weighing.now = now;
+        if let Some(row) = lane {
+            weighing.lane = Lane::parse(&row.value).map_err(Error::Corrupt)?;
+        }
         let parse = |found: Option<(Place, &Row)>| {
             let entry = found.map(|(_, row)| Entry::parse(&row.value).map(Box::new));
             entry.transpose().map_err(Error::Corrupt)
         };
-        let zone = &self.setup.config.zone;
-        let mut slots = [Slot::default(); Parameters::COUNTERS_MAX];
-        let counters = parameters.map(Parameters::counters).unwrap_or_default();
-        for (slot, counter) in slots.iter_mut().zip(counters) {
-            *slot = Slot::of(counter.window, zone, now);
-        }
-        let vip = state.vip_until.is_some_and(|until| now < until);
-        let mut weighing = Weighing {
-            now,
-            resolution: parameters
-                .map(|set| set.resolve(now, &self.request, vip))
-                .unwrap_or_default(),
-            slots,
-            terminal: terminal_mark(&self.request),
-            counterpart: parse(counterpart)?,
-            completed: parse(completed)?,
-            expect: [head, account, lane].map(|row| Row::unchanged(row.as_ref())),
-            found: [counterpart, completed]
-                .map(|found| found.map(|(place, row)| (place, row.version))),
-            state,
-            stored: account.as_ref().map(|row| row.value.clone()),
-            lane: lane_state,
-            lane_changed: false,
-            asked: Vec::new(),
-        };
+        weighing.counterpart = parse(counterpart)?;
+        weighing.completed = parse(completed)?;
         if self.request.kind == Kind::Reversal {
             return self.reverse(&mut weighing);
         }
@@ -331,11 +337,6 @@ impl Decision for Authorize {
 /// An entry's row, in whichever place it is.
 fn found(rows: &[Option<Row>; 2]) -> Option<(Place, &Row)> {
     Place::BOTH.into_iter().zip(rows).find_map(|(place, row)| Some((place, row.as_ref()?)))
-}
-
-fn parse_state(row: Option<&Bytes>) -> Result<AccountState, Error> {
-    row.map_or_else(|| Ok(AccountState::default()), |row| AccountState::parse(row))
-        .map_err(Error::Corrupt)
 }
 
 /// Terminals apart, in four bytes (FNV-1a): two that collide are limited together.

@@ -261,6 +261,8 @@ pub(crate) struct Rule {
     pub(crate) pin: Option<Verification>,
     pub(crate) cvn: Option<Verification>,
     pub(crate) arqc: Option<Verification>,
+    /// Whether it says anything of the six before.
+    pub(crate) grants: bool,
     pub(crate) single_minor: Option<i64>,
     pub(crate) floor_minor: Option<i64>,
     pub(crate) risk_bp_max: Option<u16>,

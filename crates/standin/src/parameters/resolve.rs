@@ -8,12 +8,24 @@ use port::{KeyId, Time};
 impl Parameters {
     /// Resolves the rules for a request; `vip` says whether its account is on the VIP list.
     pub fn resolve(&self, now: Time, request: &TransactionRequest, vip: bool) -> Resolution {
+        let mut found = Resolution::default();
+        self.resolve_into(now, request, vip, &mut found);
+        found
+    }
+
+    /// [`Parameters::resolve`] in place, into a fresh one.
+    pub(crate) fn resolve_into(
+        &self,
+        now: Time,
+        request: &TransactionRequest,
+        vip: bool,
+        found: &mut Resolution,
+    ) {
         let product = request
             .account
             .bin
             .and_then(|bin| self.range(bin))
             .and_then(|range| range.product.as_deref());
-        let mut found = Resolution::default();
         let mut weights = [0; 6];
         for rule in &self.0.rules {
             let live = rule.until.is_none_or(|until| now < until);
@@ -21,7 +33,6 @@ impl Parameters {
                 found.add(rule, &mut weights);
             }
         }
-        found
     }
 }
 
@@ -64,14 +75,9 @@ impl Resolution {
         {
             self.deny = Some(Limit { value: code, rule: by });
         }
-        let weight = rule.weight;
-        let [approve, partial, expiry, pin, cvn, arqc] = weights;
-        most_specific(&mut self.approve, approve, rule.approve, weight, by);
-        most_specific(&mut self.partial, partial, rule.partial, weight, by);
-        most_specific(&mut self.without_expiry, expiry, rule.without_expiry, weight, by);
-        most_specific(&mut self.pin, pin, rule.pin, weight, by);
-        most_specific(&mut self.cvn, cvn, rule.cvn, weight, by);
-        most_specific(&mut self.arqc, arqc, rule.arqc, weight, by);
+        if rule.grants {
+            self.add_grants(rule, weights);
+        }
         least(&mut self.single_minor, rule.single_minor, by);
         least(&mut self.floor_minor, rule.floor_minor, by);
         least(&mut self.risk_bp_max, rule.risk_bp_max, by);
@@ -80,6 +86,18 @@ impl Resolution {
             self.counts.least(*counter, *count, by);
             self.sums.least(*counter, *sum, by);
         }
+    }
+
+    /// What is taken from the most specific rule.
+    fn add_grants(&mut self, rule: &Rule, weights: &mut [u32; 6]) {
+        let (by, weight) = (rule.number, rule.weight);
+        let [approve, partial, expiry, pin, cvn, arqc] = weights;
+        most_specific(&mut self.approve, approve, rule.approve, weight, by);
+        most_specific(&mut self.partial, partial, rule.partial, weight, by);
+        most_specific(&mut self.without_expiry, expiry, rule.without_expiry, weight, by);
+        most_specific(&mut self.pin, pin, rule.pin, weight, by);
+        most_specific(&mut self.cvn, cvn, rule.cvn, weight, by);
+        most_specific(&mut self.arqc, arqc, rule.arqc, weight, by);
     }
 }
 
