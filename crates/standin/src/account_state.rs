@@ -3,7 +3,7 @@
 use crate::counts::Counts;
 use crate::{Hold, ResponseCode, varint};
 use alloc::vec::Vec;
-use port::wire::{Reader, Writer};
+use port::wire::{Fields, Reader, Writer};
 use port::{Time, WireError};
 
 /// The row of an account. It owns the account's journal: every entry under it is written together with it.
@@ -116,8 +116,9 @@ impl AccountState {
         let flags = u8::from(self.deny.is_some())
             | u8::from(self.vip_until.is_some()) << 1
             | u8::from(self.balance.is_some()) << 2;
-        let mut writer = Writer::new(bytes, VERSION);
-        writer
+        let mut writer = Writer::bare(bytes);
+        let fields = Fields::<71>::new()
+            .u8(VERSION)
             .u8(flags)
             .u64(self.seen.as_ms())
             .u64(self.seq)
@@ -127,6 +128,7 @@ impl AccountState {
             .u64(self.settled.as_ms())
             .i64(self.spent_minor)
             .u8(self.pin_failures);
+        writer.fields(&fields);
         if let Some((code, until)) = self.deny {
             writer.fixed(code.as_bytes()).u64(until.as_ms());
         }
@@ -147,8 +149,8 @@ impl AccountState {
         writer.u8(len(self.recent.len())?);
         let mut last = Time::EPOCH;
         for (terminal, at) in &self.recent {
-            writer.u32(*terminal);
-            varint::write(&mut writer, at.since_ms(last));
+            let fields = Fields::<{ 4 + varint::BYTES_MAX }>::new().u32(*terminal);
+            writer.fields(&varint::put(fields, at.since_ms(last)));
             last = *at;
         }
         writer.u8(len(self.holds.len())?);
@@ -166,6 +168,13 @@ impl AccountState {
     /// # Errors
     /// [`WireError`].
     pub fn parse(bytes: &[u8]) -> Result<Self, WireError> {
+        let mut state = Self::default();
+        state.fill(bytes)?;
+        Ok(state)
+    }
+
+    /// [`AccountState::parse`] in place, into a fresh one.
+    pub(crate) fn fill(&mut self, bytes: &[u8]) -> Result<(), WireError> {
         let bad = WireError::Invalid;
         let mut reader = Reader::new(bytes);
         reader.version(VERSION)?;
@@ -173,26 +182,23 @@ impl AccountState {
         if flags > 7 {
             return Err(bad);
         }
-        let mut state = Self {
-            seen: Time::from_ms(reader.u64()?),
-            seq: reader.u64()?,
-            head: reader.array()?,
-            undelivered: reader.u16()?,
-            exceptions: reader.u16()?,
-            settled: Time::from_ms(reader.u64()?),
-            spent_minor: reader.i64()?,
-            pin_failures: reader.u8()?,
-            ..Self::default()
-        };
+        self.seen = Time::from_ms(reader.u64()?);
+        self.seq = reader.u64()?;
+        self.head = reader.array()?;
+        self.undelivered = reader.u16()?;
+        self.exceptions = reader.u16()?;
+        self.settled = Time::from_ms(reader.u64()?);
+        self.spent_minor = reader.i64()?;
+        self.pin_failures = reader.u8()?;
         if flags & 1 != 0 {
             let code = ResponseCode::new(reader.array()?).ok_or(bad)?;
-            state.deny = Some((code, Time::from_ms(reader.u64()?)));
+            self.deny = Some((code, Time::from_ms(reader.u64()?)));
         }
         if flags & 2 != 0 {
-            state.vip_until = Some(Time::from_ms(reader.u64()?));
+            self.vip_until = Some(Time::from_ms(reader.u64()?));
         }
         if flags & 4 != 0 {
-            state.balance = Some(Balance {
+            self.balance = Some(Balance {
                 minor: reader.i64()?,
                 as_of: Time::from_ms(reader.u64()?),
                 watermark: reader.u64()?,
@@ -200,26 +206,25 @@ impl AccountState {
             });
         }
         let len = reader.u8()?;
-        state.counts.reserve_exact(len.into());
+        self.counts.reserve_exact(len.into());
         for _ in 0..len {
             let counts = Counts::read(&mut reader)?;
-            if state.counts.last().is_some_and(|last| last.counter() >= counts.counter()) {
+            if self.counts.last().is_some_and(|last| last.counter() >= counts.counter()) {
                 return Err(bad);
             }
-            state.counts.push(counts);
+            self.counts.push(counts);
         }
         let mut last = Time::EPOCH;
         for _ in 0..reader.u8()? {
             let terminal = reader.u32()?;
             let at = last.as_ms().checked_add(varint::read(&mut reader)?).ok_or(bad)?;
             last = Time::from_ms(at);
-            state.recent.push((terminal, last));
+            self.recent.push((terminal, last));
         }
         for _ in 0..reader.u8()? {
-            state.holds.push(Hold::read(&mut reader)?);
+            self.holds.push(Hold::read(&mut reader)?);
         }
-        reader.finish()?;
-        Ok(state)
+        reader.finish()
     }
 
     fn list_bytes(&self) -> usize {
