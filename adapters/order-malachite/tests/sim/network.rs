@@ -128,9 +128,17 @@ impl Network {
             }
             self.step()?;
         }
-        let heights: Vec<_> =
-            self.nodes.iter().map(|it| (it.height().0, it.machine.round())).collect();
-        Err(format!("it never comes to that: heights and rounds {heights:?}").into())
+        Err(format!("it never comes to that: {}", self.report()).into())
+    }
+
+    /// Where everybody is: next height, round, what waits.
+    pub(crate) fn report(&self) -> String {
+        let nodes = self.nodes.iter().enumerate().map(|(at, it)| {
+            let who = if self.liars.contains_key(&at) { "liar" } else { "node" };
+            let (height, round) = (it.height().0, it.machine.round());
+            format!("{who} {at} at {height} in {round:?} with {}", it.machine.waiting())
+        });
+        nodes.collect::<Vec<_>>().join(", ")
     }
 
     pub(crate) fn submit(&mut self, node: usize, transaction: &Transaction) -> Result<(), Failure> {
@@ -230,7 +238,7 @@ impl Network {
                     return Err(format!("node {own} proposes twice: {claim:?}").into());
                 }
             }
-            Frame::PassOn(_) => {}
+            Frame::PassOn(_) | Frame::Cosign(..) => {}
         }
         Ok(())
     }
