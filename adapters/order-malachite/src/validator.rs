@@ -140,7 +140,7 @@ pub enum ValidatorEvent {
 }
 
 impl Validator {
-    /// How many rounds ahead of its own a node listens.
+    /// How many rounds ahead a node listens: of its own, or of the one that others have come to who cannot all lie.
     pub const ROUNDS_AHEAD: u32 = 10;
 
     /// Frames of one peer about the next height but one that wait at one time.

@@ -191,8 +191,16 @@ impl Validator {
         {
             return Ok(());
         }
-        if !self.is_near(vote.round) || !self.is_right(signed) {
+        // One that is too far ahead may still show that others are.
+        let is_of_use = self.is_near(vote.round) || session.is_further(vote);
+        if !is_of_use || !self.is_right(signed) {
             return Err(Error::NotVoted);
+        }
+        if let Some(session) = &mut self.session {
+            session.place(vote);
+        }
+        if !self.is_near(vote.round) {
+            return Ok(());
         }
         if let Some(before) = before {
             let misconduct = Misconduct::Votes(before, *signed);
@@ -260,8 +268,8 @@ impl Validator {
     }
 
     fn is_near(&self, round: u32) -> bool {
-        let now = self.round().unwrap_or(0);
-        round <= now.saturating_add(Self::ROUNDS_AHEAD)
+        let from = self.session.as_ref().map_or(0, Session::horizon);
+        round <= from.saturating_add(Self::ROUNDS_AHEAD)
     }
 
     fn is_seen(&self, signed: &SignedVote) -> bool {

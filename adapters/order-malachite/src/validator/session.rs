@@ -40,6 +40,8 @@ pub(super) struct Session {
     pub(super) claims: BTreeMap<u32, SignedClaim>,
     /// The first vote of each round, kind and node.
     pub(super) seen: BTreeMap<(u32, VoteKind, NodeId), SignedVote>,
+    /// The newest round in which each validator has voted.
+    newest: BTreeMap<NodeId, u32>,
     /// First votes that others have shown for a block of an earlier round. Liars among them may have told this node something else, so
     /// that it could not have counted them itself.
     shown: BTreeMap<(u32, [u8; 32]), Vec<VoteSignature>>,
@@ -99,6 +101,7 @@ impl Session {
             drafts: BTreeMap::new(),
             claims: BTreeMap::new(),
             seen: BTreeMap::new(),
+            newest: BTreeMap::new(),
             shown: BTreeMap::new(),
             promised: BTreeMap::new(),
             claimed: BTreeMap::new(),
@@ -167,6 +170,12 @@ impl Session {
         self.promised.entry((vote.vote.round, vote.vote.kind)).or_insert(vote.vote.value);
     }
 
+    /// A vote that is right shows how far its voter is.
+    pub(super) fn place(&mut self, vote: &Vote) {
+        let newest = self.newest.entry(vote.node).or_insert(vote.round);
+        *newest = vote.round.max(*newest);
+    }
+
     /// A block that could come next. If there are too many, those go that nobody is bound to.
     pub(super) fn keep(&mut self, digest: [u8; 32], draft: Draft) {
         if self.drafts.len() >= Self::DRAFTS_MAX {
@@ -180,6 +189,19 @@ impl Session {
 
     pub(super) fn round(&self) -> Option<u32> {
         self.driver.round().as_u32()
+    }
+
+    /// The round from which on this node listens ahead: its own, or the one that so many others have come to that not all of them lie.
+    pub(super) fn horizon(&self) -> u32 {
+        let mut rounds: Vec<_> = self.newest.values().copied().collect();
+        rounds.sort_unstable_by(|one, other| other.cmp(one));
+        let others = rounds.get(self.honest().saturating_sub(1)).copied().unwrap_or(0);
+        others.max(self.round().unwrap_or(0))
+    }
+
+    /// Whether a validator is not known to have come to a round.
+    pub(super) fn is_further(&self, vote: &Vote) -> bool {
+        self.newest.get(&vote.node).is_none_or(|newest| *newest < vote.round)
     }
 
     pub(super) fn proposer(&self, round: u32) -> NodeId {

@@ -168,6 +168,30 @@ fn ld11_the_smaller_part_decides_nothing_and_follows_when_it_heals() {
 }
 
 #[test]
+fn ld10_a_node_that_comes_up_many_rounds_later_is_of_use_again() {
+    let mut network = Network::of(Rng::new(7), 4);
+    let mut member = Member::after(4);
+    let before = network.top();
+    let request = member.request(before, thing(1), 50);
+    // Three go from round to round, since no proposal arrives; the fourth is down.
+    network.nodes[3].is_down = true;
+    network.is_mute = true;
+    network.submit(0, &request).unwrap();
+    let rounds = 2 * interbank_order_malachite::Validator::ROUNDS_AHEAD;
+    let is_late = |network: &Network| {
+        let mut running = network.nodes[..3].iter();
+        running.all(|it| it.machine.round().is_some_and(|round| round > rounds))
+    };
+    network.until(20_000, is_late).unwrap();
+    assert_eq!(network.top(), before);
+    // Now it takes the fourth, which knows of nothing.
+    network.nodes[3].is_down = false;
+    network.nodes[0].is_down = true;
+    network.is_mute = false;
+    level(&mut network, &[1, 2, 3], before.next()).unwrap();
+}
+
+#[test]
 fn checkpoints_are_signed_by_every_validator_and_a_proof_needs_nobody() {
     let mut network = Network::of(Rng::new(6), 4);
     let mut member = Member::after(4);
