@@ -6,7 +6,8 @@ use crate::failure::Failure;
 use crate::hex;
 use crate::network::Network;
 use crate::options::{
-    Accept, Audit, Document, Offer, Party, Prove, Register, Settle, Status, User, Verify, Wait,
+    Accept, Audit, Document, Offer, Party, Prove, Register, Release, Security, Settle, Status,
+    User, Verify, Wait,
 };
 use crate::progress;
 use crate::proof::Proof;
@@ -165,11 +166,39 @@ pub(crate) async fn offer(options: &Offer) -> Result<Value, Failure> {
     Ok(json!({ "offer": offer, "thing": options.thing, "to": options.to }))
 }
 
+/// Offers a thing as security.
+pub(crate) async fn lien(options: &Security) -> Result<Value, Failure> {
+    let desk = Desk::open(&options.user)?;
+    let to = say::party(&options.to).map_err(Failure::Usage)?;
+    let wish = Wish::Lien {
+        owner: desk.party(),
+        thing: options.thing.clone(),
+        to: options.to.clone(),
+        reference: options.reference.clone(),
+    };
+    let is_meant = |body: &Body| matches!(body, Body::PlaceLien(it) if it.holder.party == to);
+    let offer = desk.submit(wish, is_meant).await?;
+    Ok(json!({ "offer": offer, "thing": options.thing, "to": options.to }))
+}
+
+/// Releases what one has as security.
+pub(crate) async fn release(options: &Release) -> Result<Value, Failure> {
+    let desk = Desk::open(&options.user)?;
+    let wish = Wish::Release { party: desk.party(), thing: options.thing.clone() };
+    let is_meant = |body: &Body| matches!(body, Body::ReleaseLien(it) if it.by.party == desk.party);
+    let digest = desk.submit(wish, is_meant).await?;
+    desk.outcome(&digest, options.wait).await
+}
+
 /// Accepts an offer.
 pub(crate) async fn accept(options: &Accept) -> Result<Value, Failure> {
     let desk = Desk::open(&options.user)?;
     let wish = Wish::Accept { party: desk.party(), offer: options.offer.clone() };
-    let is_meant = |body: &Body| matches!(body, Body::Transfer(it) if it.to.party == desk.party);
+    let is_meant = |body: &Body| match body {
+        Body::Transfer(it) => it.to.party == desk.party,
+        Body::PlaceLien(it) => it.holder.party == desk.party,
+        _ => false,
+    };
     let digest = desk.submit(wish, is_meant).await?;
     desk.outcome(&digest, options.wait).await
 }

@@ -21,6 +21,8 @@ pub(crate) enum Question {
     Status,
     /// Of every node: a thing or a file, with its history.
     Show { what: String },
+    /// Of every node: registered things, by what is known of them.
+    List { owner: Option<String>, lienholder: Option<String>, kind: Option<String> },
     /// Of every node: the parts of a proof about a thing.
     Prove { what: String, history: bool },
     /// Of every node that may read it: a file's document.
@@ -57,6 +59,10 @@ pub(crate) enum Wish {
     },
     /// To offer a thing to somebody.
     Offer { owner: String, thing: String, to: String, settlement: Option<Payment> },
+    /// To offer a thing as security.
+    Lien { owner: String, thing: String, to: String, reference: String },
+    /// To release what one has as security.
+    Release { party: String, thing: String },
     /// To accept an offer.
     Accept { party: String, offer: String },
     /// To say that a payment was made.

@@ -5,7 +5,7 @@ use crate::hex;
 use crate::index::{self, Entry};
 use crate::rows::{self, Table};
 use crate::say;
-use ledger::{Body, Chain, PartyId, Settlement, Status, ThingId, ThingKey, Title};
+use ledger::{Body, Chain, Lien, PartyId, Settlement, Status, ThingId, ThingKey, Title};
 use port::Store;
 use serde_json::{Value, json};
 
@@ -45,7 +45,13 @@ pub(crate) async fn show<S: Store>(store: &S, chain: &Chain, text: &str) -> Resu
             shown["region"] = file.region.as_str().into();
             shown["since"] = file.since.0.into();
             shown["member"] = state.node(file.member).map(|node| node.name.as_str()).into();
-            shown["liens"] = file.liens.len().into();
+            let mut liens = Vec::new();
+            for lien in &file.liens {
+                let mut row = lien_row(lien);
+                row["holder"] = name(store, lien.holder).await;
+                liens.push(row);
+            }
+            shown["liens"] = liens.into();
             shown["leases"] = file.leases.len().into();
             if let Status::Pending { to, settlement, .. } = &file.status {
                 shown["pending"] = pending(*to, settlement);
@@ -79,6 +85,47 @@ pub(crate) async fn show<S: Store>(store: &S, chain: &Chain, text: &str) -> Resu
     }
     shown["history"] = rows.into();
     Ok(shown)
+}
+
+/// Registered things, by what is known of them; the chain knows their names as hashes alone.
+pub(crate) fn list(
+    chain: &Chain,
+    owner: Option<&str>,
+    lienholder: Option<&str>,
+    kind: Option<&str>,
+) -> Result<Value, String> {
+    let owner = owner.map(say::party).transpose()?;
+    let lienholder = lienholder.map(say::party).transpose()?;
+    let state = chain.state();
+    let all = state.holdings().filter_map(|(thing, holding)| {
+        let file = state.file(holding.file)?;
+        let is_owners = owner.is_none_or(|owner| owner == holding.owner);
+        let is_security =
+            lienholder.is_none_or(|holder| file.liens.iter().any(|lien| lien.holder == holder));
+        let is_kind = kind.is_none_or(|kind| kind == file.kind.as_str());
+        (is_owners && is_security && is_kind).then_some((thing, holding, file))
+    });
+    let rows = all.take(LIST_MAX).map(|(thing, holding, file)| {
+        json!({
+            "thing_key": hex::text(&thing.0),
+            "file": hex::text(&holding.file.0),
+            "owner": hex::text(&holding.owner.0),
+            "type": file.kind.as_str(),
+            "region": file.region.as_str(),
+            "state": say::stage(file.stage()),
+            "since": file.since.0,
+            "liens": file.liens.iter().map(lien_row).collect::<Vec<_>>(),
+        })
+    });
+    Ok(rows.collect())
+}
+
+fn lien_row(lien: &Lien) -> Value {
+    json!({
+        "holder": hex::text(&lien.holder.0),
+        "placed": lien.placed.0,
+        "reference": hex::text(&lien.reference),
+    })
 }
 
 /// A party, by the name under which it is known here if it is.
@@ -120,3 +167,6 @@ pub(crate) async fn reasons<S: Store>(
     });
     Ok(verdicts.flatten().map(ToString::to_string).collect())
 }
+
+/// So many things are listed at most.
+const LIST_MAX: usize = 1_000;

@@ -34,7 +34,7 @@ use clap::Parser as _;
 use config::Config;
 use control::Question;
 use failure::Failure;
-use options::{Options, Task, Transfer};
+use options::{Lien, Options, Task, Transfer};
 use serde_json::Value;
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -61,7 +61,16 @@ fn run(options: &Options) -> Result<(), Failure> {
         Task::Register(register) => wait(commands::register(register))?,
         Task::Audit(audit) => wait(commands::audit(audit))?,
         Task::Transfer(Transfer::Offer(offer)) => wait(commands::offer(offer))?,
-        Task::Transfer(Transfer::List(at)) => {
+        Task::Lien(Lien::Offer(offer)) => wait(commands::lien(offer))?,
+        Task::Lien(Lien::Release(release)) => wait(commands::release(release))?,
+        Task::Lien(Lien::Accept(accept)) => wait(commands::accept(accept))?,
+        Task::List(list) => {
+            let config = Config::load(&list.at.config)?;
+            let (owner, lienholder) = (list.owner.clone(), list.lienholder.clone());
+            let question = Question::List { owner, lienholder, kind: list.kind.clone() };
+            wait(commands::ask_of(&config, &question))?
+        }
+        Task::Transfer(Transfer::List(at)) | Task::Lien(Lien::List(at)) => {
             let config = Config::load(&at.config)?;
             wait(commands::ask_of(&config, &Question::Offers))?
         }

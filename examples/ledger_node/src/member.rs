@@ -14,9 +14,9 @@ use crate::{auditor, clock};
 use base64ct::{Base64, Encoding as _};
 use bytes::Bytes;
 use ledger::{
-    Agreed, Associate, Body, Chain, ChainId, Document, FileId, Label, Message, NodeId, OnFile,
-    PartyId, PartyKind, Register, Role, SealedDocument, SealingKey, Settlement, Signer, Status,
-    Through, Transaction, Transfer, Window,
+    Agreed, Associate, Body, Chain, ChainId, Document, EndClaim, FileId, Label, LienTerms, Message,
+    NodeId, OnFile, PartyId, PartyKind, Register, Role, SealedDocument, SealingKey, Settlement,
+    Signer, Status, Through, Transaction, Transfer, Window,
 };
 use port::wire::{Reader, Writer};
 use port::{Batch, Expect, Key, Peer, Time, WireError};
@@ -198,18 +198,24 @@ impl Member {
             }
             Wish::Offer { owner, thing, to, settlement } => {
                 way = Way::Offer;
-                let (owner, to) = (say::party(&owner)?, say::party(&to)?);
-                let (file, on) = live(chain, &thing)?;
-                if chain.state().file(file).is_some_and(|file| file.holder() != owner) {
-                    return Err(format!("{thing} belongs to somebody else"));
-                }
-                let member = chain.state().party(to).and_then(|party| party.members.first());
-                let member = *member
-                    .ok_or_else(|| format!("the chain knows no party {}", hex::text(&to.0)))?;
+                let (on, to) = offered(chain, &owner, &thing, &to)?;
                 let settlement =
                     settlement.map(|payment| settlement_of(chain, &payment)).transpose()?;
-                let to = Through { party: to, member };
                 Body::Transfer(Transfer { on, member: self.node, to, settlement })
+            }
+            Wish::Lien { owner, thing, to, reference } => {
+                way = Way::Offer;
+                let (on, to) = offered(chain, &owner, &thing, &to)?;
+                let reference = Sha256::digest(reference.as_bytes()).into();
+                Body::PlaceLien(LienTerms { on, member: self.node, holder: to, reference })
+            }
+            Wish::Release { party, thing } => {
+                let holder = say::party(&party)?;
+                let (file, on) = live(chain, &thing)?;
+                let liens = chain.state().file(file).map(|file| &file.liens);
+                let lien = liens.into_iter().flatten().find(|lien| lien.holder == holder);
+                let lien = lien.ok_or_else(|| format!("{thing} is not your security"))?;
+                Body::ReleaseLien(EndClaim { on, claim: lien.id, by: own(holder) })
             }
             Wish::Accept { party, offer } => {
                 let party = say::party(&party)?;
@@ -219,7 +225,7 @@ impl Member {
                 let kept = row.and_then(|row| Offer::parse(&row.value));
                 let kept = kept.ok_or_else(|| format!("there is no offer {offer} here"))?;
                 return match &kept.transaction.body {
-                    Body::Transfer(it) if it.to == own(party) => {
+                    body if sides(body).is_some_and(|it| it.to == own(party)) => {
                         Ok(Built { transaction: kept.transaction, way, rows })
                     }
                     _ => Err(format!("the offer {offer} is to somebody else")),
@@ -250,7 +256,9 @@ impl Member {
         match self.signed(keys, text) {
             Ok((transaction, way, rows)) => {
                 let share = match (&transaction.body, way) {
-                    (Body::Transfer(it), Way::Offer) => Share::of(chain, keys, self.node, it),
+                    (body, Way::Offer) => {
+                        sides(body).and_then(|it| Share::of(chain, keys, self.node, it))
+                    }
                     _ => None,
                 };
                 self.store(share, transaction, way, rows, Some(reply));
@@ -315,6 +323,10 @@ impl Member {
                         self.ready.push_back(transaction.clone());
                         self.pass_on(chain, &transaction)?;
                     }
+                    // Both sides may have the same member.
+                    Way::Offer
+                        if sides(&transaction.body).is_some_and(|it| it.to.member == self.node) => {
+                    }
                     Way::Offer => {
                         self.offered.insert(digest, transaction.clone());
                         self.due = Time::EPOCH;
@@ -331,7 +343,7 @@ impl Member {
 
     /// An acceptance goes back to who made the offer, so that either side can bring it to the chain.
     fn pass_on(&mut self, chain: &Chain, transaction: &Transaction) -> Result<(), Failure> {
-        if let Body::Transfer(it) = &transaction.body
+        if let Some(it) = sides(&transaction.body)
             && it.member != self.node
             && let Some(member) = chain.state().node(it.member)
         {
@@ -460,7 +472,7 @@ impl Member {
         let all = all.map_err(|why| why.to_string())?;
         let mut shown = Vec::new();
         for offer in all.iter().filter_map(|(_, row)| Offer::parse(&row.value)) {
-            let Body::Transfer(it) = &offer.transaction.body else { continue };
+            let Some(it) = sides(&offer.transaction.body) else { continue };
             if stands(chain, &offer.transaction).is_none() {
                 continue;
             }
@@ -475,7 +487,8 @@ impl Member {
                 "to": hex::text(&it.to.party.0),
                 "is_own": offer.is_own,
                 "has_arrived": offer.is_kept,
-                "after_payment": it.settlement.as_ref().map(|it| hex::text(&it.reference)),
+                "what": it.what,
+                "reference": it.reference.map(|reference| hex::text(&reference)),
             }));
         }
         Ok(shown.into())
@@ -549,7 +562,7 @@ impl Member {
         from: &Peer,
         transaction: Transaction,
     ) -> Result<(), Failure> {
-        let Body::Transfer(it) = &transaction.body else { return Ok(()) };
+        let Some(it) = sides(&transaction.body) else { return Ok(()) };
         let sender = chain.state().node(it.member).map(|node| node.name.as_str());
         let is_ours = it.to.member == self.node && chain.state().party(it.to.party).is_some();
         let is_meant = transaction.chain == chain.id() && sender == Some(from.as_str());
@@ -603,7 +616,7 @@ struct Share {
 }
 
 impl Share {
-    fn of(chain: &Chain, keys: &NodeKeys, own: NodeId, it: &Transfer) -> Option<Self> {
+    fn of(chain: &Chain, keys: &NodeKeys, own: NodeId, it: Sides) -> Option<Self> {
         let file = chain.state().file(it.on.file)?;
         let reader = chain.state().node(it.to.member)?;
         Some(Self {
@@ -705,14 +718,57 @@ fn acts(body: &Body, node: NodeId) -> bool {
     match body {
         Body::Associate(it) => it.through.member == node,
         Body::Register(it) => it.owner.member == node,
-        Body::Transfer(it) => it.member == node || it.to.member == node,
-        _ => false,
+        Body::ReleaseLien(it) => it.by.member == node,
+        body => sides(body).is_some_and(|it| it.member == node || it.to.member == node),
     }
+}
+
+/// What two parties sign, each through its member: the owner offers, the other side accepts.
+#[derive(Clone, Copy)]
+struct Sides {
+    what: &'static str,
+    on: OnFile,
+    /// The owner's.
+    member: NodeId,
+    to: Through,
+    reference: Option<[u8; 32]>,
+}
+
+fn sides(body: &Body) -> Option<Sides> {
+    Some(match body {
+        Body::Transfer(it) => Sides {
+            what: "transfer",
+            on: it.on,
+            member: it.member,
+            to: it.to,
+            reference: it.settlement.as_ref().map(|settlement| settlement.reference),
+        },
+        Body::PlaceLien(it) => Sides {
+            what: "lien",
+            on: it.on,
+            member: it.member,
+            to: it.holder,
+            reference: Some(it.reference),
+        },
+        _ => return None,
+    })
+}
+
+/// What an owner offers, and to whom.
+fn offered(chain: &Chain, owner: &str, thing: &str, to: &str) -> Result<(OnFile, Through), String> {
+    let (owner, party) = (say::party(owner)?, say::party(to)?);
+    let (file, on) = live(chain, thing)?;
+    if chain.state().file(file).is_some_and(|file| file.holder() != owner) {
+        return Err(format!("{thing} belongs to somebody else"));
+    }
+    let member = chain.state().party(party).and_then(|party| party.members.first());
+    let member = *member.ok_or_else(|| format!("the chain knows no party {to}"))?;
+    Ok((on, Through { party, member }))
 }
 
 /// The node of the other side, as long as what an offer is about is as it was.
 fn stands<'a>(chain: &'a Chain, offer: &Transaction) -> Option<&'a str> {
-    let Body::Transfer(it) = &offer.body else { return None };
+    let it = sides(&offer.body)?;
     let state = chain.state();
     let file = state.file(it.on.file)?;
     let is_as_it_was = file.revision == it.on.revision && file.check_usable().is_ok();

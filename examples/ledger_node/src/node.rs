@@ -297,6 +297,9 @@ impl Node {
         match (question, &mut self.desk) {
             (Question::Status, _) => Ok(self.status(chain)),
             (Question::Show { what }, _) => look::show(store, chain, &what).await,
+            (Question::List { owner, lienholder, kind }, _) => {
+                look::list(chain, owner.as_deref(), lienholder.as_deref(), kind.as_deref())
+            }
             (Question::Prove { what, history }, _) => {
                 let checkpoint = match self.keeper.checkpoint() {
                     Some(note) => Some(note),

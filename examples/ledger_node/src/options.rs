@@ -35,6 +35,11 @@ pub(crate) enum Task {
     /// Transfer a thing to somebody else
     #[command(subcommand)]
     Transfer(Transfer),
+    /// Give a thing as security, and take it back
+    #[command(subcommand)]
+    Lien(Lien),
+    /// List registered things
+    List(List),
     /// Show owner, state and history of a thing
     Show(Show),
     /// Save the document of a file, where this node may read it
@@ -231,6 +236,58 @@ pub(crate) struct Settle {
     pub(crate) witness_key: PathBuf,
     #[command(flatten)]
     pub(crate) wait: Wait,
+}
+
+/// Steps of a lien.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Lien {
+    /// Offer a thing as security: it goes to the other side's member, and to nobody else
+    Offer(Security),
+    /// Show offers that wait, own and others'
+    List(At),
+    /// Accept an offer
+    Accept(Accept),
+    /// Release what one has as security
+    Release(Release),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Security {
+    #[command(flatten)]
+    pub(crate) user: User,
+    /// The thing
+    pub(crate) thing: String,
+    /// To whom: the 64 digits that `party` printed there
+    #[arg(long, value_name = "PARTY")]
+    pub(crate) to: String,
+    /// What it secures, in words or a number that both sides know
+    #[arg(long)]
+    pub(crate) reference: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Release {
+    #[command(flatten)]
+    pub(crate) user: User,
+    /// The thing
+    pub(crate) thing: String,
+    #[command(flatten)]
+    pub(crate) wait: Wait,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    #[command(flatten)]
+    pub(crate) at: At,
+    /// Only what this party owns
+    #[arg(long, value_name = "PARTY")]
+    pub(crate) owner: Option<String>,
+    /// Only what this party has as security
+    #[arg(long, value_name = "PARTY")]
+    pub(crate) lienholder: Option<String>,
+    /// Only things of this type
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) kind: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -173,6 +173,20 @@ fn ownership_goes_over_when_the_witness_says_it_was_paid() {
     let deed = home.write("deed.txt", b"a house");
     let register = ["register", &deed, "--thing", "land:7", "--type", "property", "--as", "alice"];
     home.json("member-1", &register);
+    // As long as it is the bank's security, nobody gets it without the bank.
+    let reference = ["--reference", "loan 7", "--as", "alice"];
+    let lien = ["lien", "offer", "land:7", "--to", &bank];
+    let lien = home.json("member-1", &[&lien[..], &reference[..]].concat());
+    home.json("member-1", &["lien", "accept", lien["offer"].as_str().unwrap(), "--as", "bank"]);
+    let securities = home.json("supervision-1", &["list", "--lienholder", &bank]);
+    assert_eq!(securities[0]["type"], "property");
+    assert_eq!(home.json("member-1", &["show", "land:7"])["state"], "encumbered");
+    let sold = ["transfer", "offer", "land:7", "--to", &bob, "--as", "alice"];
+    let sold = home.json("member-1", &sold)["offer"].as_str().unwrap().to_owned();
+    let said = home.failure(4, "member-1", &["transfer", "accept", &sold, "--as", "bob"]);
+    assert!(said.contains("lien"), "{said}");
+    home.json("member-1", &["lien", "release", "land:7", "--as", "bank"]);
+    assert_eq!(home.json("member-1", &["list", "--lienholder", &bank]), serde_json::json!([]));
     // The bank's key is in its file; its public half is what both sides agree on.
     let witness = public_key(&home.path("member-1/parties/bank.seed"));
     let offer = ["transfer", "offer", "land:7", "--to", &bob, "--as", "alice"];
