@@ -7,7 +7,7 @@ use crate::{
     NodeId, Refusal, Role, SignedHeader, State, StateMap, Transaction, VALIDATORS_MAX, Vote,
     VoteSignature, votes_needed,
 };
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, btree_map};
 use alloc::vec::Vec;
 use core::fmt;
 use port::{Time, WireError};
@@ -635,8 +635,8 @@ struct Undo {
 
 impl Undo {
     fn remember(&mut self, state: &State, key: EntryKey) {
-        if !self.before.contains_key(&key) {
-            self.before.insert(key, state.entry(key));
+        if let btree_map::Entry::Vacant(place) = self.before.entry(key) {
+            place.insert(state.entry(key));
             self.stored += usize::from(key.is_stored());
         }
     }
