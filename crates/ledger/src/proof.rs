@@ -104,12 +104,6 @@ impl RecordProof {
         if record.transaction.chain == chain { Ok(record) } else { Err(ProofError::AnotherChain) }
     }
 
-    /// How many of the believed keys have signed the checkpoint; [`Trust::vouchers`] says how many it takes.
-    pub fn signers(&self, trust: &Trust) -> usize {
-        let is_signed = |key: &&VerifyingKey| self.checkpoint.is_signed_by(&trust.origin, key);
-        trust.keys.iter().filter(is_signed).count()
-    }
-
     /// Reads the printed form.
     ///
     /// # Errors
@@ -189,11 +183,6 @@ impl EntryProof {
             return Err(ProofError::NotIncluded);
         }
         Ok(Seen { height: header.height, time: header.time, found })
-    }
-
-    /// How many of the believed keys vouch for the header; see [`RecordProof::signers`].
-    pub fn signers(&self, trust: &Trust) -> usize {
-        self.header.certificate.signed_by(&self.header.header, &trust.keys)
     }
 
     /// Who owned a thing after the block, and by which file; `None`: it had no live file.
