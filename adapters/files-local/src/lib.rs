@@ -5,6 +5,8 @@ mod area;
 mod error;
 mod files;
 mod folder;
+mod forcing;
+mod hashing;
 mod options;
 mod pairs;
 mod work;
