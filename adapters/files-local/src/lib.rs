@@ -5,10 +5,14 @@ mod area;
 mod error;
 mod files;
 mod folder;
+mod forcing;
+mod hashing;
 mod options;
 mod work;
 
-pub use ::files::Done;
 pub use error::{Error, OpenError};
 pub use files::LocalFiles;
 pub use options::{Area, Options};
+
+/// What became of a [`filexfer::Work`] here.
+pub type Done = ::files::Done<Error>;

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 /// The stores of one server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// A folder for proofs of large files while they are served; nothing in it outlives the process.
+    /// A folder for the proofs of large files that are served: 0.4 % of their size. After a restart such a file is not read
+    /// again to be served further.
     pub work: PathBuf,
     /// What is in the spool, if there is one.
     pub spool: Option<Area>,

@@ -12,10 +12,12 @@ mod s3;
 mod source;
 mod work;
 
-pub use ::files::Done;
 pub use error::{Error, OpenError};
 pub use object_store;
 pub use objects::ObjectFiles;
 pub use options::{Area, Options};
 #[cfg(feature = "s3")]
 pub use s3::Roots;
+
+/// What became of a [`filexfer::Work`] here.
+pub type Done = ::files::Done<Error>;

@@ -6,7 +6,7 @@ use crate::source::{At, Source};
 use crate::{Error, OpenError, Options};
 use ::files::{Proof, Prover};
 use filexfer::{
-    Failure, FileMetadata, FileName, FileStamp, Groups, PartyId, Place, Slice, TransferId,
+    Failure, FileMetadata, FileName, FileStamp, Groups, PartyId, Place, Slice, StoreFault, TransferId,
 };
 use futures_util::TryStreamExt as _;
 use object_store::{Error as StoreError, GetOptions, GetResultPayload, ObjectStore as _};
@@ -111,22 +111,25 @@ impl ObjectFiles {
     /// [`filexfer::Work::Copy`]: from one place of this server to another; `false` if the source is not what it was.
     ///
     /// # Errors
-    /// [`Error`].
+    /// [`Error`], and which of the two stores it was.
     pub async fn copy(
         &self,
         transfer: &TransferId,
         from: &Place,
         into: &Place,
         range: &Range<u64>,
-    ) -> Result<bool, Error> {
-        let source = self.source(transfer, from)?;
-        let Some(encoded) = source.slice(self.area(from)?, transfer, range).await? else {
+    ) -> Result<bool, (StoreFault, Error)> {
+        let read = |why| (StoreFault::Read, why);
+        let source = self.source(transfer, from).map_err(read)?;
+        let area = self.area(from).map_err(read)?;
+        let Some(encoded) = source.slice(area, transfer, range).await.map_err(read)? else {
             return Ok(false);
         };
         // It was opened a moment ago.
         let slice = Slice::open(source.proof.root(), source.proof.size(), range, &encoded);
         let Ok(slice) = slice else { return Ok(false) };
-        self.write(transfer, into, &slice.groups).await?;
+        let written = self.write(transfer, into, &slice.groups).await;
+        written.map_err(|why| (StoreFault::Write, why))?;
         Ok(true)
     }
 

@@ -1,16 +1,16 @@
 //! A machine's work, done as a whole.
 
 use crate::{Done, Error, ObjectFiles};
-use filexfer::{TransferId, Work};
+use filexfer::{Message, StoreFault, TransferId, Work};
 
 impl ObjectFiles {
     /// Does it.
     ///
     /// # Errors
-    /// What the machine is to be told then, depends on the work: that there is no such file ([`Work::Look`]), that it is not
-    /// what it was ([`Work::Prepare`]), [`filexfer::Failure::StoreFailed`] ([`Work::Publish`]), nothing ([`Work::Copy`] and
-    /// [`Work::Serve`], which are asked for again; [`Work::Discard`]). After a [`Work::Sync`] that failed the machine has to
-    /// be dropped.
+    /// What the machine is to be told then, depends on the work: that there is no such file ([`Work::Look`]),
+    /// [`StoreFault::Read`] ([`Work::Prepare`]), [`filexfer::Failure::StoreFailed`] ([`Work::Publish`]), nothing
+    /// ([`Work::Discard`]). [`Work::Copy`] and [`Work::Serve`] end as [`Done::Failed`]. After a [`Work::Sync`] that failed the
+    /// machine has to be dropped.
     pub async fn perform(&self, work: &Work) -> Result<(TransferId, Done), Error> {
         Ok(match work {
             Work::Look { transfer, store, name } => {
@@ -21,14 +21,23 @@ impl ObjectFiles {
                 (*transfer, Done::Prepared(known))
             }
             Work::Copy { transfer, from, into, range } => {
-                let is_copied = self.copy(transfer, from, into, range).await?;
-                let done = if is_copied { Done::Copied(range.clone()) } else { Done::Unstable };
+                let done = match self.copy(transfer, from, into, range).await {
+                    Ok(true) => Done::Copied(range.clone()),
+                    Ok(false) => Done::Unstable,
+                    Err((fault, why)) => Done::Failed(fault, why),
+                };
                 (*transfer, done)
             }
             Work::Serve { transfer, from, range, to } => {
-                let done = match self.slice(transfer, from, range).await? {
-                    Some(bytes) => Done::Slice { range: range.clone(), to: to.clone(), bytes },
-                    None => Done::Unstable,
+                let done = match self.slice(transfer, from, range).await {
+                    Ok(Some(encoded)) => {
+                        let mut frame = Vec::with_capacity(encoded.len() + 64);
+                        Message::begin_slice(transfer, range, &mut frame);
+                        frame.extend_from_slice(&encoded);
+                        Done::Slice { range: range.clone(), to: to.clone(), frame }
+                    }
+                    Ok(None) => Done::Unstable,
+                    Err(why) => Done::Failed(StoreFault::Read, why),
                 };
                 (*transfer, done)
             }

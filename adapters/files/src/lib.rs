@@ -8,4 +8,5 @@ mod proof;
 
 pub use class::class_of;
 pub use done::Done;
+pub use pairs::{PairsHeader, PairsWriter, StoredPairs, View, is_large};
 pub use proof::{Proof, Prover};

@@ -34,7 +34,7 @@ impl Proof {
             Some(&rest[..rest.len().min(GROUP)])
         };
         let mut encoded = Vec::with_capacity(content.len() + content.len() / 128 + 4_096);
-        Slice::encode(&self.pairs, self.size, range, group, &mut encoded).ok()?;
+        Slice::encode(&self.pairs.view(), self.size, range, group, &mut encoded).ok()?;
         let is_right = Slice::open(&self.root, self.size, range, &encoded).is_ok();
         is_right.then_some(encoded)
     }

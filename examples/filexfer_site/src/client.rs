@@ -4,10 +4,9 @@ use crate::control::Question;
 use crate::failure::Failure;
 use crate::hex;
 use crate::station::{Role, Told};
-use bytes::Bytes;
 use filexfer::{
     Bitmap, ClientConfig, ClientEvent, ClientServer, Error, Groups, Message, PartyId, Place,
-    TransferId, Work,
+    SliceProof, TransferId, Work,
 };
 use port::{Peer, ReadSet, Store, Time};
 use seal::SoftKeys;
@@ -76,21 +75,20 @@ impl Role for Client {
             }
             Told::Synced => self.machine.synced(now, transfer),
             Told::Published(done) => self.machine.published(now, transfer, done),
+            Told::Failed(fault) => self.machine.store_failed(now, transfer, fault),
             Told::Unstable => self.machine.unstable(transfer),
             Told::Looked(_) => Ok(()),
         }
     }
 
-    fn open_slice(
+    fn slice_proof(
         &mut self,
         from: &Peer,
         transfer: &TransferId,
         range: &Range<u64>,
-        bytes: &Bytes,
-    ) -> Result<(Place, Vec<(u64, Bytes)>), Error> {
-        let slice = self.machine.open_slice(from, transfer, range, bytes)?;
-        let groups = slice.groups.iter().map(|(group, part)| (*group, bytes.slice_ref(part)));
-        Ok((Place::Store(self.party.clone()), groups.collect()))
+    ) -> Result<(Place, SliceProof), Error> {
+        let proof = self.machine.slice_proof(from, transfer, range)?;
+        Ok((Place::Store(self.party.clone()), proof))
     }
 
     async fn notice<S: Store>(&mut self, store: &S, message: &Message) {
@@ -107,8 +105,10 @@ impl Role for Client {
         self.taking.insert(offer.transfer, Taking { name, groups, resumed, moved: 0 });
     }
 
-    async fn on_event<S: Store>(&mut self, _: &S, event: ClientEvent) {
-        tracing::info!(event = "client", ?event);
+    async fn on_events<S: Store>(&mut self, _: &S, events: Vec<ClientEvent>) {
+        for event in events {
+            tracing::info!(event = "client", ?event);
+        }
     }
 
     async fn answer<S: Store>(

@@ -96,6 +96,12 @@ impl Inboxes {
             else => None,
         }
     }
+
+    /// What is there already.
+    pub(crate) fn try_recv(&mut self) -> Option<Incoming> {
+        let tls = self.tls.as_mut().and_then(Inbox::try_recv);
+        tls.or_else(|| self.quic.as_mut().and_then(Inbox::try_recv))
+    }
 }
 
 async fn recv(inbox: &mut Option<Inbox>) -> Option<Incoming> {

@@ -128,6 +128,8 @@ async fn forwarding(config: &Config, party: PartyId) -> Result<(Forwarding, Arou
     let mut brief = ForwarderConfig::new(TENANT, party.clone(), (SIGNING, KEY_NUMBER));
     brief.paces = paces(config);
     brief.again_ms = file.pace.again_ms;
+    brief.outbox.in_flight_max = IN_FLIGHT;
+    brief.outbox.page_rows = IN_FLIGHT;
     brief.patience_ms = file.pace.silence_ms;
     brief.spool_bytes = file.forwarder.spool_bytes;
     brief.retry = Retry::new(file.pace.retry_ms, RETRY_MOST_MS.max(file.pace.retry_ms), 0)
@@ -371,4 +373,6 @@ const BACKOFF_MOST_MS: u64 = 5_000;
 const RETRY_MOST_MS: u64 = 300_000;
 /// Four ranges: less would not let a window through.
 const BURST: u64 = 4 << 20;
+/// Notices that wait for their answers at one time.
+const IN_FLIGHT: usize = 256;
 const CLOSING: Duration = Duration::from_secs(10);

@@ -94,7 +94,10 @@ async fn work_is_done_as_machines_describe_it() {
         assert_eq!(done(copy()).await, Done::Copied(0..1));
         let to = port::Peer::new("r2").unwrap();
         let serve = Work::Serve { transfer: T, from: from.clone(), range: 0..1, to: to.clone() };
-        let slice = Done::Slice { range: 0..1, to, bytes: b"content".to_vec() };
+        let mut frame = Vec::new();
+        filexfer::Message::begin_slice(&T, &(0..1), &mut frame);
+        frame.extend_from_slice(b"content");
+        let slice = Done::Slice { range: 0..1, to, frame };
         assert_eq!(done(serve.clone()).await, slice);
         assert_eq!(done(Work::Sync { transfer: T, into: into.clone() }).await, Done::Synced);
         let publish =

@@ -24,6 +24,11 @@ fn one_process_runs_a_whole_site_and_files_go_every_way() {
     for place in ["archive/out.bin", "merchant/out.bin", "ledger/in.bin"] {
         assert!(fs::read(home.path("files").join(place)).unwrap() == content, "{place}");
     }
+    // Several at one time, and what is there already is versioned.
+    let both = send(&["--to", "archive", "--on-conflict", "version", "out.bin", "in.bin"]);
+    let states = both.as_array().unwrap().iter().map(|one| one["state"].as_str().unwrap());
+    assert_eq!(states.collect::<Vec<_>>(), ["delivered", "delivered"]);
+    assert!(fs::read(home.path("files/archive/out.v2.bin")).unwrap() == content);
     // The destination was told.
     let arrived = until("the arrival", || {
         let status = home.json(&["status", "--of", "archive"]);
@@ -33,7 +38,7 @@ fn one_process_runs_a_whole_site_and_files_go_every_way() {
     assert_eq!(arrived["root"], blake3::hash(&content).to_hex().as_str());
     // For people.
     let shown = String::from_utf8(home.run(&["status"]).stdout).unwrap();
-    assert_eq!(shown.lines().filter(|line| line.contains("name ")).count(), 3, "{shown}");
+    assert_eq!(shown.lines().filter(|line| line.contains("name ")).count(), 5, "{shown}");
 }
 
 #[test]
