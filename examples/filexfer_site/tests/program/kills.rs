@@ -82,7 +82,7 @@ fn survive(kills: usize, mib: usize) -> usize {
     assert_eq!(result["root"], blake3::hash(&content).to_hex().as_str());
     // Each kill of the receiver costs what came after its last checkpoint: less than 64 MiB and what was on its way.
     let most = total + hits[2] * (4_096 + 512);
-    println!(
+    eprintln!(
         "kills {hits:?} over {}: {written} groups written of {total}, at most {most}",
         line.name()
     );
