@@ -54,6 +54,8 @@ struct TableRow {
     ours: String,
     /// How it is shown.
     unit: Unit,
+    /// The bench that measures it, where a machine may lack what that bench needs: without a run of it the row is left out.
+    bench: Option<String>,
     /// The target in that unit, for results where less is better.
     at_most: Option<f64>,
     /// The target in that unit, for results where more is better.
@@ -166,7 +168,11 @@ fn render(table: &Table, results: &Results) -> Result<String> {
         let _ = writeln!(text, "{line}");
     }
     text.push_str("\n| What | Ours | Peer | Ratio | Target |\n|---|--:|--:|--:|---|\n");
-    for row in &table.row {
+    let is_measured = |row: &&TableRow| {
+        let mut runs = results.runs.iter();
+        row.bench.as_ref().is_none_or(|bench| runs.any(|run| run.bench == *bench))
+    };
+    for row in table.row.iter().filter(is_measured) {
         let cells = cells(row, results).with_context(|| format!("{FILE}: row “{}”", row.what))?;
         let _ = writeln!(text, "| {} |", cells.join(" | "));
     }
@@ -327,6 +333,17 @@ mod tests {
                 "| Low | 1.25× | slow: 400 MB/s | 0.00× | ≥ 1×: met |",
             ]
         );
+    }
+
+    #[test]
+    fn a_row_may_wait_for_its_bench() {
+        let row = |ours: &str, bench: &str| {
+            lines(&format!(
+                "[[row]]\nwhat = 'x'\nours = '{ours}'\nunit = 'ns'\nbench = '{bench}'\n"
+            ))
+        };
+        assert_eq!(row("typo", "other").len(), 4, "the head alone");
+        assert_eq!(row("ours", "redeem").len(), 5);
     }
 
     #[test]

