@@ -115,4 +115,4 @@ pub(crate) fn bytes(len: usize, tag: u8) -> Vec<u8> {
 }
 
 /// More than one piece, and not a whole number of groups.
-pub(crate) const LARGE: usize = (17 << 20) + 5;
+pub(crate) const LARGE: usize = (9 << 20) + 5;
