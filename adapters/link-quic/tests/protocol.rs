@@ -4,9 +4,7 @@
 mod network;
 
 use interbank_link_quic::{Ended, Incoming, QuicLink};
-use link::conformance::{
-    Authority, Network as _, connected, failed, gone, knows, next, pair, peer,
-};
+use link::conformance::{Authority, connected, failed, gone, knows, next, pair, peer};
 use network::Air;
 use port::{Bytes, Link as _};
 use quinn::crypto::rustls::QuicClientConfig;
