@@ -4,7 +4,7 @@
 mod network;
 
 use interbank_link_quic::{Ended, Incoming, QuicLink};
-use link::conformance::{Authority, Network as _, connected, failed, gone, knows, next, pair, peer};
+use link::conformance::{Authority, connected, failed, gone, knows, next, pair, peer};
 use network::Air;
 use port::{Bytes, Link as _};
 use quinn::crypto::rustls::QuicClientConfig;
@@ -117,8 +117,7 @@ async fn a_connection_goes_on_when_an_address_changes() {
     for round in 0..3_u8 {
         pair.network.move_all();
         let frame = Bytes::from(vec![round]);
-        for (from, to, inbox) in
-            [(&pair.b.0, "a", &mut pair.a.1), (&pair.a.0, "b", &mut pair.b.1)]
+        for (from, to, inbox) in [(&pair.b.0, "a", &mut pair.a.1), (&pair.a.0, "b", &mut pair.b.1)]
         {
             from.send(&peer(to), &frame).await.unwrap();
             match next(inbox).await {

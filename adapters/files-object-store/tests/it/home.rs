@@ -28,7 +28,6 @@ pub(crate) const KINDS: [Kind; 4] = [Kind::Memory, Kind::Folder, Kind::S3, Kind:
 
 pub(crate) struct Home {
     root: tempfile::TempDir,
-    pub(crate) kind: Kind,
     stores: BTreeMap<&'static str, Arc<dyn ObjectStore>>,
     _server: Option<Server>,
 }
@@ -57,7 +56,7 @@ impl Home {
             };
             (name, store)
         });
-        Self { root, kind, stores: stores.into(), _server: server }
+        Self { root, stores: stores.into(), _server: server }
     }
 
     pub(crate) fn area(&self, name: &str) -> Area {
@@ -116,4 +115,4 @@ pub(crate) fn bytes(len: usize, tag: u8) -> Vec<u8> {
 }
 
 /// More than one piece, and not a whole number of groups.
-pub(crate) const LARGE: usize = (17 << 20) + 5;
+pub(crate) const LARGE: usize = (9 << 20) + 5;

@@ -111,12 +111,12 @@ async fn what_is_not_whole_is_not_published() {
         let content = bytes(LARGE, 1);
         // The first piece is missing, then the end of it.
         let parts = groups(&content);
-        files.write(&T, &into, &parts[600..]).await.unwrap();
+        files.write(&T, &into, &parts[540..]).await.unwrap();
         let publish = async || files.publish(&T, &into, &name("a"), false).await;
         assert_eq!(publish().await, Err(Error::NoContent), "{kind:?}");
         files.write(&T, &into, &parts[..100]).await.unwrap();
         assert_eq!(publish().await, Err(Error::NoContent), "{kind:?}");
-        files.write(&T, &into, &parts[100..600]).await.unwrap();
+        files.write(&T, &into, &parts[100..540]).await.unwrap();
         assert_eq!(publish().await, Ok(Ok(())), "{kind:?}");
         assert!(home.get("two", "a").await.unwrap() == content);
     }

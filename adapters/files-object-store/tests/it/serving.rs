@@ -19,7 +19,7 @@ async fn slices_are_those_of_the_tree_wherever_the_file_is() {
         assert_eq!((size, &root), (LARGE as u64, blake3::hash(&content).as_bytes()));
         let outboard = Outboard::of(&content);
         let count = Groups::new(size).count();
-        for range in [0..1, 0..64, 500..600, count - 1..count] {
+        for range in [0..1, 0..64, 500..570, count - 1..count] {
             let encoded = files.slice(&T, &from, &range).await.unwrap().unwrap();
             let group = |n: u64| content.chunks(16_384).nth(usize::try_from(n).unwrap());
             let mut expected = Vec::new();

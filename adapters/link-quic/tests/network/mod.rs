@@ -69,7 +69,7 @@ impl Network for Air {
             fuse: AtomicU64::new(0),
         });
         let of_thread = Arc::clone(&shared);
-        thread::spawn(move || of_thread.forward());
+        thread::Builder::new().spawn(move || of_thread.forward())?;
         Ok(Self { front: address, shared })
     }
 
@@ -170,7 +170,7 @@ impl Shared {
             late: Mutex::default(),
         });
         let (shared, of_thread) = (Arc::clone(self), Arc::clone(&flow));
-        thread::spawn(move || shared.back(&of_thread, from));
+        thread::Builder::new().spawn(move || shared.back(&of_thread, from))?;
         Ok(flow)
     }
 
