@@ -127,11 +127,8 @@ fn truth() -> &'static Truth {
         place.registered(thing(2), buyer);
         let (chain, blocks) = place.chain();
         let origin = chain.state().genesis().origin().to_owned();
-        let trust = Trust {
-            chain: chain.id(),
-            origin: origin.clone(),
-            keys: vec![key(1).verifying_key()],
-        };
+        let trust =
+            Trust { chain: chain.id(), origin: origin.clone(), keys: vec![key(1).verifying_key()] };
         let records: Vec<Record> = blocks.iter().flat_map(Block::records).collect();
         let mut history = History::new();
         blocks.iter().for_each(|block| history.update(block).unwrap());
