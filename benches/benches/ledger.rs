@@ -48,7 +48,9 @@ fn state(c: &mut Criterion) {
         group.throughput(Throughput::Elements(elements as u64));
         group.bench_function(name, |b| {
             b.iter_custom(|times| {
-                (0..times).map(|_| timed(world.state.clone(), |it| execute(it, &transactions))).sum()
+                (0..times)
+                    .map(|_| timed(world.state.clone(), |it| execute(it, &transactions)))
+                    .sum()
             });
         });
     }
@@ -325,6 +327,9 @@ fn sizes(_: &mut Criterion) {
     let after = overhead(&store);
     assert_eq!(after.1 - before.1, MANY);
     figure("ledger/log_bytes_per_entry", (after.0 - before.0) as f64 / MANY as f64, "B");
+    // Digests of what could come again: they go when the windows are over.
+    let decided: usize = table(&store, DECIDED).map(|(key, value)| key + value.len()).sum();
+    figure("ledger/decided_bytes_per_entry", decided as f64 / after.1 as f64, "B");
     let kept: Vec<usize> = table(&store, ENTRIES).map(|(key, value)| key + value.len()).collect();
     let each = kept.iter().sum::<usize>() as f64 / kept.len() as f64;
     figure("ledger/state_bytes_per_entry", each, "B");
@@ -355,11 +360,10 @@ fn sizes(_: &mut Criterion) {
     figure("ledger/proof_file", (proof.to_string().len() + longer) as f64, "B");
 }
 
-/// Bytes of blocks, tiles, heads and memories beyond the transactions, and how many transactions there are.
+/// Bytes of blocks, tiles and head beyond the transactions, and how many transactions there are.
 fn overhead(store: &MemoryStore) -> (usize, usize) {
-    let all = [HEAD, BLOCKS, TILES, DECIDED].map(|number| {
-        table(store, number).map(|(key, value)| key + value.len()).sum::<usize>()
-    });
+    let all = [HEAD, BLOCKS, TILES]
+        .map(|number| table(store, number).map(|(key, value)| key + value.len()).sum::<usize>());
     let blocks: Vec<Block> =
         table(store, BLOCKS).map(|(_, value)| Block::parse(&value).unwrap()).collect();
     let transactions: Vec<_> = blocks.iter().flat_map(|block| &block.transactions).collect();
@@ -630,7 +634,12 @@ fn party(number: usize) -> Through {
     PARTIES.0[number]
 }
 
-fn request(number: usize, thing: ThingKey, owner: Through, predecessor: Option<FileId>) -> Register {
+fn request(
+    number: usize,
+    thing: ThingKey,
+    owner: Through,
+    predecessor: Option<FileId>,
+) -> Register {
     let mut instruction = [0; 16];
     instruction[..8].copy_from_slice(&(number as u64).to_be_bytes());
     Register {
@@ -689,9 +698,8 @@ fn seed(signer: Signer) -> Secret<32> {
         Signer::Key(bytes) => {
             let nodes = (0..3).map(|n| Secret::new([n; 32]));
             let parties = (0..PARTIES.0.len()).map(party_seed);
-            let is_its = |seed: &Secret<32>| {
-                SigningKey::from_seed(seed).verifying_key().to_bytes() == bytes
-            };
+            let is_its =
+                |seed: &Secret<32>| SigningKey::from_seed(seed).verifying_key().to_bytes() == bytes;
             nodes.chain(parties).find(is_its).unwrap()
         }
     }

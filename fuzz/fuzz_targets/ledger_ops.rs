@@ -71,7 +71,7 @@ impl Play {
             return Some(self.place.request(thing(u32::from(on % 4)), party(on >> 2)));
         }
         let file = *self.files.get(usize::from(on >> 3) % self.files.len().max(1))?;
-        let it = self.place.state.file(file)?;
+        let it = self.place.state.file(file)?.clone();
         let of = |party: PartyId| *self.parties.iter().find(|it| it.party == party).unwrap();
         let (owner, holder, other) = (of(it.owner), of(it.holder()), party(on));
         let place = &mut self.place;
@@ -177,7 +177,8 @@ impl Play {
         self.desk.die();
         self.desk.settle();
         let chain = self.desk.chain();
-        let (mut followed, mut index) = (Chain::new(chain.state().genesis().clone()).unwrap(), Index::default());
+        let mut followed = Chain::new(chain.state().genesis().clone()).unwrap();
+        let mut index = Index::default();
         for block in self.desk.blocks() {
             followed.take(&block).unwrap().iter().for_each(|entry| index.update(entry));
         }
