@@ -39,10 +39,8 @@ pub(super) fn weigh(
         &Roles::new(&tables.roles, usable)
     };
     let mut taken = [Role::NONE; SIZE];
-    for four in 0..SIZE / 4 {
-        for at in 4 * four..4 * four + 4 {
-            taken[at] = roles.of(columns.tags[at]);
-        }
+    for (taken, tags) in taken.as_chunks_mut::<4>().0.iter_mut().zip(columns.tags.as_chunks().0) {
+        *taken = tags.map(|tag| roles.of(tag));
     }
     let mut found = [0; SIZE];
     scan.needles().mark(&columns.tags, &mut found);
