@@ -18,6 +18,7 @@ pub struct Habits {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a vehicle has one stage; none is kept in bulk")]
 enum Stage {
     Learning {
         /// In the order of attributes.

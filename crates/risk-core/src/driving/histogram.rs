@@ -77,7 +77,7 @@ impl Histogram {
     pub(super) fn part((low, high): (i32, i32), value: i32) -> u32 {
         let off = u64::from(value.clamp(low, high).abs_diff(low));
         let width = u64::from(high.abs_diff(low)) + 1;
-        u32::try_from(quotient(off * PARTS, width)).unwrap_or(0).min(Self::BINS as u32 - 1)
+        u32::try_from(quotient(off * PARTS, width).min(PARTS - 1)).unwrap_or(0)
     }
 
     /// A bit for each part whose tail is at least this.

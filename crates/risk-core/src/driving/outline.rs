@@ -66,9 +66,9 @@ impl Outline {
     /// Compares a stretch with the strategies that this was made from.
     pub(super) fn tally(&self, shown: &Shown) -> Tally {
         let mut accepts = [0; Attribute::COUNT];
-        for at in 0..Attribute::COUNT {
+        for (at, accepts) in accepts.iter_mut().enumerate() {
             let value = shown.values[at];
-            accepts[at] = u32::from((value >= self.lows[at]) & (value <= self.highs[at]));
+            *accepts = u32::from((value >= self.lows[at]) & (value <= self.highs[at]));
         }
         for (attribute, accepted) in &self.others {
             let at = attribute.at();
@@ -81,13 +81,13 @@ impl Outline {
             };
         }
         let (mut weight, mut matched, mut eligible) = (0, 0, 0_u32);
-        for at in 0..Attribute::COUNT {
+        for (at, accepts) in accepts.into_iter().enumerate() {
             let covers = shown.coverages_ms[at] >= self.min_lens_ms[at];
             let counts = shown.usable[at] & u32::from(covers & (self.weights[at] > 0));
             let weighs = if counts == 1 { self.weights[at] } else { 0 };
             eligible += counts;
             weight += weighs;
-            matched += if accepts[at] == 1 { weighs } else { 0 };
+            matched += if accepts == 1 { weighs } else { 0 };
         }
         Tally { weight, matched, eligible: eligible as usize }
     }

@@ -15,7 +15,7 @@ impl Policy {
     /// `own` is what is known of the period that contains the scan's time (spec R15), `adjacent` of the one next to it; both
     /// are named by [`Scan::when`]. A profile of another period or grid counts as none.
     pub fn assess(&self, now: Time, scan: &Scan, known: Known<'_>, facts: Facts) -> Assessment {
-        self.judge(now, scan, known, facts, |_, _| {})
+        self.judge(now, scan, known, facts, |_, _| ())
     }
 
     /// The same, telling what the neighbours of each profile say, and whether it is of the adjacent period.
@@ -26,27 +26,22 @@ impl Policy {
         scan: &Scan,
         known: Known<'_>,
         facts: Facts,
-        mut told: impl FnMut(&Said, bool),
+        mut told: impl FnMut(Said, bool),
     ) -> Assessment {
         let tables = self.tables();
         let when = scan.when();
         let adjacent_bp = if tables.blend { when.adjacent_bp } else { 0 };
-        let mut said = Said::NOTHING;
-        let mut part = |profile: Option<&Profile>, period, weight_bp, is_adjacent| {
-            let fits = |profile: &&Profile| {
-                weight_bp > 0 && (profile.grid(), profile.period()) == (when.grid, period)
-            };
-            let Some(profile) = profile.filter(fits) else {
-                return Part { weight_bp, ..Part::NONE };
-            };
-            let part = weigh(profile, scan, tables, &mut said);
-            told(&said, is_adjacent);
-            Part { weight_bp, ..part }
-        };
-        let parts = [
-            part(known.own, when.period, 10_000 - adjacent_bp, false),
-            part(known.adjacent, when.adjacent, adjacent_bp, true),
-        ];
+        let weighing = |weight_bp| Part { weight_bp, ..Part::NONE };
+        let mut parts = [weighing(10_000 - adjacent_bp), weighing(adjacent_bp)];
+        let fits =
+            |profile: &&Profile, period| (profile.grid(), profile.period()) == (when.grid, period);
+        if let Some(profile) = known.own.filter(|profile| fits(profile, when.period)) {
+            weigh(profile, scan, tables, &mut parts[0], false, &mut told);
+        }
+        let adjacent = known.adjacent.filter(|_| adjacent_bp > 0);
+        if let Some(profile) = adjacent.filter(|profile| fits(profile, when.adjacent)) {
+            weigh(profile, scan, tables, &mut parts[1], true, &mut told);
+        }
         let findings = self.findings(now, scan, &parts, facts);
         let coverage = Coverage::of(&parts);
         let refused = if findings.has(Finding::Stale) {

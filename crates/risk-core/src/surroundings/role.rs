@@ -3,11 +3,14 @@
 use super::Kind;
 use super::scan::TokenTag;
 
-/// What neighbours of one kind and relation count for: what their evidence weighs, in 128ths, and above that their marks.
+/// What neighbours of one kind and relation count for: their marks, and in the upper half what their evidence weighs, in 128ths.
 #[derive(Clone, Copy)]
-pub(super) struct Role(u16);
+pub(super) struct Role(u32);
 
 impl Role {
+    /// It says nothing.
+    pub(super) const NONE: Self = Self(0);
+
     /// It takes part. Twice, so that in one byte two numbers can be added up: how many take part, and how many of them are here.
     pub(super) const COUNTS: u8 = 0x11;
     /// If it is here, it is a reference that is.
@@ -18,17 +21,17 @@ impl Role {
     pub(super) const COMPANION: u8 = 0x04;
 
     const fn new(weight: u8, marks: u8) -> Self {
-        Self(weight as u16 | (marks as u16) << 8)
+        Self(marks as u32 | (weight as u32) << 16)
     }
 
     #[inline]
-    pub(super) const fn weight(self) -> u8 {
-        self.0.to_le_bytes()[0]
+    pub(super) const fn weight(self) -> i32 {
+        (self.0 >> 16).cast_signed()
     }
 
     #[inline]
     pub(super) const fn marks(self) -> u8 {
-        self.0.to_le_bytes()[1]
+        self.0.to_le_bytes()[0]
     }
 }
 
@@ -53,7 +56,7 @@ pub(super) const fn used(kind: Kind, weight: u8) -> KindRoles {
 
 /// Of a kind that was not searched for. What travels came along, whatever was searched for; the rest says nothing.
 pub(super) const UNUSED: KindRoles = {
-    let mut all = [Role(0); 8];
+    let mut all = [Role::NONE; 8];
     let mut at = 1;
     while at < 8 {
         all[at] = Role::new(0, Role::COMPANION);

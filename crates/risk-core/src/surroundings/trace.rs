@@ -57,7 +57,7 @@ impl Policy {
     ) -> (Assessment, [Option<Box<Said>>; 2]) {
         let mut all = [None, None];
         let assessment = self.judge(now, scan, known, facts, |said, is_adjacent| {
-            all[usize::from(is_adjacent)] = Some(Box::new(said.clone()));
+            all[usize::from(is_adjacent)] = Some(Box::new(said));
         });
         (assessment, all)
     }

@@ -12,52 +12,91 @@ use super::scan::{Scan, TokenTag};
 use super::{Abstention, Line, Part, Policy, Protocol, TypeScore};
 use crate::LogRatio;
 
-/// Compares one profile with a scan, and puts down what each neighbour says.
+/// Compares one profile with a scan; `told` gets what each neighbour says, and whether this is the adjacent period.
 ///
 /// Column by column, in short loops without a branch: most of them are left to vector instructions. Places behind the last
-/// neighbour take part in them and say nothing, since no scan searches for their kind.
-pub(super) fn weigh(profile: &Profile, scan: &Scan, tables: &Tables, said: &mut Said) -> Part {
+/// neighbour take part in them and say nothing, since no scan searches for their kind. What one loop writes place by place,
+/// another reads in vectors only later, when it has arrived in the cache.
+pub(super) fn weigh(
+    profile: &Profile,
+    scan: &Scan,
+    tables: &Tables,
+    part: &mut Part,
+    is_adjacent: bool,
+    told: &mut impl FnMut(Said, bool),
+) {
+    let columns = profile.columns();
     let days = scan.when().day.saturating_sub(profile.day());
     let factor = if days == 0 { 1 << 16 } else { tables.fading.factor(days) };
-    let usable = usable(profile, scan);
-    said.hear(profile, scan, tables, factor, usable);
-    let (sizes, hits) = said.types(profile.columns(), tables);
-    let [references, present, fixed_present, companions] = said.tally();
-    let total = said.total(profile, tables);
-    let occurrences = scaled(profile.occurrences(), factor);
-    let abstention = if profile.is_empty() {
+    let observed = u32::from(profile.occurrences());
+    // (k f + 1) / (n f + 2) is (k + 1/f) / (n + 2/f): so no count has to be scaled.
+    let one = (u32::from(ONE) << 16).checked_div(factor).map_or(ONE_MAX, |one| one.min(ONE_MAX));
+    let all = ln(observed + 2 * one);
+    let (usable, newest) = (usable(profile, scan), scan.key_id() & 3);
+    let roles = if usable == Roles::ALL_KINDS << (8 * newest) {
+        &tables.roles_of_all[usize::from(newest)]
+    } else {
+        &Roles::new(&tables.roles, usable)
+    };
+    let mut taken = [Role::NONE; SIZE];
+    for (taken, tags) in taken.as_chunks_mut::<4>().0.iter_mut().zip(columns.tags.as_chunks().0) {
+        *taken = tags.map(|tag| roles.of(tag));
+    }
+    let mut found = [0; SIZE];
+    scan.needles().mark(&columns.tags, &mut found);
+    // Where in the two tables to look; numbers below 2¹⁸ leave the lowest nine bits free. The count where it is here, the rest
+    // where it is not.
+    let mut places = [0; SIZE];
+    for at in 0..SIZE {
+        let (count, absent) = (u32::from(columns.counts[at]), !found[at]);
+        let counted = (count ^ absent).wrapping_add((observed + 1) & absent);
+        let share = u32::from(columns.shares[at].as_u8());
+        places[at] = ln_place(counted.wrapping_add(one)) | found[at] & 0x100 | share;
+    }
+    let mut evidence = [0; SIZE];
+    for four in 0..SIZE / 4 {
+        for at in 4 * four..4 * four + 4 {
+            evidence[at] = ln_at(places[at]) + SURPRISES[(places[at] % 0x200) as usize];
+        }
+    }
+    let mut here = [0; SIZE];
+    for (here, found) in here.iter_mut().zip(&found) {
+        *here = found.to_le_bytes()[0];
+    }
+    let mut marks = [0; SIZE];
+    for at in 0..SIZE {
+        marks[at] = taken[at].marks() & (here[at] | 0x01);
+    }
+    (part.sizes, part.hits) = types(&marks, columns, tables);
+    [part.references, part.present, part.fixed_present, part.companions] = tally(&marks);
+    let types = (0..tables.types.min(Policy::TYPES_MAX)).map(|at| TypeScore {
+        hits: part.hits[at],
+        size: part.sizes[at],
+        weight: tables.weights[at],
+    });
+    part.baseline = recombined(types);
+    for (evidence, role) in evidence.iter_mut().zip(&taken) {
+        *evidence = ((*evidence - all) * role.weight()) >> 7;
+    }
+    let total = total(&evidence, profile, tables);
+    let tempered = i64::from(total) * tables.temper / 1_000;
+    let tempered = LogRatio::from_units(i32::try_from(tempered).unwrap_or(0));
+    part.evidence = LogRatio::from_units(total);
+    part.evidence_share = Some(logistic(tables.prior + tempered));
+    part.novelty = profile.novelty();
+    part.occurrences = scaled(profile.occurrences(), factor);
+    part.abstention = if profile.is_empty() {
         Some(Abstention::NoProfile)
-    } else if u32::from(occurrences) < tables.occurrences_min {
+    } else if u32::from(part.occurrences) < tables.occurrences_min {
         Some(Abstention::TooFewOccurrences)
     } else if usable == 0 && scan.scanned().as_bits() != 0 {
         Some(Abstention::KeysTooOld)
-    } else if references < tables.references_min.max(1) {
+    } else if part.references < tables.references_min.max(1) {
         Some(Abstention::TooFewReferences)
     } else {
         None
     };
-    let types = (0..tables.types.min(Policy::TYPES_MAX)).map(|at| TypeScore {
-        hits: hits[at],
-        size: sizes[at],
-        weight: tables.weights[at],
-    });
-    let tempered = i64::from(total) * tables.temper / 1_000;
-    let tempered = LogRatio::from_units(i32::try_from(tempered).unwrap_or(0));
-    Part {
-        weight_bp: 0,
-        occurrences,
-        references,
-        present,
-        fixed_present,
-        companions,
-        novelty: profile.novelty(),
-        sizes,
-        hits,
-        evidence: LogRatio::from_units(total),
-        baseline: recombined(types),
-        evidence_share: Some(logistic(tables.prior + tempered)),
-        abstention,
-    }
+    told(Said { marks, here, evidence }, is_adjacent);
 }
 
 /// What the neighbours of a profile say, place by place.
@@ -72,58 +111,6 @@ pub(super) struct Said {
 }
 
 impl Said {
-    pub(super) const NOTHING: Self =
-        Self { marks: [0; SIZE], here: [0; SIZE], evidence: [0; SIZE] };
-
-    /// What one writes in single places, another reads in vectors later, so that these writes have arrived by then.
-    #[inline]
-    fn hear(&mut self, profile: &Profile, scan: &Scan, tables: &Tables, factor: u32, usable: u32) {
-        let columns = profile.columns();
-        let observed = u32::from(profile.occurrences());
-        // (k f + 1) / (n f + 2) is (k + 1/f) / (n + 2/f): so no count has to be scaled.
-        let one =
-            (u32::from(ONE) << 16).checked_div(factor).map_or(ONE_MAX, |one| one.min(ONE_MAX));
-        let all = ln(observed + 2 * one);
-        let newest = scan.key_id() & 3;
-        let roles = if usable == Roles::ALL_KINDS << (8 * newest) {
-            &tables.roles_of_all[usize::from(newest)]
-        } else {
-            &Roles::new(&tables.roles, usable)
-        };
-        let mut weights = [0_i16; SIZE];
-        for four in 0..SIZE / 4 {
-            for at in 4 * four..4 * four + 4 {
-                let role = roles.of(columns.tags[at]);
-                (self.marks[at], weights[at]) = (role.marks(), role.weight().into());
-            }
-        }
-        let mut found = [0; SIZE];
-        scan.needles().mark(&columns.tags, &mut found);
-        // Where in the two tables to look. The count where it is here, the rest where it is not.
-        let mut places = [0; SIZE];
-        for at in 0..SIZE {
-            let (count, absent) = (u32::from(columns.counts[at]), !found[at]);
-            let counted = (count ^ absent).wrapping_add((observed + 1) & absent);
-            let share = u32::from(columns.shares[at].as_u8());
-            places[at] = ln_place(counted.wrapping_add(one)) | found[at] & 0x100 | share;
-        }
-        for four in 0..SIZE / 4 {
-            for at in 4 * four..4 * four + 4 {
-                let place = places[at];
-                self.evidence[at] = ln_at(place) + SURPRISES[(place % 0x200) as usize];
-            }
-        }
-        for (here, found) in self.here.iter_mut().zip(found) {
-            *here = found.to_le_bytes()[0];
-        }
-        for (marks, here) in self.marks.iter_mut().zip(&self.here) {
-            *marks &= here | 0x01;
-        }
-        for (evidence, weight) in self.evidence.iter_mut().zip(weights) {
-            *evidence = ((*evidence - all) * i32::from(weight)) >> 7;
-        }
-    }
-
     /// Each neighbour's part in it, in their order.
     pub(super) fn lines<'a>(
         &'a self,
@@ -139,50 +126,49 @@ impl Said {
             evidence: LogRatio::from_units(*evidence),
         })
     }
+}
 
-    /// The sum of all evidence: for each device at most so much for and against it, and so much at most for all that is missing.
-    #[inline]
-    fn total(&self, profile: &Profile, tables: &Tables) -> i32 {
-        let (present, missing) = if profile.has_siblings() {
-            capped(&joined(&self.evidence, &profile.columns().tags), tables)
-        } else {
-            capped(&self.evidence, tables)
-        };
-        // One period can hold several places, and whoever is at one of them misses all of the others.
-        present + missing.max(tables.all_absent_min)
-    }
+/// The sum of all evidence: for each device at most so much for and against it, and so much at most for all that is missing.
+#[inline]
+fn total(evidence: &[i32; SIZE], profile: &Profile, tables: &Tables) -> i32 {
+    let (present, missing) = if profile.has_siblings() {
+        capped(&joined(evidence, &profile.columns().tags), tables)
+    } else {
+        capped(evidence, tables)
+    };
+    // One period can hold several places, and whoever is at one of them misses all of the others.
+    present + missing.max(tables.all_absent_min)
+}
 
-    /// For each dwell type, how many references it has, and how many of them are here.
-    #[inline]
-    fn types(&self, columns: &Neighbours, tables: &Tables) -> ([u8; 8], [u8; 8]) {
-        let (mut sizes, mut hits) = ([0; Policy::TYPES_MAX], [0; Policy::TYPES_MAX]);
-        let (mut size_before, mut hits_before) = (0, 0);
-        let counts = self.marks.map(|marks| marks & Role::COUNTS);
-        let ends = &tables.type_ends[..tables.types.min(Policy::TYPES_MAX)];
-        for (at, end) in ends.iter().enumerate() {
-            let mut below = [0; SIZE];
-            for place in 0..SIZE {
-                below[place] = if columns.dwells[place].0 < *end { counts[place] } else { 0 };
-            }
-            let (size, hit) = two_sums(&below);
-            (sizes[at], hits[at]) = (size - size_before, hit - hits_before);
-            (size_before, hits_before) = (size, hit);
+/// For each dwell type, how many references it has, and how many of them are here.
+#[inline(always)]
+fn types(marks: &[u8; SIZE], columns: &Neighbours, tables: &Tables) -> ([u8; 8], [u8; 8]) {
+    let (mut sizes, mut hits) = ([0; Policy::TYPES_MAX], [0; Policy::TYPES_MAX]);
+    let (mut size_before, mut hits_before) = (0, 0);
+    let counts = marks.map(|marks| marks & Role::COUNTS);
+    let ends = &tables.type_ends[..tables.types.min(Policy::TYPES_MAX)];
+    for (at, end) in ends.iter().enumerate() {
+        let mut below = [0; SIZE];
+        for place in 0..SIZE {
+            below[place] = if columns.dwells[place].0 < *end { counts[place] } else { 0 };
         }
-        (sizes, hits)
+        let (size, hit) = two_sums(&below);
+        (sizes[at], hits[at]) = (size - size_before, hit - hits_before);
+        (size_before, hits_before) = (size, hit);
     }
+    (sizes, hits)
+}
 
-    /// How many references there are, how many of them are here, how many of those are fixed, and how much is carried along.
-    #[inline]
-    fn tally(&self) -> [u8; 4] {
-        let (references, companions) =
-            two_sums(&self.marks.map(|marks| marks & 0x01 | marks << 2 & 0x10));
-        let (present, fixed) = two_sums(&self.marks.map(|marks| marks >> 1 & 0x11));
-        [references, present, fixed, companions]
-    }
+/// How many references there are, how many of them are here, how many of those are fixed, and how much is carried along.
+#[inline(always)]
+fn tally(marks: &[u8; SIZE]) -> [u8; 4] {
+    let (references, companions) = two_sums(&marks.map(|marks| marks & 0x01 | marks << 2 & 0x10));
+    let (present, fixed) = two_sums(&marks.map(|marks| marks >> 1 & 0x11));
+    [references, present, fixed, companions]
 }
 
 /// The sums of the lower and of the upper halves of 64 bytes; each half is 0 or 1.
-#[inline]
+#[inline(always)]
 fn two_sums(bytes: &[u8; SIZE]) -> (u8, u8) {
     let (mut low, mut high) = (0, 0);
     for at in 0..16 {
@@ -413,10 +399,10 @@ mod tests {
         fn columns_weigh_what_neighbours_do_one_by_one(profile in profile(), scan in scan()) {
             let policy = Policy::new(PolicyDraft::default()).unwrap();
             let (part, lines) = weighed(&profile, &scan, &policy);
-            let mut said = Said::NOTHING;
-            let fast = weigh(&profile, &scan, policy.tables(), &mut said);
+            let (mut fast, mut said) = (Part::NONE, None);
+            weigh(&profile, &scan, policy.tables(), &mut fast, false, &mut |all, _| said = Some(all));
             prop_assert_eq!(fast, part);
-            prop_assert_eq!(said.lines(&profile, false).collect::<Vec<_>>(), lines);
+            prop_assert_eq!(said.unwrap().lines(&profile, false).collect::<Vec<_>>(), lines);
         }
     }
 
