@@ -76,22 +76,6 @@ impl<'a> Writer<'a> {
         self
     }
 
-    /// Fields that were put together before.
-    #[inline]
-    pub fn fields<const N: usize>(&mut self, fields: &Fields<N>) -> &mut Self {
-        self.head(&fields.bytes, fields.len)
-    }
-
-    /// The first `len` bytes of an array. All of it is copied, since that many bytes need no loop, and what is too much is taken
-    /// off again.
-    #[inline]
-    pub fn head<const N: usize>(&mut self, bytes: &[u8; N], len: usize) -> &mut Self {
-        let end = self.to.len() + len;
-        self.to.extend_from_slice(bytes);
-        self.to.truncate(end);
-        self
-    }
-
     /// Up to 255 bytes behind a `u8` length.
     ///
     /// # Errors
@@ -120,84 +104,6 @@ impl<'a> Writer<'a> {
     pub fn lp32(&mut self, value: &[u8]) -> Result<&mut Self, WireError> {
         let len = u32::try_from(value.len()).map_err(|_| WireError::TooLong)?;
         Ok(self.u32(len).fixed(value))
-    }
-}
-
-/// Up to `N` bytes of fields, put together in an array before a [`Writer`] takes them: where many small ones follow each other,
-/// the buffer then grows once. What does not fit is left out: `N` is a sum that the caller knows.
-///
-/// ```
-/// use interbank_port::wire::{Fields, Writer};
-/// let fields = Fields::<13>::new().u8(1).u64(2).fixed(b"CNY");
-/// let mut bytes = Vec::new();
-/// Writer::bare(&mut bytes).fields(&fields);
-/// assert_eq!(bytes, [1, 0, 0, 0, 0, 0, 0, 0, 2, b'C', b'N', b'Y']);
-/// ```
-#[derive(Clone, Copy, Debug)]
-pub struct Fields<const N: usize> {
-    bytes: [u8; N],
-    len: usize,
-}
-
-impl<const N: usize> Fields<N> {
-    /// None yet.
-    #[inline]
-    pub const fn new() -> Self {
-        Self { bytes: [0; N], len: 0 }
-    }
-
-    /// One byte.
-    #[inline]
-    #[must_use]
-    pub fn u8(self, value: u8) -> Self {
-        self.fixed(&[value])
-    }
-
-    /// Two bytes.
-    #[inline]
-    #[must_use]
-    pub fn u16(self, value: u16) -> Self {
-        self.fixed(&value.to_be_bytes())
-    }
-
-    /// Four bytes.
-    #[inline]
-    #[must_use]
-    pub fn u32(self, value: u32) -> Self {
-        self.fixed(&value.to_be_bytes())
-    }
-
-    /// Eight bytes.
-    #[inline]
-    #[must_use]
-    pub fn u64(self, value: u64) -> Self {
-        self.fixed(&value.to_be_bytes())
-    }
-
-    /// Eight bytes, two's complement.
-    #[inline]
-    #[must_use]
-    pub fn i64(self, value: i64) -> Self {
-        self.fixed(&value.to_be_bytes())
-    }
-
-    /// Bytes whose number both sides know.
-    #[inline]
-    #[must_use]
-    pub fn fixed<const M: usize>(mut self, value: &[u8; M]) -> Self {
-        let room = self.bytes.get_mut(self.len..).and_then(|rest| rest.first_chunk_mut());
-        debug_assert!(room.is_some(), "fields have room for {N} bytes");
-        if let Some(room) = room {
-            *room = *value;
-            self.len += M;
-        }
-        self
-    }
-}
-
-impl<const N: usize> Default for Fields<N> {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -430,15 +336,6 @@ mod tests {
             [Ok(false), Ok(true), Err(WireError::Invalid)]
         );
         assert_eq!(Reader::new(&[]).flag(), Err(WireError::Truncated));
-    }
-
-    #[test]
-    fn fields_in_an_array_are_written_as_one_by_one() {
-        let (mut apart, mut together) = (vec![7], vec![7]);
-        Writer::bare(&mut apart).u8(1).u16(2).u32(3).u64(4).i64(-5).fixed(b"abc").u8(9);
-        let fields = Fields::<64>::new().u8(1).u16(2).u32(3).u64(4).i64(-5).fixed(b"abc");
-        Writer::bare(&mut together).fields(&fields).head(&[9, 8], 1);
-        assert_eq!(apart, together);
     }
 
     proptest! {

@@ -3,7 +3,7 @@
 use crate::counts::Counts;
 use crate::{Hold, ResponseCode, varint};
 use alloc::vec::Vec;
-use port::wire::{Fields, Reader, Writer};
+use port::wire::{Reader, Writer};
 use port::{Time, WireError};
 
 /// The row of an account. It owns the account's journal: every entry under it is written together with it.
@@ -116,9 +116,8 @@ impl AccountState {
         let flags = u8::from(self.deny.is_some())
             | u8::from(self.vip_until.is_some()) << 1
             | u8::from(self.balance.is_some()) << 2;
-        let mut writer = Writer::bare(bytes);
-        let fields = Fields::<71>::new()
-            .u8(VERSION)
+        let mut writer = Writer::new(bytes, VERSION);
+        writer
             .u8(flags)
             .u64(self.seen.as_ms())
             .u64(self.seq)
@@ -128,7 +127,6 @@ impl AccountState {
             .u64(self.settled.as_ms())
             .i64(self.spent_minor)
             .u8(self.pin_failures);
-        writer.fields(&fields);
         if let Some((code, until)) = self.deny {
             writer.fixed(code.as_bytes()).u64(until.as_ms());
         }
@@ -149,8 +147,8 @@ impl AccountState {
         writer.u8(len(self.recent.len())?);
         let mut last = Time::EPOCH;
         for (terminal, at) in &self.recent {
-            let fields = Fields::<{ 4 + varint::BYTES_MAX }>::new().u32(*terminal);
-            writer.fields(&varint::put(fields, at.since_ms(last)));
+            writer.u32(*terminal);
+            varint::write(&mut writer, at.since_ms(last));
             last = *at;
         }
         writer.u8(len(self.holds.len())?);

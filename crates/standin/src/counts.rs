@@ -2,7 +2,7 @@
 
 use crate::{Window, varint};
 use alloc::vec::Vec;
-use port::wire::{Fields, Reader, Writer};
+use port::wire::{Reader, Writer};
 use port::{Time, WireError, Zone};
 
 /// Counts and sums of one counter of one account, in buckets.
@@ -103,13 +103,12 @@ impl Counts {
     /// The newest bucket first: its place, then how far each other lies before the one after it.
     pub(crate) fn write(&self, writer: &mut Writer<'_>) -> Result<(), WireError> {
         let len = u8::try_from(self.buckets.len()).map_err(|_| WireError::TooLong)?;
-        writer.fields(&Fields::<2>::new().u8(self.counter).u8(len));
+        writer.u8(self.counter).u8(len);
         let mut later = None;
         for bucket in self.buckets.iter().rev() {
-            let mut fields = Fields::<{ 3 * varint::BYTES_MAX }>::new();
-            fields = varint::put(fields, later.map_or(bucket.at, |later: u64| later - bucket.at));
-            fields = varint::put(fields, bucket.count.into());
-            writer.fields(&varint::put(fields, bucket.sum_minor.unsigned_abs()));
+            varint::write(writer, later.map_or(bucket.at, |later: u64| later - bucket.at));
+            varint::write(writer, bucket.count.into());
+            varint::write_minor(writer, bucket.sum_minor);
             later = Some(bucket.at);
         }
         Ok(())

@@ -3,7 +3,7 @@
 use crate::InstitutionId;
 use alloc::vec::Vec;
 use port::WireError;
-use port::wire::{Fields, Reader, Writer};
+use port::wire::{Reader, Writer};
 
 /// The row of one lane: what it was granted of each cap, and what of it is out.
 ///
@@ -79,15 +79,11 @@ impl Lane {
     /// Appends [`Lane::encode`].
     pub(crate) fn append(&self, bytes: &mut Vec<u8>) -> Result<(), WireError> {
         let len = u8::try_from(self.shares.len()).map_err(|_| WireError::TooLong)?;
-        let mut writer = Writer::bare(bytes);
-        writer.fields(&Fields::<10>::new().u8(1).u64(self.parameters).u8(len));
+        let mut writer = Writer::new(bytes, 1);
+        writer.u64(self.parameters).u8(len);
         for share in &self.shares {
-            let fields = Fields::<25>::new()
-                .u64(share.initiator.map_or(0, InstitutionId::as_u64))
-                .i64(share.granted_minor)
-                .i64(share.out_minor)
-                .u8(share.dry.into());
-            writer.fields(&fields);
+            let who = share.initiator.map_or(0, InstitutionId::as_u64);
+            writer.u64(who).i64(share.granted_minor).i64(share.out_minor).u8(share.dry.into());
         }
         Ok(())
     }

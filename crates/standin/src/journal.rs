@@ -2,7 +2,7 @@
 
 use crate::{EntryRef, HostOutcome, Response, StandInOutcome, TransactionRequest};
 use alloc::vec::Vec;
-use port::wire::{Fields, Reader, Writer};
+use port::wire::{Reader, Writer};
 use port::{Time, WireError};
 use sha2::{Digest as _, Sha256};
 
@@ -65,7 +65,9 @@ impl Entry {
     /// # Errors
     /// [`WireError::TooLong`].
     pub fn link(&self) -> Result<[u8; 32], WireError> {
-        self.parts().append(&mut Vec::with_capacity(BYTES_USUAL))
+        let mut bytes = Vec::with_capacity(BYTES_USUAL);
+        self.parts().write(&mut bytes)?;
+        Ok(link(&bytes))
     }
 
     /// Appends the stored form, specified in `docs/spec/standin.md`.
@@ -157,9 +159,12 @@ impl EntryParts<'_> {
     }
 
     fn encode(&self, to: &mut Vec<u8>) -> Result<(), WireError> {
-        let fields = Fields::<{ HEAD_BYTES + 114 }>::new()
-            .u8(1)
-            .u8(self.state.as_u8())
+        Writer::new(to, 1).u8(self.state.as_u8());
+        self.write(to)
+    }
+
+    fn write(&self, to: &mut Vec<u8>) -> Result<(), WireError> {
+        Writer::bare(to)
             .u64(self.seq)
             .u64(self.at.as_ms())
             .u64(self.epoch)
@@ -171,7 +176,6 @@ impl EntryParts<'_> {
             .u8(u8::from(self.capped))
             .fixed(self.parameters)
             .fixed(self.previous);
-        Writer::bare(to).fields(&fields);
         self.request.encode(to)?;
         self.response.encode(to)
     }

@@ -14,7 +14,7 @@ pub use words::{Capabilities, Channel, Country, EntryMode, Expiry, Kind, Mcc, Ne
 
 use crate::{Class, InstitutionId, Mti, Text};
 use alloc::vec::Vec;
-use port::wire::{Fields, Reader, Writer};
+use port::wire::{Reader, Writer};
 use port::{Amount, Currency, Time, WireError};
 
 /// A message that asks for something: about an account, or about the link.
@@ -210,39 +210,35 @@ impl TransactionRequest {
             self.risk_bp.is_some(),
         ];
         let flags = there.iter().rev().fold(0_u16, |flags, there| flags << 1 | u16::from(*there));
-        let mut writer = Writer::bare(to);
-        let fields = Fields::<29>::new().u8(1).u16(flags).u64(self.institution.as_u64());
-        self.key.write_after(&mut writer, fields)?;
+        let mut writer = Writer::new(to, 1);
+        writer.u16(flags).u64(self.institution.as_u64());
+        self.key.write(&mut writer)?;
         self.account.write(&mut writer)?;
-        let fields = Fields::<19>::new()
-            .i64(self.amount.minor())
-            .fixed(&self.amount.currency().letters())
+        write_amount(&mut writer, self.amount);
+        writer
             .u8(self.kind.as_u8())
             .fixed(&self.mti.digits())
             .u8(self.channel.as_u8())
             .u8(self.entry.as_u8())
             .u8(self.capabilities.as_u8());
-        writer.fields(&fields);
         if let Some(billing) = self.billing {
             write_amount(&mut writer, billing);
         }
-        if let Some(reference) = &self.retrieval_ref {
-            reference.write(&mut writer);
+        if let Some(reference) = self.retrieval_ref {
+            writer.lp8(reference.as_bytes())?;
         }
-        if let Some(merchant) = &self.merchant {
-            merchant.write(&mut writer);
+        if let Some(merchant) = self.merchant {
+            writer.lp8(merchant.as_bytes())?;
         }
-        let mut fields = Fields::<6>::new();
         if let Some(mcc) = self.mcc {
-            fields = fields.u16(mcc.as_u16());
+            writer.u16(mcc.as_u16());
         }
         if let Some(country) = self.country {
-            fields = fields.u16(country.as_u16());
+            writer.u16(country.as_u16());
         }
         if let Some(expiry) = self.expiry {
-            fields = fields.u16(expiry.as_yymm());
+            writer.u16(expiry.as_yymm());
         }
-        writer.fields(&fields);
         if let Some(original) = self.original {
             original.write(&mut writer)?;
         }

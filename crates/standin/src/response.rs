@@ -3,7 +3,7 @@
 use crate::request::{read_amount, read_text, write_amount};
 use crate::{Mti, RequestKey, ResponseCode, Text};
 use alloc::vec::Vec;
-use port::wire::{Fields, Reader, Writer};
+use port::wire::{Reader, Writer};
 use port::{Amount, WireError};
 
 /// The answer to a transaction request. Its stored form is kept with the decision, so that a repeat gets the same bytes
@@ -43,27 +43,26 @@ impl Response {
             | u8::from(self.auth_code.is_some()) << 1
             | u8::from(self.balance.is_some()) << 2
             | u8::from(self.retrieval_ref.is_some()) << 3;
-        let mut writer = Writer::bare(to);
-        let fields = Fields::<24>::new().u8(1).u8(flags).fixed(&self.mti.digits());
-        self.key.write_after(&mut writer, fields)?;
-        let mut fields = Fields::<36>::new().fixed(self.code.as_bytes());
-        fields = match self.source {
-            Source::Host => fields.u8(0),
-            Source::Switch => fields.u8(1),
-            Source::StandIn { epoch, parameters } => fields.u8(2).u64(epoch).u64(parameters),
+        let mut writer = Writer::new(to, 1);
+        writer.u8(flags).fixed(&self.mti.digits());
+        self.key.write(&mut writer)?;
+        writer.fixed(self.code.as_bytes());
+        match self.source {
+            Source::Host => writer.u8(0),
+            Source::Switch => writer.u8(1),
+            Source::StandIn { epoch, parameters } => writer.u8(2).u64(epoch).u64(parameters),
         };
         if let Some(approved) = self.approved {
-            fields = fields.i64(approved.minor()).fixed(&approved.currency().letters());
+            write_amount(&mut writer, approved);
         }
         if let Some(code) = self.auth_code {
-            fields = fields.fixed(&code.0);
+            writer.fixed(&code.0);
         }
-        writer.fields(&fields);
         if let Some(balance) = self.balance {
             write_amount(&mut writer, balance);
         }
-        if let Some(reference) = &self.retrieval_ref {
-            reference.write(&mut writer);
+        if let Some(reference) = self.retrieval_ref {
+            writer.lp8(reference.as_bytes())?;
         }
         Ok(())
     }

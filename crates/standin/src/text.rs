@@ -1,7 +1,6 @@
 //! Short texts of messages, inline.
 
 use core::fmt;
-use port::wire::Writer;
 
 /// 1 to `N` printable ASCII characters (`0x20` to `0x7E`) that neither start nor end with a blank: a terminal, a reference.
 /// Message fields that are padded with blanks have them taken off by whoever reads the message.
@@ -40,18 +39,6 @@ impl<const N: usize> Text<N> {
     /// The characters.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
-    }
-
-    /// The characters, and what they are filled up with.
-    #[inline]
-    pub(crate) const fn filled(&self) -> (&[u8; N], usize) {
-        (&self.bytes, self.len as usize)
-    }
-
-    /// Appends them behind their length.
-    #[inline]
-    pub(crate) fn write(&self, writer: &mut Writer<'_>) {
-        writer.u8(self.len).head(&self.bytes, usize::from(self.len));
     }
 
     /// The characters.

@@ -1,36 +1,24 @@
 //! Whole numbers in as few bytes as they need: an account's row has hundreds of small ones.
 
 use port::WireError;
-use port::wire::{Fields, Reader, Writer};
+use port::wire::{Reader, Writer};
 
 /// Appends seven bits a byte, low bits first, the high bit set while more follow (LEB128).
-pub(crate) fn write(to: &mut Writer<'_>, number: u64) {
-    to.fields(&put(Fields::<BYTES_MAX>::new(), number));
-}
-
-/// [`write`], to fields that have room for [`BYTES_MAX`] more.
-#[inline]
-pub(crate) fn put<const N: usize>(mut to: Fields<N>, mut number: u64) -> Fields<N> {
+pub(crate) fn write(to: &mut Writer<'_>, mut number: u64) {
     while number >= 0x80 {
-        to = to.u8(low_bits(number) | 0x80);
+        to.u8(low_bits(number) | 0x80);
         number >>= 7;
     }
-    to.u8(low_bits(number))
+    to.u8(low_bits(number));
 }
 
 /// Reads it; a form with needless bytes is refused, so that each number has one form.
-#[inline]
 pub(crate) fn read(from: &mut Reader<'_>) -> Result<u64, WireError> {
-    let first = from.u8()?;
-    if first < 0x80 { Ok(first.into()) } else { read_on(from, first) }
-}
-
-fn read_on(from: &mut Reader<'_>, first: u8) -> Result<u64, WireError> {
-    let mut number = u64::from(first & 0x7F);
-    for shift in (7..64).step_by(7) {
+    let mut number = 0_u64;
+    for shift in (0..64).step_by(7) {
         let byte = from.u8()?;
         let bits = u64::from(byte & 0x7F);
-        if shift == 63 && bits > 1 || byte == 0 {
+        if shift == 63 && bits > 1 || shift > 0 && byte == 0 {
             return Err(WireError::Invalid);
         }
         number |= bits << shift;
@@ -57,10 +45,6 @@ pub(crate) fn read_minor(from: &mut Reader<'_>) -> Result<i64, WireError> {
     i64::try_from(read(from)?).map_err(|_| WireError::Invalid)
 }
 
-/// The longest form.
-pub(crate) const BYTES_MAX: usize = 10;
-
-#[inline]
 fn low_bits(number: u64) -> u8 {
     number.to_le_bytes()[0] & 0x7F
 }

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use core::fmt;
 use port::WireError;
-use port::wire::{Fields, Reader, Writer};
+use port::wire::{Reader, Writer};
 use seal::{Account, AccountRef};
 
 /// What the stand-in module knows of an account number: a token, the issuer's digits, whether the check digit is right.
@@ -49,11 +49,11 @@ impl AccountInfo {
         if self.handle.len() > Self::HANDLE_BYTES_MAX {
             return Err(WireError::TooLong);
         }
-        let fields = Fields::<21>::new()
+        writer
             .fixed(self.token.as_bytes())
             .u32(self.bin.map_or(u32::MAX, |bin| bin.0))
-            .u8(self.check_digit.as_u8());
-        writer.fields(&fields).lp8(&self.handle)?;
+            .u8(self.check_digit.as_u8())
+            .lp8(&self.handle)?;
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use crate::{Class, InstitutionId, Text};
 use alloc::vec::Vec;
-use port::wire::{Fields, Reader, Writer};
+use port::wire::{Reader, Writer};
 use port::{Key, KeyError, Time, WireError};
 
 /// Initiator, trace number, time of sending and terminal, within a message class: two messages with one key are one request.
@@ -72,8 +72,8 @@ impl RequestKey {
 
     /// Appends [`RequestKey::to_bytes`].
     pub(crate) fn append_to(&self, to: &mut Vec<u8>) {
-        let (terminal, len) = self.terminal.filled();
-        Writer::bare(to).fixed(&self.head()).head(terminal, len);
+        to.extend_from_slice(&self.head());
+        to.extend_from_slice(self.terminal.as_bytes());
     }
 
     /// Appends [`RequestKey::to_bytes`] to the key of a row.
@@ -118,19 +118,10 @@ impl RequestKey {
     }
 
     pub(crate) fn write(&self, writer: &mut Writer<'_>) -> Result<(), WireError> {
-        self.write_after(writer, Fields::<18>::new())
-    }
-
-    /// Appends it behind fields that have room for 18 bytes more.
-    #[inline]
-    pub(crate) fn write_after<const N: usize>(
-        &self,
-        writer: &mut Writer<'_>,
-        fields: Fields<N>,
-    ) -> Result<(), WireError> {
-        let (terminal, len) = self.terminal.filled();
-        let bytes = u8::try_from(Self::HEAD_BYTES + len).map_err(|_| WireError::TooLong)?;
-        writer.fields(&fields.u8(bytes).fixed(&self.head())).head(terminal, len);
+        // Without a detour over the heap: three keys are written for each decision.
+        let len = Self::HEAD_BYTES + self.terminal.as_bytes().len();
+        writer.u8(u8::try_from(len).map_err(|_| WireError::TooLong)?);
+        writer.fixed(&self.head()).fixed(self.terminal.as_bytes());
         Ok(())
     }
 
