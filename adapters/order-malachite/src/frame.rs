@@ -19,6 +19,8 @@ pub enum Frame {
     Votes(Height, Vec<SignedVote>),
     /// A transaction that a member submitted at the sender; nobody answers it.
     PassOn(Box<Transaction>),
+    /// The sender's signature under the checkpoint after a block.
+    Cosign(Height, VoteSignature),
 }
 
 impl Frame {
@@ -27,7 +29,7 @@ impl Frame {
 
     /// Whether bytes say to be one of these, and not a [`ledger::Message`].
     pub fn is_one(bytes: &[u8]) -> bool {
-        matches!(bytes, [1, PROPOSE..=PASS_ON, ..])
+        matches!(bytes, [1, PROPOSE..=COSIGN, ..])
     }
 
     /// The sent form: version 1, kind (1), and the fields in their order.
@@ -50,6 +52,10 @@ impl Frame {
             Self::PassOn(transaction) => {
                 to.u8(PASS_ON).lp16(&transaction.to_bytes()?)?;
             }
+            Self::Cosign(height, it) => {
+                to.u8(COSIGN).u64(height.0);
+                to.u64(it.node.0.0).u16(it.key_number).fixed(&it.signature);
+            }
         }
         Ok(bytes.into())
     }
@@ -70,6 +76,11 @@ impl Frame {
                 Self::Votes(height, votes.collect::<Result<_, _>>()?)
             }
             PASS_ON => Self::PassOn(Box::new(Transaction::parse(from.lp16()?)?)),
+            COSIGN => {
+                let (height, node) = (Height(from.u64()?), NodeId(Height(from.u64()?)));
+                let (key_number, signature) = (from.u16()?, from.array()?);
+                Self::Cosign(height, VoteSignature { node, key_number, signature })
+            }
             _ => return Err(WireError::Invalid),
         };
         from.finish()?;
@@ -291,3 +302,4 @@ pub(crate) fn read_polka(from: &mut Reader<'_>) -> Result<Vec<VoteSignature>, Wi
 const PROPOSE: u8 = 32;
 const VOTES: u8 = 33;
 const PASS_ON: u8 = 34;
+const COSIGN: u8 = 35;

@@ -1,5 +1,6 @@
 //! The machine of one supervision node among several that order together.
 
+mod cosigning;
 mod hearing;
 mod opening;
 mod session;
@@ -13,7 +14,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use ledger::{
     By, Chain, FileId, Genesis, Height, Message, Misuse, NodeId, Note, Registrar, RegistrarEvent,
-    Transaction,
+    Transaction, VoteSignature,
 };
 use opening::Reading;
 use port::{Clamp, Effect, Input, KeyId, Machine, Peer, Tenant, Ticket, Time, Version};
@@ -51,6 +52,10 @@ pub struct Validator {
     work: Option<Work>,
     /// The checkpoint that is being signed.
     noting: Option<(Ticket, Height)>,
+    /// Who has signed the newest one.
+    cosigned: BTreeMap<NodeId, VoteSignature>,
+    /// Who was told this node's signature again, since the last time everything was said again.
+    cosign_told: BTreeSet<Peer>,
     /// Not earlier, after the key holder failed.
     sign_at: Time,
     resend_at: Time,
@@ -135,7 +140,7 @@ pub enum ValidatorEvent {
 }
 
 impl Validator {
-    /// How many rounds ahead of its own a node listens.
+    /// How many rounds ahead a node listens: of its own, or of the one that others have come to who cannot all lie.
     pub const ROUNDS_AHEAD: u32 = 10;
 
     /// Frames of one peer about the next height but one that wait at one time.
@@ -162,6 +167,8 @@ impl Validator {
             early: VecDeque::new(),
             work: None,
             noting: None,
+            cosigned: BTreeMap::new(),
+            cosign_told: BTreeSet::new(),
             sign_at: Time::EPOCH,
             resend_at: Time::EPOCH,
             sync: Sync::default(),
@@ -192,7 +199,7 @@ impl Validator {
         if self.session.is_some() { self.registrar.chain() } else { None }
     }
 
-    /// The newest checkpoint of the log with this node's signature; `None` while it is not signed yet.
+    /// The newest checkpoint of the log with those signatures of validators that have come so far; `None` before the first.
     pub const fn checkpoint(&self) -> Option<&Note> {
         self.registrar.checkpoint()
     }

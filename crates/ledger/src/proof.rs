@@ -67,6 +67,13 @@ impl RecordProof {
         }
     }
 
+    /// How many of the believed keys have signed the checkpoint. [`RecordProof::verify`] asks for one, which is enough where one node
+    /// orders; of a chain that is voted for, believe as many as [`crate::votes_needed`] says.
+    pub fn signers(&self, trust: &Trust) -> usize {
+        let is_signed = |key: &&VerifyingKey| self.checkpoint.is_signed_by(&trust.origin, key);
+        trust.keys.iter().filter(is_signed).count()
+    }
+
     /// Reads the printed form.
     ///
     /// # Errors
@@ -147,6 +154,11 @@ impl EntryProof {
         }
         let found = value.map(|value| Entry::parse(key, value)).transpose()?;
         Ok(Seen { height: header.height, time: header.time, found })
+    }
+
+    /// How many of the believed keys vouch for the header; see [`RecordProof::signers`].
+    pub fn signers(&self, trust: &Trust) -> usize {
+        self.header.certificate.signed_by(&self.header.header, &trust.keys)
     }
 
     /// Who owned a thing after the block, and by which file; `None`: it had no live file.

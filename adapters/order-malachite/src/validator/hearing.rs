@@ -41,6 +41,15 @@ impl Validator {
                 }
                 Ok(())
             }
+            Frame::Cosign(height, signed) => {
+                let is_ahead = self.session.as_ref().is_some_and(|it| it.height == height);
+                if is_ahead {
+                    // It was decided there, and will be here.
+                    self.keep_early(from, bytes);
+                    return Ok(());
+                }
+                self.on_cosign(from, height, signed)
+            }
             Frame::PassOn(transaction) => {
                 let known = self.peers.contains(from);
                 if !known {
@@ -60,14 +69,18 @@ impl Validator {
         }
         if height < next {
             self.hint(from, next)?;
-        } else if height == next.next() && self.peers.contains(from) {
-            // Nobody can crowd the others out; what finds no room is said again.
-            let waiting = self.early.iter().filter(|(peer, _)| peer == from).count();
-            if waiting < Self::EARLY_MAX {
-                self.early.push_back((from.clone(), Bytes::copy_from_slice(bytes)));
-            }
+        } else if height == next.next() {
+            self.keep_early(from, bytes);
         }
         Ok(false)
+    }
+
+    /// Nobody can crowd the others out; what finds no room is said again.
+    fn keep_early(&mut self, from: &Peer, bytes: &[u8]) {
+        let waiting = self.early.iter().filter(|(peer, _)| peer == from).count();
+        if self.peers.contains(from) && waiting < Self::EARLY_MAX {
+            self.early.push_back((from.clone(), Bytes::copy_from_slice(bytes)));
+        }
     }
 
     /// What waited for the height that begins now.
@@ -126,6 +139,14 @@ impl Validator {
             self.start(now)?;
         }
         polka.iter().try_for_each(|vote| self.on_vote(now, vote))?;
+        if let Some(before) = pol_round {
+            let waits = self.waits();
+            let Some(session) = &mut self.session else { return Ok(()) };
+            let shown = session.show(before, claim.claim.value, &polka);
+            if session.is_started {
+                session.drive(now, &waits, shown)?;
+            }
+        }
         self.drive_claim(now, &claim, is_valid)
     }
 
@@ -170,8 +191,16 @@ impl Validator {
         {
             return Ok(());
         }
-        if !self.is_near(vote.round) || !self.is_right(signed) {
+        // One that is too far ahead may still show that others are.
+        let is_of_use = self.is_near(vote.round) || session.is_further(vote);
+        if !is_of_use || !self.is_right(signed) {
             return Err(Error::NotVoted);
+        }
+        if let Some(session) = &mut self.session {
+            session.place(vote);
+        }
+        if !self.is_near(vote.round) {
+            return Ok(());
         }
         if let Some(before) = before {
             let misconduct = Misconduct::Votes(before, *signed);
@@ -239,8 +268,8 @@ impl Validator {
     }
 
     fn is_near(&self, round: u32) -> bool {
-        let now = self.round().unwrap_or(0);
-        round <= now.saturating_add(Self::ROUNDS_AHEAD)
+        let from = self.session.as_ref().map_or(0, Session::horizon);
+        round <= from.saturating_add(Self::ROUNDS_AHEAD)
     }
 
     fn is_seen(&self, signed: &SignedVote) -> bool {

@@ -10,7 +10,8 @@ use crate::{Error, context};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use arc_malachitebft_core_types::{
-    NilOrVal, Round, ThresholdParams, Timeout, TimeoutKind, VoteType,
+    NilOrVal, PolkaCertificate, PolkaSignature, Round, ThresholdParams, Timeout, TimeoutKind,
+    VoteType,
 };
 use ledger::{
     Certificate, Chain, ChainId, Draft, Height, NodeId, SignedHeader, Vote, VoteKind,
@@ -39,6 +40,11 @@ pub(super) struct Session {
     pub(super) claims: BTreeMap<u32, SignedClaim>,
     /// The first vote of each round, kind and node.
     pub(super) seen: BTreeMap<(u32, VoteKind, NodeId), SignedVote>,
+    /// The newest round in which each validator has voted.
+    newest: BTreeMap<NodeId, u32>,
+    /// First votes that others have shown for a block of an earlier round. Liars among them may have told this node something else, so
+    /// that it could not have counted them itself.
+    shown: BTreeMap<(u32, [u8; 32]), Vec<VoteSignature>>,
     /// What this node has said or is about to say, so that it says nothing else.
     promised: BTreeMap<(u32, VoteKind), Option<[u8; 32]>>,
     claimed: BTreeMap<u32, Claim>,
@@ -95,6 +101,8 @@ impl Session {
             drafts: BTreeMap::new(),
             claims: BTreeMap::new(),
             seen: BTreeMap::new(),
+            newest: BTreeMap::new(),
+            shown: BTreeMap::new(),
             promised: BTreeMap::new(),
             claimed: BTreeMap::new(),
             unsigned: VecDeque::new(),
@@ -162,6 +170,12 @@ impl Session {
         self.promised.entry((vote.vote.round, vote.vote.kind)).or_insert(vote.vote.value);
     }
 
+    /// A vote that is right shows how far its voter is.
+    pub(super) fn place(&mut self, vote: &Vote) {
+        let newest = self.newest.entry(vote.node).or_insert(vote.round);
+        *newest = vote.round.max(*newest);
+    }
+
     /// A block that could come next. If there are too many, those go that nobody is bound to.
     pub(super) fn keep(&mut self, digest: [u8; 32], draft: Draft) {
         if self.drafts.len() >= Self::DRAFTS_MAX {
@@ -175,6 +189,19 @@ impl Session {
 
     pub(super) fn round(&self) -> Option<u32> {
         self.driver.round().as_u32()
+    }
+
+    /// The round from which on this node listens ahead: its own, or the one that so many others have come to that not all of them lie.
+    pub(super) fn horizon(&self) -> u32 {
+        let mut rounds: Vec<_> = self.newest.values().copied().collect();
+        rounds.sort_unstable_by(|one, other| other.cmp(one));
+        let others = rounds.get(self.honest().saturating_sub(1)).copied().unwrap_or(0);
+        others.max(self.round().unwrap_or(0))
+    }
+
+    /// Whether a validator is not known to have come to a round.
+    pub(super) fn is_further(&self, vote: &Vote) -> bool {
+        self.newest.get(&vote.node).is_none_or(|newest| *newest < vote.round)
     }
 
     pub(super) fn proposer(&self, round: u32) -> NodeId {
@@ -282,6 +309,7 @@ impl Session {
             self.driver.prune_votes_and_certificates(Round::new(first));
             self.seen.retain(|(round, ..), _| *round >= first);
             self.claims.retain(|round, _| *round >= first);
+            self.shown.retain(|(round, _), _| *round >= first);
             self.promised.retain(|(round, _), _| *round >= first);
             self.claimed.retain(|round, _| *round >= first);
             self.votes.retain(|(round, _), _| *round >= first);
@@ -345,17 +373,45 @@ impl Session {
 
     fn noted(&self, polka: Option<Polka>, bound: Option<(u32, [u8; 32])>) -> Option<Polka> {
         let (round, value) = bound?;
-        polka.filter(|it| (it.round, it.value) == (round, value)).or_else(|| {
-            let votes = self.votes_for(round, VoteKind::Prepare, value);
-            Some(Polka { round, value, votes })
-        })
+        polka
+            .filter(|it| (it.round, it.value) == (round, value))
+            .or_else(|| Some(Polka { round, value, votes: self.prepared(round, value) }))
     }
 
     /// The first votes that a proposal of an older block rests on.
     pub(super) fn support(&self, round: u32, value: [u8; 32]) -> Vec<VoteSignature> {
         let valid = self.valid.as_ref().filter(|it| (it.round, it.value) == (round, value));
         let votes = valid.map(|it| it.votes.clone());
-        votes.unwrap_or_else(|| self.votes_for(round, VoteKind::Prepare, value))
+        votes.unwrap_or_else(|| self.prepared(round, value))
+    }
+
+    /// Takes the first votes that a proposal of an older block shows, and says what the rules are to be told.
+    pub(super) fn show(&mut self, round: u32, value: [u8; 32], votes: &[SignedVote]) -> Input {
+        let signatures = votes.iter().map(|it| VoteSignature {
+            node: it.vote.node,
+            key_number: it.key_number,
+            signature: it.signature,
+        });
+        let signatures: Vec<_> = signatures.collect();
+        let polka = signatures.iter().map(|it| {
+            let signature = Signature { key_number: it.key_number, bytes: it.signature };
+            PolkaSignature::new(Voter(it.node), signature)
+        });
+        let certificate = PolkaCertificate {
+            height: At(self.height.0),
+            round: Round::new(round),
+            value_id: Digest(value),
+            polka_signatures: polka.collect(),
+        };
+        self.shown.insert((round, value), signatures);
+        Input::PolkaCertificate(certificate)
+    }
+
+    /// The first votes for a block, as this node has counted them, or as they were shown to it.
+    fn prepared(&self, round: u32, value: [u8; 32]) -> Vec<VoteSignature> {
+        let counted = self.votes_for(round, VoteKind::Prepare, value);
+        let shown = self.shown.get(&(round, value)).filter(|_| counted.len() < self.needed());
+        shown.cloned().unwrap_or(counted)
     }
 
     /// Votes of one kind, in one round, for one block, in the order of the voters.

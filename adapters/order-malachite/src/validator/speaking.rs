@@ -8,7 +8,7 @@ use crate::rows::{block_key, block_row, evidence_key, word_key};
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
-use ledger::{Checkpoint, Decision, Height, Message, Misuse, NodeId, Note, Vote};
+use ledger::{Decision, Message, Misuse, NodeId, Vote};
 use port::{Batch, Committed, Effect, Expect, KeyAnswer, KeyQuestion, Peer, Ticket, Time, Version};
 
 /// What is under way with the key holder or the store: one thing at a time.
@@ -82,8 +82,7 @@ impl Validator {
         answers: Option<Vec<KeyAnswer>>,
     ) -> Result<(), Error> {
         if let Some((_, height)) = self.noting.take_if(|(asked, _)| *asked == ticket) {
-            self.noted(now, height, answers);
-            return Ok(());
+            return self.noted(now, height, answers);
         }
         let is_due = |work: &mut Work| matches!(work, Work::Signing(asked, _) if *asked == ticket);
         let Some(Work::Signing(_, spoken)) = self.work.take_if(is_due) else {
@@ -243,6 +242,7 @@ impl Validator {
         self.registrar.decided(decision, version)?;
         self.word = None;
         self.blocks.clear();
+        self.cosigned.clear();
         self.begin_height()?;
         self.resend_at = now.plus_ms(self.config.resend_ms);
         self.ask_on()?;
@@ -292,6 +292,7 @@ impl Validator {
         }
         self.resend_at = now.plus_ms(self.config.resend_ms);
         self.sync_again(now);
+        self.cosign_told.clear();
         let Some(session) = &self.session else { return Ok(()) };
         let mut frames = Vec::new();
         if session.is_started {
@@ -304,6 +305,7 @@ impl Validator {
             let claim = session.claim.as_ref().filter(|it| it.claim.round == round);
             frames.extend(claim.and_then(|claim| session.proposal(claim)));
         }
+        frames.extend(self.own_cosign());
         let waiting = self.registrar.asked().take(Self::PASSED_ON_AGAIN);
         frames.extend(waiting.map(|it| Frame::PassOn(Box::new(it.clone()))));
         let next = session.height;
@@ -320,47 +322,6 @@ impl Validator {
             self.registrar.push(Effect::Send { to, frame: frame.clone() });
         }
         Ok(())
-    }
-
-    /// Has the newest checkpoint signed. Nothing rests on it here, so it need not be stored.
-    fn note(&mut self, now: Time) {
-        let Some(chain) = self.registrar.chain() else { return };
-        let Some(head) = chain.head() else { return };
-        let height = head.header.height;
-        let is_wanted = self.registrar.checkpoint().is_none() && self.noting.is_none();
-        let has_key = self.key(self.config.node, self.config.key_number).is_some();
-        if !is_wanted || !has_key || now < self.sign_at || self.is_behind() {
-            return;
-        }
-        let text = Checkpoint::of(self.config.genesis.origin(), chain.log()).text();
-        let key = self.config.key;
-        let questions = alloc::vec![KeyQuestion::Sign { key, message: text.into_bytes().into() }];
-        let ticket = self.registrar.ticket();
-        self.noting = Some((ticket, height));
-        self.registrar.push(Effect::Ask { ticket, questions });
-    }
-
-    fn noted(&mut self, now: Time, height: Height, answers: Option<Vec<KeyAnswer>>) {
-        let Some(chain) = self.registrar.chain() else { return };
-        // Of a log that has grown since, it is signed at the next turn.
-        if chain.head().is_none_or(|head| head.header.height != height) {
-            return;
-        }
-        let origin = self.config.genesis.origin();
-        let key = self.key(self.config.node, self.config.key_number);
-        let text = Checkpoint::of(origin, chain.log()).text();
-        let note = answers.zip(key).and_then(|(answers, key)| {
-            let [KeyAnswer::Signature(signature)] = answers[..] else { return None };
-            let note = Note::new(&text).ok()?.signed(origin, key, signature);
-            note.is_signed_by(origin, key).then_some(note)
-        });
-        match note {
-            Some(note) => self.registrar.set_checkpoint(note),
-            None => {
-                self.sign_at = now.plus_ms(self.config.resend_ms);
-                self.events.push_back(ValidatorEvent::NotSigned);
-            }
-        }
     }
 }
 

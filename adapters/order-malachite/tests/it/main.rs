@@ -69,6 +69,10 @@ fn frames() -> Vec<Frame> {
         Frame::Propose(Box::new(proposal(Some(2)))),
         Frame::Votes(Height(0), votes),
         Frame::PassOn(Box::new(join())),
+        Frame::Cosign(
+            Height(3),
+            VoteSignature { node: NodeId::FOUNDER, key_number: 1, signature: [6; 64] },
+        ),
     ]
 }
 

@@ -168,6 +168,77 @@ fn ld11_the_smaller_part_decides_nothing_and_follows_when_it_heals() {
 }
 
 #[test]
+fn ld10_a_node_that_comes_up_many_rounds_later_is_of_use_again() {
+    let mut network = Network::of(Rng::new(7), 4);
+    let mut member = Member::after(4);
+    let before = network.top();
+    let request = member.request(before, thing(1), 50);
+    // Three go from round to round, since no proposal arrives; the fourth is down.
+    network.nodes[3].is_down = true;
+    network.is_mute = true;
+    network.submit(0, &request).unwrap();
+    let rounds = 2 * interbank_order_malachite::Validator::ROUNDS_AHEAD;
+    let is_late = |network: &Network| {
+        let mut running = network.nodes[..3].iter();
+        running.all(|it| it.machine.round().is_some_and(|round| round > rounds))
+    };
+    network.until(20_000, is_late).unwrap();
+    assert_eq!(network.top(), before);
+    // Now it takes the fourth, which knows of nothing.
+    network.nodes[3].is_down = false;
+    network.nodes[0].is_down = true;
+    network.is_mute = false;
+    level(&mut network, &[1, 2, 3], before.next()).unwrap();
+}
+
+#[test]
+fn checkpoints_are_signed_by_every_validator_and_a_proof_needs_nobody() {
+    let mut network = Network::of(Rng::new(6), 4);
+    let mut member = Member::after(4);
+    let request = decide(&mut network, &mut member, 0, 1);
+    let keys: Vec<_> = (0..4).map(|at| key(seed(at)).verifying_key()).collect();
+    let origin = genesis().origin().to_owned();
+    let is_whole = |node: &Node| {
+        let note = node.machine.checkpoint();
+        note.is_some_and(|note| keys.iter().all(|key| note.is_signed_by(&origin, key)))
+    };
+    network.until(20_000, |it| it.nodes.iter().all(is_whole)).unwrap();
+    // Also after a stop, when the others have nothing new to say.
+    network.nodes[2].die();
+    network.nodes[2].settle(network.now);
+    network.carry(2).unwrap();
+    network.until(20_000, |it| it.nodes.iter().all(is_whole)).unwrap();
+
+    let node = &network.nodes[2];
+    let chain = node.machine.chain().unwrap();
+    let record = node.blocks().iter().flat_map(Block::records).last().unwrap();
+    assert_eq!(record.transaction, request);
+    let index = chain.log().size() - 1;
+    let mut bytes = Vec::new();
+    record.encode(&mut bytes).unwrap();
+    let path = chain.log().inclusion(index, index + 1).unwrap();
+    let proof = RecordProof::new(bytes, index, path, node.machine.checkpoint().unwrap().clone());
+    let proof = RecordProof::parse(&proof.to_string()).unwrap();
+    let trust = Trust { chain: chain.id(), origin, keys };
+    assert_eq!((proof.verify(&trust), proof.signers(&trust)), (Ok(record), 4));
+
+    // Who owns what is proved by the votes for the newest block, of which one alone says little.
+    let entry = EntryKey::Thing(thing(77));
+    let head = chain.head().unwrap().clone();
+    let prove = |head| EntryProof::new(head, entry, None, chain.map().prove(&entry.path()));
+    let proof = prove(head.clone());
+    assert_eq!(proof.verify_holding(&trust, thing(77)).unwrap().found, None);
+    assert!(proof.signers(&trust) >= votes_needed(4));
+    let Certificate::Votes { round, votes } = head.certificate else {
+        panic!("blocks are voted for")
+    };
+    let certificate = Certificate::Votes { round, votes: votes[..1].to_vec() };
+    assert_eq!(prove(SignedHeader { header: head.header, certificate }).signers(&trust), 1);
+    let certificate = Certificate::Votes { round, votes: vec![votes[0]; 3] };
+    assert_eq!(prove(SignedHeader { header: head.header, certificate }).signers(&trust), 1);
+}
+
+#[test]
 fn ld03_one_request_to_every_validator_is_decided_once() {
     let mut network = Network::of(Rng::new(4), 4);
     let mut member = Member::after(4);

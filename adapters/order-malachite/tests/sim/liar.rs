@@ -55,7 +55,7 @@ impl Liar {
                     None => vec![(late, bytes.clone())],
                 }
             }
-            Frame::PassOn(_) => vec![(late, bytes.clone())],
+            Frame::PassOn(_) | Frame::Cosign(..) => vec![(late, bytes.clone())],
         }
     }
 

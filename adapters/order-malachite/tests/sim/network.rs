@@ -18,6 +18,8 @@ pub(crate) struct Network {
     /// Which part of the network each node is in.
     pub(crate) part: Vec<u8>,
     pub(crate) weather: Weather,
+    /// No proposal arrives.
+    pub(crate) is_mute: bool,
     /// By arrival.
     wires: BTreeMap<(Time, u64), (Peer, usize, Bytes)>,
     sent: u64,
@@ -52,6 +54,7 @@ impl Network {
             liars: BTreeMap::new(),
             part,
             weather: FAIR,
+            is_mute: false,
             wires: BTreeMap::new(),
             sent: 0,
             told: Vec::new(),
@@ -128,9 +131,17 @@ impl Network {
             }
             self.step()?;
         }
-        let heights: Vec<_> =
-            self.nodes.iter().map(|it| (it.height().0, it.machine.round())).collect();
-        Err(format!("it never comes to that: heights and rounds {heights:?}").into())
+        Err(format!("it never comes to that: {}", self.report()).into())
+    }
+
+    /// Where everybody is: next height, round, what waits.
+    pub(crate) fn report(&self) -> String {
+        let nodes = self.nodes.iter().enumerate().map(|(at, it)| {
+            let who = if self.liars.contains_key(&at) { "liar" } else { "node" };
+            let (height, round) = (it.height().0, it.machine.round());
+            format!("{who} {at} at {height} in {round:?} with {}", it.machine.waiting())
+        });
+        nodes.collect::<Vec<_>>().join(", ")
     }
 
     pub(crate) fn submit(&mut self, node: usize, transaction: &Transaction) -> Result<(), Failure> {
@@ -196,7 +207,9 @@ impl Network {
     }
 
     fn put(&mut self, from: &Peer, node: usize, to: usize, bytes: Bytes, late_ms: u64) {
-        if self.part[node] != self.part[to] || self.rng.chance(self.weather.drop, 1_000) {
+        let is_proposal = bytes.get(1) == Some(&32);
+        let is_cut = self.part[node] != self.part[to] || (self.is_mute && is_proposal);
+        if is_cut || self.rng.chance(self.weather.drop, 1_000) {
             return;
         }
         let copies = 1 + u64::from(self.rng.chance(self.weather.double, 1_000));
@@ -230,7 +243,7 @@ impl Network {
                     return Err(format!("node {own} proposes twice: {claim:?}").into());
                 }
             }
-            Frame::PassOn(_) => {}
+            Frame::PassOn(_) | Frame::Cosign(..) => {}
         }
         Ok(())
     }

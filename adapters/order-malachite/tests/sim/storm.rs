@@ -211,10 +211,10 @@ impl Storm {
             self.go(60)?;
         }
         if !self.open.is_empty() {
-            return Err("somebody is never answered".into());
+            return Err(format!("somebody is never answered: {}", self.network.report()).into());
         }
         if !self.is_level() {
-            return Err("somebody never catches up".into());
+            return Err(format!("somebody never catches up: {}", self.network.report()).into());
         }
         self.check(height, round, &digest)
     }

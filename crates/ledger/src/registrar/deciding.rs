@@ -123,7 +123,7 @@ impl Registrar {
         Ok(())
     }
 
-    /// Signed after it was durable, as an ordering by votes does.
+    /// The checkpoint after the newest block, signed after that was durable, as an ordering by votes does.
     pub fn set_checkpoint(&mut self, checkpoint: Note) {
         self.checkpoint = Some(checkpoint);
     }
