@@ -103,8 +103,7 @@ impl Proof {
         let proof = entry(&self.holding)?;
         let seen = proof.verify_holding(&trust, key).map_err(shows)?;
         let header = proof.header.header;
-        let votes = proof.header.certificate.signed_by(&header, &trust.keys);
-        if votes < votes_needed(trust.keys.len()) {
+        if proof.signers(&trust) < votes_needed(trust.keys.len()) {
             return Err(unproven("too few of those who order have signed it".into()));
         }
         let mut shown = json!({
