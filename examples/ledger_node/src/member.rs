@@ -1,7 +1,11 @@
-//! The desk of a member: builds transactions from users' instructions, keeps them until their outcome is known, exchanges offers.
+//! The desk of a member: takes users' transactions, keeps them until their outcome is known, gives documents to who may read them.
 
+mod building;
+mod offer;
+
+use crate::auditor;
 use crate::config::{Config, KEY_NUMBER, NodeKeys};
-use crate::control::{Payment, Reply, Wish};
+use crate::control::Reply;
 use crate::documents::{self, commit};
 use crate::failure::Failure;
 use crate::hex;
@@ -10,19 +14,11 @@ use crate::look;
 use crate::rows::{self, Table};
 use crate::say;
 use crate::word::Word;
-use crate::{auditor, clock};
-use base64ct::{Base64, Encoding as _};
 use bytes::Bytes;
-use ledger::{
-    Agreed, Associate, Body, Chain, ChainId, Document, EndClaim, FileId, Label, LienTerms, Message,
-    NodeId, OnFile, PartyId, PartyKind, Register, Role, SealedDocument, SealingKey, Settlement,
-    Signer, Status, Through, Transaction, Transfer, Window,
-};
-use port::wire::{Reader, Writer};
-use port::{Batch, Expect, Key, Peer, Time, WireError};
-use seal::{Secret, VerifyingKey};
+use ledger::{Body, Chain, FileId, Message, NodeId, SealedDocument, Signer, Status, Transaction};
+use offer::{Offer, Share, sides, stands};
+use port::{Batch, Expect, Key, Peer, Time};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use store_redb::RedbStore;
@@ -115,142 +111,6 @@ impl Member {
         Ok(member)
     }
 
-    /// Builds what a user wants, for the user to sign.
-    pub(crate) async fn build(
-        &mut self,
-        now: Time,
-        chain: &Chain,
-        keys: &NodeKeys,
-        wish: Wish,
-    ) -> Result<Value, String> {
-        let built = self.built(now, chain, keys, wish).await?;
-        let digest = digest(&built.transaction).map_err(|why| why.to_string())?;
-        let bytes = built.transaction.to_bytes().map_err(|why| why.to_string())?;
-        if self.built.insert(digest, built).is_none() {
-            self.order.push_back(digest);
-        }
-        while self.order.len() > BUILT_MAX {
-            if let Some(oldest) = self.order.pop_front() {
-                self.built.remove(&oldest);
-            }
-        }
-        Ok(json!({ "digest": hex::text(&digest), "transaction": hex::text(&bytes) }))
-    }
-
-    async fn built(
-        &self,
-        now: Time,
-        chain: &Chain,
-        keys: &NodeKeys,
-        wish: Wish,
-    ) -> Result<Built, String> {
-        let own = |party: PartyId| Through { party, member: self.node };
-        let mut rows = Vec::new();
-        let mut way = Way::Chain;
-        let body = match wish {
-            Wish::Associate { name, key, is_intermediary } => {
-                let key = public(&key)?;
-                let party = PartyId::of(&key);
-                if chain.state().party(party).is_some() {
-                    return Err(format!("{name} is known to the chain already"));
-                }
-                let kind =
-                    if is_intermediary { PartyKind::Intermediary } else { PartyKind::Individual };
-                rows.push((row(Table::Parties, &party.0)?, name.into_bytes().into()));
-                let through = own(party);
-                Body::Associate(Associate {
-                    through,
-                    kind,
-                    key: Some(key),
-                    leaves: None,
-                    sequence: 0,
-                })
-            }
-            Wish::Register { owner, thing, kind, region, media_type, document } => {
-                let owner = say::party(&owner)?;
-                let words = say::thing(&thing)?;
-                let bytes = Base64::decode_vec(&document).map_err(|_| "the document is damaged")?;
-                let entropy = || clock::entropy::<32>().map_err(|why| why.to_string());
-                let document = Document::new(&media_type, bytes, entropy()?)
-                    .map_err(|why| format!("the document: {why}"))?;
-                let readers = readers(chain, self.node);
-                let sealed =
-                    SealedDocument::seal(chain.id(), &document, &readers, &Secret::new(entropy()?))
-                        .map_err(|why| format!("the document cannot be sealed: {why}"))?;
-                let instruction = clock::entropy::<16>().map_err(|why| why.to_string())?;
-                rows.extend(
-                    documents::rows_of(&sealed.digest(), &sealed).map_err(|why| why.to_string())?,
-                );
-                rows.push((
-                    row(Table::Instructions, &instruction)?,
-                    instruction_row(now, owner, &thing).map_err(|why| why.to_string())?,
-                ));
-                Body::Register(Register {
-                    instruction,
-                    thing: words.key(),
-                    kind: label("type", &kind)?,
-                    region: label("region", &region)?,
-                    owner: own(owner),
-                    commitment: document.commitment(),
-                    sealed: sealed.digest(),
-                    predecessor: follows(chain, words.key(), owner),
-                })
-            }
-            Wish::Offer { owner, thing, to, settlement } => {
-                way = Way::Offer;
-                let (on, to) = offered(chain, &owner, &thing, &to)?;
-                let settlement =
-                    settlement.map(|payment| settlement_of(chain, &payment)).transpose()?;
-                Body::Transfer(Transfer { on, member: self.node, to, settlement })
-            }
-            Wish::Lien { owner, thing, to, reference } => {
-                way = Way::Offer;
-                let (on, to) = offered(chain, &owner, &thing, &to)?;
-                let reference = Sha256::digest(reference.as_bytes()).into();
-                Body::PlaceLien(LienTerms { on, member: self.node, holder: to, reference })
-            }
-            Wish::Release { party, thing } => {
-                let holder = say::party(&party)?;
-                let (file, on) = live(chain, &thing)?;
-                let liens = chain.state().file(file).map(|file| &file.liens);
-                let lien = liens.into_iter().flatten().find(|lien| lien.holder == holder);
-                let lien = lien.ok_or_else(|| format!("{thing} is not your security"))?;
-                Body::ReleaseLien(EndClaim { on, claim: lien.id, by: own(holder) })
-            }
-            Wish::Accept { party, offer } => {
-                let party = say::party(&party)?;
-                let digest = say::digest(&offer).ok_or("an offer has 64 digits")?;
-                let row = rows::one(&*self.store, row(Table::Offers, &digest)?).await;
-                let row = row.map_err(|why| why.to_string())?;
-                let kept = row.and_then(|row| Offer::parse(&row.value));
-                let kept = kept.ok_or_else(|| format!("there is no offer {offer} here"))?;
-                return match &kept.transaction.body {
-                    body if sides(body).is_some_and(|it| it.to == own(party)) => {
-                        Ok(Built { transaction: kept.transaction, way, rows })
-                    }
-                    _ => Err(format!("the offer {offer} is to somebody else")),
-                };
-            }
-            Wish::Settle { thing } => {
-                let (file, _) = live(chain, &thing)?;
-                let status = chain.state().file(file).map(|file| &file.status);
-                let Some(Status::Pending { agreement, .. }) = status else {
-                    return Err(format!("nothing has to be settled for {thing}"));
-                };
-                Body::Settle(Agreed { file, agreement: *agreement })
-            }
-        };
-        let policy = chain.state().genesis().policy();
-        let window = Window::new(chain.next_height(), policy.window_max.min(WINDOW));
-        let mut transaction = Transaction::new(chain.id(), window, body);
-        if acts(&transaction.body, self.node) {
-            let own = Signer::Node(self.node);
-            transaction =
-                transaction.sign(own, KEY_NUMBER, &keys.signing).map_err(|why| why.to_string())?;
-        }
-        Ok(Built { transaction, way, rows })
-    }
-
     /// Takes a transaction that its users have signed: stores it, and answers when it is stored.
     pub(crate) fn submit(&mut self, keys: &NodeKeys, chain: &Chain, text: &str, reply: Reply) {
         match self.signed(keys, text) {
@@ -337,18 +197,6 @@ impl Member {
         };
         if let Some(reply) = reply {
             let _ = reply.send(answer);
-        }
-        Ok(())
-    }
-
-    /// An acceptance goes back to who made the offer, so that either side can bring it to the chain.
-    fn pass_on(&mut self, chain: &Chain, transaction: &Transaction) -> Result<(), Failure> {
-        if let Some(it) = sides(&transaction.body)
-            && it.member != self.node
-            && let Some(member) = chain.state().node(it.member)
-        {
-            let to = peer(member.name.as_str())?;
-            self.sends.push_back((to, Word::Accepted(Box::new(transaction.clone()))));
         }
         Ok(())
     }
@@ -466,34 +314,6 @@ impl Member {
         }
     }
 
-    /// Offers that wait.
-    pub(crate) async fn offers(&self, chain: &Chain) -> Result<Value, String> {
-        let all = rows::all(&*self.store, Table::Offers.prefix()).await;
-        let all = all.map_err(|why| why.to_string())?;
-        let mut shown = Vec::new();
-        for offer in all.iter().filter_map(|(_, row)| Offer::parse(&row.value)) {
-            let Some(it) = sides(&offer.transaction.body) else { continue };
-            if stands(chain, &offer.transaction).is_none() {
-                continue;
-            }
-            let file = chain.state().file(it.on.file);
-            let digest = digest(&offer.transaction).map_err(|why| why.to_string())?;
-            shown.push(json!({
-                "offer": hex::text(&digest),
-                "file": hex::text(&it.on.file.0),
-                "thing_key": file.map(|file| hex::text(&file.thing.0)),
-                "type": file.map(|file| file.kind.as_str()),
-                "from": file.map(|file| hex::text(&file.owner.0)),
-                "to": hex::text(&it.to.party.0),
-                "is_own": offer.is_own,
-                "has_arrived": offer.is_kept,
-                "what": it.what,
-                "reference": it.reference.map(|reference| hex::text(&reference)),
-            }));
-        }
-        Ok(shown.into())
-    }
-
     /// A document that this node may read.
     pub(crate) async fn document(
         &self,
@@ -555,37 +375,6 @@ impl Member {
         Ok(())
     }
 
-    /// Somebody offers something to a party of this member.
-    async fn on_offer(
-        &mut self,
-        chain: &Chain,
-        from: &Peer,
-        transaction: Transaction,
-    ) -> Result<(), Failure> {
-        let Some(it) = sides(&transaction.body) else { return Ok(()) };
-        let sender = chain.state().node(it.member).map(|node| node.name.as_str());
-        let is_ours = it.to.member == self.node && chain.state().party(it.to.party).is_some();
-        let is_meant = transaction.chain == chain.id() && sender == Some(from.as_str());
-        // Nobody can make this node keep what is not, or no longer, to be decided here. The chain may still be behind: it comes
-        // again.
-        if !is_ours || !is_meant || stands(chain, &transaction).is_none() {
-            return Ok(());
-        }
-        let digest = digest(&transaction)?;
-        let known = rows::one(&*self.store, Table::Offers.row(&digest)?).await?.is_some();
-        if let Some(file) = chain.state().file(it.on.file)
-            && documents::load(&*self.store, &file.sealed).await?.is_none()
-        {
-            self.wanted.insert(file.sealed);
-            self.sends.push_back((from.clone(), Word::WantDocument(file.sealed)));
-        }
-        if !known {
-            Offer { is_own: false, is_kept: true, transaction }.keep(&self.store).await?;
-        }
-        self.sends.push_back((from.clone(), Word::OfferKept(digest)));
-        Ok(())
-    }
-
     pub(crate) fn next_deadline(&self) -> Option<Time> {
         (!self.offered.is_empty() || !self.ready.is_empty()).then_some(self.due)
     }
@@ -603,73 +392,6 @@ impl Member {
         let is_request = matches!(transaction.body, Body::Register(_));
         self.open.insert(digest(transaction)?, is_request);
         Ok(())
-    }
-}
-
-/// Somebody who may read a document from now on: the other side of an offer.
-struct Share {
-    sealed: [u8; 32],
-    commitment: [u8; 32],
-    chain: ChainId,
-    own: (NodeId, SealingKey),
-    reader: (NodeId, [u8; 32]),
-}
-
-impl Share {
-    fn of(chain: &Chain, keys: &NodeKeys, own: NodeId, it: Sides) -> Option<Self> {
-        let file = chain.state().file(it.on.file)?;
-        let reader = chain.state().node(it.to.member)?;
-        Some(Self {
-            sealed: file.sealed,
-            commitment: file.commitment,
-            chain: chain.id(),
-            own: (own, keys.sealing.clone()),
-            reader: (it.to.member, reader.sealing),
-        })
-    }
-
-    async fn rows(&self, store: &RedbStore) -> Result<Vec<(Key, Bytes)>, Failure> {
-        let found = documents::load(store, &self.sealed).await?;
-        // A document that this member never had is nothing that it could show.
-        let Some((mut sealed, _)) = found else { return Ok(Vec::new()) };
-        let (own, entropy) = ((self.own.0, &self.own.1), Secret::new(clock::entropy::<32>()?));
-        sealed
-            .share(self.chain, &self.commitment, own, self.reader, &entropy)
-            .map_err(|why| Failure::run(format!("the document cannot be shared: {why}")))?;
-        documents::rows_of(&self.sealed, &sealed)
-    }
-}
-
-/// An offer as it is kept: version 1, whose (1), whether the other side has it (1), transaction (`u16` length).
-struct Offer {
-    is_own: bool,
-    is_kept: bool,
-    transaction: Transaction,
-}
-
-impl Offer {
-    fn parse(bytes: &[u8]) -> Option<Self> {
-        let mut from = Reader::new(bytes);
-        from.version(1).ok()?;
-        let (is_own, is_kept) = (from.flag().ok()?, from.flag().ok()?);
-        let transaction = Transaction::parse(from.lp16().ok()?).ok()?;
-        Some(Self { is_own, is_kept, transaction })
-    }
-
-    fn to_row(&self) -> Result<(Key, Bytes), Failure> {
-        let mut value = Vec::with_capacity(640);
-        let bytes = self.transaction.to_bytes().map_err(Failure::run)?;
-        let mut to = Writer::new(&mut value, 1);
-        to.u8(u8::from(self.is_own)).u8(u8::from(self.is_kept));
-        to.lp16(&bytes).map_err(Failure::run)?;
-        Ok((Table::Offers.row(&digest(&self.transaction)?)?, value.into()))
-    }
-
-    async fn keep(&self, store: &RedbStore) -> Result<(), Failure> {
-        let (key, value) = self.to_row()?;
-        let mut batch = Batch::with_capacity(1);
-        batch.put(key, Expect::Any, value);
-        commit(store, &batch).await
     }
 }
 
@@ -723,108 +445,6 @@ fn acts(body: &Body, node: NodeId) -> bool {
     }
 }
 
-/// What two parties sign, each through its member: the owner offers, the other side accepts.
-#[derive(Clone, Copy)]
-struct Sides {
-    what: &'static str,
-    on: OnFile,
-    /// The owner's.
-    member: NodeId,
-    to: Through,
-    reference: Option<[u8; 32]>,
-}
-
-fn sides(body: &Body) -> Option<Sides> {
-    Some(match body {
-        Body::Transfer(it) => Sides {
-            what: "transfer",
-            on: it.on,
-            member: it.member,
-            to: it.to,
-            reference: it.settlement.as_ref().map(|settlement| settlement.reference),
-        },
-        Body::PlaceLien(it) => Sides {
-            what: "lien",
-            on: it.on,
-            member: it.member,
-            to: it.holder,
-            reference: Some(it.reference),
-        },
-        _ => return None,
-    })
-}
-
-/// What an owner offers, and to whom.
-fn offered(chain: &Chain, owner: &str, thing: &str, to: &str) -> Result<(OnFile, Through), String> {
-    let (owner, party) = (say::party(owner)?, say::party(to)?);
-    let (file, on) = live(chain, thing)?;
-    if chain.state().file(file).is_some_and(|file| file.holder() != owner) {
-        return Err(format!("{thing} belongs to somebody else"));
-    }
-    let member = chain.state().party(party).and_then(|party| party.members.first());
-    let member = *member.ok_or_else(|| format!("the chain knows no party {to}"))?;
-    Ok((on, Through { party, member }))
-}
-
-/// The node of the other side, as long as what an offer is about is as it was.
-fn stands<'a>(chain: &'a Chain, offer: &Transaction) -> Option<&'a str> {
-    let it = sides(&offer.body)?;
-    let state = chain.state();
-    let file = state.file(it.on.file)?;
-    let is_as_it_was = file.revision == it.on.revision && file.check_usable().is_ok();
-    let is_in_time = chain.next_height() < offer.window.until;
-    let member = state.node(it.to.member)?;
-    (is_as_it_was && is_in_time).then_some(member.name.as_str())
-}
-
-/// The live file of a thing.
-fn live(chain: &Chain, thing: &str) -> Result<(FileId, OnFile), String> {
-    let holding = chain.state().holding(say::thing(thing)?.key());
-    let id = holding.ok_or_else(|| format!("{thing} is not registered"))?.file;
-    let file = chain.state().file(id).ok_or("a file is missing")?;
-    Ok((id, OnFile { file: id, revision: file.revision }))
-}
-
-/// The file that a new owner's file follows.
-fn follows(chain: &Chain, thing: ledger::ThingKey, owner: PartyId) -> Option<FileId> {
-    let old = chain.state().holding(thing)?.file;
-    match chain.state().file(old)?.status {
-        Status::Transferred { to, .. } if to == owner => Some(old),
-        _ => None,
-    }
-}
-
-/// Supervision, which audits it, and this member.
-fn readers(chain: &Chain, own: NodeId) -> Vec<(NodeId, [u8; 32])> {
-    let height = chain.next_height();
-    let nodes = chain.state().nodes().filter(|(id, node)| {
-        *id == own || (node.role == Role::Supervision && node.is_active(height))
-    });
-    nodes.map(|(id, node)| (id, node.sealing)).collect()
-}
-
-fn settlement_of(chain: &Chain, payment: &Payment) -> Result<Settlement, String> {
-    let reference = Sha256::digest(payment.reference.as_bytes()).into();
-    let until = chain.next_height().after(payment.blocks);
-    Ok(Settlement { reference, witness: public(&payment.witness)?, until })
-}
-
-/// What a user wanted: version 1, when (8), who (32), about which thing (`u8` length).
-fn instruction_row(now: Time, owner: PartyId, thing: &str) -> Result<Bytes, WireError> {
-    let mut value = Vec::with_capacity(128);
-    Writer::new(&mut value, 1).u64(now.as_ms()).fixed(&owner.0).lp8(thing.as_bytes())?;
-    Ok(value.into())
-}
-
-fn label(what: &str, text: &str) -> Result<Label, String> {
-    Label::new(text).map_err(|why| format!("the {what} {text:?}: {why}"))
-}
-
-fn public(text: &str) -> Result<VerifyingKey, String> {
-    let key = say::digest(text).and_then(|bytes| VerifyingKey::from_bytes(&bytes).ok());
-    key.ok_or_else(|| format!("{text:?} is no public key: give its 64 digits"))
-}
-
 fn row(table: Table, name: &[u8]) -> Result<Key, String> {
     table.row(name).map_err(|why| why.to_string())
 }
@@ -833,7 +453,4 @@ fn digest(transaction: &Transaction) -> Result<[u8; 32], Failure> {
     transaction.digest().map_err(Failure::run)
 }
 
-/// For so many blocks a transaction may wait.
-const WINDOW: u64 = 5_000;
-const BUILT_MAX: usize = 4_096;
 const RECENT_MAX: usize = 1_024;

@@ -326,7 +326,7 @@ impl Node {
                 })
             }
             (Question::Build { wish }, Desk::Member(member)) => {
-                member.build(now, chain, &self.keys, wish).await
+                member.build(now, chain, wish).await
             }
             (Question::Outcome { digest }, Desk::Member(member)) => {
                 member.outcome(chain, &digest).await

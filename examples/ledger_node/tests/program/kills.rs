@@ -63,7 +63,7 @@ fn a_member_that_is_killed_and_restarted_loses_nothing() {
 #[test]
 fn four_validators_lose_nothing_while_one_after_the_other_is_killed() {
     let registered = storm(Duration::from_secs(6), Duration::from_millis(1_200));
-    assert!(registered > 10, "{registered}");
+    assert!(registered > 4, "{registered}");
 }
 
 /// Two minutes, one kill every few seconds; `INTERBANK_SECONDS` says otherwise.

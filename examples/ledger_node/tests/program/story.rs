@@ -221,3 +221,28 @@ fn public_key(seed: &std::path::Path) -> String {
     let key = seal::SigningKey::from_seed(&seal::Secret::new(seed.try_into().unwrap()));
     key.verifying_key().to_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[test]
+fn a_supervision_node_that_does_not_order_audits_all_the_same() {
+    let home = Home::new(2, 1, &["--ordering", "single", "--ask-people", "*"]);
+    let text = fs::read_to_string(home.path("supervision-2/node.toml")).unwrap();
+    let sooner = text.replace("[audit]\n", "[audit]\ntakeover_ms = 50\n");
+    fs::write(home.path("supervision-2/node.toml"), sooner).unwrap();
+    let _nodes = home.start_all();
+    home.party("member-1", "alice");
+    let deed = home.write("deed.txt", b"a boat");
+    let register = ["register", &deed, "--thing", "boat:1", "--type", "boat"];
+    let asked = [&register, &["--as", "alice", "--no-wait"][..]].concat();
+    let asked = home.json("member-1", &asked);
+    let file = asked["transaction"].as_str().unwrap().to_owned();
+    until("the audit waits for a person there", || {
+        home.run("supervision-2", &["audit", "--approve", &file]).status.success().then_some(())
+    });
+    until("it is registered", || {
+        (home.json("member-1", &["status", &file])["state"] == "registered").then_some(())
+    });
+    let shown = home.json("member-1", &["show", "boat:1"]);
+    assert_eq!(shown["history"][1]["auditor"], "supervision-2");
+    let said = home.failure(2, "member-1", &["audit"]);
+    assert!(said.contains("is a member"), "{said}");
+}
