@@ -6,7 +6,8 @@ use crate::source::{At, Source};
 use crate::{Error, OpenError, Options};
 use ::files::{Proof, Prover};
 use filexfer::{
-    Failure, FileMetadata, FileName, FileStamp, Groups, PartyId, Place, Slice, StoreFault, TransferId,
+    Failure, FileMetadata, FileName, FileStamp, Groups, PartyId, Place, Slice, StoreFault,
+    TransferId,
 };
 use futures_util::TryStreamExt as _;
 use object_store::{Error as StoreError, GetOptions, GetResultPayload, ObjectStore as _};

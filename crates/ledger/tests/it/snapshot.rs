@@ -8,7 +8,7 @@ use port::{Commit, MemoryStore, Tenant};
 use simkit::Faults;
 
 /// A chain with a few hundred entries and records, and its blocks.
-fn grown() -> (Place, Chain, Vec<Block>, Note) {
+fn grown() -> (Place, Chain, Vec<Block>, Option<Note>) {
     let mut place = Place::new(policy());
     let owner = place.party(20, MEMBER_A);
     let buyer = place.party(21, MEMBER_B);
@@ -137,11 +137,15 @@ fn ld12_a_snapshot_is_believed_by_its_signatures_and_only_whole() {
     (0..7).for_each(|at| log.push(chain.log().leaf(at).unwrap()));
     let earlier = Checkpoint::of("registry.example/things", &log);
     let earlier = Note::new(&earlier.text()).unwrap();
-    let earlier = earlier.signed_by("registry.example/things", &key(1));
+    let earlier = Some(earlier.signed_by("registry.example/things", &key(1)));
     assert_eq!(Snapshot::of(&chain, earlier.clone()).unwrap_err(), ProofError::Form);
     let mut mixed = manifest.clone();
     mixed.checkpoint = earlier;
     assert_eq!(begin(&trust(&chain), &mixed), Err(ProofError::NotIncluded));
+    // Where blocks are voted for, the header says it all.
+    let bare = Snapshot::of(&chain, None).unwrap();
+    assert_eq!(begin(&trust(&chain), bare.manifest()), Ok(()));
+    assert_eq!(begin(&strangers, bare.manifest()), Err(ProofError::NotSigned));
     let joining = join(&chain, manifest).unwrap();
     assert_eq!(joining.finish().map(|_| ()), Err(Corrupt::Missing));
     let empty = Chain::new(genesis(policy())).unwrap();
