@@ -147,11 +147,11 @@ impl Said {
         said.add("single amount", resolution.single_minor, |minor| minor.to_string());
         said.add("floor amount", resolution.floor_minor, |minor| minor.to_string());
         said.add("risk score", resolution.risk_bp_max, |bp| format!("{bp} bp"));
-        for (counter, limit) in &resolution.counts {
-            said.add(&format!("count of counter {counter}"), Some(*limit), |n| n.to_string());
+        for (counter, limit) in resolution.counts.iter() {
+            said.add(&format!("count of counter {counter}"), Some(limit), |n| n.to_string());
         }
-        for (counter, limit) in &resolution.sums {
-            said.add(&format!("sum of counter {counter}"), Some(*limit), |n| n.to_string());
+        for (counter, limit) in resolution.sums.iter() {
+            said.add(&format!("sum of counter {counter}"), Some(limit), |n| n.to_string());
         }
         for limit in &resolution.velocities {
             said.add("velocity", Some(*limit), |(n, ms)| format!("{n} in {ms} ms"));

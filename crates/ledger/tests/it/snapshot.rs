@@ -176,7 +176,7 @@ fn what_is_over_goes_after_its_time_and_its_proofs_still_verify() {
     };
     let (before, _) = place.chain();
     // Proofs of before.
-    let head = *before.head().unwrap();
+    let head = before.head().unwrap().clone();
     let proof = EntryProof::of(&before, EntryKey::File(old)).unwrap();
     assert_eq!(place.state.purgeable(place.height).count(), 0);
     let early = purge(&place, &[rejected]);
