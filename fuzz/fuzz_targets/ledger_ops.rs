@@ -185,7 +185,8 @@ impl Play {
         assert_eq!(&followed, chain);
         assert_eq!(index, Index::of(chain.state()));
         let origin = chain.state().genesis().origin().to_owned();
-        let trust = Trust { chain: chain.id(), origin, keys: vec![key(1).verifying_key()], vouchers: 1 };
+        let trust =
+            Trust { chain: chain.id(), origin, keys: vec![key(1).verifying_key()], vouchers: 1 };
         for Through { party, .. } in self.parties {
             let query = Query::Owner(party);
             let answer = index.answer(chain, &query, None).unwrap();
