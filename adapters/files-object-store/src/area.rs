@@ -529,7 +529,7 @@ mod tests {
     fn parts_are_whole_pieces_and_never_too_many() {
         for size in [1, PIECE_BYTES, 10_000 * PIECE_BYTES, 10_000 * PIECE_BYTES + 1, 5 << 40] {
             let part = part_bytes(size);
-            assert!(part % PIECE_BYTES == 0 && size.div_ceil(part) <= PARTS_MAX);
+            assert!(part.is_multiple_of(PIECE_BYTES) && size.div_ceil(part) <= PARTS_MAX);
         }
         assert_eq!(part_bytes(10_000 * PIECE_BYTES), PIECE_BYTES);
         assert_eq!(part_bytes(10_000 * PIECE_BYTES + 1), 2 * PIECE_BYTES);
