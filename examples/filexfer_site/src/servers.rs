@@ -26,6 +26,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use store_redb::{Options as StoreOptions, RedbStore};
+use tokio::signal::unix;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -48,11 +49,13 @@ async fn serve(config: &Config, ids: &[String]) -> Result<(), Failure> {
         })?;
         links.push((id, start(config, id, server, &mut stations, &stopped).await?));
     }
+    // Before anybody is told that it is ready: until then SIGHUP would end it.
+    let told = unix::signal(unix::SignalKind::hangup()).map_err(Failure::run)?;
     // For people and for scripts that wait; logs go to standard error.
     let _ = writeln!(std::io::stdout(), "ready: {}", ids.join(" "));
     let ended = tokio::select! {
         () = signal() => Ok(()),
-        () = renew(config, &links) => Ok(()),
+        () = renew(config, &links, told) => Ok(()),
         Some(ended) = stations.join_next() => ended.unwrap_or_else(|why| Err(Failure::run(why))),
     };
     stop.send_replace(true);
@@ -334,9 +337,7 @@ pub(crate) fn list(config: &Config) -> String {
 }
 
 /// Reads certificates, keys and roots again at each SIGHUP; what cannot be used changes nothing.
-async fn renew(config: &Config, links: &[(&String, Arc<Lines>)]) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut told) = signal(SignalKind::hangup()) else { return std::future::pending().await };
+async fn renew(config: &Config, links: &[(&String, Arc<Lines>)], mut told: unix::Signal) {
     while told.recv().await.is_some() {
         for (id, lines) in links {
             let renewed = credentials(config, id).and_then(|(identity, roots)| {
