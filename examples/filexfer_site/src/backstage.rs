@@ -10,7 +10,7 @@ use filexfer::{
     BackstageEvent, BackstageServer, Error, FileSpec, JobId, Mode, Notice, NoticeKind, OnConflict,
     PartyId, Request, SignedVerdict, TransferId,
 };
-use port::{Batch, Commit, Expect, Key, KeyAnswer, KeyId, Keys as _, Peer, Store, Time};
+use port::{Batch, Commit, Expect, Key, KeyAnswer, KeyId, Keys as _, Peer, ReadSet, Store, Time};
 use seal::SoftKeys;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -47,14 +47,27 @@ impl Backstage {
         wish: &Wish,
     ) -> Result<Request, String> {
         let draw = || clock::entropy::<16>().map_err(|why| why.to_string());
+        let id = match &wish.id {
+            Some(id) => rows::job_id(id)?,
+            None => JobId(draw()?),
+        };
+        if wish.id.is_some() {
+            let found = store.read(&ReadSet::points([row(rows::requests(), id)?])).await;
+            let found = found.map_err(|why| why.to_string())?;
+            if let Some(Some(known)) = found.points.first() {
+                let known = Request::parse(&known.value).map_err(|why| why.to_string())?;
+                let asked = self.machine.submit(now, known.clone());
+                return asked.map(|()| known).map_err(|why| why.to_string());
+            }
+        }
         let request = Request {
-            id: JobId(draw()?),
+            id,
             requester: self.party.clone(),
             sender: wish.from.clone(),
             destination: wish.to.clone(),
             file: FileSpec {
                 name: wish.name.clone(),
-                size: None,
+                size: wish.size,
                 root: None,
                 class: crate::config::class_of(&wish.class)?,
             },
@@ -174,6 +187,7 @@ impl Role for Backstage {
                 Ok(json!({ "receipts": receipts.collect::<Vec<String>>() }))
             }
             Question::Audit => Err("the trail is the forwarding server's".into()),
+            Question::HandOver { .. } => Err("a client server is asked that".into()),
         }
     }
 }

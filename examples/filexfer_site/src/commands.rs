@@ -20,6 +20,8 @@ pub(crate) async fn submit(config: &Config, options: &Submit) -> Result<Value, F
     is_server(config, requester)?;
     let ms = |at: jiff::Timestamp| u64::try_from(at.as_millisecond()).unwrap_or(0);
     let wish = Wish {
+        id: None,
+        size: None,
         from: options.from.clone().unwrap_or_else(|| requester.clone()),
         to: options.to.clone(),
         name: options.name.clone(),

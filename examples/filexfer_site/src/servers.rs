@@ -80,25 +80,24 @@ async fn start(
             rows::sweep(&store, around.files.as_deref(), &places, Left::Unless(rows::UNDER_WAY))
                 .await
                 .map_err(Failure::Run)?;
-            begin(stations, stop, id, role, store, around)
+            begin(stations, stop, id, role, store, around).map(drop)
         }
         Server::Access(client) => {
             let (role, around) = access(config, party, client).await?;
-            begin(stations, stop, id, role, MemoryStore::new(), around)
+            begin(stations, stop, id, role, MemoryStore::new(), around).map(drop)
         }
         Server::Backstage => {
             let store = open_rows(config, id)?;
             let (role, around) = backstage(config, party, &store).await?;
-            begin(stations, stop, id, role, store, around)
+            begin(stations, stop, id, role, store, around).map(drop)
         }
+        Server::Client(ClientFile { sftp: Some(_), .. }) => {
+            Err(Failure::Usage(format!("{id} is served by the SFTP server, which runs instead")))
+        }
+        Server::Sftp(sftp) => crate::sftp::start(config, sftp, stations, stop).await,
         Server::Client(client) => {
-            let places = [Place::Store(party.clone())];
-            let (role, around) = client_server(config, party, client).await?;
-            let store = open_rows(config, id)?;
-            rows::sweep(&store, around.files.as_deref(), &places, Left::If(rows::TAKEN))
-                .await
-                .map_err(Failure::Run)?;
-            begin(stations, stop, id, role, store, around)
+            let (role, around, store) = client_server(config, party, client).await?;
+            begin(stations, stop, id, role, store, around).map(drop)
         }
     }
 }
@@ -156,11 +155,12 @@ async fn backstage(
     Ok((role, Around { keys, link, files: None, socket: config.socket(party.as_str()) }))
 }
 
-async fn client_server(
+/// A client server, after what an earlier process left was removed.
+pub(crate) async fn client_server(
     config: &Config,
     party: PartyId,
     client: &ClientFile,
-) -> Result<(Client, Around), Failure> {
+) -> Result<(Client, Around, RedbStore), Failure> {
     let keys = keys(config, &party)?;
     let access = id_of(&client.access.id)?;
     let at = client.access.address.clone();
@@ -174,7 +174,12 @@ async fn client_server(
     let brief = ClientConfig { tenant: TENANT, party: party.clone(), access, key, paces };
     let role = Client::new(brief)?;
     let link = link(config, &party, None, contacts).await?;
-    Ok((role, Around { keys, link, files, socket: config.socket(party.as_str()) }))
+    let store = open_rows(config, party.as_str())?;
+    let places = [Place::Store(party.clone())];
+    rows::sweep(&store, files.as_deref(), &places, Left::If(rows::TAKEN))
+        .await
+        .map_err(Failure::Run)?;
+    Ok((role, Around { keys, link, files, socket: config.socket(party.as_str()) }, store))
 }
 
 fn paces(config: &Config) -> Paces {
@@ -188,24 +193,26 @@ fn to_forwarder(config: &Config) -> Result<Contact, Failure> {
 }
 
 /// What a station has around its role and its store.
-struct Around {
+pub(crate) struct Around {
     keys: SoftKeys,
     link: (TlsLink, link_tls::Inbox),
     files: Option<Arc<LocalFiles>>,
     socket: PathBuf,
 }
 
-fn begin<R: Role + 'static, S: Store + Send + Sync + 'static>(
+/// Starts a station; returns where it can be asked.
+pub(crate) fn begin<R: Role + 'static, S: Store + Send + Sync + 'static>(
     stations: &mut JoinSet<Result<(), Failure>>,
     stop: &watch::Receiver<bool>,
     id: &str,
     role: R,
     store: S,
     around: Around,
-) -> Result<(), Failure> {
+) -> Result<mpsc::Sender<control::Asked>, Failure> {
     let Around { keys, link: (link, inbox), files, socket } = around;
     let (asked, questions) = mpsc::channel(16);
     let listener = control::listen(&socket)?;
+    let asks = asked.clone();
     let link = Arc::new(link);
     let name = id.to_owned();
     let station = Station { name, role, store, keys, link, inbox, files, questions };
@@ -216,7 +223,7 @@ fn begin<R: Role + 'static, S: Store + Send + Sync + 'static>(
         control.abort();
         ended
     });
-    Ok(())
+    Ok(asks)
 }
 
 async fn link(
@@ -282,7 +289,7 @@ fn client_area(config: &Config, client: &ClientFile) -> Result<Area, Failure> {
 }
 
 /// A folder for this program alone, made where it is not there.
-fn folder(path: &Path) -> Result<PathBuf, Failure> {
+pub(crate) fn folder(path: &Path) -> Result<PathBuf, Failure> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.map(|()| path.to_owned()).map_err(|why| Failure::file(path, why))
 }
@@ -295,7 +302,7 @@ fn peer(id: &str) -> Result<Peer, Failure> {
     Peer::new(id).ok_or_else(|| Failure::Usage(format!("{id:?} is no name")))
 }
 
-fn id_of(text: &str) -> Result<PartyId, Failure> {
+pub(crate) fn id_of(text: &str) -> Result<PartyId, Failure> {
     party_id(text).map_err(Failure::Usage)
 }
 

@@ -11,4 +11,5 @@ mod home;
 mod kills;
 mod refusing;
 mod resuming;
+mod sftp;
 mod sites;
