@@ -12,11 +12,7 @@ pub trait Desk: Send + Sync + 'static {
     fn ask(&self, client: &PartyId, whole: &Whole) -> impl Future<Output = Asked> + Send;
 
     /// All bytes of a file went out to the client, and it closed the file after them. May be told more than once.
-    fn fetched(
-        &self,
-        client: &PartyId,
-        transfer: TransferId,
-    ) -> impl Future<Output = ()> + Send;
+    fn fetched(&self, client: &PartyId, transfer: TransferId) -> impl Future<Output = ()> + Send;
 
     /// Something to be written down.
     fn on_event(&self, event: Event);

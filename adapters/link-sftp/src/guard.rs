@@ -84,7 +84,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guard<S> {
         Poll::Ready(done)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_flush(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
         let done = ready!(Pin::new(&mut self.inner).poll_flush(context));
         self.is_over |= done.is_err();
         Poll::Ready(done)
@@ -119,7 +122,8 @@ mod tests {
 
     #[tokio::test]
     async fn packets_pass_and_behind_one_that_is_too_long_there_is_nothing() {
-        let right = [&[0, 0, 0, 2, 7, 7][..], &[0, 0, 0, 0], &[0, 0, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8]].concat();
+        let right = [&[0, 0, 0, 2, 7, 7][..], &[0, 0, 0, 0], &[0, 0, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8]]
+            .concat();
         let wrong = [&right[..], &[0, 0, 0, 9, 1, 2, 3]].concat();
         for step in 1..right.len() + 8 {
             assert_eq!(through(&right, step).await, right);

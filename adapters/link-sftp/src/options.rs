@@ -117,8 +117,13 @@ impl Default for Limits {
 
 impl Limits {
     pub(crate) fn check(&self) -> Result<(), OpenError> {
-        let counts =
-            [self.connections_max, self.connections_per_client_max, self.channels_max, self.handles_max, self.attempts_max];
+        let counts = [
+            self.connections_max,
+            self.connections_per_client_max,
+            self.channels_max,
+            self.handles_max,
+            self.attempts_max,
+        ];
         let has_none = counts.contains(&0) || self.login_ms == 0 || self.idle_ms == 0;
         // A client's write and its head have to fit (draft-ietf-secsh-filexfer-02 §3: packets of 34,000 bytes at least).
         if has_none || self.packet_bytes_max < 34_000 || self.window_bytes < self.packet_bytes_max {

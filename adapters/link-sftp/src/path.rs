@@ -194,10 +194,13 @@ mod tests {
         let wrong = |path: &str, why: BadPath| {
             assert_eq!(VirtualPath::parse(path), Err(why), "{path}");
         };
-        for path in ["/etc/passwd", "etc", "/Outbox", "/inbox2", "/outbox2/ledger/a", "~", "/root/.ssh"] {
+        for path in
+            ["/etc/passwd", "etc", "/Outbox", "/inbox2", "/outbox2/ledger/a", "~", "/root/.ssh"]
+        {
             wrong(path, BadPath::Missing);
         }
-        for path in ["..", "/..", "/inbox/..", "/outbox/ledger/../../x", "/../inbox", "a/../inbox"] {
+        for path in ["..", "/..", "/inbox/..", "/outbox/ledger/../../x", "/../inbox", "a/../inbox"]
+        {
             wrong(path, BadPath::Traversal);
         }
         // No party has such a name.

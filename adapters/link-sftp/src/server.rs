@@ -10,7 +10,9 @@ use russh::server::{
     Auth, ChannelOpenHandle, Config, Handler, Msg, PublicKeyOffer, Session as Connection,
     VerifiedPublicKey,
 };
-use russh::{Channel, ChannelId, MethodKind, MethodSet, Preferred, Pty, SshId, cipher, compression, kex, mac};
+use russh::{
+    Channel, ChannelId, MethodKind, MethodSet, Preferred, Pty, SshId, cipher, compression, kex, mac,
+};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::{Shutdown, SocketAddr};

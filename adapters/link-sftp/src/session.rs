@@ -76,7 +76,9 @@ impl<D: Desk> Session<D> {
             VirtualPath::Root | VirtualPath::Outbox | VirtualPath::Inbox => Ok(About::folder()),
             VirtualPath::Destination(to) if self.mailbox.is_destination(&to) => Ok(About::folder()),
             VirtualPath::Destination(_) => Err(BadPath::Missing.into()),
-            VirtualPath::Upload { to, name } => self.mailbox.look(&to, &name),
+            VirtualPath::Upload { to, name } => {
+                self.at_mailbox(move |mailbox| mailbox.look(&to, &name)).await
+            }
             VirtualPath::Download(name) => {
                 self.at_mailbox(move |mailbox| mailbox.look_offer(&name)).await
             }
@@ -94,10 +96,12 @@ impl<D: Desk> Session<D> {
                 Ok(folders(&parties))
             }
             VirtualPath::Destination(to) if self.mailbox.is_destination(&to) => {
-                self.mailbox.uploads(&to, None)
+                self.at_mailbox(move |mailbox| mailbox.uploads(&to, None)).await
             }
             VirtualPath::Destination(_) => Err(BadPath::Missing.into()),
-            VirtualPath::Upload { to, name } => self.mailbox.uploads(&to, Some(&name)),
+            VirtualPath::Upload { to, name } => {
+                self.at_mailbox(move |mailbox| mailbox.uploads(&to, Some(&name))).await
+            }
             VirtualPath::Inbox => self.at_mailbox(|mailbox| mailbox.offers(None)).await,
             VirtualPath::Download(name) => {
                 self.at_mailbox(move |mailbox| mailbox.offers(Some(&name))).await
@@ -130,7 +134,8 @@ impl<D: Desk> Session<D> {
                 self.push(whole).await
             }
             Open::Fetch(fetch) => {
-                if let Some(transfer) = self.mailbox.fetched(&fetch) {
+                let fetched = self.at_mailbox(move |mailbox| Ok(mailbox.fetched(&fetch))).await?;
+                if let Some(transfer) = fetched {
                     let client = self.client.clone();
                     self.desk.on_event(Event::Fetched { client, transfer });
                     self.desk.fetched(&self.client, transfer).await;
@@ -146,9 +151,12 @@ impl<D: Desk> Session<D> {
         self.at_mailbox(move |mailbox| mailbox.truncate(&upload, size)).await
     }
 
-    fn about_handle(&self, handle: &str) -> Result<About, Error> {
+    async fn about_handle(&self, handle: &str) -> Result<About, Error> {
         match self.handle(handle)? {
-            Open::Upload(upload) => self.mailbox.look_upload(upload),
+            Open::Upload(upload) => {
+                let upload = Arc::clone(upload);
+                self.at_mailbox(move |mailbox| mailbox.look_upload(&upload)).await
+            }
             Open::Fetch(fetch) => Ok(fetch.about),
             Open::Folder(_) => Ok(About::folder()),
         }
@@ -250,7 +258,7 @@ impl<D: Desk> Handler for Session<D> {
     }
 
     async fn fstat(&mut self, id: u32, handle: String) -> Answer<Attrs> {
-        let done = self.about_handle(&handle);
+        let done = self.about_handle(&handle).await;
         Ok(Attrs { id, attrs: attributes(&self.answer("fstat", done)?) })
     }
 
@@ -385,3 +393,6 @@ fn attributes(about: &About) -> FileAttributes {
 const PAGE: usize = 64;
 /// Bytes in an answer; a client that asks for more asks again.
 const READ_BYTES_MAX: usize = 128 << 10;
+
+#[cfg(test)]
+mod tests;

@@ -225,7 +225,7 @@ impl Config {
             Failure::file(path, why.trim_end())
         })?;
         let registry = file.registry().map_err(|why| Failure::file(path, why))?;
-        file.check().map_err(|why| Failure::file(path, why))?;
+        file.check(&registry).map_err(|why| Failure::file(path, why))?;
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
         Ok(Self { file, folder, registry })
     }
@@ -357,7 +357,7 @@ impl SiteFile {
         Ok(registry)
     }
 
-    fn check(&self) -> Result<(), String> {
+    fn check(&self, registry: &Registry) -> Result<(), String> {
         let PaceFile { again_ms, patience_ms, silence_ms, retry_ms } = self.pace;
         if [again_ms, patience_ms, silence_ms, retry_ms].contains(&0) {
             return Err("a pace is 0; give milliseconds".into());
@@ -372,7 +372,7 @@ impl SiteFile {
                 return Err(format!("two parties have the folder {}", root.display()));
             }
         }
-        self.check_sftp()?;
+        self.check_sftp(registry)?;
         for store in self.backstage.iter().map(|one| &one.store) {
             class_of(&store.class)?;
             for class in store.classes.values() {
@@ -382,7 +382,7 @@ impl SiteFile {
         Ok(())
     }
 
-    fn check_sftp(&self) -> Result<(), String> {
+    fn check_sftp(&self, registry: &Registry) -> Result<(), String> {
         let Some(sftp) = &self.sftp else { return Ok(()) };
         let names = self.backstage.iter().map(|one| &one.id).chain([&self.forwarder.id]);
         let edges = self.client.iter().flat_map(|one| [&one.id, &one.access.id]);
@@ -396,10 +396,13 @@ impl SiteFile {
         if [sftp.verdict_ms, sftp.idle_ms].contains(&0) {
             return Err("a time of sftp is 0; give milliseconds".into());
         }
-        for client in self.client.iter().filter_map(|one| one.sftp.as_ref()) {
-            class_of(&client.class)?;
-            for to in client.to.keys() {
-                party_id(to)?;
+        for (client, terms) in self.client.iter().filter_map(|one| Some((one, one.sftp.as_ref()?)))
+        {
+            class_of(&terms.class)?;
+            for to in terms.to.keys() {
+                if registry.party(&party_id(to)?).is_none() {
+                    return Err(format!("{} pushes to {to}, which is no party", client.id));
+                }
             }
         }
         Ok(())

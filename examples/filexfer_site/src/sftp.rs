@@ -37,15 +37,16 @@ pub(crate) async fn start(
     let host_key = HostKey::from_openssh(text).map_err(|why| Failure::file(&path, why))?;
     let fingerprint = host_key.fingerprint();
     let (mut clients, mut served) = (BTreeMap::new(), BTreeMap::new());
-    for (client, terms) in config.file.client.iter().filter_map(|one| Some((one, one.sftp.as_ref()?))) {
+    for (client, terms) in
+        config.file.client.iter().filter_map(|one| Some((one, one.sftp.as_ref()?)))
+    {
         let party = id_of(&client.id)?;
         let mailbox = Arc::new(mailbox(config, client, &terms.to)?);
         let says = |why: link_sftp::OpenError| Failure::Run(format!("{party}: {why}"));
         let keys = terms.keys.iter().map(|line| ClientKey::new(line)).collect::<Result<_, _>>();
         let keys = keys.map_err(says)?;
         servers::folder(&config.state(&client.id))?;
-        let (role, around, store) =
-            servers::client_server(config, party.clone(), client).await?;
+        let (role, around, store) = servers::client_server(config, party.clone(), client).await?;
         restore(&store, &mailbox).await.map_err(Failure::Run)?;
         let role = role.with_mailbox(Arc::clone(&mailbox));
         let asked = servers::begin(stations, stop, &client.id, role, store, around)?;
@@ -62,7 +63,8 @@ pub(crate) async fn start(
     let limits = Limits { idle_ms: sftp.idle_ms, ..Limits::default() };
     let options = Options { listen: sftp.listen, host_key, clients, limits };
     let server = SftpServer::open(options, counter).await;
-    let server = server.map_err(|why| Failure::Run(format!("{}: {why} at {}", sftp.id, sftp.listen)))?;
+    let server =
+        server.map_err(|why| Failure::Run(format!("{}: {why} at {}", sftp.id, sftp.listen)))?;
     tracing::info!(event = "sftp.listens", at = %sftp.listen, host_key = %fingerprint);
     let (desk, mut stop) = (server.desk(), stop.clone());
     stations.spawn(async move {
@@ -127,7 +129,9 @@ impl Desk for Counter {
         match answer.await {
             Ok(Ok(_)) if is_sent => {}
             // It can be fetched once more.
-            Ok(Err(why)) => tracing::warn!(event = "sftp.not_handed_over", %client, ?transfer, %why),
+            Ok(Err(why)) => {
+                tracing::warn!(event = "sftp.not_handed_over", %client, ?transfer, %why)
+            }
             _ => tracing::warn!(event = "sftp.not_handed_over", %client, ?transfer),
         }
     }

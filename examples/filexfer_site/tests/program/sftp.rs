@@ -17,7 +17,8 @@ struct Shop {
 impl Shop {
     fn new() -> Self {
         let home = Home::new();
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let port =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
         for key in ["keys/sftp", "merchant_key", "other_key"] {
             let args = ["-q", "-t", "ed25519", "-N", "", "-C", "somebody", "-f"];
             let made = openssh("ssh-keygen").args(args).arg(home.path(key)).status().unwrap();
@@ -118,7 +119,9 @@ fn what_is_pushed_arrives_and_what_is_sent_is_fetched() {
     for word in ["Remote working directory: /", "outbox/ledger", "outbox/archive", "inbox"] {
         assert!(seen.contains(word), "{word}: {seen}");
     }
-    until("the push", || shop.read("files/ledger/merchant/2026/out.bin").filter(|got| *got == content));
+    until("the push", || {
+        shop.read("files/ledger/merchant/2026/out.bin").filter(|got| *got == content)
+    });
     let request = until("the result", || {
         shop.requests().into_iter().find(|request| request["is_over"] == true)
     });
@@ -152,9 +155,11 @@ fn what_is_pushed_arrives_and_what_is_sent_is_fetched() {
     let to = shop.home.path("");
     let save = ["receipts", "save", "--as", "ledger", "--id", id, "--to", to.to_str().unwrap()];
     let saved = shop.home.json(&save);
-    let saved: Vec<&str> = saved["saved"].as_array().unwrap().iter().map(|s| s.as_str().unwrap()).collect();
+    let saved: Vec<&str> =
+        saved["saved"].as_array().unwrap().iter().map(|s| s.as_str().unwrap()).collect();
     let verified = shop.home.json(&[&["receipts", "verify"][..], &saved].concat());
-    let stages: Vec<&str> = verified.as_array().unwrap().iter().map(|row| row["stage"].as_str().unwrap()).collect();
+    let stages: Vec<&str> =
+        verified.as_array().unwrap().iter().map(|row| row["stage"].as_str().unwrap()).collect();
     assert!(stages.iter().any(|stage| stage.contains("handed")), "{verified}");
     // Now it may go.
     shop.done("rm inbox/day/in.bin\n");
@@ -170,7 +175,8 @@ fn a_client_killed_in_the_middle_goes_on_and_nothing_half_is_seen() {
     let _servers = shop.start();
     // 16 Mbit/s, so that there is a middle.
     let slow = ["-l", "16000"];
-    let mut put = shop.begin("merchant", "merchant_key", &slow, "put big.bin outbox/ledger/big.bin\n");
+    let mut put =
+        shop.begin("merchant", "merchant_key", &slow, "put big.bin outbox/ledger/big.bin\n");
     until("a part", || (shop.held() > 300_000).then_some(()));
     put.kill().unwrap();
     put.wait().unwrap();
@@ -182,7 +188,8 @@ fn a_client_killed_in_the_middle_goes_on_and_nothing_half_is_seen() {
     shop.done("reput big.bin outbox/ledger/big.bin\n");
     until("the rest", || shop.read("files/ledger/merchant/big.bin").filter(|got| *got == content));
     // And the other way.
-    let sent = shop.home.json(&["submit", "--as", "ledger", "--to", "merchant", "big.bin", "--wait"]);
+    let sent =
+        shop.home.json(&["submit", "--as", "ledger", "--to", "merchant", "big.bin", "--wait"]);
     let mut get = shop.begin("merchant", "merchant_key", &slow, "get inbox/big.bin half.bin\n");
     let half = || shop.read("half.bin").map_or(0, |got| got.len());
     until("a part", || (half() > 300_000).then_some(()));
@@ -205,10 +212,15 @@ fn who_is_a_stranger_and_what_leads_elsewhere_is_refused() {
     let shop = Shop::new();
     shop.put("a.csv", b"1;2");
     let servers = shop.start();
-    for (user, key) in [("merchant", "other_key"), ("ledger", "merchant_key"), ("root", "merchant_key")] {
+    for (user, key) in
+        [("merchant", "other_key"), ("ledger", "merchant_key"), ("root", "merchant_key")]
+    {
         let output = shop.begin(user, key, &[], "ls\n").wait_with_output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
-        assert!(!output.status.success() && said.contains("Permission denied (publickey)"), "{said}");
+        assert!(
+            !output.status.success() && said.contains("Permission denied (publickey)"),
+            "{said}"
+        );
     }
     until("the strangers", || (servers.log().matches("sftp.stranger").count() >= 3).then_some(()));
     // Nothing but SFTP, and nothing weaker.
