@@ -16,7 +16,7 @@ use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 /// The files of one client.
@@ -119,6 +119,8 @@ pub(crate) struct Upload {
     file: File,
     sent: FileName,
     writer: u64,
+    /// Something was not written. Clients close all the same, and then it is not whole.
+    failed: OnceLock<Error>,
 }
 
 /// An open file to fetch.

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 impl Mailbox {
@@ -92,7 +93,7 @@ impl Mailbox {
         };
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let opened = openat(&self.outbox, content(&number), flags, MODE)?;
-        let upload = Upload { file: File::from(opened), sent, writer };
+        let upload = Upload { file: File::from(opened), sent, writer, failed: OnceLock::new() };
         let Some(item) = state.items.get_mut(&upload.sent) else { return Err(Error::Busy) };
         item.writer = writer;
         if how.truncate {
@@ -106,6 +107,10 @@ impl Mailbox {
 
     /// Bytes that go on where the upload ends, or lie within it.
     pub(crate) fn write(&self, upload: &Upload, at: u64, bytes: &[u8]) -> Result<(), Error> {
+        self.put_bytes(upload, at, bytes).inspect_err(|why| upload.fail(*why))
+    }
+
+    fn put_bytes(&self, upload: &Upload, at: u64, bytes: &[u8]) -> Result<(), Error> {
         let mut state = self.state();
         let all = state.bytes;
         let item = state.written_by(upload)?;
@@ -127,6 +132,10 @@ impl Mailbox {
 
     /// Cuts an upload off.
     pub(crate) fn truncate(&self, upload: &Upload, size: u64) -> Result<(), Error> {
+        self.cut(upload, size).inspect_err(|why| upload.fail(*why))
+    }
+
+    fn cut(&self, upload: &Upload, size: u64) -> Result<(), Error> {
         let mut state = self.state();
         let item = state.written_by(upload)?;
         if size > item.len {
@@ -139,8 +148,12 @@ impl Mailbox {
         Ok(())
     }
 
-    /// The upload is closed: if its name says so, it is whole, and its job is to be asked for.
+    /// The upload is closed: if its name says so, it is whole, and its job is to be asked for. One that something was not
+    /// written of can be gone on with.
     pub(crate) fn close(&self, upload: &Upload) -> Result<Option<Whole>, Error> {
+        if let Some(why) = upload.failed.get() {
+            return Err(*why);
+        }
         let name = self.state().written_by(upload)?.name.clone();
         if is_temporary(&name) { Ok(None) } else { self.seal(&upload.sent).map(Some) }
     }
@@ -289,5 +302,12 @@ impl Mailbox {
         state.bytes = state.bytes.saturating_sub(item.len);
         state.items.remove(sent);
         Ok(())
+    }
+}
+
+impl Upload {
+    fn fail(&self, why: Error) {
+        // The first fault is what the client is told.
+        let _ = self.failed.set(why);
     }
 }

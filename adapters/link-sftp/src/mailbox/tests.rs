@@ -90,6 +90,10 @@ fn there_are_no_holes_and_no_more_than_the_quota() {
     mailbox.write(&upload, 4, b"567890").unwrap();
     assert_eq!(mailbox.truncate(&upload, 11), Err(Error::Hole));
     mailbox.truncate(&upload, 2).unwrap();
+    // Clients close all the same: that makes no file of it.
+    assert_eq!(mailbox.close(&upload), Err(Error::Hole));
+    let upload = mailbox.upload(&ledger(), &name("a.part"), ON).unwrap();
+    mailbox.write(&upload, 2, b"3").unwrap();
     assert_eq!(mailbox.close(&upload), Ok(None), "a temporary name");
     push(&mailbox, "b", b"12345678").unwrap();
     assert_eq!(mailbox.upload(&ledger(), &name("c"), OVER).err(), Some(Error::TooMany));
@@ -241,7 +245,7 @@ proptest! {
         let limits = MailboxLimits { quota_bytes: QUOTA, ..MailboxLimits::default() };
         let mut mailbox = open(home.path(), limits).unwrap();
         let mut model: BTreeMap<&str, (Vec<u8>, Option<JobId>)> = BTreeMap::new();
-        let mut uploads: BTreeMap<usize, Upload> = BTreeMap::new();
+        let mut uploads: BTreeMap<usize, (Upload, bool)> = BTreeMap::new();
         for step in steps {
             match step {
                 Step::Open(file, truncate) => {
@@ -254,11 +258,11 @@ proptest! {
                         if truncate {
                             content.clear();
                         }
-                        uploads.insert(file, upload);
+                        uploads.insert(file, (upload, true));
                     }
                 }
                 Step::Write(file, at, bytes) => {
-                    let Some(upload) = uploads.get(&file) else { continue };
+                    let Some((upload, is_right)) = uploads.get_mut(&file) else { continue };
                     let held: usize = model.values().map(|(content, _)| content.len()).sum();
                     let done = mailbox.write(upload, at as u64, &bytes);
                     let (content, _) = model.get_mut(NAMES[file]).unwrap();
@@ -266,21 +270,25 @@ proptest! {
                     let more = end.saturating_sub(content.len());
                     let fits = more == 0 || (held + more) as u64 <= QUOTA;
                     prop_assert_eq!(done.is_ok(), from <= content.len() && fits);
+                    *is_right &= done.is_ok();
                     if done.is_ok() {
                         content.resize(content.len().max(end), 0);
                         content[from..end].copy_from_slice(&bytes);
                     }
                 }
                 Step::Cut(file, size) => {
-                    let Some(upload) = uploads.get(&file) else { continue };
+                    let Some((upload, is_right)) = uploads.get_mut(&file) else { continue };
                     let (content, _) = model.get_mut(NAMES[file]).unwrap();
                     let done = mailbox.truncate(upload, size as u64);
                     prop_assert_eq!(done.is_ok(), size <= content.len());
+                    *is_right &= done.is_ok();
                     content.truncate(size);
                 }
                 Step::Close(file) => {
-                    let Some(upload) = uploads.remove(&file) else { continue };
-                    let whole = mailbox.close(&upload).unwrap();
+                    let Some((upload, is_right)) = uploads.remove(&file) else { continue };
+                    let closed = mailbox.close(&upload);
+                    prop_assert_eq!(closed.is_ok(), is_right);
+                    let Ok(whole) = closed else { continue };
                     prop_assert_eq!(whole.is_some(), !is_temporary(&name(NAMES[file])));
                     let (content, job) = model.get_mut(NAMES[file]).unwrap();
                     *job = whole.as_ref().map(|whole| whole.job);
