@@ -210,7 +210,7 @@ mod tests {
         wrong("/inbox/a\\..\\b", BadPath::Name(BadName::Traversal));
         wrong("/inbox/aux", BadPath::Name(BadName::Reserved));
         wrong("/inbox/.filexfer-unpublished", BadPath::Name(BadName::Reserved));
-        wrong("/outbox/ledger/a:b", BadPath::Name(BadName::Special));
+        wrong("/outbox/ledger/ab:c", BadPath::Name(BadName::Special));
         wrong("/outbox/ledger/a\0b", BadPath::Name(BadName::Control));
         wrong("/outbox/ledger/C:", BadPath::Name(BadName::Absolute));
         wrong(&"a/".repeat(700), BadPath::TooLong);

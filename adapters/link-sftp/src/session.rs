@@ -240,6 +240,8 @@ impl<D: Desk> Handler for Session<D> {
         let Open::Upload(upload) = self.handle(&handle)? else {
             return Err(Error::Denied.into());
         };
+        // Clients have more on the way when a write fails; once is enough to write that down.
+        upload.is_right()?;
         let upload = Arc::clone(upload);
         let done = self.at_mailbox(move |mailbox| mailbox.write(&upload, offset, &data)).await;
         self.answer("write", done)?;

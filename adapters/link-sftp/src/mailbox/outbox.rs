@@ -105,8 +105,9 @@ impl Mailbox {
         Ok(upload)
     }
 
-    /// Bytes that go on where the upload ends, or lie within it.
+    /// Bytes that go on where the upload ends, or lie within it. Behind a fault nothing more is written.
     pub(crate) fn write(&self, upload: &Upload, at: u64, bytes: &[u8]) -> Result<(), Error> {
+        upload.is_right()?;
         self.put_bytes(upload, at, bytes).inspect_err(|why| upload.fail(*why))
     }
 
@@ -132,6 +133,7 @@ impl Mailbox {
 
     /// Cuts an upload off.
     pub(crate) fn truncate(&self, upload: &Upload, size: u64) -> Result<(), Error> {
+        upload.is_right()?;
         self.cut(upload, size).inspect_err(|why| upload.fail(*why))
     }
 
@@ -151,9 +153,7 @@ impl Mailbox {
     /// The upload is closed: if its name says so, it is whole, and its job is to be asked for. One that something was not
     /// written of can be gone on with.
     pub(crate) fn close(&self, upload: &Upload) -> Result<Option<Whole>, Error> {
-        if let Some(why) = upload.failed.get() {
-            return Err(*why);
-        }
+        upload.is_right()?;
         let name = self.state().written_by(upload)?.name.clone();
         if is_temporary(&name) { Ok(None) } else { self.seal(&upload.sent).map(Some) }
     }
@@ -306,6 +306,11 @@ impl Mailbox {
 }
 
 impl Upload {
+    /// All that was asked for was written.
+    pub(crate) fn is_right(&self) -> Result<(), Error> {
+        self.failed.get().map_or(Ok(()), |why| Err(*why))
+    }
+
     fn fail(&self, why: Error) {
         // The first fault is what the client is told.
         let _ = self.failed.set(why);
