@@ -284,6 +284,18 @@ impl<D: Desk> Handler for Visitor<D> {
         Ok(())
     }
 
+    /// The client is done: `scp` wants to hear that the subsystem ended well.
+    async fn channel_eof(
+        &mut self,
+        channel: ChannelId,
+        connection: &mut Connection,
+    ) -> Result<(), russh::Error> {
+        match self.channels.get(&channel) {
+            Some(None) => connection.exit_status_request(channel, 0),
+            _ => Ok(()),
+        }
+    }
+
     async fn channel_close(
         &mut self,
         channel: ChannelId,
