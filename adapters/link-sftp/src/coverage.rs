@@ -26,7 +26,7 @@ impl Coverage {
         }
         let start = self.ranges.get(first).map_or(more.start, |range| range.start.min(more.start));
         let end = self.ranges.get(last - 1).map_or(more.end, |range| range.end.max(more.end));
-        self.ranges.splice(first..last, [start..end]);
+        self.ranges.splice(first..last, std::iter::once(start..end));
     }
 
     /// Whether all of a file of this size went out.

@@ -48,7 +48,7 @@ fn what_is_closed_is_whole_and_what_is_not_waits_also_over_a_stop() {
     assert_eq!(given(&mailbox, "a/day.csv"), None, "not so in requests");
     drop((half, mailbox));
     let mailbox = open(home.path(), MailboxLimits::default()).unwrap();
-    assert_eq!(mailbox.under_way(), [whole.clone()]);
+    assert_eq!(mailbox.under_way(), std::slice::from_ref(&whole));
     assert_eq!(mailbox.look(&ledger(), &name("half")).map(|about| about.size), Ok(3));
     let half = mailbox.upload(&ledger(), &name("half"), ON).unwrap();
     mailbox.write(&half, 3, b"def").unwrap();
