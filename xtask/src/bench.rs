@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
+use crate::need;
 use crate::peers::Peers;
 use crate::results::{self, Machine, Results, Run};
 use crate::shell::Program;
@@ -16,7 +17,8 @@ use crate::workspace::Workspace;
 ///
 /// benches/table.toml says which results form which row of the table. A bench may leave figures
 /// that are not times (memory, quality) as JSON files {"id": …, "value": …, "unit": …} in the
-/// folder named by INTERBANK_BENCH_FIGURES. Peers that are no crates are measured by the Python
+/// folder named by INTERBANK_BENCH_FIGURES. Programs that a bench runs beside ours (rsync, an SSH
+/// server) are installed as `cargo xtask test` installs what it needs. Peers that are no crates are measured by the Python
 /// script of the bench's name in benches/peers/, in a virtual environment that is made for it.
 #[derive(Args)]
 pub(crate) struct Bench {
@@ -28,6 +30,9 @@ pub(crate) struct Bench {
     /// The date to record, as YYYY-MM-DD; today when not given
     #[arg(long)]
     date: Option<String>,
+    /// Never install anything; say what is missing and fail
+    #[arg(long)]
+    no_install: bool,
     /// Measure nothing; write the README's table from benches/results.json
     #[arg(long, conflicts_with_all = ["name", "quick", "date"])]
     render: bool,
@@ -57,6 +62,11 @@ impl Bench {
             }
             names.retain(|name| *name == wanted);
         }
+        let found = need::satisfy(
+            &names.iter().map(|name| name.as_str()).collect::<Vec<_>>(),
+            !self.no_install,
+        )?;
+        need::report(&found);
         let machine = Machine::detect()?;
         let commit = results::commit()?;
         let date = self.date.clone().unwrap_or_else(today);
@@ -73,6 +83,7 @@ impl Bench {
                 .args(quick)
                 .env("CRITERION_HOME", &home)
                 .env("INTERBANK_BENCH_FIGURES", &figures)
+                .envs(&found)
                 .run()?;
             let mut run = Run {
                 bench: name.clone(),

@@ -16,7 +16,8 @@ pub(crate) struct Conformance {
 }
 
 impl Conformance {
-    /// Reads `docs/spec/*.ids` and the sources of the crates that they are named after.
+    /// Reads `docs/spec/*.ids` and the sources of the crates that they are named after, and of folders that a list names by
+    /// a line `# also: folder`, where a part of the crate has a package of its own.
     pub(crate) fn read(workspace: &Workspace, files: &[PathBuf]) -> Result<Self> {
         let mut chapters = Vec::new();
         for list in files.iter().filter(|f| f.starts_with("docs/spec") && has_extension(f, "ids")) {
@@ -25,11 +26,13 @@ impl Conformance {
                 .find(&name)
                 .with_context(|| format!("{} is named after no crate", list.display()))?
                 .folder();
-            let ids = parse_ids(&std::fs::read_to_string(list)?)
-                .with_context(|| list.display().to_string())?;
-            let tests = tests_in(
-                files.iter().filter(|f| f.starts_with(&folder) && has_extension(f, "rs")),
-            )?;
+            let text = std::fs::read_to_string(list)?;
+            let ids = parse_ids(&text).with_context(|| list.display().to_string())?;
+            let also: Vec<_> = text.lines().filter_map(|l| l.strip_prefix("# also: ")).collect();
+            let is_its = |f: &PathBuf| {
+                f.starts_with(&folder) || also.iter().any(|folder| f.starts_with(folder))
+            };
+            let tests = tests_in(files.iter().filter(|f| is_its(f) && has_extension(f, "rs")))?;
             chapters.push(Chapter { name, ids, tests });
         }
         if chapters.is_empty() {

@@ -10,6 +10,7 @@ mod conformance;
 mod fix;
 mod fuzz;
 mod invariant;
+mod kills;
 mod link;
 mod need;
 mod package;
@@ -50,6 +51,7 @@ enum Command {
     Bench(bench::Bench),
     Quality(quality::Quality),
     Sim(sim::Sim),
+    Kills(kills::Kills),
     Fuzz(fuzz::Fuzz),
     Package(package::Pack),
     Services(services::Services),
@@ -65,6 +67,7 @@ fn main() -> ExitCode {
         Command::Bench(bench) => bench.run(),
         Command::Quality(quality) => quality.run(),
         Command::Sim(sim) => sim.run(),
+        Command::Kills(kills) => kills.run(),
         Command::Fuzz(fuzz) => fuzz.run(),
         Command::Package(pack) => pack.run(),
         Command::Services(services) => services.run(),
@@ -88,7 +91,7 @@ mod tests {
         let names: Vec<_> =
             super::Cli::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
         let expected = [
-            "test", "check", "fix", "tidy", "bench", "quality", "sim", "fuzz", "package",
+            "test", "check", "fix", "tidy", "bench", "quality", "sim", "kills", "fuzz", "package",
             "services",
         ];
         assert_eq!(names, expected);

@@ -82,7 +82,29 @@ const NEEDS: &[Need] = &[
         meanwhile: None,
         packages: &["filexfer-site"],
     },
+    Need {
+        purpose: "the bench of file transfers, beside rsync",
+        variable: "INTERBANK_RSYNC",
+        programs: &["rsync"],
+        folders: Vec::new,
+        debian: "rsync",
+        meanwhile: None,
+        packages: &[TRANSFER_BENCH],
+    },
+    Need {
+        purpose: "the bench of file transfers, beside scp",
+        variable: "INTERBANK_SSHD",
+        programs: &["sshd"],
+        folders: || vec!["/usr/sbin".into()],
+        debian: "openssh-server",
+        // otherwise Debian starts it on the standard port
+        meanwhile: Some(("/etc/ssh/sshd_not_to_be_run", "")),
+        packages: &[TRANSFER_BENCH],
+    },
 ];
+
+/// What a bench needs is listed under the bench's name.
+const TRANSFER_BENCH: &str = "filexfer_transfer";
 
 /// Variables for the tests: name and path of each program found.
 pub(crate) type Found = Vec<(&'static str, PathBuf)>;
@@ -155,7 +177,7 @@ fn plan(
 }
 
 fn advice(needs: &[&Need], missing: &[&str]) -> String {
-    let mut text = String::from("the tests need programs that are not installed:\n");
+    let mut text = String::from("programs are needed that are not installed:\n");
     for need in needs.iter().filter(|need| missing.contains(&need.debian)) {
         text.push_str(&format!("  {} for {}\n", need.programs[0], need.purpose));
     }

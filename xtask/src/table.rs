@@ -54,6 +54,8 @@ struct TableRow {
     ours: String,
     /// How it is shown.
     unit: Unit,
+    /// The bench that measures it, where a machine may lack what that bench needs: without a run of it the row is left out.
+    bench: Option<String>,
     /// The target in that unit, for results where less is better.
     at_most: Option<f64>,
     /// The target in that unit, for results where more is better.
@@ -87,6 +89,9 @@ enum Unit {
     /// The unit that the figure itself names; less is better.
     #[serde(rename = "figure")]
     Figure,
+    /// The same; more is better.
+    #[serde(rename = "rate")]
+    Rate,
 }
 
 /// A result in the unit of its row.
@@ -98,10 +103,13 @@ struct Shown {
 
 impl Shown {
     fn new(id: &str, unit: Unit, results: &Results) -> Result<Self> {
-        if let Unit::Figure = unit {
+        if let Unit::Figure | Unit::Rate = unit {
             let figure = results.figure(id).with_context(|| unknown(id, results))?;
-            let suffix = format!(" {}", figure.unit);
-            return Ok(Self { value: figure.value, suffix, more_is_better: false });
+            // as ratios are written
+            let space = if figure.unit == "×" { "" } else { " " };
+            let suffix = format!("{space}{}", figure.unit);
+            let more_is_better = matches!(unit, Unit::Rate);
+            return Ok(Self { value: figure.value, suffix, more_is_better });
         }
         let row = results.row(id).with_context(|| unknown(id, results))?;
         let ns = row.ns_per_element();
@@ -114,7 +122,7 @@ impl Shown {
                 let bytes = row.bytes().with_context(|| format!("`{id}` states no bytes"))?;
                 (bytes / MEBIBYTE * 1e9 / row.median_ns, " MiB/s", true)
             }
-            Unit::Figure => unreachable!("handled above"),
+            Unit::Figure | Unit::Rate => unreachable!("handled above"),
         };
         Ok(Self { value, suffix: suffix.to_owned(), more_is_better })
     }
@@ -160,7 +168,11 @@ fn render(table: &Table, results: &Results) -> Result<String> {
         let _ = writeln!(text, "{line}");
     }
     text.push_str("\n| What | Ours | Peer | Ratio | Target |\n|---|--:|--:|--:|---|\n");
-    for row in &table.row {
+    let is_measured = |row: &&TableRow| {
+        let mut runs = results.runs.iter();
+        row.bench.as_ref().is_none_or(|bench| runs.any(|run| run.bench == *bench))
+    };
+    for row in table.row.iter().filter(is_measured) {
         let cells = cells(row, results).with_context(|| format!("{FILE}: row “{}”", row.what))?;
         let _ = writeln!(text, "| {} |", cells.join(" | "));
     }
@@ -282,7 +294,9 @@ mod tests {
                     row("peer", 1300.0, 1),
                     row("many", 64_000.0, 64),
                 ],
-                figures: vec![Figure { id: "memory".into(), value: 812.4, unit: "B".into() }],
+                figures: [("memory", 812.4, "B"), ("slow", 400.0, "MB/s"), ("low", 1.25, "×")]
+                    .map(|(id, value, unit)| Figure { id: id.into(), value, unit: unit.into() })
+                    .into(),
             }],
         }
     }
@@ -300,7 +314,9 @@ mod tests {
              [[row]]\nwhat = 'Rate'\nours = 'many'\nunit = 'per_s'\nat_least = 400000\n\
              peers = [{ name = 'bare', id = 'peer' }]\n\
              [[row]]\nwhat = 'Bulk'\nours = 'ours'\nunit = 'MiB/s'\n\
-             [[row]]\nwhat = 'Memory'\nours = 'memory'\nunit = 'figure'\nat_most = 1024\n",
+             [[row]]\nwhat = 'Memory'\nours = 'memory'\nunit = 'figure'\nat_most = 1024\n\
+             [[row]]\nwhat = 'Low'\nours = 'low'\nunit = 'rate'\nat_least = 1\n\
+             peers = [{ name = 'slow', id = 'slow' }]\n",
         );
         assert_eq!(
             lines[0],
@@ -313,8 +329,21 @@ mod tests {
                 "| Rate | 1,000,000/s | bare: 769,231/s | 1.30× | ≥ 400,000/s: met |",
                 "| Bulk | 1,538,462 MiB/s | – | – | – |",
                 "| Memory | 812 B | – | – | ≤ 1,024 B: met |",
+                // More is better, whatever it is.
+                "| Low | 1.25× | slow: 400 MB/s | 0.00× | ≥ 1×: met |",
             ]
         );
+    }
+
+    #[test]
+    fn a_row_may_wait_for_its_bench() {
+        let row = |ours: &str, bench: &str| {
+            lines(&format!(
+                "[[row]]\nwhat = 'x'\nours = '{ours}'\nunit = 'ns'\nbench = '{bench}'\n"
+            ))
+        };
+        assert_eq!(row("typo", "other").len(), 4, "the head alone");
+        assert_eq!(row("ours", "redeem").len(), 5);
     }
 
     #[test]
@@ -322,7 +351,7 @@ mod tests {
         let table = toml::from_str("[[row]]\nwhat = 'x'\nours = 'typo'\nunit = 'ns'\n").unwrap();
         let error = format!("{:#}", render(&table, &results()).unwrap_err());
         assert!(
-            error.contains("`typo` is not among the results: ours, peer, many, memory"),
+            error.contains("`typo` is not among the results: ours, peer, many, memory, slow, low"),
             "{error}"
         );
         assert!(

@@ -1,12 +1,14 @@
 //! One root: its published files, and beside them what is not published yet.
 
 use crate::folder::{Folder, Walk};
+use crate::forcing::Forcing;
 use crate::{Area, Error, OpenError};
 use filexfer::{Failure, FileKind, FileMetadata, FileName, FileStamp, TransferId};
-use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, flock, linkat, renameat, unlinkat};
-use rustix::io::Errno;
-use std::collections::{BTreeMap, VecDeque};
+use rustix::fs::{AtFlags, FileType, FlockOperation, flock, linkat, renameat};
+use rustix::io::{Errno, pwritev};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::{File, Metadata};
+use std::io::{self, IoSlice};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -18,6 +20,7 @@ pub(crate) struct OpenArea {
     /// Unpublished content lies here: no [`FileName`] leads to it.
     own: Folder,
     unpublished: Mutex<Unpublished>,
+    forcing: Forcing,
 }
 
 #[derive(Debug, Default)]
@@ -27,6 +30,8 @@ struct Unpublished {
     /// The files written lately, with the turn of their last use.
     open: BTreeMap<TransferId, (Arc<File>, u64)>,
     turn: u64,
+    /// What is on disk as it was written last.
+    forced: BTreeSet<TransferId>,
     /// Discarded lately: what threads still write of them is late.
     over: VecDeque<TransferId>,
 }
@@ -42,7 +47,7 @@ impl OpenArea {
             why => failed(why),
         })?;
         let unpublished = Mutex::new(found(&own).map_err(failed)?);
-        Ok(Self { area, root, own, unpublished })
+        Ok(Self { area, root, own, unpublished, forcing: Forcing::default() })
     }
 
     /// What is there, without a look at its content.
@@ -86,23 +91,31 @@ impl OpenArea {
         let len = parts.iter().map(end).max().unwrap_or(0);
         let file = self.content(transfer)?;
         let old = self.grow(transfer, len)?;
-        for (at, bytes) in parts {
-            if let Err(why) = file.write_all_at(bytes, *at) {
-                self.shrink(transfer, old);
-                return Err(why.into());
-            }
-        }
-        Ok(())
+        write_all(&file, parts).map_err(|why| {
+            self.shrink(transfer, old);
+            why.into()
+        })
     }
 
     /// Forces the unpublished content to disk, and that it is there.
     pub(crate) fn sync(&self, transfer: &TransferId) -> Result<(), Error> {
-        match self.content(transfer) {
+        let content = match self.content(transfer) {
             // Nothing of it has to be on disk any more.
             Err(Error::NoContent) => return Ok(()),
-            content => content?.sync_all()?,
+            content => content?,
+        };
+        // Before it is forced: what is written meanwhile may not be on disk.
+        self.state().forced.insert(*transfer);
+        let alone = || {
+            // Its length is forced with it, as far as the content cannot be read without.
+            content.sync_data()?;
+            Ok(self.own.sync()?)
+        };
+        let forced = self.forcing.force(alone, || self.own.sync_all());
+        if forced.is_err() {
+            self.state().forced.remove(transfer);
         }
-        Ok(self.own.sync()?)
+        Ok(forced?)
     }
 
     /// Gives it its name, for good.
@@ -116,7 +129,9 @@ impl OpenArea {
         let Some((file, _)) = regular(self.own.read(&content))? else {
             return Err(Error::NoContent);
         };
-        file.sync_all()?;
+        if !self.state().forced.contains(transfer) {
+            file.sync_all()?;
+        }
         let Walk::In(folder, last) = self.root.walk(name, true)? else { return Err(Error::Path) };
         match linkat(self.own.fd(), &content, folder.fd(), last, AtFlags::empty()) {
             Ok(()) => {}
@@ -127,13 +142,13 @@ impl OpenArea {
                 }
                 // By a second name, since renaming a file to another of its names does nothing (POSIX rename).
                 let second = format!("{}.link", hex(transfer));
-                remove(&self.own, &second)?;
+                self.own.remove(&second)?;
                 linkat(self.own.fd(), &content, self.own.fd(), &second, AtFlags::empty())?;
                 renameat(self.own.fd(), &second, folder.fd(), last)?;
             }
             Err(why) => return Err(why.into()),
         }
-        folder.sync()?;
+        self.forcing.force(|| Ok(folder.sync()?), || folder.sync_all())?;
         Ok(Ok(()))
     }
 
@@ -142,6 +157,7 @@ impl OpenArea {
         {
             let mut unpublished = self.state();
             unpublished.open.remove(transfer);
+            unpublished.forced.remove(transfer);
             if unpublished.over.len() >= OVER_MAX {
                 unpublished.over.pop_front();
             }
@@ -149,7 +165,7 @@ impl OpenArea {
             let len = unpublished.lens.remove(transfer).unwrap_or(0);
             unpublished.bytes = unpublished.bytes.saturating_sub(len);
         }
-        Ok(remove(&self.own, &content_name(transfer))?)
+        Ok(self.own.remove(&content_name(transfer))?)
     }
 
     /// Of which transfers there is unpublished content, and how many bytes.
@@ -213,6 +229,7 @@ impl OpenArea {
         }
         unpublished.bytes = bytes;
         unpublished.lens.insert(*transfer, old.max(len));
+        unpublished.forced.remove(transfer);
         Ok(old)
     }
 
@@ -226,6 +243,34 @@ impl OpenArea {
     fn state(&self) -> MutexGuard<'_, Unpublished> {
         self.unpublished.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Parts that follow each other go in one call.
+fn write_all(file: &File, parts: &[(u64, &[u8])]) -> io::Result<()> {
+    let mut left = parts;
+    while let Some((start, _)) = left.first() {
+        let mut end = *start;
+        let run = left.iter().take(RUN_MAX).take_while(|(at, bytes)| {
+            let follows = *at == end;
+            end = end.saturating_add(len_u64(bytes));
+            follows
+        });
+        let run = run.count();
+        let slices: Vec<IoSlice<'_>> =
+            left.iter().take(run).map(|(_, bytes)| IoSlice::new(bytes)).collect();
+        let mut written = rustix::io::retry_on_intr(|| pwritev(file, &slices, *start))?;
+        // What one call did not write, others do.
+        for (at, bytes) in left.iter().take(run) {
+            let done = written.min(bytes.len());
+            written -= done;
+            let rest = bytes.get(done..).unwrap_or_default();
+            if !rest.is_empty() {
+                file.write_all_at(rest, at.saturating_add(len_u64(&bytes[..done])))?;
+            }
+        }
+        left = left.get(run..).unwrap_or_default();
+    }
+    Ok(())
 }
 
 /// What changes whenever the content does, as far as this file system tells.
@@ -255,21 +300,13 @@ fn regular(opened: Result<File, Errno>) -> Result<Option<(File, Metadata)>, Erro
     }
 }
 
-fn remove(folder: &Folder, name: &str) -> Result<(), Errno> {
-    match unlinkat(folder.fd(), name, AtFlags::empty()) {
-        Err(Errno::NOENT) => Ok(()),
-        other => other,
-    }
-}
-
 /// What an earlier process left.
 fn found(own: &Folder) -> Result<Unpublished, Errno> {
     let mut unpublished = Unpublished::default();
-    for entry in Dir::read_from(own.fd())? {
-        let entry = entry?;
-        let Ok(name) = entry.file_name().to_str() else { continue };
+    for name in own.names()? {
+        let name = name.as_str();
         if name.ends_with(".link") {
-            remove(own, name)?;
+            own.remove(name)?;
         }
         let Some(transfer) = name.strip_suffix(SUFFIX).and_then(parse_hex) else { continue };
         let Ok(Some((_, metadata))) = regular(own.read(name)) else { continue };
@@ -287,7 +324,7 @@ pub(crate) fn hex(transfer: &TransferId) -> String {
     base16ct::lower::encode_string(&transfer.0)
 }
 
-fn parse_hex(text: &str) -> Option<TransferId> {
+pub(crate) fn parse_hex(text: &str) -> Option<TransferId> {
     let mut bytes = [0; 16];
     let written = base16ct::lower::decode(text, &mut bytes).ok()?.len();
     (written == bytes.len()).then_some(TransferId(bytes))
@@ -300,3 +337,5 @@ const SUFFIX: &str = ".content";
 const OVER_MAX: usize = 256;
 /// Unpublished files that stay open between writes.
 const OPEN_MAX: usize = 64;
+/// What every Unix takes in one call.
+const RUN_MAX: usize = 1_024;

@@ -1,18 +1,20 @@
 //! The files of one server.
 
-use crate::area::{OpenArea, hex, stamp};
+use crate::area::{OpenArea, hex, parse_hex, stamp};
 use crate::folder::Folder;
-use crate::pairs::{PairsWriter, StoredPairs};
+use crate::hashing::hash_all;
 use crate::{Error, OpenError, Options};
+use ::files::{PairsHeader, PairsWriter, StoredPairs, is_large};
 use filexfer::{
-    Failure, FileMetadata, FileName, FileStamp, Groups, OutboardBuilder, PartyId, Place, Slice,
+    Failure, FileMetadata, FileName, FileStamp, Groups, Message, PartyId, Place, Slice, StoreFault,
     TransferId,
 };
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Does what machines want done with files, on local file systems. It blocks: an asynchronous program calls it from threads
@@ -43,6 +45,8 @@ struct Source {
     stamp: FileStamp,
     root: [u8; 32],
     pairs: StoredPairs,
+    /// Groups before this one were served already.
+    served: AtomicU64,
 }
 
 impl LocalFiles {
@@ -59,6 +63,7 @@ impl LocalFiles {
         let open = |(party, area)| Ok((party, OpenArea::open(area)?));
         let stores = options.stores.into_iter().map(open).collect::<Result<_, OpenError>>()?;
         let prepared_max = options.prepared_max;
+        trim(&work, prepared_max).map_err(|why| OpenError::Work(why.kind()))?;
         Ok(Self { spool, stores, work, prepared_max, prepared: Mutex::default() })
     }
 
@@ -72,6 +77,9 @@ impl LocalFiles {
 
     /// [`filexfer::Work::Prepare`]: size and root, after reading the file once; `None` if there is none, or another than
     /// `stamp` says, or one that changed meanwhile.
+    ///
+    /// Of a large file what was found is kept in [`Options::work`]: after a restart it is not read again if it is still the
+    /// same by place, size, time of change and number.
     ///
     /// # Errors
     /// [`Error`].
@@ -91,14 +99,22 @@ impl LocalFiles {
         if stamp.is_some_and(|was| was != is) {
             return Ok(None);
         }
-        let Some(source) = self.read(transfer, from, file, is)? else { return Ok(None) };
+        let kept =
+            if is_large(Groups::new(is.size)) { self.kept(&transfer, from, is)? } else { None };
+        let source = match kept {
+            Some((header, pairs)) => Some(Source::new(file, header, pairs)),
+            None => self.read(&transfer, from, file, is)?,
+        };
+        let Some(source) = source else { return Ok(None) };
         let known = (is.size, source.root);
         self.keep(transfer, source);
         Ok(Some(known))
     }
 
-    /// [`filexfer::Work::Serve`]: a range as [`Slice`] encodes it, compared with the proof; `None` if the source is not what
-    /// it was.
+    /// [`filexfer::Work::Serve`]: the frame of a [`Message::Slice`]; `None` if the source is not what it was.
+    ///
+    /// Whoever gets it compares it with the root. What was served before is compared with the proof here, too: a range that is
+    /// asked for again may have been refused there.
     ///
     /// # Errors
     /// [`Error`].
@@ -109,26 +125,37 @@ impl LocalFiles {
         range: &Range<u64>,
     ) -> Result<Option<Vec<u8>>, Error> {
         let source = self.source(transfer, from)?;
-        source.slice(range)
+        let mut frame = source.room(range)?;
+        Message::begin_slice(transfer, range, &mut frame);
+        let head = frame.len();
+        if !source.encode(range, &mut frame)? {
+            return Ok(None);
+        }
+        let is_repeated = source.served.fetch_max(range.end, Ordering::Relaxed) > range.start;
+        let is_right = !is_repeated || source.open(range, frame.get(head..).unwrap_or_default());
+        Ok(is_right.then_some(frame))
     }
 
     /// [`filexfer::Work::Copy`]: from one place of this server to another; `false` if the source is not what it was.
     ///
     /// # Errors
-    /// [`Error`].
+    /// [`Error`], and which of the two stores it was.
     pub fn copy(
         &self,
         transfer: &TransferId,
         from: &Place,
         into: &Place,
         range: &Range<u64>,
-    ) -> Result<bool, Error> {
-        let source = self.source(transfer, from)?;
-        let Some(encoded) = source.slice(range)? else { return Ok(false) };
+    ) -> Result<bool, (StoreFault, Error)> {
+        let read = |why| (StoreFault::Read, why);
+        let source = self.source(transfer, from).map_err(read)?;
+        let mut encoded = source.room(range).map_err(read)?;
+        if !source.encode(range, &mut encoded).map_err(read)? {
+            return Ok(false);
+        }
         let slice = Slice::open(&source.root, source.stamp.size, range, &encoded);
-        // It was opened a moment ago.
         let Ok(slice) = slice else { return Ok(false) };
-        self.write(transfer, into, &slice.groups)?;
+        self.write(transfer, into, &slice.groups).map_err(|why| (StoreFault::Write, why))?;
         Ok(true)
     }
 
@@ -177,18 +204,28 @@ impl LocalFiles {
     /// # Errors
     /// [`Error`]; it can be tried again.
     pub fn discard(&self, transfer: &TransferId, at: &Place) -> Result<(), Error> {
-        {
-            let mut prepared = self.prepared();
-            if prepared.sources.get(transfer).is_some_and(|(source, _)| source.from == *at) {
-                prepared.sources.remove(transfer);
-            }
-        }
+        self.forget(transfer);
         self.area(at)?.discard(transfer)
     }
 
     /// Forgets that a file was prepared, for transfers that are over.
     pub fn forget(&self, transfer: &TransferId) {
-        self.prepared().sources.remove(transfer);
+        let prepared = self.prepared().sources.remove(transfer);
+        let is_kept = prepared.is_none_or(|(source, _)| is_large(Groups::new(source.stamp.size)));
+        if is_kept {
+            // What stays is found by `LocalFiles::kept_transfers` at the next start.
+            let _ = self.work.remove(&pairs_name(transfer));
+        }
+    }
+
+    /// Transfers of which something was kept by [`LocalFiles::prepare`]: for whoever looks for what no job wants any more, and
+    /// lets it go by [`LocalFiles::forget`].
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn kept_transfers(&self) -> Result<Vec<TransferId>, Error> {
+        let names = self.work.names()?;
+        Ok(names.iter().filter_map(|name| parse_hex(name.strip_suffix(PAIRS)?)).collect())
     }
 
     /// Unpublished content at a place, with its length: for whoever looks for what no job wants any more.
@@ -207,38 +244,37 @@ impl LocalFiles {
         .ok_or(Error::NoPlace)
     }
 
-    /// Reads a file once, group by group.
+    /// Reads a file once.
     fn read(
         &self,
-        transfer: TransferId,
+        transfer: &TransferId,
         from: &Place,
-        mut file: File,
+        file: File,
         is: FileStamp,
     ) -> Result<Option<Source>, Error> {
         let groups = Groups::new(is.size);
-        let mut pairs = PairsWriter::new(groups.count() - 1, || self.nameless(&transfer))?;
-        let mut builder = OutboardBuilder::new(is.size);
-        let mut group = vec![0; GROUP];
-        let mut root = None;
-        for number in groups.all() {
-            let len = usize::try_from(groups.bytes_len(&(number..number + 1))).unwrap_or(GROUP);
-            let bytes = &mut group[..len.min(GROUP)];
-            match file.read_exact(bytes) {
-                Ok(()) => {}
-                // It shrank.
-                Err(why) if why.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-                Err(why) => return Err(why.into()),
-            }
-            let done = builder.group(bytes, |number, pair| pairs.put(number, pair));
-            let Ok(done) = done else { return Ok(None) };
-            pairs.flush_if_many()?;
-            root = done;
-        }
-        let Some(root) = root else { return Ok(None) };
+        let mut pairs = PairsWriter::new(groups.count() - 1, || self.new_pairs(transfer))?;
+        let Some(root) = hash_all(&file, groups, &mut pairs)? else { return Ok(None) };
         if stamp(&file.metadata()?) != is {
             return Ok(None);
         }
-        Ok(Some(Source { file, from: from.clone(), stamp: is, root, pairs: pairs.finish()? }))
+        let header = PairsHeader { from: from.clone(), stamp: is, root };
+        let pairs = pairs.finish_for(&header)?;
+        Ok(Some(Source::new(file, header, pairs)))
+    }
+
+    /// What is kept of the very same file.
+    fn kept(
+        &self,
+        transfer: &TransferId,
+        from: &Place,
+        is: FileStamp,
+    ) -> Result<Option<(PairsHeader, StoredPairs)>, Error> {
+        match self.work.read(&pairs_name(transfer)) {
+            Ok(file) => Ok(PairsHeader::kept(file, from, is)),
+            Err(rustix::io::Errno::NOENT) => Ok(None),
+            Err(why) => Err(why.into()),
+        }
     }
 
     fn keep(&self, transfer: TransferId, source: Source) {
@@ -250,6 +286,7 @@ impl LocalFiles {
             let oldest = prepared.sources.iter().min_by_key(|(_, (_, used))| *used);
             if let Some(oldest) = oldest.map(|(transfer, _)| *transfer) {
                 prepared.sources.remove(&oldest);
+                let _ = self.work.remove(&pairs_name(&oldest));
             }
         }
         prepared.sources.insert(transfer, (Arc::new(source), turn));
@@ -264,19 +301,11 @@ impl LocalFiles {
         if source.from == *from { Ok(Arc::clone(source)) } else { Err(Error::NotPrepared) }
     }
 
-    /// A file that is gone with its last descriptor.
-    fn nameless(&self, transfer: &TransferId) -> io::Result<File> {
-        let name = format!("{}.pairs", hex(transfer));
-        let unlink =
-            || match rustix::fs::unlinkat(self.work.fd(), &name, rustix::fs::AtFlags::empty()) {
-                Err(rustix::io::Errno::NOENT) => Ok(()),
-                other => other,
-            };
-        // Of a process that was stopped between the next two steps.
-        unlink()?;
-        let file = self.work.write(&name, 0o600)?;
-        unlink()?;
-        Ok(file)
+    /// An empty file. Whoever still reads the one of that name has it.
+    fn new_pairs(&self, transfer: &TransferId) -> io::Result<File> {
+        let name = pairs_name(transfer);
+        self.work.remove(&name)?;
+        Ok(self.work.write(&name, 0o600)?)
     }
 
     fn prepared(&self) -> MutexGuard<'_, Prepared> {
@@ -285,35 +314,67 @@ impl LocalFiles {
 }
 
 impl Source {
-    fn slice(&self, range: &Range<u64>) -> Result<Option<Vec<u8>>, Error> {
+    fn new(file: File, header: PairsHeader, pairs: StoredPairs) -> Self {
+        let PairsHeader { from, stamp, root } = header;
+        Self { file, from, stamp, root, pairs, served: AtomicU64::new(0) }
+    }
+
+    /// Room for an encoded range and what goes before it.
+    fn room(&self, range: &Range<u64>) -> Result<Vec<u8>, Error> {
         let groups = Groups::new(self.stamp.size);
         if !groups.contain(range) || range.end - range.start > RANGE_GROUPS_MAX {
             return Err(Error::Io(io::ErrorKind::InvalidInput));
         }
+        let len = usize::try_from(groups.bytes_len(range)).unwrap_or(0);
+        Ok(Vec::with_capacity(len + len / 128 + 4_096))
+    }
+
+    /// Appends a range as [`Slice`] encodes it; `false` if the source is not what it was.
+    fn encode(&self, range: &Range<u64>, to: &mut Vec<u8>) -> Result<bool, Error> {
         if stamp(&self.file.metadata()?) != self.stamp {
-            return Ok(None);
+            return Ok(false);
         }
-        let bytes = groups.bytes(range);
-        let len = usize::try_from(bytes.end - bytes.start).unwrap_or(0);
-        let mut content = vec![0; len];
-        match self.file.read_exact_at(&mut content, bytes.start) {
-            Ok(()) => {}
-            Err(why) if why.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-            Err(why) => return Err(why.into()),
-        }
+        let groups = Groups::new(self.stamp.size);
+        let mut failed = None;
         let group = |number: u64| {
-            let at = usize::try_from((number - range.start).saturating_mul(Groups::BYTES)).ok()?;
-            let rest = content.get(at..)?;
-            Some(&rest[..rest.len().min(GROUP)])
+            let bytes = groups.bytes(&(number..number.saturating_add(1)));
+            let mut group = vec![0; usize::try_from(bytes.end - bytes.start).unwrap_or(0)];
+            self.file
+                .read_exact_at(&mut group, bytes.start)
+                .map_err(|why| failed = Some(why))
+                .ok()?;
+            Some(group)
         };
-        let mut encoded = Vec::with_capacity(len + len / 128 + 4_096);
-        let size = self.stamp.size;
-        let done = Slice::encode(&self.pairs, size, range, group, &mut encoded);
-        let is_right = done.is_ok() && Slice::open(&self.root, size, range, &encoded).is_ok();
-        Ok(is_right.then_some(encoded))
+        let done = Slice::encode(&self.pairs.view(), self.stamp.size, range, group, to);
+        match failed {
+            // It shrank.
+            Some(why) if why.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+            Some(why) => Err(why.into()),
+            None => Ok(done.is_ok()),
+        }
+    }
+
+    fn open(&self, range: &Range<u64>, encoded: &[u8]) -> bool {
+        Slice::open(&self.root, self.stamp.size, range, encoded).is_ok()
     }
 }
 
-const GROUP: usize = 16_384;
+/// Of what earlier processes kept, the newest stay.
+fn trim(work: &Folder, most: usize) -> Result<(), rustix::io::Errno> {
+    let mut kept = Vec::new();
+    for name in work.names()?.into_iter().filter(|name| name.ends_with(PAIRS)) {
+        let changed = work.read(&name).and_then(|file| Ok(rustix::fs::fstat(&file)?.st_mtime));
+        kept.push((changed.unwrap_or(0), name));
+    }
+    kept.sort_unstable();
+    let many = kept.len().saturating_sub(most);
+    kept.iter().take(many).try_for_each(|(_, name)| work.remove(name))
+}
+
+fn pairs_name(transfer: &TransferId) -> String {
+    format!("{}{PAIRS}", hex(transfer))
+}
+
+const PAIRS: &str = ".pairs";
 /// 64 MiB: more than any machine asks for at a time.
 const RANGE_GROUPS_MAX: u64 = 4_096;

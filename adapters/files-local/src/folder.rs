@@ -2,9 +2,10 @@
 
 use crate::Error;
 use filexfer::FileName;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, fsync, mkdirat, openat, statat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fsync, mkdirat, openat, statat, unlinkat};
 use rustix::io::Errno;
 use std::fs::File;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -44,6 +45,24 @@ impl Folder {
             Err(why) => return Err(why),
         }
         self.folder(name)
+    }
+
+    /// Removes a file that need not be there.
+    pub(crate) fn remove(&self, name: &str) -> Result<(), Errno> {
+        match unlinkat(&self.0, name, AtFlags::empty()) {
+            Err(Errno::NOENT) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// The names in it that are text: those that this crate gives are.
+    pub(crate) fn names(&self) -> Result<Vec<String>, Errno> {
+        let entries = Dir::read_from(&self.0)?;
+        let name = |entry: Result<rustix::fs::DirEntry, Errno>| match entry {
+            Ok(entry) => entry.file_name().to_str().ok().map(|name| Ok(name.to_owned())),
+            Err(why) => Some(Err(why)),
+        };
+        entries.filter_map(name).collect()
     }
 
     /// Down to the folder of the last component.
@@ -88,6 +107,14 @@ impl Folder {
             Err(Errno::NOENT) => Ok(None),
             Err(why) => Err(why),
         }
+    }
+
+    /// Forces everything of its file system to disk.
+    pub(crate) fn sync_all(&self) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
+        return Ok(rustix::fs::syncfs(&self.0)?);
+        #[cfg(not(target_os = "linux"))]
+        Ok(self.sync()?)
     }
 
     /// Whether two names are one file.

@@ -5,11 +5,14 @@ mod area;
 mod error;
 mod files;
 mod folder;
+mod forcing;
+mod hashing;
 mod options;
-mod pairs;
 mod work;
 
 pub use error::{Error, OpenError};
 pub use files::LocalFiles;
 pub use options::{Area, Options};
-pub use work::Done;
+
+/// What became of a [`filexfer::Work`] here.
+pub type Done = ::files::Done<Error>;

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 /// The stores of one server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// A folder for proofs of large files while they are served; nothing in it outlives the process.
+    /// A folder for the proofs of large files that are served: 0.4 % of their size. After a restart such a file is not read
+    /// again to be served further.
     pub work: PathBuf,
     /// What is in the spool, if there is one.
     pub spool: Option<Area>,
@@ -71,30 +72,6 @@ impl Area {
 
     /// The class of a file.
     pub(crate) fn class_of(&self, name: &filexfer::FileName) -> &FileClass {
-        let fitting = self.classes.iter().filter(|(folder, _)| name.is_in(folder));
-        let longest = fitting.max_by_key(|(folder, _)| folder.trim_end_matches('/').len());
-        longest.map_or(&self.class, |(_, class)| class)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use filexfer::FileName;
-
-    #[test]
-    fn the_longest_folder_gives_the_class() {
-        let class = |text: &str| FileClass::new(text).unwrap();
-        let mut area = Area::new("/", class("other"));
-        area.classes = vec![
-            ("out".into(), class("general")),
-            ("out/settlement/".into(), class("settlement")),
-            ("outer".into(), class("wrong")),
-        ];
-        let of = |name: &str| area.class_of(&FileName::new(name).unwrap()).as_str().to_owned();
-        assert_eq!(of("out/a"), "general");
-        assert_eq!(of("out/settlement/a"), "settlement");
-        assert_eq!(of("out/settlements"), "general");
-        assert_eq!(of("output"), "other");
+        ::files::class_of(name, &self.classes, &self.class)
     }
 }

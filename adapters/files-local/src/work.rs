@@ -1,46 +1,16 @@
 //! A machine's work, done as a whole.
 
-use crate::{Error, LocalFiles};
-use filexfer::{Failure, FileMetadata, TransferId, Work};
-use port::Peer;
-use std::ops::Range;
-
-/// What became of a [`Work`], as the machine's methods want to be told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Done {
-    /// For `looked`.
-    Looked(Option<FileMetadata>),
-    /// For `prepared`.
-    Prepared(Option<(u64, [u8; 32])>),
-    /// For `written`.
-    Copied(Range<u64>),
-    /// To be sent as [`filexfer::Message::Slice`].
-    Slice {
-        /// Which groups.
-        range: Range<u64>,
-        /// To whom.
-        to: Peer,
-        /// Encoded.
-        bytes: Vec<u8>,
-    },
-    /// For `unstable`: the source is not what it was.
-    Unstable,
-    /// For `synced`.
-    Synced,
-    /// For `published`.
-    Published(Result<(), Failure>),
-    /// Nobody is to be told.
-    Discarded,
-}
+use crate::{Done, Error, LocalFiles};
+use filexfer::{StoreFault, TransferId, Work};
 
 impl LocalFiles {
     /// Does it.
     ///
     /// # Errors
-    /// What the machine is to be told then, depends on the work: that there is no such file ([`Work::Look`]), that it is not
-    /// what it was ([`Work::Prepare`]), [`Failure::StoreFailed`] ([`Work::Publish`]), nothing ([`Work::Copy`] and
-    /// [`Work::Serve`], which are asked for again; [`Work::Discard`]). After a [`Work::Sync`] that failed the machine has to
-    /// be dropped.
+    /// What the machine is to be told then, depends on the work: that there is no such file ([`Work::Look`]),
+    /// [`StoreFault::Read`] ([`Work::Prepare`]), [`filexfer::Failure::StoreFailed`] ([`Work::Publish`]), nothing ([`Work::Discard`]).
+    /// [`Work::Copy`] and [`Work::Serve`] end as [`Done::Failed`]. After a [`Work::Sync`] that failed the machine has to be
+    /// dropped.
     pub fn perform(&self, work: &Work) -> Result<(TransferId, Done), Error> {
         Ok(match work {
             Work::Look { transfer, store, name } => {
@@ -50,14 +20,18 @@ impl LocalFiles {
                 (*transfer, Done::Prepared(self.prepare(*transfer, from, name, *stamp)?))
             }
             Work::Copy { transfer, from, into, range } => {
-                let is_copied = self.copy(transfer, from, into, range)?;
-                let done = if is_copied { Done::Copied(range.clone()) } else { Done::Unstable };
+                let done = match self.copy(transfer, from, into, range) {
+                    Ok(true) => Done::Copied(range.clone()),
+                    Ok(false) => Done::Unstable,
+                    Err((fault, why)) => Done::Failed(fault, why),
+                };
                 (*transfer, done)
             }
             Work::Serve { transfer, from, range, to } => {
-                let done = match self.slice(transfer, from, range)? {
-                    Some(bytes) => Done::Slice { range: range.clone(), to: to.clone(), bytes },
-                    None => Done::Unstable,
+                let done = match self.slice(transfer, from, range) {
+                    Ok(Some(frame)) => Done::Slice { range: range.clone(), to: to.clone(), frame },
+                    Ok(None) => Done::Unstable,
+                    Err(why) => Done::Failed(StoreFault::Read, why),
                 };
                 (*transfer, done)
             }

@@ -1,18 +1,14 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
-mod certificates;
 mod connection;
-mod dial;
-mod error;
-mod inbox;
-mod line;
-mod link;
-mod listen;
-mod options;
+mod ended;
+mod tls;
 
-pub use error::{Ended, Error, OpenError};
-pub use inbox::{Frame, Inbox, Incoming};
-pub use line::Traffic;
-pub use link::TlsLink;
-pub use options::{Contact, Identity, Limits, Options};
+pub use link::{
+    Contact, Ended, Error, Frame, Identity, Inbox, Incoming, Limits, OpenError, Options, Traffic,
+};
+pub use tls::Tls;
+
+/// One end of a link over TCP with TLS; see [`link::Link`].
+pub type TlsLink = link::Link<Tls>;

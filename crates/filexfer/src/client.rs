@@ -11,7 +11,7 @@ use crate::message::outcome;
 use crate::pulls::{Pulls, StoredBitmap};
 use crate::{
     Error, Failure, FileName, Message, Misuse, Offer, OnConflict, Paces, PartyId, Place, Pull,
-    ReceiptBatch, SignedReceipt, Slice, Trail, TransferId, Work,
+    ReceiptBatch, SignedReceipt, Slice, SliceProof, StoreFault, Trail, TransferId, Work,
 };
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
@@ -55,6 +55,8 @@ pub struct ClientServer {
 struct Taking {
     offer: Offer,
     version: u32,
+    /// Since when its content cannot be written.
+    failing_since: Option<Time>,
 }
 
 #[derive(Clone, Debug)]
@@ -194,6 +196,22 @@ impl ClientServer {
         self.pulls.open(transfer, range, bytes)
     }
 
+    /// The same for threads: what a slice has to be compared with before it is written.
+    ///
+    /// # Errors
+    /// [`Error::Stranger`], [`Misuse::NotAsked`].
+    pub fn slice_proof(
+        &self,
+        from: &Peer,
+        transfer: &TransferId,
+        range: &Range<u64>,
+    ) -> Result<SliceProof, Error> {
+        if *from != self.access {
+            return Err(Error::Stranger);
+        }
+        self.pulls.proof(transfer, range)
+    }
+
     /// The groups of a slice were written.
     ///
     /// # Errors
@@ -205,7 +223,37 @@ impl ClientServer {
         range: &Range<u64>,
     ) -> Result<(), Error> {
         let now = self.see(now)?;
+        if let Some(taking) = self.offers.get_mut(transfer) {
+            taking.failing_since = None;
+        }
         self.pulls.written(transfer, range)?;
+        self.pump(now)
+    }
+
+    /// The store of files did not do its part. What could not be written is asked for again; when nothing of an offer could be
+    /// written for as long as a range is waited for ([`Paces::patience_ms`]), it has failed with [`Failure::StoreFailed`]. What
+    /// cannot be read counts as not there any more.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn store_failed(
+        &mut self,
+        now: Time,
+        transfer: &TransferId,
+        fault: StoreFault,
+    ) -> Result<(), Error> {
+        if fault == StoreFault::Read {
+            self.see(now)?;
+            return self.unstable(transfer);
+        }
+        let now = self.see(now)?;
+        if let Some(taking) = self.offers.get_mut(transfer).filter(|taking| !taking.is_publishing())
+        {
+            let since = *taking.failing_since.get_or_insert(now);
+            if now >= since.plus_ms(self.config.paces.patience_ms) {
+                self.conclude(now, transfer, Err(Failure::StoreFailed), Bytes::new())?;
+            }
+        }
         self.pump(now)
     }
 

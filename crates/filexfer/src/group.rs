@@ -54,6 +54,21 @@ impl Groups {
         bytes.end - bytes.start
     }
 
+    /// The hash of a group, for [`OutboardBuilder::hashed`]: groups can be hashed in any order, by as many threads as there are.
+    ///
+    /// [`OutboardBuilder::hashed`]: crate::OutboardBuilder::hashed
+    ///
+    /// # Errors
+    /// [`crate::Misuse::Range`] if the bytes are not as many as the group has.
+    pub fn hash(&self, group: u64, bytes: &[u8]) -> Result<[u8; 32], crate::Misuse> {
+        let this = group..group.saturating_add(1);
+        let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        if !self.contain(&this) || len != self.bytes_len(&this) {
+            return Err(crate::Misuse::Range);
+        }
+        Ok(if self.count() == 1 { only_group_hash(bytes) } else { group_hash(group, bytes) })
+    }
+
     /// Whether a range is not empty and lies in the file.
     pub const fn contain(&self, groups: &Range<u64>) -> bool {
         groups.start < groups.end && groups.end <= self.count()

@@ -64,7 +64,7 @@ pub use legitimacy::{
 };
 pub use message::{Message, Notice, NoticeKind, Offer};
 pub use name::{BadName, FileName, NameSet};
-pub use outboard::{Outboard, OutboardBuilder, Pairs, SegmentRoots, StreamingRoot};
+pub use outboard::{Outboard, OutboardBuilder, Pairs, SegmentRoots, StreamingRoot, pairs_lead_to};
 pub use party::{Party, Role};
 pub use profile::{Delivery, NameMapping, Profile, ProtocolName};
 pub use purge::{Purge, PurgeTable, Purged};
@@ -79,7 +79,7 @@ pub use request::{FileSpec, JobId, Mode, OnConflict, Request, TransferId};
 pub use retry::Retry;
 pub use route::{End, Route, RouteKind};
 pub use scheduler::{Scheduler, Slots};
-pub use slice::{Damaged, Slice};
+pub use slice::{Damaged, Slice, SliceProof};
 pub use trail::{Tampered, Trail};
 pub use verdict::{SignedVerdict, Verdict};
-pub use work::{Place, Work};
+pub use work::{Place, StoreFault, Work};

@@ -146,6 +146,13 @@ impl Message {
         Ok(bytes.into())
     }
 
+    /// The beginning of the frame of a [`Message::Slice`]: what [`crate::Slice::encode`] appends to it completes the frame, without
+    /// a copy of the bytes.
+    pub fn begin_slice(transfer: &TransferId, range: &Range<u64>, frame: &mut Vec<u8>) {
+        let mut to = Writer::new(frame, 1);
+        put_range(to.u8(7), transfer, range);
+    }
+
     /// Appends the sent form: version 1, kind (1), then the fields in the order of their declaration.
     ///
     /// # Errors
@@ -220,6 +227,19 @@ impl Message {
             }
         }
         Ok(())
+    }
+
+    /// Reads a frame; the bytes of a [`Message::Slice`] are those of the frame, and not a copy.
+    ///
+    /// # Errors
+    /// [`WireError`].
+    pub fn parse_frame(frame: &Bytes) -> Result<Self, WireError> {
+        let mut from = Reader::new(frame);
+        if (from.u8()?, from.u8()?) != (1, 7) {
+            return Self::parse(frame);
+        }
+        let (transfer, range) = ranged(&mut from)?;
+        Ok(Self::Slice { transfer, range, bytes: frame.slice_ref(from.rest()) })
     }
 
     /// Reads a frame.

@@ -1,6 +1,7 @@
 //! The hashes of a file, computed while its bytes stream by.
 
 use crate::group::{Hash, Subtree, group_hash, join, only_group_hash};
+use crate::slice::halves;
 use crate::{Groups, Misuse};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -219,6 +220,28 @@ impl Pairs for Outboard {
     }
 }
 
+/// Whether all pairs of a file of that size lead to that root: what was kept of a file that was hashed once can be trusted
+/// then, as far as the file is still what it was. It reads 64 bytes for each group, and no content.
+pub fn pairs_lead_to(root: &[u8; 32], size: u64, pairs: &impl Pairs) -> bool {
+    let whole = Subtree::whole(Groups::new(size).all());
+    let mut waiting = alloc::vec![(whole.clone(), *root)];
+    while let Some((tree, hash)) = waiting.pop() {
+        if tree.is_leaf() {
+            continue;
+        }
+        let Some(pair) = pairs.pair(tree.pair) else { return false };
+        let (left_hash, right_hash) = halves(&pair);
+        if join(&left_hash, &right_hash, tree == whole) != hash {
+            return false;
+        }
+        let (left, right) = tree.children();
+        // In the order of their numbers, which is that of a file that has them.
+        waiting.push((right, right_hash));
+        waiting.push((left, left_hash));
+    }
+    true
+}
+
 /// Computes the pairs of a file of known size in one pass, and hands each over as soon as it is complete.
 #[derive(Clone, Debug)]
 pub struct OutboardBuilder {
@@ -241,16 +264,28 @@ impl OutboardBuilder {
     pub fn group(
         &mut self,
         bytes: &[u8],
+        pairs: impl FnMut(u64, [u8; 64]),
+    ) -> Result<Option<[u8; 32]>, Misuse> {
+        self.hashed(self.groups.hash(self.next, bytes)?, pairs)
+    }
+
+    /// The same for a group of which [`Groups::hash`] is known.
+    ///
+    /// # Errors
+    /// [`Misuse::Range`] after the last group.
+    pub fn hashed(
+        &mut self,
+        mut hash: [u8; 32],
         mut pairs: impl FnMut(u64, [u8; 64]),
     ) -> Result<Option<[u8; 32]>, Misuse> {
         let this = self.next..self.next.saturating_add(1);
         let count = self.groups.count();
-        if self.next >= count || len_u64(bytes.len()) != self.groups.bytes_len(&this) {
+        if self.next >= count {
             return Err(Misuse::Range);
         }
         self.next += 1;
         if count == 1 {
-            return Ok(Some(only_group_hash(bytes)));
+            return Ok(Some(hash));
         }
         // Down to the leaf: which subtrees end with it, and under which numbers.
         let mut tree = Subtree::whole(self.groups.all());
@@ -262,7 +297,6 @@ impl OutboardBuilder {
             let (left, right) = tree.children();
             tree = if this.start < left.groups.end { left } else { right };
         }
-        let mut hash = group_hash(this.start, bytes);
         while let Some(parent) = ending.pop() {
             let Some((_, left)) = self.stack.pop() else { return Err(Misuse::Range) };
             pairs(parent.pair, pair_of(&left, &hash));

@@ -1,7 +1,8 @@
 //! The transfers that one server pulls, whoever it is.
 
 use crate::{
-    Bitmap, Checkpoint, CreditPool, Error, Misuse, Paces, Pull, Receiver, Slice, TransferId,
+    Bitmap, Checkpoint, CreditPool, Error, Misuse, Paces, Pull, Receiver, Slice, SliceProof,
+    TransferId,
 };
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -85,6 +86,15 @@ impl Pulls {
         bytes: &'a [u8],
     ) -> Result<Slice<'a>, Error> {
         self.receivers.get(transfer).ok_or(Misuse::NotAsked)?.open(range, bytes)
+    }
+
+    /// As [`Receiver::proof`].
+    pub(crate) fn proof(
+        &self,
+        transfer: &TransferId,
+        range: &Range<u64>,
+    ) -> Result<SliceProof, Error> {
+        self.receivers.get(transfer).ok_or(Misuse::NotAsked)?.proof(range)
     }
 
     pub(crate) fn has(&self, transfer: &TransferId) -> bool {

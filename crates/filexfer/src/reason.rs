@@ -106,10 +106,12 @@ pub enum Failure {
     GaveUp,
     /// Everything had arrived at the client when the deadline had passed.
     TooLate,
+    /// The source cannot be read.
+    SourceFailed,
 }
 
 impl Failure {
-    /// Stable number, 5030 to 5036.
+    /// Stable number, 5030 to 5037.
     pub const fn code(self) -> u32 {
         match self {
             Self::FileUnstable => 5_030,
@@ -119,6 +121,7 @@ impl Failure {
             Self::RefusedDownstream(_) => 5_034,
             Self::GaveUp => 5_035,
             Self::TooLate => 5_036,
+            Self::SourceFailed => 5_037,
         }
     }
 
@@ -131,6 +134,7 @@ impl Failure {
             Self::RefusedDownstream(reason) => [5, reason.as_u8()],
             Self::GaveUp => [6, 0],
             Self::TooLate => [7, 0],
+            Self::SourceFailed => [8, 0],
         }
     }
 
@@ -143,6 +147,7 @@ impl Failure {
             [5, reason] => Self::RefusedDownstream(Reason::from_u8(reason)?),
             [6, 0] => Self::GaveUp,
             [7, 0] => Self::TooLate,
+            [8, 0] => Self::SourceFailed,
             _ => return Err(WireError::Invalid),
         })
     }
@@ -158,6 +163,7 @@ impl fmt::Display for Failure {
             Self::RefusedDownstream(reason) => write!(f, "a later site refused: {reason}"),
             Self::GaveUp => f.write_str("attempts are used up"),
             Self::TooLate => f.write_str("the deadline had passed"),
+            Self::SourceFailed => f.write_str("the source cannot be read"),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The receiving end of one transfer: what to ask for, what is there, when it is safe.
 
-use crate::{Bitmap, Checkpoint, CreditPool, Credits, Error, Groups, Misuse, Slice, TransferId};
+use crate::{
+    Bitmap, Checkpoint, CreditPool, Credits, Error, Groups, Misuse, Slice, SliceProof, TransferId,
+};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -105,12 +107,19 @@ impl Receiver {
     /// # Errors
     /// [`Misuse::NotAsked`] for a range that nobody waits for, [`Error::Peer`] for one that is not the file's.
     pub fn open<'a>(&self, range: &Range<u64>, bytes: &'a [u8]) -> Result<Slice<'a>, Error> {
+        self.proof(range)?.open(bytes).map_err(|_| Error::Peer(port::WireError::Invalid))
+    }
+
+    /// What a slice that was asked for has to be compared with. It can be opened elsewhere then.
+    ///
+    /// # Errors
+    /// [`Misuse::NotAsked`] for a range that nobody waits for.
+    pub fn proof(&self, range: &Range<u64>) -> Result<SliceProof, Error> {
         if self.asked.get(&range.start).is_none_or(|(end, _)| *end != range.end) {
             return Err(Misuse::NotAsked.into());
         }
-        let size = self.bitmap.groups().size();
-        Slice::open(self.bitmap.root(), size, range, bytes)
-            .map_err(|_| Error::Peer(port::WireError::Invalid))
+        let (root, size) = (*self.bitmap.root(), self.bitmap.groups().size());
+        Ok(SliceProof { root, size, range: range.clone() })
     }
 
     /// A range was verified and written. One that nobody waits for any more is no fault. Returns how many groups are new.

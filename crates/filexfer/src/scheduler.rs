@@ -6,13 +6,16 @@ use alloc::collections::{BTreeMap, VecDeque};
 /// Jobs that are ready, in fair order: round robin over flows, by priority within a flow.
 ///
 /// A flow is a requester and a destination. A destination has a few slots, so that one that is slow holds up nobody else,
-/// and all together have a bound. A flow without a free slot keeps its place in the round.
+/// and all together have a bound. A flow without a free slot keeps its place in the round. A small
+/// file takes a small part of a slot, since many of them are on their way before one has arrived.
 #[derive(Clone, Debug)]
 pub struct Scheduler {
     config: Slots,
-    flows: BTreeMap<Flow, BTreeMap<Turn, JobId>>,
+    flows: BTreeMap<Flow, BTreeMap<Turn, (JobId, usize)>>,
     round: VecDeque<Flow>,
-    active: BTreeMap<(PartyId, JobId), PartyId>,
+    active: BTreeMap<(PartyId, JobId), (PartyId, usize)>,
+    /// Parts of slots that are taken, of all destinations and of each.
+    taken: usize,
     busy: BTreeMap<PartyId, usize>,
     waiting: BTreeMap<(PartyId, JobId), (Flow, Turn)>,
     arrivals: u64,
@@ -26,6 +29,7 @@ impl Scheduler {
             flows: BTreeMap::new(),
             round: VecDeque::new(),
             active: BTreeMap::new(),
+            taken: 0,
             busy: BTreeMap::new(),
             waiting: BTreeMap::new(),
             arrivals: 0,
@@ -43,6 +47,23 @@ impl Scheduler {
         priority: u8,
         job: JobId,
     ) -> Result<(), Error> {
+        self.push_sized(requester, destination, priority, job, u64::MAX)
+    }
+
+    /// The same for a file of so many bytes: one of up to [`Slots::SMALL_BYTES`] takes a part of a slot only, one of
+    /// [`Slots::PARTS`].
+    ///
+    /// # Errors
+    /// As [`Scheduler::push`].
+    pub fn push_sized(
+        &mut self,
+        requester: &PartyId,
+        destination: &PartyId,
+        priority: u8,
+        job: JobId,
+        bytes: u64,
+    ) -> Result<(), Error> {
+        let parts = if bytes <= Slots::SMALL_BYTES { 1 } else { Slots::PARTS };
         let name = (requester.clone(), job);
         if self.active.contains_key(&name) || self.waiting.contains_key(&name) {
             return Ok(());
@@ -57,7 +78,7 @@ impl Scheduler {
         self.arrivals += 1;
         // The highest priority first; of equals the first that came.
         let turn = (u8::MAX - priority, self.arrivals);
-        self.flows.entry(flow.clone()).or_default().insert(turn, job);
+        self.flows.entry(flow.clone()).or_default().insert(turn, (job, parts));
         self.waiting.insert(name, (flow, turn));
         Ok(())
     }
@@ -65,27 +86,29 @@ impl Scheduler {
     /// The next job that may start, which then has a slot until [`Scheduler::done`]. `can` says whether a destination can
     /// take one now.
     pub fn next(&mut self, mut can: impl FnMut(&PartyId) -> bool) -> Option<(PartyId, JobId)> {
-        if self.active.len() >= self.config.active_max {
+        if self.taken >= self.config.active_max.saturating_mul(Slots::PARTS) {
             return None;
         }
+        let most = self.config.per_destination.saturating_mul(Slots::PARTS);
         for at in 0..self.round.len() {
             let Some((requester, destination)) = self.round.get(at).cloned() else { break };
             let taken = self.busy.get(&destination).copied().unwrap_or(0);
-            if taken >= self.config.per_destination || !can(&destination) {
+            if taken >= most || !can(&destination) {
                 continue;
             }
             // It was its turn: to the end of the round.
             let flow = self.round.remove(at)?;
             let jobs = self.flows.get_mut(&flow)?;
-            let (_, job) = jobs.pop_first()?;
+            let (_, (job, parts)) = jobs.pop_first()?;
             if jobs.is_empty() {
                 self.flows.remove(&flow);
             } else {
                 self.round.push_back(flow);
             }
             self.waiting.remove(&(requester.clone(), job));
-            *self.busy.entry(destination.clone()).or_default() += 1;
-            self.active.insert((requester.clone(), job), destination);
+            self.taken += parts;
+            *self.busy.entry(destination.clone()).or_default() += parts;
+            self.active.insert((requester.clone(), job), (destination, parts));
             return Some((requester, job));
         }
         None
@@ -93,9 +116,10 @@ impl Scheduler {
 
     /// A job has given its slot back, or waits no longer.
     pub fn done(&mut self, requester: &PartyId, job: JobId) {
-        if let Some(destination) = self.active.remove(&(requester.clone(), job)) {
+        if let Some((destination, parts)) = self.active.remove(&(requester.clone(), job)) {
+            self.taken -= parts;
             if let Some(taken) = self.busy.get_mut(&destination) {
-                *taken -= 1;
+                *taken -= parts;
                 if *taken == 0 {
                     self.busy.remove(&destination);
                 }
@@ -122,7 +146,7 @@ impl Scheduler {
     }
 }
 
-/// How many at a time.
+/// How many at a time; small files count as parts of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slots {
     /// Of all destinations.
@@ -131,6 +155,14 @@ pub struct Slots {
     pub per_destination: usize,
     /// Jobs that may wait.
     pub waiting_max: usize,
+}
+
+impl Slots {
+    /// Up to here a file is small: 64 KiB.
+    pub const SMALL_BYTES: u64 = 64 << 10;
+
+    /// So many small files have one slot together: 64.
+    pub const PARTS: usize = 64;
 }
 
 impl Default for Slots {
@@ -198,7 +230,7 @@ mod tests {
             let quick: Vec<_> = scheduler
                 .active
                 .iter()
-                .filter(|(_, to)| **to != party(50))
+                .filter(|(_, (to, _))| *to != party(50))
                 .map(|(job, _)| job.clone())
                 .collect();
             served += quick.len();
@@ -207,6 +239,27 @@ mod tests {
             }
         }
         assert_eq!((served, scheduler.active(), scheduler.waiting()), (490, 2, 998));
+    }
+
+    #[test]
+    fn small_files_share_a_slot() {
+        let slots = Slots { active_max: 3, per_destination: 2, waiting_max: 1_000 };
+        let mut scheduler = Scheduler::new(slots);
+        for n in 0..300 {
+            scheduler.push_sized(&party(1), &party(2), 0, id(n), 4_096).unwrap();
+        }
+        scheduler.push_sized(&party(1), &party(3), 0, id(900), Slots::SMALL_BYTES + 1).unwrap();
+        scheduler.push(&party(1), &party(3), 0, id(901)).unwrap();
+        let started: Vec<(PartyId, JobId)> =
+            core::iter::from_fn(|| scheduler.next(|_| true)).collect();
+        // In turn: two slots of the large ones, and as many small ones as the third has room for.
+        assert_eq!((started.len(), scheduler.active()), (2 + Slots::PARTS, 2 + Slots::PARTS));
+        assert!(started.iter().any(|(_, job)| *job == id(901)));
+        for (requester, job) in started {
+            scheduler.done(&requester, job);
+        }
+        assert_eq!((scheduler.active(), scheduler.taken, scheduler.busy.len()), (0, 0, 0));
+        assert!(scheduler.next(|_| true).is_some());
     }
 
     #[test]

@@ -141,6 +141,27 @@ impl<'a> Slice<'a> {
     }
 }
 
+/// What a range has to be compared with: for threads that have the bytes and not the machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SliceProof {
+    /// The root of the file.
+    pub root: [u8; 32],
+    /// Its size in bytes.
+    pub size: u64,
+    /// Which groups were asked for.
+    pub range: Range<u64>,
+}
+
+impl SliceProof {
+    /// As [`Slice::open`].
+    ///
+    /// # Errors
+    /// [`Damaged`]; nothing of it may be used.
+    pub fn open<'a>(&self, encoded: &'a [u8]) -> Result<Slice<'a>, Damaged> {
+        Slice::open(&self.root, self.size, &self.range, encoded)
+    }
+}
+
 /// Why a range is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -228,7 +249,7 @@ fn segment_tree(segment: u64) -> Result<(Subtree, Groups), Damaged> {
     Ok((Subtree::whole(end - Groups::SEGMENT..end), Groups::new(size)))
 }
 
-fn halves(pair: &[u8; 64]) -> (Hash, Hash) {
+pub(crate) fn halves(pair: &[u8; 64]) -> (Hash, Hash) {
     let (left, right) = pair.split_at(32);
     (left.try_into().unwrap_or_default(), right.try_into().unwrap_or_default())
 }

@@ -35,8 +35,8 @@ pub enum Work {
         /// What it has to be; `None` where nothing was said yet.
         stamp: Option<FileStamp>,
     },
-    /// Copy a range within this machine's stores: read, compare with the pairs, write. Answer: `written`, or `unstable` if
-    /// the source is not what it was.
+    /// Copy a range within this machine's stores: read, compare with the pairs, write. Answer: `written`, `unstable` if
+    /// the source is not what it was, or `store_failed`.
     Copy {
         /// For which transfer.
         transfer: TransferId,
@@ -47,8 +47,9 @@ pub enum Work {
         /// Which groups.
         range: Range<u64>,
     },
-    /// Encode a range as [`crate::Slice`] and send it as [`crate::Message::Slice`]; compare it with the pairs first. No answer
-    /// is due, or `unstable`.
+    /// Encode a range as [`crate::Slice`] and send it as [`crate::Message::Slice`]. Whoever gets it compares it with the root; a
+    /// range that is asked for again is compared with the pairs here first, so that it comes out which end is wrong. No answer
+    /// is due, or `unstable`, or `store_failed`.
     Serve {
         /// For which transfer.
         transfer: TransferId,
@@ -88,6 +89,15 @@ pub enum Work {
         /// Where.
         at: Place,
     },
+}
+
+/// What a store of files did not do, for `store_failed`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StoreFault {
+    /// The source was not read: the disk failed, or what was prepared is not at hand any more.
+    Read,
+    /// The unpublished content was not written: the disk is full, read-only or broken.
+    Write,
 }
 
 /// Where files are.

@@ -1,6 +1,6 @@
 //! Blocks: what was decided at one height, and what the log and the state are after it.
 
-use crate::{ChainId, Height, NodeId, Record, Transaction, leaf_hash, root_over};
+use crate::{Certificate, ChainId, Height, NodeId, Record, Transaction, leaf_hash, root_over};
 use alloc::vec::Vec;
 use port::wire::{Reader, Writer};
 use port::{KeyId, KeyQuestion, Time, WireError};
@@ -46,7 +46,7 @@ impl Block {
         let before = to.len();
         let count = u16::try_from(self.transactions.len()).map_err(|_| WireError::TooLong)?;
         let mut header = Vec::with_capacity(SignedHeader::BYTES);
-        self.header.encode(&mut header);
+        self.header.encode(&mut header)?;
         let mut writer = Writer::new(to, 1);
         writer.lp16(&header)?.u16(count);
         for transaction in &self.transactions {
@@ -103,9 +103,12 @@ pub struct Header {
 }
 
 impl Header {
+    /// How long the stored form is.
+    pub const BYTES: usize = 193;
+
     /// What is signed: the domain `interbank/ledger/block/v1`, a zero byte, the stored form.
     pub fn to_sign(&self) -> Vec<u8> {
-        let mut body = Vec::with_capacity(SignedHeader::BYTES);
+        let mut body = Vec::with_capacity(Self::BYTES);
         self.encode(&mut body);
         seal::in_domain("interbank/ledger/block/v1", &body)
     }
@@ -135,7 +138,11 @@ impl Header {
             .fixed(&self.state_root);
     }
 
-    fn read(from: &mut Reader<'_>) -> Result<Self, WireError> {
+    /// Reads the stored form at the front of what is left.
+    ///
+    /// # Errors
+    /// [`WireError`].
+    pub fn read(from: &mut Reader<'_>) -> Result<Self, WireError> {
         from.version(1)?;
         Ok(Self {
             chain: ChainId(from.array()?),
@@ -152,32 +159,38 @@ impl Header {
 }
 
 /// A header, and who vouches for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedHeader {
     /// The header.
     pub header: Header,
-    /// With which of the proposer's keys it is signed.
-    pub key_number: u16,
-    /// Ed25519 over [`Header::to_sign`].
-    pub signature: [u8; 64],
+    /// Who vouches for it.
+    pub certificate: Certificate,
 }
 
 impl SignedHeader {
-    /// How long the stored form is.
-    pub const BYTES: usize = 193 + 1 + 2 + 64;
+    /// How long the stored form is with the proposer's signature alone.
+    pub const BYTES: usize = Header::BYTES + 1 + 2 + 64;
 
-    /// Whether the signature is right.
-    pub fn is_signed_by(&self, key: &VerifyingKey) -> bool {
-        key.verify(&self.header.to_sign(), &self.signature)
+    /// How long the stored form is at most.
+    pub const BYTES_MAX: usize = Header::BYTES + Certificate::BYTES_MAX;
+
+    /// With the signature of a proposer that orders alone.
+    pub const fn by_authority(header: Header, key_number: u16, signature: [u8; 64]) -> Self {
+        Self { header, certificate: Certificate::Authority { key_number, signature } }
     }
 
-    /// Appends the stored form: the header's, kind of certificate (1: 1 for the proposer's signature), key number (2),
-    /// signature (64).
-    pub fn encode(&self, to: &mut Vec<u8>) {
+    /// Whether a signature is right under this key.
+    pub fn is_signed_by(&self, key: &VerifyingKey) -> bool {
+        self.certificate.signed_by(&self.header, [key]) == 1
+    }
+
+    /// Appends the stored form: the header's, the certificate's.
+    ///
+    /// # Errors
+    /// [`WireError::TooLong`] for more than 255 votes.
+    pub fn encode(&self, to: &mut Vec<u8>) -> Result<(), WireError> {
         self.header.encode(to);
-        to.push(BY_AUTHORITY);
-        to.extend_from_slice(&self.key_number.to_be_bytes());
-        to.extend_from_slice(&self.signature);
+        self.certificate.encode(to)
     }
 
     /// Reads the stored form.
@@ -186,11 +199,8 @@ impl SignedHeader {
     /// [`WireError`].
     pub fn parse(bytes: &[u8]) -> Result<Self, WireError> {
         let mut from = Reader::new(bytes);
-        let header = Header::read(&mut from)?;
-        if from.u8()? != BY_AUTHORITY {
-            return Err(WireError::Invalid);
-        }
-        let signed = Self { header, key_number: from.u16()?, signature: from.array()? };
+        let signed =
+            Self { header: Header::read(&mut from)?, certificate: Certificate::read(&mut from)? };
         from.finish()?;
         Ok(signed)
     }
@@ -211,6 +221,3 @@ pub(crate) fn transactions_root(
     }
     Ok((root_over(&leaves), leaves))
 }
-
-/// The proposer's own signature makes the block final. Other kinds come with other orderings.
-const BY_AUTHORITY: u8 = 1;

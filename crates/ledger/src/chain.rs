@@ -3,10 +3,11 @@
 use crate::block::transactions_root;
 use crate::body::Body;
 use crate::{
-    At, Block, ChainId, Corrupt, Entry, EntryKey, Genesis, Header, Height, Log, NodeId, Refusal,
-    Role, SignedHeader, State, StateMap, Transaction,
+    At, Block, Certificate, ChainId, Corrupt, Entry, EntryKey, Genesis, Header, Height, Log,
+    NodeId, Refusal, Role, SignedHeader, State, StateMap, Transaction, VALIDATORS_MAX, Vote,
+    VoteSignature, votes_needed,
 };
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, btree_map};
 use alloc::vec::Vec;
 use core::fmt;
 use port::{Time, WireError};
@@ -53,16 +54,29 @@ impl Chain {
             values.push((entry.key().path(), digest_of(&entry)?));
             chain.state.take(entry);
         }
+        for (party, count) in chain.state.tallies() {
+            let entry = Entry::Tally(party, count);
+            values.push((entry.key().path(), digest_of(&entry)?));
+        }
         chain.map.update(values);
         leaves.into_iter().for_each(|leaf| chain.log.push(leaf));
+        Self::resume(chain.state, chain.map, chain.log, head)
+    }
+
+    /// The same of what was put together already.
+    pub(crate) fn resume(
+        state: State,
+        map: StateMap,
+        log: Log,
+        head: SignedHeader,
+    ) -> Result<Self, Corrupt> {
+        let mut chain = Self { state, map, log, head: None };
         let header = &head.header;
         let is_right = header.chain == chain.state.chain()
             && header.state_root == chain.map.root()
             && header.log_size == chain.log.size()
             && header.log_root == chain.log.root();
-        let signer = chain.state.node(header.proposer);
-        let key = signer.and_then(|node| node.ring.at(head.key_number, header.height));
-        if !is_right || !key.is_some_and(|key| head.is_signed_by(key)) {
+        if !is_right || chain.check_certificate(&head).is_err() {
             return Err(Corrupt::Root);
         }
         chain.head = Some(head);
@@ -74,39 +88,55 @@ impl Chain {
     /// # Errors
     /// [`BlockError`].
     pub fn take(&mut self, block: &Block) -> Result<Vec<Entry>, BlockError> {
-        let header = &block.header.header;
-        let fault = |fault| BlockError { height: header.height, fault };
-        self.check_head(&block.header).map_err(fault)?;
-        let (root, leaves) = transactions_root(header.height, header.time, &block.transactions)
-            .map_err(|_| fault(BlockFault::TooLong))?;
-        if root != header.transactions_root {
-            return Err(fault(BlockFault::TransactionsRoot));
-        }
-        let at = At { height: header.height, time: header.time };
+        let fault = |fault| BlockError { height: block.header.header.height, fault };
+        self.check_link(&block.header.header).map_err(fault)?;
+        self.check_certificate(&block.header).map_err(fault)?;
         let mut undo = Undo::default();
-        let done = self.execute(at, block, &mut undo).and_then(|()| {
-            let changes = self.changes(&undo).map_err(|_| BlockFault::TooLong)?;
-            self.advance(&changes, &leaves);
-            if self.log.size() != header.log_size || self.log.root() != header.log_root {
-                Err(BlockFault::LogRoot)
-            } else if self.map.root() != header.state_root {
-                Err(BlockFault::StateRoot)
-            } else {
+        match self.execute_to(&block.header.header, &block.transactions, &mut undo) {
+            Ok((changes, _)) => {
+                self.head = Some(block.header.clone());
                 Ok(changes.into_iter().map(|change| change.entry).collect())
             }
-        });
-        match done {
-            Ok(entries) => {
-                self.head = Some(block.header);
-                Ok(entries)
-            }
             Err(why) => {
-                // Before anything was added to map and log, this changes neither.
                 let size = self.log_size();
                 self.roll_back(undo, size);
                 Err(fault(why))
             }
         }
+    }
+
+    /// The draft that the next block is of, verified as [`Chain::take`] does. Nothing changes here.
+    ///
+    /// # Errors
+    /// [`BlockError`].
+    pub fn check_certified(&mut self, block: &Block) -> Result<Draft, BlockError> {
+        let fault = |fault| BlockError { height: block.header.header.height, fault };
+        self.check_link(&block.header.header).map_err(fault)?;
+        self.check_certificate(&block.header).map_err(fault)?;
+        self.check(block.header.header, block.transactions.clone())
+    }
+
+    /// The draft that a header and its transactions are of, if they are a block that could come next, whoever vouches for it.
+    /// Nothing changes here.
+    ///
+    /// # Errors
+    /// [`BlockError`].
+    pub fn check(
+        &mut self,
+        header: Header,
+        transactions: Vec<Transaction>,
+    ) -> Result<Draft, BlockError> {
+        let fault = |fault| BlockError { height: header.height, fault };
+        self.check_link(&header).map_err(fault)?;
+        self.check_proposer(&header).map_err(fault)?;
+        self.check_length(&transactions).map_err(fault)?;
+        let mut undo = Undo::default();
+        let done = self.execute_to(&header, &transactions, &mut undo);
+        let size = self.log_size();
+        self.roll_back(undo, size);
+        let (changes, leaves) = done.map_err(fault)?;
+        let fates = transactions.iter().map(|_| Ok(())).collect();
+        Ok(Draft { header, transactions, fates, changes, leaves })
     }
 
     /// What the next block would be, with those transactions that are not refused, in their order, as far as the block's
@@ -119,11 +149,11 @@ impl Chain {
         entries_max: usize,
     ) -> Draft {
         let height = self.next_height();
-        let time = self.head.map_or(time, |head| head.header.time.max(time));
+        let time = self.head.as_ref().map_or(time, |head| head.header.time.max(time));
         let at = At { height, time };
         let mut undo = Undo::default();
         let mut draft = Draft::new(self.header(at, proposer));
-        let mut bytes = SignedHeader::BYTES + 16;
+        let mut bytes = self.signed_header_bytes() + 16;
         for (place, transaction) in candidates.iter().enumerate() {
             let is_full = draft.transactions.len() >= Block::TRANSACTIONS_MAX;
             let is_join = matches!(transaction.body, Body::Join(_));
@@ -143,7 +173,7 @@ impl Chain {
                 }
             };
             let new = entries.iter().filter(|entry| !undo.before.contains_key(&entry.key()));
-            if bytes + length > Block::BYTES_MAX || undo.before.len() + new.count() > entries_max {
+            if bytes + length > Block::BYTES_MAX || undo.stored + new.count() > entries_max {
                 break;
             }
             bytes += length;
@@ -201,15 +231,46 @@ impl Chain {
 
     /// The height of the block that comes next.
     pub fn next_height(&self) -> Height {
-        self.head.map_or(Height(0), |head| head.header.height.next())
+        self.head.as_ref().map_or(Height(0), |head| head.header.height.next())
+    }
+
+    /// Who decides the block of a height that is the next one or was the last one: the supervision nodes on the chain before it,
+    /// in the order in which they joined; of the first block, the founder.
+    pub fn validators(&self, height: Height) -> Vec<NodeId> {
+        if height == Height(0) {
+            return alloc::vec![NodeId::FOUNDER];
+        }
+        let nodes = self.state.nodes().filter(|(id, node)| {
+            node.role == Role::Supervision
+                && id.0 < height
+                && node.is_active(height)
+                && node.ring.is_live(height)
+        });
+        nodes.map(|(id, _)| id).take(VALIDATORS_MAX).collect()
+    }
+
+    /// The key of this number of a supervision node, if its signatures count at a height.
+    pub fn supervision_key(
+        &self,
+        node: NodeId,
+        key_number: u16,
+        height: Height,
+    ) -> Option<&VerifyingKey> {
+        if height == Height(0) {
+            let is_founder = node == NodeId::FOUNDER && key_number == 1;
+            return is_founder.then(|| &self.state.genesis().founder().signing);
+        }
+        let node = self.state.node(node)?;
+        let may = node.role == Role::Supervision && node.is_active(height);
+        if may { node.ring.at(key_number, height) } else { None }
     }
 
     fn previous(&self) -> [u8; 32] {
-        self.head.map_or(self.id().0, |head| head.header.digest())
+        self.head.as_ref().map_or(self.id().0, |head| head.header.digest())
     }
 
     fn log_size(&self) -> u64 {
-        self.head.map_or(0, |head| head.header.log_size)
+        self.head.as_ref().map_or(0, |head| head.header.log_size)
     }
 
     fn header(&self, at: At, proposer: NodeId) -> Header {
@@ -226,9 +287,8 @@ impl Chain {
         }
     }
 
-    /// Whether a header follows the newest one, and its proposer has signed it.
-    fn check_head(&self, signed: &SignedHeader) -> Result<(), BlockFault> {
-        let header = &signed.header;
+    /// Whether a header follows the newest one.
+    fn check_link(&self, header: &Header) -> Result<(), BlockFault> {
         if header.chain != self.id() {
             return Err(BlockFault::WrongChain);
         }
@@ -238,32 +298,123 @@ impl Chain {
         if header.previous != self.previous() {
             return Err(BlockFault::NotLinked);
         }
-        if self.head.is_some_and(|head| header.time < head.header.time) {
+        if self.head.as_ref().is_some_and(|head| header.time < head.header.time) {
             return Err(BlockFault::TimeBack);
         }
-        let key = self.proposer_key(signed).ok_or(BlockFault::Proposer)?;
-        if signed.is_signed_by(key) { Ok(()) } else { Err(BlockFault::Signature) }
+        Ok(())
     }
 
-    fn proposer_key(&self, signed: &SignedHeader) -> Option<&VerifyingKey> {
+    /// Whether who made it may make one.
+    fn check_proposer(&self, header: &Header) -> Result<(), BlockFault> {
+        let is_known = self.validators(header.height).contains(&header.proposer);
+        if is_known { Ok(()) } else { Err(BlockFault::Proposer) }
+    }
+
+    /// Whether those vouch for a header who have to, of the chain before it or after it.
+    fn check_certificate(&self, signed: &SignedHeader) -> Result<(), BlockFault> {
         let header = &signed.header;
-        if header.height == Height(0) {
-            let is_founder = header.proposer == NodeId::FOUNDER && signed.key_number == 1;
-            return is_founder.then(|| &self.state.genesis().founder().signing);
+        match &signed.certificate {
+            Certificate::Authority { key_number, signature } => {
+                if self.state.genesis().is_by_votes() {
+                    return Err(BlockFault::Votes);
+                }
+                let key = self.supervision_key(header.proposer, *key_number, header.height);
+                let key = key.ok_or(BlockFault::Proposer)?;
+                let is_right = key.verify(&header.to_sign(), signature);
+                if is_right { Ok(()) } else { Err(BlockFault::Signature) }
+            }
+            Certificate::Votes { round, votes } => {
+                if !self.state.genesis().is_by_votes() {
+                    return Err(BlockFault::Votes);
+                }
+                self.check_proposer(header)?;
+                self.check_votes(header, *round, votes)
+            }
         }
-        let node = self.state.node(header.proposer)?;
-        let may = node.role == Role::Supervision && node.is_active(header.height);
-        if may { node.ring.at(signed.key_number, header.height) } else { None }
     }
 
-    fn execute(&mut self, at: At, block: &Block, undo: &mut Undo) -> Result<(), BlockFault> {
-        let has_join = block.transactions.iter().any(|it| matches!(it.body, Body::Join(_)));
+    /// Whether a block of these is not too long, whoever vouches for it.
+    fn check_length(&self, transactions: &[Transaction]) -> Result<(), BlockFault> {
+        let mut bytes = self.signed_header_bytes() + 16;
+        for transaction in transactions {
+            bytes += transaction.to_bytes().map_err(|_| BlockFault::TooLong)?.len() + 2;
+        }
+        let fits = bytes <= Block::BYTES_MAX && transactions.len() <= Block::TRANSACTIONS_MAX;
+        if fits { Ok(()) } else { Err(BlockFault::TooLong) }
+    }
+
+    fn check_votes(
+        &self,
+        header: &Header,
+        round: u32,
+        votes: &[VoteSignature],
+    ) -> Result<(), BlockFault> {
+        let validators = self.validators(header.height);
+        let is_rising = votes.windows(2).all(|pair| pair[0].node < pair[1].node);
+        if !is_rising || votes.len() < votes_needed(validators.len()) {
+            return Err(BlockFault::Votes);
+        }
+        let digest = header.digest();
+        for vote in votes {
+            if !validators.contains(&vote.node) {
+                return Err(BlockFault::Votes);
+            }
+            let key = self.supervision_key(vote.node, vote.key_number, header.height);
+            let message = Vote::commit(header, vote.node, round, digest).to_sign();
+            if !key.is_some_and(|key| key.verify(&message, &vote.signature)) {
+                return Err(BlockFault::Signature);
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on to what a block leads to, and says what changes and which leaves are new, if all of it is as its header says. On
+    /// error there is something to undo.
+    fn execute_to(
+        &mut self,
+        header: &Header,
+        transactions: &[Transaction],
+        undo: &mut Undo,
+    ) -> Result<(Vec<Changed>, Vec<[u8; 32]>), BlockFault> {
+        let (root, leaves) = transactions_root(header.height, header.time, transactions)
+            .map_err(|_| BlockFault::TooLong)?;
+        if root != header.transactions_root {
+            return Err(BlockFault::TransactionsRoot);
+        }
+        self.execute(At { height: header.height, time: header.time }, transactions, undo)?;
+        let changes = self.changes(undo).map_err(|_| BlockFault::TooLong)?;
+        self.advance(&changes, &leaves);
+        if self.log.size() != header.log_size || self.log.root() != header.log_root {
+            return Err(BlockFault::LogRoot);
+        }
+        if self.map.root() != header.state_root {
+            return Err(BlockFault::StateRoot);
+        }
+        Ok((changes, leaves))
+    }
+
+    /// How long a signed header gets at most.
+    const fn signed_header_bytes(&self) -> usize {
+        if self.state.genesis().is_by_votes() {
+            SignedHeader::BYTES_MAX
+        } else {
+            SignedHeader::BYTES
+        }
+    }
+
+    fn execute(
+        &mut self,
+        at: At,
+        transactions: &[Transaction],
+        undo: &mut Undo,
+    ) -> Result<(), BlockFault> {
+        let has_join = transactions.iter().any(|it| matches!(it.body, Body::Join(_)));
         // The first block is the founder's: without it nobody could ever propose another.
         let is_first = at.height == Height(0);
-        if (has_join && block.transactions.len() > 1) || (is_first && !has_join) {
+        if (has_join && transactions.len() > 1) || (is_first && !has_join) {
             return Err(BlockFault::NotAlone);
         }
-        for (place, transaction) in block.transactions.iter().enumerate() {
+        for (place, transaction) in transactions.iter().enumerate() {
             let entries =
                 self.state.judge(at, transaction).map_err(|why| BlockFault::Refused(place, why))?;
             self.change(entries, undo);
@@ -273,8 +424,8 @@ impl Chain {
 
     fn change(&mut self, entries: Vec<Entry>, undo: &mut Undo) {
         for entry in entries {
-            let key = entry.key();
-            undo.before.entry(key).or_insert_with(|| self.state.entry(key));
+            undo.remember(&self.state, entry.key());
+            self.state.followers(&entry).for_each(|key| undo.remember(&self.state, key));
             self.state.take(entry);
         }
     }
@@ -284,10 +435,7 @@ impl Chain {
         undo.before
             .keys()
             .map(|key| {
-                let entry = self.state.entry(*key).or(match key {
-                    EntryKey::Thing(thing) => Some(Entry::Thing(*thing, None)),
-                    _ => None,
-                });
+                let entry = self.state.entry(*key).or_else(|| key.absent());
                 let entry = entry.ok_or(WireError::Invalid)?;
                 let digest = digest_of(&entry)?;
                 Ok(Changed { entry, digest })
@@ -365,7 +513,13 @@ impl Draft {
 
     /// The block, with its proposer's signature.
     pub fn into_block(self, key_number: u16, signature: [u8; 64]) -> Block {
-        let header = SignedHeader { header: self.header, key_number, signature };
+        let header = SignedHeader::by_authority(self.header, key_number, signature);
+        Block { header, transactions: self.transactions }
+    }
+
+    /// The block, with whoever vouches for it.
+    pub fn certified(self, certificate: Certificate) -> Block {
+        let header = SignedHeader { header: self.header, certificate };
         Block { header, transactions: self.transactions }
     }
 
@@ -384,7 +538,7 @@ pub struct BlockError {
 }
 
 impl BlockError {
-    /// Stable number, 7110 to 7121.
+    /// Stable number, 7110 to 7122.
     pub const fn code(&self) -> u32 {
         match self.fault {
             BlockFault::WrongChain => 7_110,
@@ -399,6 +553,7 @@ impl BlockError {
             BlockFault::LogRoot => 7_119,
             BlockFault::StateRoot => 7_120,
             BlockFault::TooLong => 7_121,
+            BlockFault::Votes => 7_122,
         }
     }
 }
@@ -425,7 +580,7 @@ pub enum BlockFault {
     TimeBack,
     /// Its proposer may not propose, or not with this key.
     Proposer,
-    /// The proposer's signature is not right.
+    /// A signature is not right.
     Signature,
     /// Its transactions are not those of the header.
     TransactionsRoot,
@@ -439,6 +594,8 @@ pub enum BlockFault {
     StateRoot,
     /// It is longer than a block may be.
     TooLong,
+    /// Fewer have voted for it than have to, or others; or this chain is not ordered so.
+    Votes,
 }
 
 impl fmt::Display for BlockFault {
@@ -456,6 +613,7 @@ impl fmt::Display for BlockFault {
             Self::LogRoot => f.write_str("the log after it is not the header's"),
             Self::StateRoot => f.write_str("the state after it is not the header's"),
             Self::TooLong => f.write_str("it is too long"),
+            Self::Votes => f.write_str("its votes do not decide"),
         }
     }
 }
@@ -471,6 +629,17 @@ struct Changed {
 #[derive(Default)]
 struct Undo {
     before: BTreeMap<EntryKey, Option<Entry>>,
+    /// How many of them have a row.
+    stored: usize,
+}
+
+impl Undo {
+    fn remember(&mut self, state: &State, key: EntryKey) {
+        if let btree_map::Entry::Vacant(place) = self.before.entry(key) {
+            place.insert(state.entry(key));
+            self.stored += usize::from(key.is_stored());
+        }
+    }
 }
 
 fn digest_of(entry: &Entry) -> Result<Option<[u8; 32]>, WireError> {

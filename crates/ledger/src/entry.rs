@@ -4,7 +4,7 @@ use crate::{File, FileId, Height, Holding, Node, NodeId, Party, PartyId, ThingKe
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use port::WireError;
-use port::wire::Reader;
+use port::wire::{Reader, Writer};
 use sha2::{Digest as _, Sha256};
 
 /// A name of the state, and what it stands for now.
@@ -18,6 +18,11 @@ pub enum Entry {
     File(FileId, Box<File>),
     /// The live file and owner of a thing; `None`: it has none.
     Thing(ThingKey, Option<Holding>),
+    /// How many things a party owns. It follows from the things, and is in no row; but it is under the state root, so that
+    /// whoever is shown fewer knows it.
+    Tally(PartyId, u32),
+    /// A file that was over, and is not kept any more.
+    Gone(FileId),
 }
 
 impl Entry {
@@ -28,6 +33,8 @@ impl Entry {
             Self::Party(party, _) => EntryKey::Party(*party),
             Self::File(file, _) => EntryKey::File(*file),
             Self::Thing(thing, _) => EntryKey::Thing(*thing),
+            Self::Tally(party, _) => EntryKey::Tally(*party),
+            Self::Gone(file) => EntryKey::File(*file),
         }
     }
 
@@ -41,8 +48,11 @@ impl Entry {
             Self::Node(_, node) => node.encode(&mut bytes)?,
             Self::Party(_, party) => party.encode(&mut bytes)?,
             Self::File(_, file) => file.encode(&mut bytes)?,
-            Self::Thing(_, None) => return Ok(None),
+            Self::Thing(_, None) | Self::Tally(_, 0) | Self::Gone(_) => return Ok(None),
             Self::Thing(_, Some(holding)) => holding.encode(&mut bytes),
+            Self::Tally(_, count) => {
+                Writer::new(&mut bytes, 1).u32(*count);
+            }
         }
         Ok(Some(bytes))
     }
@@ -57,6 +67,17 @@ impl Entry {
             EntryKey::Party(party) => Self::Party(party, Party::parse(value)?),
             EntryKey::File(file) => Self::File(file, Box::new(File::parse(value)?)),
             EntryKey::Thing(thing) => Self::Thing(thing, Some(Holding::parse(value)?)),
+            EntryKey::Tally(party) => {
+                let mut from = Reader::new(value);
+                from.version(1)?;
+                let count = from.u32()?;
+                from.finish()?;
+                // Nothing has one form: no value.
+                if count == 0 {
+                    return Err(WireError::Invalid);
+                }
+                Self::Tally(party, count)
+            }
         })
     }
 }
@@ -72,6 +93,8 @@ pub enum EntryKey {
     File(FileId),
     /// A thing.
     Thing(ThingKey),
+    /// How many things a party owns.
+    Tally(PartyId),
 }
 
 impl EntryKey {
@@ -82,6 +105,7 @@ impl EntryKey {
             Self::Party(party) => (2, &party.0),
             Self::File(file) => (3, &file.0),
             Self::Thing(thing) => (4, &thing.0),
+            Self::Tally(party) => (5, &party.0),
         };
         [&[kind], name].concat()
     }
@@ -97,10 +121,26 @@ impl EntryKey {
             2 => Self::Party(PartyId(from.array()?)),
             3 => Self::File(FileId(from.array()?)),
             4 => Self::Thing(ThingKey(from.array()?)),
+            5 => Self::Tally(PartyId(from.array()?)),
             _ => return Err(WireError::Invalid),
         };
         from.finish()?;
         Ok(key)
+    }
+
+    /// The entry where the name stands for nothing; `None` for names that stand for something for ever.
+    pub(crate) const fn absent(self) -> Option<Entry> {
+        match self {
+            Self::Node(_) | Self::Party(_) => None,
+            Self::File(file) => Some(Entry::Gone(file)),
+            Self::Thing(thing) => Some(Entry::Thing(thing, None)),
+            Self::Tally(party) => Some(Entry::Tally(party, 0)),
+        }
+    }
+
+    /// Whether it has a row: what follows from other entries has none.
+    pub(crate) const fn is_stored(self) -> bool {
+        !matches!(self, Self::Tally(_))
     }
 
     /// Where it is in the state map: SHA-256 of the domain `interbank/ledger/entry/v1`, a zero byte, and the stored form.

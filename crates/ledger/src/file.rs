@@ -2,7 +2,7 @@
 
 use crate::body::Settlement;
 use crate::node::{height, put_height};
-use crate::{ClaimId, FileId, Height, Label, NodeId, PartyId, Refusal, ThingKey};
+use crate::{At, ClaimId, FileId, Height, Label, NodeId, PartyId, Refusal, ThingKey};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use port::wire::{Reader, Writer};
@@ -35,6 +35,8 @@ pub struct File {
     pub revision: u32,
     /// Since when it stands there.
     pub since: Height,
+    /// When that was, by the block.
+    pub since_time: Time,
     /// Which file it follows.
     pub predecessor: Option<FileId>,
     /// Who approved it.
@@ -78,6 +80,22 @@ impl File {
         }
     }
 
+    /// Whether it is its thing's live file.
+    pub const fn is_live(&self) -> bool {
+        !matches!(self.status, Status::Auditing) && !self.is_over()
+    }
+
+    /// Whether nothing can happen with it any more: it was rejected, or is retired.
+    pub const fn is_over(&self) -> bool {
+        matches!(self.status, Status::Rejected(_) | Status::Retired { .. })
+    }
+
+    /// It stands where it stands since this block.
+    pub(crate) const fn stands_since(&mut self, at: At) {
+        self.since = at.height;
+        self.since_time = at.time;
+    }
+
     /// Whether operations are possible (spec L8, Ld5).
     ///
     /// # Errors
@@ -112,6 +130,7 @@ impl File {
         put_height(&mut to, self.erased);
         self.status.write(&mut to);
         to.u8(u8::from(self.frozen)).u32(self.revision).u64(self.since.0);
+        to.u64(self.since_time.as_ms());
         put_file(&mut to, self.predecessor);
         for nodes in [&self.approvals, &self.rejections] {
             to.u8(count(nodes.len())?);
@@ -146,6 +165,7 @@ impl File {
             frozen: from.flag()?,
             revision: from.u32()?,
             since: Height(from.u64()?),
+            since_time: Time::from_ms(from.u64()?),
             predecessor: file(&mut from)?,
             approvals: nodes(&mut from)?,
             rejections: nodes(&mut from)?,
@@ -253,6 +273,31 @@ pub enum Stage {
     Retired,
     /// Supervision has frozen it, wherever it stands.
     Frozen,
+}
+
+impl Stage {
+    /// All of them, in the order of their bytes, which begin at 1.
+    pub const ALL: [Self; 9] = [
+        Self::Submitted,
+        Self::Auditing,
+        Self::Registered,
+        Self::Rejected,
+        Self::Encumbered,
+        Self::TransferPending,
+        Self::AwaitingRegistration,
+        Self::Retired,
+        Self::Frozen,
+    ];
+
+    /// The byte of sent forms.
+    pub const fn as_u8(self) -> u8 {
+        self as u8 + 1
+    }
+
+    pub(crate) fn from_u8(byte: u8) -> Result<Self, WireError> {
+        let place = usize::from(byte).checked_sub(1).ok_or(WireError::Invalid)?;
+        Self::ALL.get(place).copied().ok_or(WireError::Invalid)
+    }
 }
 
 /// Why a file is not to be registered.

@@ -14,6 +14,7 @@ pub struct Genesis {
     policy: Policy,
     founder: Identity,
     founded: Time,
+    is_by_votes: bool,
 }
 
 impl Genesis {
@@ -36,7 +37,14 @@ impl Genesis {
         if !policy.can_work() || founder.role != Role::Supervision {
             return Err(Misuse::Bounds);
         }
-        Ok(Self { origin: origin.into(), policy, founder, founded })
+        Ok(Self { origin: origin.into(), policy, founder, founded, is_by_votes: false })
+    }
+
+    /// The same for a chain whose blocks are decided by votes of its supervision nodes, and not by the signature of one.
+    #[must_use]
+    pub const fn by_votes(mut self) -> Self {
+        self.is_by_votes = true;
+        self
     }
 
     /// The chain's name: SHA-256 of the domain `interbank/ledger/genesis/v1`, a zero byte, and the stored form.
@@ -70,12 +78,18 @@ impl Genesis {
         self.founded
     }
 
-    /// Appends the stored form: version 1, origin (`u8` length), policy, founder, time in milliseconds (8).
+    /// Whether blocks are decided by votes of the supervision nodes.
+    pub const fn is_by_votes(&self) -> bool {
+        self.is_by_votes
+    }
+
+    /// Appends the stored form: version (1: one node orders, 2: by votes), origin (`u8` length), policy, founder, time in
+    /// milliseconds (8).
     ///
     /// # Errors
     /// [`WireError::TooLong`].
     pub fn encode(&self, to: &mut Vec<u8>) -> Result<(), WireError> {
-        let mut to = Writer::new(to, 1);
+        let mut to = Writer::new(to, if self.is_by_votes { BY_VOTES } else { BY_AUTHORITY });
         to.lp8(self.origin.as_bytes())?;
         self.policy.write(&mut to);
         self.founder.write(&mut to)?;
@@ -89,13 +103,16 @@ impl Genesis {
     /// [`WireError`].
     pub fn parse(bytes: &[u8]) -> Result<Self, WireError> {
         let mut from = Reader::new(bytes);
-        from.version(1)?;
+        let is_by_votes = bytes.first() == Some(&BY_VOTES);
+        from.version(if is_by_votes { BY_VOTES } else { BY_AUTHORITY })?;
         let origin = Reader::text(from.lp8()?)?;
         let policy = Policy::read(&mut from)?;
         let founder = Identity::read(&mut from)?;
         let founded = Time::from_ms(from.u64()?);
         from.finish()?;
-        Self::new(origin, policy, founder, founded).map_err(|_| WireError::Invalid)
+        let genesis =
+            Self::new(origin, policy, founder, founded).map_err(|_| WireError::Invalid)?;
+        Ok(if is_by_votes { genesis.by_votes() } else { genesis })
     }
 }
 
@@ -114,6 +131,9 @@ pub struct Policy {
     pub window_max: u64,
     /// Within how many blocks a new owner has to register; then supervision is told.
     pub register_within: u64,
+    /// For how many blocks rejected requests and retired files stay in the state at least. Not less than `window_max`: a
+    /// request that was forgotten must not come again.
+    pub keep: u64,
 }
 
 impl Policy {
@@ -126,7 +146,7 @@ impl Policy {
             }
             at += 1;
         }
-        self.window_max > 0
+        self.window_max > 0 && self.keep >= self.window_max
     }
 
     fn write(&self, to: &mut Writer<'_>) {
@@ -135,7 +155,8 @@ impl Policy {
             .u8(self.quorum)
             .u64(self.overlap)
             .u64(self.window_max)
-            .u64(self.register_within);
+            .u64(self.register_within)
+            .u64(self.keep);
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, WireError> {
@@ -146,13 +167,14 @@ impl Policy {
             overlap: from.u64()?,
             window_max: from.u64()?,
             register_within: from.u64()?,
+            keep: from.u64()?,
         })
     }
 }
 
 impl Default for Policy {
     /// One approval and one rejection decide, two nodes admit, keys overlap for 1,000 blocks, transactions wait for at most
-    /// 10,000, new owners have 100,000.
+    /// 10,000, new owners have 100,000, and what is over stays for 100,000.
     fn default() -> Self {
         Self {
             approvals: 1,
@@ -161,9 +183,13 @@ impl Default for Policy {
             overlap: 1_000,
             window_max: 10_000,
             register_within: 100_000,
+            keep: 100_000,
         }
     }
 }
+
+const BY_AUTHORITY: u8 = 1;
+const BY_VOTES: u8 = 2;
 
 #[cfg(test)]
 mod tests {
@@ -191,6 +217,7 @@ mod tests {
             Policy { rejections: 17, ..good },
             Policy { quorum: 0, ..good },
             Policy { window_max: 0, ..good },
+            Policy { keep: good.window_max - 1, ..good },
         ] {
             assert_eq!(genesis("a", bad, Role::Supervision).err(), Some(Misuse::Bounds));
         }
@@ -206,6 +233,12 @@ mod tests {
         let other = Policy { overlap: 1_001, ..Policy::default() };
         let other = genesis("a.example/log", other, Role::Supervision).unwrap();
         assert_ne!(one.chain().unwrap(), other.chain().unwrap());
+        // The same chain ordered in another way is another chain.
+        let voted = one.clone().by_votes();
+        assert_ne!(one.chain().unwrap(), voted.chain().unwrap());
+        let mut form = Vec::new();
+        voted.encode(&mut form).unwrap();
+        assert_eq!(Genesis::parse(&form), Ok(voted));
         bytes.push(0);
         assert_eq!(Genesis::parse(&bytes), Err(WireError::Trailing));
     }

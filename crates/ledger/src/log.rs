@@ -1,6 +1,7 @@
 //! The log of all transactions: a Merkle tree that only grows (RFC 6962 §2.1, RFC 9162 §2.1, SHA-256).
 
 use alloc::vec::Vec;
+use sha2::block_api::compress256;
 use sha2::{Digest as _, Sha256};
 
 /// A Merkle tree that only grows, with the hashes of all its complete subtrees.
@@ -85,20 +86,28 @@ impl Log {
     /// The proof that an entry is under the root over the first `size` entries, from the leaf up (RFC 6962 §2.1.1).
     pub fn inclusion(&self, index: u64, size: u64) -> Option<Vec<[u8; 32]>> {
         let size = self.within(size)?;
-        let index = usize::try_from(index).ok().filter(|index| *index < size)?;
-        let (mut low, mut high) = (0, size);
+        let mut node = usize::try_from(index).ok().filter(|index| *index < size)?;
         let mut proof = Vec::with_capacity(32);
-        while high - low > 1 {
-            let middle = low + split(high - low);
-            if index < middle {
-                proof.push(self.subtree(middle, high)?);
-                high = middle;
-            } else {
-                proof.push(self.subtree(low, middle)?);
-                low = middle;
+        // Over the last entries, which make no complete subtree of the level.
+        let mut rest: Option<[u8; 32]> = None;
+        for (level, hashes) in self.levels.iter().enumerate() {
+            let complete = size >> level;
+            let nodes = complete + usize::from(rest.is_some());
+            if nodes == 1 {
+                break;
             }
+            let sibling = node ^ 1;
+            if sibling < complete {
+                proof.push(*hashes.get(sibling)?);
+            } else if sibling < nodes {
+                proof.push(rest?);
+            }
+            if !complete.is_multiple_of(2) {
+                let last = hashes.get(complete - 1)?;
+                rest = Some(rest.map_or(*last, |rest| node_hash(last, &rest)));
+            }
+            node >>= 1;
         }
-        proof.reverse();
         Some(proof)
     }
 
@@ -260,11 +269,28 @@ pub fn leaf_hash(entry: &[u8]) -> [u8; 32] {
 
 /// The hash over two subtrees: SHA-256 of a one byte and their hashes.
 pub(crate) fn node_hash(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
-    let mut block = [0; 65];
-    block[0] = 1;
-    block[1..33].copy_from_slice(left);
-    block[33..].copy_from_slice(right);
-    Sha256::digest(block).into()
+    tagged_hash(1, left, right)
+}
+
+/// SHA-256 of a byte and two hashes. Nearly all that the trees hash is of this length, so its padding is known, and the two blocks
+/// are put together here instead of in a buffer.
+pub(crate) fn tagged_hash(tag: u8, left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
+    const BITS: [u8; 2] = (65_u16 * 8).to_be_bytes();
+    let mut blocks = [[0; 64]; 2];
+    let [first, second] = &mut blocks;
+    first[0] = tag;
+    first[1..33].copy_from_slice(left);
+    first[33..].copy_from_slice(&right[..31]);
+    second[0] = right[31];
+    second[1] = 0x80;
+    second[62..].copy_from_slice(&BITS);
+    let mut state = INITIAL;
+    compress256(&mut state, &blocks);
+    let mut hash = [0; 32];
+    for (to, word) in hash.as_chunks_mut().0.iter_mut().zip(state) {
+        *to = word.to_be_bytes();
+    }
+    hash
 }
 
 fn empty_root() -> [u8; 32] {
@@ -274,4 +300,32 @@ fn empty_root() -> [u8; 32] {
 /// The largest power of two below `size`, which is at least two.
 fn split(size: usize) -> usize {
     1 << (size - 1).ilog2()
+}
+
+/// Where SHA-256 starts (FIPS 180-4 §5.3.3).
+const INITIAL: [u32; 8] = [
+    0x6a09_e667,
+    0xbb67_ae85,
+    0x3c6e_f372,
+    0xa54f_f53a,
+    0x510e_527f,
+    0x9b05_688c,
+    0x1f83_d9ab,
+    0x5be0_cd19,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_blocks_put_together_hash_like_any_others() {
+        let mut hash: [u8; 32] = Sha256::digest(b"start").into();
+        for tag in 0..=255 {
+            let other: [u8; 32] = Sha256::digest(hash).into();
+            let expected: [u8; 32] = Sha256::digest([&[tag][..], &hash, &other].concat()).into();
+            assert_eq!(tagged_hash(tag, &hash, &other), expected);
+            hash = expected;
+        }
+    }
 }

@@ -1,11 +1,10 @@
 //! The map of the state: what every name stands for now, under one root, with proofs also of what is not there.
 
-use crate::log::node_hash;
+use crate::log::{node_hash, tagged_hash};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use port::WireError;
 use port::wire::{Reader, Writer};
-use sha2::{Digest as _, Sha256};
 
 /// A sparse Merkle tree over 256-bit paths (SHA-256).
 ///
@@ -59,6 +58,43 @@ impl StateMap {
         self.leaves == 0
     }
 
+    /// The digest of the value that a path stands for.
+    pub fn value(&self, path: &[u8; 32]) -> Option<[u8; 32]> {
+        let mut tree = &self.tree;
+        let mut depth = 0;
+        while let Tree::Fork { halves, .. } = tree {
+            tree = &halves[usize::from(bit(path, depth))];
+            depth += 1;
+        }
+        match tree {
+            Tree::Leaf { path: found, value, .. } if found == path => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// The proof of which leaves there are below paths that begin with so many bits of a place.
+    pub(crate) fn prove_range(&self, place: u32, bits: u32) -> RangeProof {
+        let start = range_start(place, bits);
+        let mut siblings = Vec::with_capacity(bits as usize);
+        let mut tree = &self.tree;
+        while let Tree::Fork { halves, .. } = tree {
+            let depth = siblings.len();
+            if depth == bits as usize {
+                break;
+            }
+            let way = usize::from(bit(&start, depth));
+            siblings.push(halves[1 - way].hash());
+            tree = &halves[way];
+        }
+        let other = match tree {
+            Tree::Leaf { path, value, .. } if !agree(path, &start, bits as usize) => {
+                Some((*path, *value))
+            }
+            _ => None,
+        };
+        RangeProof(MapProof { siblings, found: other })
+    }
+
     /// The proof of what a path stands for, or that it stands for nothing.
     pub fn prove(&self, path: &[u8; 32]) -> MapProof {
         let mut siblings = Vec::with_capacity(32);
@@ -100,11 +136,7 @@ impl MapProof {
             (None, None) => EMPTY,
             _ => return false,
         };
-        let up = self.siblings.iter().enumerate().rev();
-        let top = up.fold(hash, |hash, (depth, sibling)| {
-            if bit(path, depth) { node_hash(sibling, &hash) } else { node_hash(&hash, sibling) }
-        });
-        top == *root
+        climbed(hash, &self.siblings, path) == *root
     }
 
     /// Appends the stored form: version 1, number of siblings (2), a bit for each that says whether it is not empty (in bytes,
@@ -166,6 +198,53 @@ impl MapProof {
         }
         let found = if from.flag()? { Some((from.array()?, from.array()?)) } else { None };
         Ok(Self { siblings, found })
+    }
+}
+
+/// Shows which leaves there are below paths that begin with the same bits: all that there are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RangeProof(
+    /// The hashes beside the way, and the only leaf where it ends early, if that is another's.
+    MapProof,
+);
+
+impl RangeProof {
+    /// Whether these leaves, in order, are all that there are.
+    pub(crate) fn shows(
+        &self,
+        root: &[u8; 32],
+        place: u32,
+        bits: u32,
+        leaves: &[([u8; 32], [u8; 32])],
+    ) -> bool {
+        let (start, bits) = (range_start(place, bits), bits as usize);
+        let MapProof { siblings, found } = &self.0;
+        let is_in_range = leaves.is_sorted_by(|one, next| one.0 < next.0)
+            && leaves.iter().all(|(path, _)| agree(path, &start, bits));
+        if siblings.len() > bits || !is_in_range {
+            return false;
+        }
+        let hash = match (found, leaves) {
+            (Some((at, _)), _) if agree(at, &start, bits) => return false,
+            (Some((at, value)), []) if agree(at, &start, siblings.len()) => leaf(at, value),
+            (None, []) => EMPTY,
+            (None, [(path, value)]) => leaf(path, value),
+            (None, _) if siblings.len() == bits => {
+                let leaves: Vec<Change> =
+                    leaves.iter().map(|(path, value)| (*path, Some(*value))).collect();
+                built(bits, &leaves, &mut 0).hash()
+            }
+            _ => return false,
+        };
+        climbed(hash, siblings, &start) == *root
+    }
+
+    pub(crate) fn write(&self, to: &mut Vec<u8>) -> Result<(), WireError> {
+        self.0.encode(to)
+    }
+
+    pub(crate) fn read(from: &mut Reader<'_>) -> Result<Self, WireError> {
+        MapProof::read(from).map(Self)
     }
 }
 
@@ -257,9 +336,24 @@ fn parted(depth: usize, changes: &[Change]) -> (&[Change], &[Change]) {
     changes.split_at(changes.partition_point(|change| !bit(&change.0, depth)))
 }
 
+/// The root above a hash, by the siblings from the root down.
+fn climbed(hash: [u8; 32], siblings: &[[u8; 32]], path: &[u8; 32]) -> [u8; 32] {
+    siblings.iter().enumerate().rev().fold(hash, |hash, (depth, sibling)| {
+        if bit(path, depth) { node_hash(sibling, &hash) } else { node_hash(&hash, sibling) }
+    })
+}
+
+/// The first path that begins with so many bits of a place, at most 32.
+fn range_start(place: u32, bits: u32) -> [u8; 32] {
+    let mut path = [0; 32];
+    let first = place.checked_shl(u32::BITS - bits.min(u32::BITS)).unwrap_or(0);
+    path[..4].copy_from_slice(&first.to_be_bytes());
+    path
+}
+
 /// The hash of a leaf.
 fn leaf(path: &[u8; 32], value: &[u8; 32]) -> [u8; 32] {
-    Sha256::new_with_prefix([0]).chain_update(path).chain_update(value).finalize().into()
+    tagged_hash(0, path, value)
 }
 
 /// The bit of a path that decides at this depth; past the end of all paths none is set.

@@ -1,9 +1,10 @@
 //! Proof files: what a stranger verifies with the registry's public keys alone, without asking anybody.
 
 use crate::checkpoint::number;
+use crate::shown::Shown;
 use crate::{
-    ChainId, Checkpoint, Entry, EntryKey, Height, Holding, MapProof, Note, Record, SignedHeader,
-    ThingKey, leaf_hash, verify_inclusion,
+    Chain, ChainId, Checkpoint, Entry, EntryKey, Header, Height, Holding, MapProof, Note, Record,
+    SignedHeader, ThingKey, leaf_hash, verify_inclusion,
 };
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -12,7 +13,6 @@ use core::fmt;
 use port::wire::{Reader, Writer};
 use port::{Time, WireError};
 use seal::VerifyingKey;
-use sha2::{Digest as _, Sha256};
 
 /// What a stranger believes before it verifies anything: which chain, and whose keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +23,34 @@ pub struct Trust {
     pub origin: String,
     /// The keys of the supervision nodes whose signatures it believes.
     pub keys: Vec<VerifyingKey>,
+    /// How many of them have to vouch: 1 where one node orders, [`crate::votes_needed`] of all where they vote, since one of those may
+    /// lie. 0 counts as 1.
+    pub vouchers: usize,
+}
+
+impl Trust {
+    /// Whether a header is of this chain, and somebody who is believed vouches for it.
+    ///
+    /// # Errors
+    /// [`ProofError::AnotherChain`], [`ProofError::NotSigned`].
+    pub fn check(&self, signed: &SignedHeader) -> Result<(), ProofError> {
+        if signed.header.chain != self.chain {
+            return Err(ProofError::AnotherChain);
+        }
+        self.enough(signed.certificate.signed_by(&signed.header, &self.keys))
+    }
+
+    /// Whether enough of those who are believed signed a note.
+    ///
+    /// # Errors
+    /// [`ProofError::NotSigned`].
+    pub fn check_note(&self, note: &Note) -> Result<(), ProofError> {
+        self.enough(self.keys.iter().filter(|key| note.is_signed_by(&self.origin, key)).count())
+    }
+
+    fn enough(&self, vouchers: usize) -> Result<(), ProofError> {
+        if vouchers >= self.vouchers.max(1) { Ok(()) } else { Err(ProofError::NotSigned) }
+    }
 }
 
 /// That something happened: a record, its place in the log, and a checkpoint of the log. Its printed form is a C2SP
@@ -50,21 +78,30 @@ impl RecordProof {
         if checkpoint.origin != trust.origin {
             return Err(ProofError::AnotherChain);
         }
-        let is_signed = |key| self.checkpoint.is_signed_by(&trust.origin, key);
-        if !trust.keys.iter().any(is_signed) {
-            return Err(ProofError::NotSigned);
+        trust.check_note(&self.checkpoint)?;
+        self.record_in(trust.chain, &checkpoint)
+    }
+
+    /// The record, if it is in the log that a header speaks of, which the caller has checked ([`Trust::check`]): for chains whose
+    /// headers are voted for, and whose checkpoints one node signs.
+    ///
+    /// # Errors
+    /// [`ProofError`].
+    pub fn verify_in(&self, header: &Header) -> Result<Record, ProofError> {
+        let checkpoint = Checkpoint::parse(&self.checkpoint)?;
+        if (checkpoint.size, checkpoint.root) != (header.log_size, header.log_root) {
+            return Err(ProofError::NotIncluded);
         }
+        self.record_in(header.chain, &checkpoint)
+    }
+
+    fn record_in(&self, chain: ChainId, checkpoint: &Checkpoint) -> Result<Record, ProofError> {
         let leaf = leaf_hash(&self.record);
-        let Checkpoint { size, root, .. } = checkpoint;
-        if !verify_inclusion(&root, size, self.index, &leaf, &self.path) {
+        if !verify_inclusion(&checkpoint.root, checkpoint.size, self.index, &leaf, &self.path) {
             return Err(ProofError::NotIncluded);
         }
         let record = Record::parse(&self.record)?;
-        if record.transaction.chain == trust.chain {
-            Ok(record)
-        } else {
-            Err(ProofError::AnotherChain)
-        }
+        if record.transaction.chain == chain { Ok(record) } else { Err(ProofError::AnotherChain) }
     }
 
     /// Reads the printed form.
@@ -111,9 +148,7 @@ impl fmt::Display for RecordProof {
 pub struct EntryProof {
     /// The block's header.
     pub header: SignedHeader,
-    key: EntryKey,
-    value: Option<Vec<u8>>,
-    proof: MapProof,
+    shown: Shown,
 }
 
 impl EntryProof {
@@ -124,7 +159,16 @@ impl EntryProof {
         value: Option<Vec<u8>>,
         proof: MapProof,
     ) -> Self {
-        Self { header, key, value, proof }
+        Self { header, shown: Shown { key, value, proof } }
+    }
+
+    /// Of a name after a chain's newest block.
+    ///
+    /// # Errors
+    /// [`WireError::Invalid`] if the chain has no block yet; [`WireError::TooLong`] never for what a chain holds.
+    pub fn of(chain: &Chain, key: EntryKey) -> Result<Self, WireError> {
+        let header = chain.head().ok_or(WireError::Invalid)?.clone();
+        Ok(Self { header, shown: Shown::of(chain, key)? })
     }
 
     /// What a name stood for, if the header is of a chain whose keys are believed.
@@ -132,20 +176,12 @@ impl EntryProof {
     /// # Errors
     /// [`ProofError`].
     pub fn verify(&self, trust: &Trust, key: EntryKey) -> Result<Seen<Entry>, ProofError> {
+        trust.check(&self.header)?;
         let header = &self.header.header;
-        if header.chain != trust.chain {
-            return Err(ProofError::AnotherChain);
-        }
-        if !trust.keys.iter().any(|key| self.header.is_signed_by(key)) {
-            return Err(ProofError::NotSigned);
-        }
-        let value = self.value.as_ref();
-        let digest = value.map(|value| <[u8; 32]>::from(Sha256::digest(value)));
-        let is_shown = self.proof.shows(&header.state_root, &key.path(), digest.as_ref());
-        if key != self.key || !is_shown {
+        let found = self.shown.verify(&header.state_root)?;
+        if key != self.shown.key {
             return Err(ProofError::NotIncluded);
         }
-        let found = value.map(|value| Entry::parse(key, value)).transpose()?;
         Ok(Seen { height: header.height, time: header.time, found })
     }
 
@@ -173,14 +209,9 @@ impl EntryProof {
     /// [`WireError::TooLong`].
     pub fn encode(&self, to: &mut Vec<u8>) -> Result<(), WireError> {
         let mut header = Vec::with_capacity(SignedHeader::BYTES);
-        self.header.encode(&mut header);
-        let mut writer = Writer::new(to, 1);
-        writer.lp16(&header)?.lp8(&self.key.to_bytes())?;
-        match &self.value {
-            Some(value) => writer.u8(1).lp16(value)?,
-            None => writer.u8(0),
-        };
-        self.proof.encode(to)
+        self.header.encode(&mut header)?;
+        Writer::new(to, 1).lp16(&header)?;
+        self.shown.write(to)
     }
 
     /// Reads the stored form.
@@ -190,12 +221,8 @@ impl EntryProof {
     pub fn parse(bytes: &[u8]) -> Result<Self, WireError> {
         let mut from = Reader::new(bytes);
         from.version(1)?;
-        let proof = Self {
-            header: SignedHeader::parse(from.lp16()?)?,
-            key: EntryKey::parse(from.lp8()?)?,
-            value: if from.flag()? { Some(from.lp16()?.to_vec()) } else { None },
-            proof: MapProof::read(&mut from)?,
-        };
+        let proof =
+            Self { header: SignedHeader::parse(from.lp16()?)?, shown: Shown::read(&mut from)? };
         from.finish()?;
         Ok(proof)
     }
@@ -224,10 +251,16 @@ pub enum ProofError {
     NotSigned,
     /// What it says is not under the root that was signed.
     NotIncluded,
+    /// It shows something else than what was asked for, or out of its order.
+    NotAsked,
+    /// Something is missing: what is signed says that there is more.
+    Partial,
+    /// Its parts are as of different blocks.
+    Moved,
 }
 
 impl ProofError {
-    /// Stable number, 7030 to 7033.
+    /// Stable number, 7030 to 7036.
     pub const fn code(self) -> u32 {
         7_030 + self as u32
     }
@@ -240,6 +273,9 @@ impl fmt::Display for ProofError {
             Self::AnotherChain => "the proof is about another chain",
             Self::NotSigned => "nobody who is believed has signed it",
             Self::NotIncluded => "what it says is not under the signed root",
+            Self::NotAsked => "it shows something else than what was asked for",
+            Self::Partial => "something is missing",
+            Self::Moved => "its parts are as of different blocks",
         })
     }
 }

@@ -114,6 +114,8 @@ refusals! {
     Erased "the document was erased",
     /// It is not in the one form that it can have: signers or reasons out of order, or twice.
     NotCanonical "the transaction is not in its one form",
+    /// The file is not over yet, or not for long enough.
+    TooEarly "the file is not over for long enough",
 }
 
 impl Refusal {

@@ -13,9 +13,13 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    /// What a block may change besides its own rows, so that its batch stays portable: head, block, decided, two tiles, and
-    /// the decided rows that go.
-    pub(crate) const ENTRIES_MAX: usize = Batch::OPS_MAX - 5 - Self::FORGOTTEN_MAX;
+    /// What a block may change besides its own rows, so that its batch stays portable: head, block, decided, two tiles, the
+    /// decided rows that go, and what an ordering adds.
+    pub(crate) const ENTRIES_MAX: usize =
+        Batch::OPS_MAX - 5 - Self::FORGOTTEN_MAX - Self::ORDERING_MAX;
+
+    /// So many operations an ordering adds to a block's at most.
+    pub(crate) const ORDERING_MAX: usize = 8;
 
     /// So many decided rows go with one block at most.
     pub(crate) const FORGOTTEN_MAX: usize = 4;
@@ -40,7 +44,11 @@ impl Rows {
         self.table(DECIDED).number(height.0)
     }
 
-    fn entry(self, key: EntryKey) -> Result<Key, KeyError> {
+    pub(crate) fn tile(self, index: u64) -> Result<Key, KeyError> {
+        self.table(TILES).number(index)
+    }
+
+    pub(crate) fn entry(self, key: EntryKey) -> Result<Key, KeyError> {
         self.table(ENTRIES).raw(&key.to_bytes())
     }
 
@@ -59,11 +67,10 @@ impl Rows {
         newest.encode(&mut value).map_err(Misuse::too_long)?;
         batch.put(self.head(), head.map_or(Expect::Absent, Expect::At), value);
         let mut value = Vec::with_capacity(4_096);
-        let Head { header, .. } = newest;
-        let block = draft.clone().into_block(header.key_number, header.signature);
+        let block = draft.clone().certified(newest.header.certificate.clone());
         block.encode(&mut value).map_err(Misuse::too_long)?;
         batch.put(self.block(height)?, Expect::Absent, value);
-        for entry in draft.changes() {
+        for entry in draft.changes().filter(|entry| entry.key().is_stored()) {
             let key = self.entry(entry.key())?;
             match entry.value().map_err(Misuse::too_long)? {
                 Some(value) => batch.put(key, Expect::Any, value),
@@ -134,15 +141,17 @@ pub(crate) struct Signed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) header: SignedHeader,
-    pub(crate) checkpoint: Note,
+    /// None where votes vouch for the log.
+    pub(crate) checkpoint: Option<Note>,
 }
 
 impl Head {
-    /// Version 1, signed header and printed checkpoint (`u16` length each).
-    fn encode(&self, to: &mut Vec<u8>) -> Result<(), WireError> {
+    /// Version 1, signed header and printed checkpoint, or nothing (`u16` length each).
+    pub(crate) fn encode(&self, to: &mut Vec<u8>) -> Result<(), WireError> {
         let mut header = Vec::with_capacity(SignedHeader::BYTES);
-        self.header.encode(&mut header);
-        Writer::new(to, 1).lp16(&header)?.lp16(self.checkpoint.to_string().as_bytes())?;
+        self.header.encode(&mut header)?;
+        let checkpoint = self.checkpoint.as_ref().map(Note::to_string).unwrap_or_default();
+        Writer::new(to, 1).lp16(&header)?.lp16(checkpoint.as_bytes())?;
         Ok(())
     }
 
@@ -150,9 +159,12 @@ impl Head {
         let mut from = Reader::new(bytes);
         from.version(1)?;
         let header = SignedHeader::parse(from.lp16()?)?;
-        let note = Note::parse(Reader::text(from.lp16()?)?).map_err(|_| WireError::Invalid)?;
+        let checkpoint = match Reader::text(from.lp16()?)? {
+            "" => None,
+            note => Some(Note::parse(note).map_err(|_| WireError::Invalid)?),
+        };
         from.finish()?;
-        Ok(Self { header, checkpoint: note })
+        Ok(Self { header, checkpoint })
     }
 }
 

@@ -29,8 +29,12 @@ pub struct State {
     parties: BTreeMap<PartyId, Party>,
     files: BTreeMap<FileId, Box<File>>,
     things: BTreeMap<ThingKey, Holding>,
+    /// How many things each party owns, where it owns any.
+    tallies: BTreeMap<PartyId, u32>,
     /// Files whose new owner has to register, by when.
     awaited: BTreeSet<(Height, FileId)>,
+    /// Files that are over, since when.
+    over: BTreeSet<(Height, FileId)>,
 }
 
 impl State {
@@ -46,7 +50,9 @@ impl State {
             parties: BTreeMap::new(),
             files: BTreeMap::new(),
             things: BTreeMap::new(),
+            tallies: BTreeMap::new(),
             awaited: BTreeSet::new(),
+            over: BTreeSet::new(),
         })
     }
 
@@ -55,8 +61,8 @@ impl State {
     /// # Errors
     /// [`Refusal`].
     pub fn judge(&self, at: At, transaction: &Transaction) -> Result<Vec<Entry>, Refusal> {
+        let plan = self.plan(at, transaction)?;
         let message = transaction.to_sign().map_err(|_| Refusal::TooLong)?;
-        let plan = self.plan(at, transaction, &message)?;
         self.check_signatures(at.height, transaction, &plan, Some(&message))?;
         Ok(plan.entries)
     }
@@ -67,8 +73,7 @@ impl State {
     /// # Errors
     /// [`Refusal`].
     pub fn judge_verified(&self, at: At, transaction: &Transaction) -> Result<Vec<Entry>, Refusal> {
-        let message = transaction.to_sign().map_err(|_| Refusal::TooLong)?;
-        let plan = self.plan(at, transaction, &message)?;
+        let plan = self.plan(at, transaction)?;
         self.check_signatures(at.height, transaction, &plan, None)?;
         Ok(plan.entries)
     }
@@ -83,23 +88,39 @@ impl State {
                 self.parties.insert(id, party);
             }
             Entry::File(id, file) => {
-                if let Some(until) = awaited_until(&file) {
-                    self.awaited.insert((until, id));
+                let now = Due::of(&file);
+                let before = self.files.insert(id, file);
+                let was = before.map_or(Due::Never, |before| Due::of(&before));
+                self.due(id, was, now);
+            }
+            Entry::Gone(id) => {
+                if let Some(before) = self.files.remove(&id) {
+                    self.due(id, Due::of(&before), Due::Never);
                 }
-                if let Some(before) = self.files.insert(id, file)
-                    && let Some(until) = awaited_until(&before)
-                    && self.files.get(&id).and_then(|file| awaited_until(file)) != Some(until)
-                {
-                    self.awaited.remove(&(until, id));
-                }
             }
-            Entry::Thing(thing, Some(holding)) => {
-                self.things.insert(thing, holding);
+            Entry::Thing(thing, holding) => {
+                let before = match holding {
+                    Some(holding) => self.things.insert(thing, holding),
+                    None => self.things.remove(&thing),
+                };
+                self.count(before, holding);
             }
-            Entry::Thing(thing, None) => {
-                self.things.remove(&thing);
-            }
+            // It follows from the things.
+            Entry::Tally(..) => {}
         }
+    }
+
+    /// What follows from an entry, beside it, if it is taken: the tallies of who owned a thing and of who will.
+    pub(crate) fn followers(&self, entry: &Entry) -> impl Iterator<Item = EntryKey> + use<> {
+        let parties = match entry {
+            Entry::Thing(thing, after) => {
+                let before = self.holding(*thing).map(|holding| holding.owner);
+                let after = after.map(|holding| holding.owner);
+                if before == after { [None; 2] } else { [before, after] }
+            }
+            _ => [None; 2],
+        };
+        parties.into_iter().flatten().map(EntryKey::Tally)
     }
 
     /// A name stands for what it stood for before.
@@ -114,14 +135,9 @@ impl State {
             EntryKey::Party(id) => {
                 self.parties.remove(&id);
             }
-            EntryKey::File(id) => {
-                if let Some(until) = self.files.remove(&id).and_then(|file| awaited_until(&file)) {
-                    self.awaited.remove(&(until, id));
-                }
-            }
-            EntryKey::Thing(thing) => {
-                self.things.remove(&thing);
-            }
+            EntryKey::File(id) => self.take(Entry::Gone(id)),
+            EntryKey::Thing(thing) => self.take(Entry::Thing(thing, None)),
+            EntryKey::Tally(_) => {}
         }
     }
 
@@ -176,9 +192,38 @@ impl State {
         self.things.iter().map(|(thing, holding)| (*thing, *holding))
     }
 
+    /// How many things a party owns.
+    pub fn tally(&self, party: PartyId) -> u32 {
+        self.tallies.get(&party).copied().unwrap_or(0)
+    }
+
+    /// How many things each party owns that owns any.
+    pub fn tallies(&self) -> impl Iterator<Item = (PartyId, u32)> {
+        self.tallies.iter().map(|(party, count)| (*party, *count))
+    }
+
+    /// Files that a block of this height may purge, those first that are over for the longest time ([`Policy::keep`]).
+    ///
+    /// [`Policy::keep`]: crate::Policy::keep
+    pub fn purgeable(&self, height: Height) -> impl Iterator<Item = FileId> {
+        let keep = self.genesis.policy().keep;
+        let is_old = move |since: &Height| since.after(keep) <= height;
+        self.over.iter().take_while(move |(since, _)| is_old(since)).map(|(_, file)| *file)
+    }
+
     /// Files whose new owner should have registered before this height, the longest overdue first.
     pub fn overdue(&self, height: Height) -> impl Iterator<Item = FileId> {
         self.awaited.iter().take_while(move |(until, _)| *until <= height).map(|(_, file)| *file)
+    }
+
+    /// The names of all entries.
+    pub fn keys(&self) -> impl Iterator<Item = EntryKey> {
+        let nodes = self.nodes.keys().copied().map(EntryKey::Node);
+        let parties = self.parties.keys().copied().map(EntryKey::Party);
+        let files = self.files.keys().copied().map(EntryKey::File);
+        let things = self.things.keys().copied().map(EntryKey::Thing);
+        let tallies = self.tallies.keys().copied().map(EntryKey::Tally);
+        nodes.chain(parties).chain(files).chain(things).chain(tallies)
     }
 
     /// An entry as it is now; `None` where the name stands for nothing.
@@ -192,10 +237,49 @@ impl State {
             EntryKey::Thing(thing) => {
                 self.holding(thing).map(|holding| Entry::Thing(thing, Some(holding)))
             }
+            EntryKey::Tally(party) => {
+                self.tallies.get(&party).map(|count| Entry::Tally(party, *count))
+            }
         }
     }
 
-    fn plan(&self, at: At, transaction: &Transaction, message: &[u8]) -> Result<Plan, Refusal> {
+    fn due(&mut self, id: FileId, was: Due, now: Due) {
+        if was == now {
+            return;
+        }
+        match was {
+            Due::Awaited(until) => self.awaited.remove(&(until, id)),
+            Due::Over(since) => self.over.remove(&(since, id)),
+            Due::Never => false,
+        };
+        match now {
+            Due::Awaited(until) => self.awaited.insert((until, id)),
+            Due::Over(since) => self.over.insert((since, id)),
+            Due::Never => false,
+        };
+    }
+
+    fn count(&mut self, before: Option<Holding>, after: Option<Holding>) {
+        let [before, after] = [before, after].map(|it| it.map(|holding| holding.owner));
+        if before == after {
+            return;
+        }
+        if let Some(count) = before.and_then(|owner| self.tallies.get_mut(&owner)) {
+            *count -= 1;
+        }
+        if let Some(owner) = before
+            && self.tally(owner) == 0
+        {
+            self.tallies.remove(&owner);
+        }
+        if let Some(owner) = after {
+            let count = self.tallies.entry(owner).or_default();
+            *count = count.saturating_add(1);
+        }
+    }
+
+    fn plan(&self, at: At, transaction: &Transaction) -> Result<Plan, Refusal> {
+        let digest = || transaction.digest().map_err(|_| Refusal::TooLong);
         if transaction.chain != self.chain {
             return Err(Refusal::WrongChain);
         }
@@ -217,20 +301,21 @@ impl State {
             Body::RotateNode(it) => self.rotate_node(at, it),
             Body::Associate(it) => self.associate(at, it),
             Body::RotateParty(it) => self.rotate_party(at, it),
-            Body::Register(it) => self.register(at, it, plan::digest(message)),
+            Body::Register(it) => self.register(at, it, digest()?),
             Body::Judge(it) => self.verdict(at, it),
-            Body::Transfer(it) => self.transfer(at, it, transaction, message),
+            Body::Transfer(it) => self.transfer(at, it, transaction),
             Body::Settle(it) => self.settle(at, it),
             Body::CallOff(it) => self.call_off(at, it),
-            Body::Lease(it) => self.lease(at, it, plan::digest(message)),
+            Body::Lease(it) => self.lease(at, it, digest()?),
             Body::EndLease(it) => self.end_lease(at, it),
-            Body::PlaceLien(it) => self.place_lien(at, it, plan::digest(message)),
+            Body::PlaceLien(it) => self.place_lien(at, it, digest()?),
             Body::ReleaseLien(it) => self.release_lien(at, it),
             Body::Freeze(it) => self.freeze(at, it),
             Body::Unfreeze(it) => self.unfreeze(at, it),
             Body::Retire(it) => self.retire(at, it),
             Body::Reseal(it) => self.reseal(at, it),
             Body::Erase(it) => self.erase(at, it),
+            Body::Purge(it) => self.purge(at, it),
         }
     }
 
@@ -242,18 +327,18 @@ impl State {
         plan: &Plan,
         message: Option<&[u8]>,
     ) -> Result<(), Refusal> {
-        let mut quorum = 0;
-        let mut missing = plan.signers.clone();
+        let (mut quorum, mut found) = (0, 0);
+        // Nobody signs twice, and nobody is to: whoever is found has signed once.
         for signature in &transaction.signatures {
-            if let Some(found) = missing.iter().position(|signer| *signer == signature.by) {
-                missing.swap_remove(found);
+            if plan.signers.contains(&signature.by) {
+                found += 1;
             } else if plan.quorum > 0 && self.is_supervision(signature.by, height) {
                 quorum += 1;
             } else {
                 return Err(Refusal::Oversigned);
             }
         }
-        if !missing.is_empty() || quorum < plan.quorum {
+        if found < plan.signers.len() || quorum < plan.quorum {
             return Err(Refusal::Unsigned);
         }
         let Some(message) = message else { return Ok(()) };
@@ -313,9 +398,20 @@ pub struct At {
     pub time: Time,
 }
 
-fn awaited_until(file: &File) -> Option<Height> {
-    match file.status {
-        Status::Transferred { until, .. } => Some(until),
-        _ => None,
+/// What becomes of a file by time alone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Due {
+    Never,
+    Awaited(Height),
+    Over(Height),
+}
+
+impl Due {
+    const fn of(file: &File) -> Self {
+        match file.status {
+            Status::Transferred { until, .. } => Self::Awaited(until),
+            Status::Rejected(_) | Status::Retired { .. } => Self::Over(file.since),
+            _ => Self::Never,
+        }
     }
 }

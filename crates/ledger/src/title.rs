@@ -109,6 +109,16 @@ impl Title {
         &self.steps
     }
 
+    /// Whether every registration but a first one has the transfer before it that made it possible.
+    pub(crate) fn is_whole(&self) -> bool {
+        let before = [None].into_iter().chain(self.steps.iter().map(|step| step.owner));
+        before.zip(&self.steps).all(|(before, step)| match (before, step.file) {
+            (Some(before), Some(_)) => step.owner == Some(before),
+            (None, None) => false,
+            _ => true,
+        })
+    }
+
     fn step(&mut self, height: Height, owner: PartyId, file: Option<FileId>) {
         self.steps.push(TitleStep { height, owner: Some(owner), file });
     }

@@ -43,9 +43,12 @@ impl Transaction {
     /// # Errors
     /// [`WireError::TooLong`].
     pub fn to_sign(&self) -> Result<Vec<u8>, WireError> {
-        let mut bytes = Vec::with_capacity(384);
+        // As [`seal::in_domain`] makes it, without a copy.
+        let mut bytes = Vec::with_capacity(DOMAIN.len() + 1 + 448);
+        bytes.extend_from_slice(DOMAIN.as_bytes());
+        bytes.push(0);
         self.write_unsigned(&mut bytes)?;
-        Ok(seal::in_domain(DOMAIN, &bytes))
+        Ok(bytes)
     }
 
     /// SHA-256 of what is signed: names the transaction, whoever has signed it.
@@ -66,6 +69,14 @@ impl Transaction {
             Body::Register(_) => Ok(Some(FileId(self.digest()?))),
             _ => Ok(None),
         }
+    }
+
+    /// The one file that this is about, if it is about one.
+    ///
+    /// # Errors
+    /// As [`Transaction::to_sign`].
+    pub fn concerns(&self) -> Result<Option<FileId>, WireError> {
+        if let Body::Register(_) = self.body { self.file() } else { Ok(self.body.file()) }
     }
 
     /// The question whose answer is a signature, for keys that their holder does not give away.
@@ -155,6 +166,7 @@ impl Transaction {
         let signers = self.signatures.iter().map(|signature| signature.by);
         let has_order = match &self.body {
             Body::Judge(verdict) => verdict.reasons.is_sorted_by(|one, next| one < next),
+            Body::Purge(purge) => purge.is_canonical(),
             _ => true,
         };
         let has_numbers = |it: &Signature| it.key_number == 0 || !matches!(it.by, Signer::Key(_));

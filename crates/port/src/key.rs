@@ -90,8 +90,12 @@ impl Key {
         Ok(self)
     }
 
+    /// [`Key::raw`] in place; after an error the key is as it was.
+    ///
+    /// # Errors
+    /// [`KeyError::TooLong`].
     #[inline]
-    fn push(&mut self, part: &[u8]) -> Result<(), KeyError> {
+    pub fn push(&mut self, part: &[u8]) -> Result<(), KeyError> {
         if let Repr::Inline { len, bytes } = &mut self.0 {
             let old = usize::from(*len);
             if let Some(room) = bytes.get_mut(old..old + part.len()) {
@@ -111,6 +115,18 @@ impl Key {
         }
         *self = Self::copied(self.as_bytes(), part);
         Ok(())
+    }
+
+    /// Another byte at one place, if the key reaches there: rows whose keys differ in one byte need theirs built once.
+    #[inline]
+    pub fn set(&mut self, at: usize, byte: u8) {
+        let place = match &mut self.0 {
+            Repr::Inline { len, bytes } => bytes.get_mut(at).filter(|_| at < usize::from(*len)),
+            Repr::Heap(bytes) => bytes.get_mut(at),
+        };
+        if let Some(place) = place {
+            *place = byte;
+        }
     }
 
     /// The bytes that a store sees.
@@ -264,6 +280,7 @@ impl core::error::Error for KeyError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec;
     use alloc::vec::Vec;
     use proptest::prelude::*;
 
@@ -277,6 +294,20 @@ mod tests {
         assert_eq!(table().raw(&[0; 247]).err(), Some(KeyError::TooLong));
         assert_eq!(table().text(&[0; 256]).err(), Some(KeyError::TooLong));
         assert_eq!(Key::from_bytes(&[0; 257]).err(), Some(KeyError::TooLong));
+    }
+
+    #[test]
+    fn one_byte_changes_and_no_other() {
+        for len in [4, 200] {
+            let key = table().raw(&vec![7; len]).unwrap();
+            let mut bytes = key.as_bytes().to_vec();
+            bytes[12] = 9;
+            let mut other = key.clone();
+            other.set(10 + len, 9);
+            assert_eq!(other, key);
+            other.set(12, 9);
+            assert_eq!(other.as_bytes(), bytes);
+        }
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! The in-memory store: for tests, examples, benchmarks and simulation.
 
 use crate::blocking::Store;
-use crate::{Batch, Change, Commit, Fault, Key, Op, ReadSet, Row, Rows, Scan, StoreError, Version};
-use alloc::collections::{BTreeMap, BTreeSet};
+use crate::{Batch, Change, Commit, Fault, Key, ReadSet, Row, Rows, Scan, StoreError, Version};
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::convert::Infallible;
-use core::ops::{Bound, RangeInclusive};
+use core::hash::{BuildHasher as _, Hasher as _};
+use core::ops::{Bound, Range, RangeInclusive};
+use foldhash::fast::FixedState;
+use hashbrown::hash_table::{Entry, HashTable};
 use std::sync::{PoisonError, RwLock};
 
 /// A store that keeps its rows in memory; usable from many threads.
@@ -41,8 +44,8 @@ impl MemoryStore {
         let shelf = self.shelf.read().unwrap_or_else(PoisonError::into_inner);
         let mut rows: Vec<(Key, Row)> = shelf
             .tables
-            .values()
-            .flat_map(|table| table.rows.iter().map(|(key, row)| (key.clone(), row.clone())))
+            .iter()
+            .flat_map(|(_, table)| table.rows.iter().map(|(key, row)| (key.clone(), row.clone())))
             .collect();
         rows.sort_by(|one, other| one.0.cmp(&other.0));
         Snapshot { last: shelf.last, rows }
@@ -50,9 +53,9 @@ impl MemoryStore {
 
     /// A store that holds what the snapshot holds.
     pub fn restore(snapshot: &Snapshot) -> Self {
-        let mut shelf = Shelf { last: snapshot.last, tables: BTreeMap::new() };
+        let mut shelf = Shelf { last: snapshot.last, tables: Vec::new() };
         for (key, row) in &snapshot.rows {
-            shelf.table(key).rows.insert(key.clone(), row.clone());
+            shelf.table(key).put(key, row.clone());
         }
         Self { shelf: RwLock::new(shelf) }
     }
@@ -60,7 +63,7 @@ impl MemoryStore {
     /// How many rows it holds.
     pub fn len(&self) -> usize {
         let shelf = self.shelf.read().unwrap_or_else(PoisonError::into_inner);
-        shelf.tables.values().map(|table| table.rows.len()).sum()
+        shelf.tables.iter().map(|(_, table)| table.rows.len()).sum()
     }
 
     /// Whether it holds no row.
@@ -119,7 +122,8 @@ pub struct Snapshot {
 #[derive(Debug, Default)]
 struct Shelf {
     last: Version,
-    tables: BTreeMap<TableHead, Table>,
+    /// In the order of their heads: there are few, and each key is looked up here first.
+    tables: Vec<(TableHead, Table)>,
 }
 
 /// The head of a key (crate tag, tenant, table) as one big-endian number, which is quicker to compare than ten bytes.
@@ -128,8 +132,16 @@ type TableHead = u128;
 
 #[derive(Debug, Default)]
 struct Table {
-    rows: hashbrown::HashMap<Key, Row, foldhash::fast::FixedState>,
+    /// By [`hash`].
+    rows: HashTable<(Key, Row)>,
     index: Option<Index>,
+}
+
+/// Where a row is, as long as none comes or goes.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    table: usize,
+    bucket: usize,
 }
 
 /// The keys of a table in order.
@@ -170,33 +182,79 @@ impl Shelf {
     }
 
     fn commit(&mut self, batch: &Batch) -> Commit {
-        let holds = |op: &Op| op.expect.holds(self.row(&op.key).map(|row| row.version));
-        if !batch.ops().iter().all(holds) {
-            return Commit::Conflict;
+        // Each key is looked for once: a row that is there is written where it was found.
+        let mut places = Vec::with_capacity(batch.ops().len());
+        for op in batch.ops() {
+            let place = self.place(&op.key);
+            let found = place.and_then(|place| self.row_at(place));
+            if !op.expect.holds(found.map(|row| row.version)) {
+                return Commit::Conflict;
+            }
+            places.push(place);
         }
         let version = Version::new(self.last.as_u64() + 1);
         self.last = version;
-        for op in batch.ops() {
+        for (op, place) in batch.ops().iter().zip(&places) {
+            if let (Change::Put(value), Some(place)) = (&op.change, *place)
+                && let Some((_, table)) = self.tables.get_mut(place.table)
+                && let Some((_, row)) = table.rows.get_bucket_mut(place.bucket)
+            {
+                *row = Row { version, value: packed(value) };
+            }
+        }
+        // What comes and goes may move other rows: only now.
+        for (op, place) in batch.ops().iter().zip(&places) {
             match &op.change {
-                Change::Keep => {}
-                Change::Put(value) => self.table(&op.key).put(&op.key, version, value),
-                Change::Delete => self.table(&op.key).delete(&op.key),
+                Change::Put(value) if place.is_none() => {
+                    self.table(&op.key).put(&op.key, Row { version, value: packed(value) });
+                }
+                Change::Delete if place.is_some() => self.table(&op.key).delete(&op.key),
+                Change::Delete | Change::Keep | Change::Put(_) => {}
             }
         }
         Commit::Applied(version)
     }
 
     fn row(&self, key: &Key) -> Option<&Row> {
-        self.tables.get(&head(key))?.rows.get(key)
+        let at = self.tables.binary_search_by_key(&head(key), |(head, _)| *head).ok()?;
+        let (_, row) = self.tables[at].1.rows.find(hash(key), |(held, _)| held == key)?;
+        Some(row)
+    }
+
+    fn place(&self, key: &Key) -> Option<Place> {
+        let table = self.tables.binary_search_by_key(&head(key), |(head, _)| *head).ok()?;
+        let rows = &self.tables[table].1.rows;
+        let bucket = rows.find_bucket_index(hash(key), |(held, _)| held == key)?;
+        Some(Place { table, bucket })
+    }
+
+    fn row_at(&self, place: Place) -> Option<&Row> {
+        let (_, row) = self.tables.get(place.table)?.1.rows.get_bucket(place.bucket)?;
+        Some(row)
     }
 
     fn table(&mut self, key: &Key) -> &mut Table {
-        self.tables.entry(head(key)).or_default()
+        let head = head(key);
+        let at = match self.tables.binary_search_by_key(&head, |(head, _)| *head) {
+            Ok(at) => at,
+            Err(at) => {
+                self.tables.insert(at, (head, Table::default()));
+                at
+            }
+        };
+        &mut self.tables[at].1
     }
 
     /// The tables that may hold keys under a prefix.
-    fn under<'a>(&'a self, prefix: &'a Key) -> impl Iterator<Item = &'a Table> {
-        self.tables.range(heads(prefix)).map(|(_, table)| table)
+    fn under(&self, prefix: &Key) -> impl Iterator<Item = &Table> {
+        self.tables[self.range(prefix)].iter().map(|(_, table)| table)
+    }
+
+    fn range(&self, prefix: &Key) -> Range<usize> {
+        let heads = heads(prefix);
+        let from = self.tables.partition_point(|(head, _)| head < heads.start());
+        let to = self.tables.partition_point(|(head, _)| head <= heads.end());
+        from..to
     }
 
     fn is_indexed(&self, prefix: &Key) -> bool {
@@ -205,25 +263,26 @@ impl Shelf {
     }
 
     fn index(&mut self, prefix: &Key) {
-        for (_, table) in self.tables.range_mut(heads(prefix)) {
-            table.index();
-        }
+        let range = self.range(prefix);
+        self.tables[range].iter_mut().for_each(|(_, table)| table.index());
     }
 }
 
 impl Table {
-    fn put(&mut self, key: &Key, version: Version, value: &Bytes) {
-        let row = Row { version, value: packed(value) };
-        if let Some(slot) = self.rows.get_mut(key) {
-            *slot = row;
-        } else {
-            self.rows.insert(key.clone(), row);
-            self.changed(key);
+    fn put(&mut self, key: &Key, row: Row) {
+        let entry = self.rows.entry(hash(key), |(held, _)| held == key, |(key, _)| hash(key));
+        match entry {
+            Entry::Occupied(mut entry) => entry.get_mut().1 = row,
+            Entry::Vacant(entry) => {
+                entry.insert((key.clone(), row));
+                self.changed(key);
+            }
         }
     }
 
     fn delete(&mut self, key: &Key) {
-        if self.rows.remove(key).is_some() {
+        if let Ok(entry) = self.rows.find_entry(hash(key), |(held, _)| held == key) {
+            entry.remove();
             self.changed(key);
         }
     }
@@ -240,12 +299,12 @@ impl Table {
     /// Makes the index, or brings it up to date.
     fn index(&mut self) {
         let Some(index) = &mut self.index else {
-            let keys = self.rows.keys().cloned().collect();
+            let keys = self.rows.iter().map(|(key, _)| key.clone()).collect();
             self.index = Some(Index { keys, changed: Vec::new() });
             return;
         };
         for key in index.changed.drain(..) {
-            if self.rows.contains_key(&key) {
+            if self.rows.find(hash(&key), |(held, _)| *held == key).is_some() {
                 index.keys.insert(key);
             } else {
                 index.keys.remove(&key);
@@ -292,6 +351,13 @@ impl<const N: usize> AsRef<[u8]> for Packed<N> {
 
 /// So many keys may have changed since the last scan before an index is brought up to date without one.
 const CHANGED_MIN: usize = 1_024;
+
+/// Of what follows the head, which all keys of a table share.
+fn hash(key: &Key) -> u64 {
+    let mut hasher = FixedState::default().build_hasher();
+    hasher.write(key.as_bytes().get(Key::HEAD_BYTES..).unwrap_or_default());
+    hasher.finish()
+}
 
 fn head(key: &Key) -> TableHead {
     head_of(key, 0)

@@ -84,6 +84,7 @@ mod learner;
 mod model;
 mod notice;
 mod obd;
+mod outline;
 mod platform;
 mod population;
 mod reason;

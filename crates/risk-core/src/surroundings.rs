@@ -64,32 +64,44 @@
 
 mod address;
 mod assess;
+mod assessment;
+mod baseline;
 mod familiarity;
+mod finding;
 mod history;
+mod line;
+mod logarithm;
 mod needles;
 mod neighbours;
 mod observation;
 mod odds;
+mod part;
 mod period;
 mod policy;
 mod population;
 mod profile;
 mod reason;
 mod recorded;
+mod role;
 mod scan;
+mod score;
 mod service;
+mod strange_pairs;
 mod token;
 mod trace;
+mod weigh;
 
 pub use crate::{Ignored, Unknown};
 pub use address::{Address, Class, Protocol, Standing, opts_out};
-pub use assess::{
-    Abstention, Answer, Assessment, Coverage, Facts, Finding, Findings, Known, Line, Mode, Part,
-    Score, TypeScore, evidence, recombined,
-};
+pub use assess::{Answer, Facts, Known};
+pub use assessment::{Assessment, Mode};
+pub use baseline::{TypeScore, recombined};
 pub use familiarity::{Familiarity, Risk};
+pub use finding::{Finding, Findings};
 pub use history::{History, Revoked};
+pub use line::{Line, evidence};
 pub use observation::{BadTerminal, Nonce, Observation, Relation, Report, Scanned, TerminalId};
+pub use part::{Coverage, Part};
 pub use period::{Fold, Grid, Moment};
 pub use policy::{
     Band, BandDraft, EvidenceDraft, Fault, GridDraft, LearningDraft, Plan, Policy, PolicyBook,
@@ -100,6 +112,7 @@ pub use profile::{Fading, Learning, Neighbour, NotSamePeriod, Profile};
 pub use reason::Reason;
 pub use recorded::Recorded;
 pub use scan::{Kind, Scan};
+pub use score::{Abstention, Score};
 pub use service::{
     Challenge, Check, CheckRequest, Checked, Error, Forget, Forgotten, Learn, Learned, Misuse,
     Purge, PurgeTable, Purged, Refusal, Reinstate, RequestId, Revoke, RevokedPage, SetChallenge,

@@ -166,6 +166,13 @@ impl AccountState {
     /// # Errors
     /// [`WireError`].
     pub fn parse(bytes: &[u8]) -> Result<Self, WireError> {
+        let mut state = Self::default();
+        state.fill(bytes)?;
+        Ok(state)
+    }
+
+    /// [`AccountState::parse`] in place, into a fresh one.
+    pub(crate) fn fill(&mut self, bytes: &[u8]) -> Result<(), WireError> {
         let bad = WireError::Invalid;
         let mut reader = Reader::new(bytes);
         reader.version(VERSION)?;
@@ -173,26 +180,23 @@ impl AccountState {
         if flags > 7 {
             return Err(bad);
         }
-        let mut state = Self {
-            seen: Time::from_ms(reader.u64()?),
-            seq: reader.u64()?,
-            head: reader.array()?,
-            undelivered: reader.u16()?,
-            exceptions: reader.u16()?,
-            settled: Time::from_ms(reader.u64()?),
-            spent_minor: reader.i64()?,
-            pin_failures: reader.u8()?,
-            ..Self::default()
-        };
+        self.seen = Time::from_ms(reader.u64()?);
+        self.seq = reader.u64()?;
+        self.head = reader.array()?;
+        self.undelivered = reader.u16()?;
+        self.exceptions = reader.u16()?;
+        self.settled = Time::from_ms(reader.u64()?);
+        self.spent_minor = reader.i64()?;
+        self.pin_failures = reader.u8()?;
         if flags & 1 != 0 {
             let code = ResponseCode::new(reader.array()?).ok_or(bad)?;
-            state.deny = Some((code, Time::from_ms(reader.u64()?)));
+            self.deny = Some((code, Time::from_ms(reader.u64()?)));
         }
         if flags & 2 != 0 {
-            state.vip_until = Some(Time::from_ms(reader.u64()?));
+            self.vip_until = Some(Time::from_ms(reader.u64()?));
         }
         if flags & 4 != 0 {
-            state.balance = Some(Balance {
+            self.balance = Some(Balance {
                 minor: reader.i64()?,
                 as_of: Time::from_ms(reader.u64()?),
                 watermark: reader.u64()?,
@@ -200,26 +204,25 @@ impl AccountState {
             });
         }
         let len = reader.u8()?;
-        state.counts.reserve_exact(len.into());
+        self.counts.reserve_exact(len.into());
         for _ in 0..len {
             let counts = Counts::read(&mut reader)?;
-            if state.counts.last().is_some_and(|last| last.counter() >= counts.counter()) {
+            if self.counts.last().is_some_and(|last| last.counter() >= counts.counter()) {
                 return Err(bad);
             }
-            state.counts.push(counts);
+            self.counts.push(counts);
         }
         let mut last = Time::EPOCH;
         for _ in 0..reader.u8()? {
             let terminal = reader.u32()?;
             let at = last.as_ms().checked_add(varint::read(&mut reader)?).ok_or(bad)?;
             last = Time::from_ms(at);
-            state.recent.push((terminal, last));
+            self.recent.push((terminal, last));
         }
         for _ in 0..reader.u8()? {
-            state.holds.push(Hold::read(&mut reader)?);
+            self.holds.push(Hold::read(&mut reader)?);
         }
-        reader.finish()?;
-        Ok(state)
+        reader.finish()
     }
 
     fn list_bytes(&self) -> usize {

@@ -14,16 +14,18 @@ mod completion;
 mod evidence;
 mod limits;
 mod message;
+mod places;
 mod record;
 mod reversal;
 mod standing;
 
+use self::places::Place;
 use crate::counts::Slot;
 use crate::parameters::Head;
 use crate::stand_in::Setup;
 use crate::{
-    AccountState, Entry, EntryRef, Error, HostOutcome, Kind, Lane, Limit, Parameters, Reason,
-    Resolution, Response, ResponseCode, Role, StandIn, TransactionRequest, table,
+    AccountState, Entry, EntryRef, EntryState, Error, HostOutcome, Kind, Lane, Limit, Parameters,
+    Reason, Resolution, Response, ResponseCode, StandIn, TransactionRequest, table,
 };
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -50,33 +52,10 @@ impl StandIn {
         request: TransactionRequest,
     ) -> Authorize {
         let setup = self.setup.clone();
-        let institution = setup.config.institution;
-        let account = request.account.token;
-        let entry = EntryRef::of(&request);
-        // For a reversal: what it reverses. For the rest: a reversal that came before.
-        let counterpart = match entry.role {
-            Role::Reversal => entry.original().keys(institution),
-            Role::Request => entry.reversal().keys(institution),
-        };
-        let completed = match (request.kind, request.original) {
-            (Kind::Completion, Some(original)) => {
-                let original = EntryRef { account, role: Role::Request, request: original };
-                Some(original.keys(institution))
-            }
-            _ => None,
-        };
-        let lane = setup.lane(&account);
-        let keys = Keys {
-            head: table::head(institution),
-            account: table::account(institution, &account),
-            lane: table::lane(institution, lane),
-            own: entry.keys(institution),
-            counterpart,
-            completed,
-            kept: table::answer(institution, &request.key),
-        };
-        let outcome = keys.own[0].clone();
-        Authorize { setup, now, epoch, host, request, lane, keys, outcome, stage: Stage::Rows }
+        let lane = setup.lane(&request.account.token);
+        let open = EntryRef::of(&request).key(setup.config.institution, EntryState::Queued);
+        let (outcome, stage) = (open.clone(), Stage::Rows);
+        Authorize { setup, now, epoch, host, request, lane, open, outcome, stage }
     }
 }
 
@@ -123,24 +102,11 @@ pub struct Authorize {
     host: HostOutcome,
     request: TransactionRequest,
     lane: u16,
-    keys: Keys,
+    /// Where this request's entry is, or will be, while it waits: most other keys are one byte away.
+    open: Key,
     /// Where the last answer was written, if it was.
     outcome: Key,
     stage: Stage,
-}
-
-#[derive(Clone, Debug)]
-struct Keys {
-    head: Key,
-    account: Key,
-    lane: Key,
-    /// Entries wait in one place and end in another: where this one's row is, or will be.
-    own: [Key; 2],
-    counterpart: [Key; 2],
-    /// An answer of the accounting system that the switch kept: there is one of the two, never both.
-    kept: Key,
-    /// For a completion: the pre-authorization.
-    completed: Option<[Key; 2]>,
 }
 
 #[derive(Clone, Debug)]
@@ -168,7 +134,7 @@ struct Weighing {
     /// Head, account and lane as they were read.
     expect: [Expect; 3],
     /// Counterpart and completed, if they were found. Those that were not need no watch: who writes one writes the account's row.
-    found: [Option<(Key, Version)>; 2],
+    found: [Option<(Place, Version)>; 2],
     /// Stands for the terminal.
     terminal: u32,
     /// What was asked about evidence, in order.
@@ -177,13 +143,16 @@ struct Weighing {
 
 impl Weighing {
     /// Takes back what was tried on the account; wrong PINs stay counted.
-    fn undo(mut self) -> Result<Self, Error> {
+    fn undo(&mut self) -> Result<(), Error> {
         let pin_failures = self.state.pin_failures;
-        self.state = parse_state(self.stored.as_ref())?;
+        self.state = match &self.stored {
+            Some(row) => AccountState::parse(row).map_err(Error::Corrupt)?,
+            None => AccountState::default(),
+        };
         self.state.seen = self.now;
         self.state.pin_failures = pin_failures;
         self.lane_changed = false;
-        Ok(self)
+        Ok(())
     }
 }
 
@@ -204,11 +173,11 @@ impl Authorize {
         let [own, counterpart, completed @ ..] = entries.as_chunks().0 else {
             return Err(Error::Answers);
         };
-        let own = found(own, &self.keys.own);
-        let counterpart = found(counterpart, &self.keys.counterpart);
-        let completed = match (completed, &self.keys.completed) {
+        let own = found(own);
+        let counterpart = found(counterpart);
+        let completed = match (completed, self.completed()) {
             ([], None) => None,
-            ([rows], Some(keys)) => found(rows, keys),
+            ([rows], Some(_)) => found(rows),
             _ => return Err(Error::Answers),
         };
         if let Err(reason) = self.authentic(answers) {
@@ -217,8 +186,8 @@ impl Authorize {
         if !self.enrolled() {
             return Ok(self.unrecorded(Reason::NotEnrolled));
         }
-        if let Some((key, row)) = own
-            && let Some(verdict) = self.repeated(key, row)?
+        if let Some((place, row)) = own
+            && let Some(verdict) = self.repeated(self.own_key(place), row)?
         {
             return Ok(Step::Done(Conclusion { verdict, batch: Batch::new() }));
         }
@@ -228,7 +197,27 @@ impl Authorize {
         if !self.in_time() {
             return Ok(self.unrecorded(Reason::OutOfTime));
         }
-        let mut state = parse_state(account.as_ref().map(|row| &row.value))?;
+        // Filled in where it lies: it is large, and copies of it would cost more than what is done with it.
+        let mut weighing = Weighing {
+            now: self.now,
+            state: AccountState::default(),
+            stored: account.as_ref().map(|row| row.value.clone()),
+            lane: Lane::default(),
+            lane_changed: false,
+            resolution: Resolution::default(),
+            slots: [Slot::default(); Parameters::COUNTERS_MAX],
+            counterpart: None,
+            completed: None,
+            expect: [head, account, lane].map(|row| Row::unchanged(row.as_ref())),
+            found: [counterpart, completed]
+                .map(|found| found.map(|(place, row)| (place, row.version))),
+            terminal: terminal_mark(&self.request),
+            asked: Vec::new(),
+        };
+        let Weighing { state, resolution, slots, .. } = &mut weighing;
+        if let Some(row) = account {
+            state.fill(&row.value).map_err(Error::Corrupt)?;
+        }
         let now = self.setup.config.skew.settle(self.now, state.seen)?;
         state.seen = now;
         let parameters = self.setup.config.parameters.as_ref();
@@ -238,47 +227,30 @@ impl Authorize {
             return Ok(self.undecided(Verdict::Outdated));
         }
         if let Some(set) = parameters {
-            completion::lapse(&mut state, set.hold_ms(), now);
+            completion::lapse(state, set.hold_ms(), now);
+            let zone = &self.setup.config.zone;
+            for (slot, counter) in slots.iter_mut().zip(set.counters()) {
+                *slot = Slot::of(counter.window, zone, now);
+            }
+            let vip = state.vip_until.is_some_and(|until| now < until);
+            set.resolve_into(now, &self.request, vip, resolution);
         }
-        let lane_state = match lane {
-            Some(row) => Lane::parse(&row.value).map_err(Error::Corrupt)?,
-            None => Lane::default(),
-        };
-        let parse = |found: Option<(&Key, &Row)>| {
+        weighing.now = now;
+        if let Some(row) = lane {
+            weighing.lane = Lane::parse(&row.value).map_err(Error::Corrupt)?;
+        }
+        let parse = |found: Option<(Place, &Row)>| {
             let entry = found.map(|(_, row)| Entry::parse(&row.value).map(Box::new));
             entry.transpose().map_err(Error::Corrupt)
         };
-        let zone = &self.setup.config.zone;
-        let mut slots = [Slot::default(); Parameters::COUNTERS_MAX];
-        let counters = parameters.map(Parameters::counters).unwrap_or_default();
-        for (slot, counter) in slots.iter_mut().zip(counters) {
-            *slot = Slot::of(counter.window, zone, now);
-        }
-        let vip = state.vip_until.is_some_and(|until| now < until);
-        let weighing = Weighing {
-            now,
-            resolution: parameters
-                .map(|set| set.resolve(now, &self.request, vip))
-                .unwrap_or_default(),
-            slots,
-            terminal: terminal_mark(&self.request),
-            counterpart: parse(counterpart)?,
-            completed: parse(completed)?,
-            expect: [head, account, lane].map(|row| Row::unchanged(row.as_ref())),
-            found: [counterpart, completed]
-                .map(|found| found.map(|(key, row)| (key.clone(), row.version))),
-            state,
-            stored: account.as_ref().map(|row| row.value.clone()),
-            lane: lane_state,
-            lane_changed: false,
-            asked: Vec::new(),
-        };
+        weighing.counterpart = parse(counterpart)?;
+        weighing.completed = parse(completed)?;
         if self.request.kind == Kind::Reversal {
-            return self.reverse(weighing);
+            return self.reverse(&mut weighing);
         }
         match self.standing(&weighing).and_then(|()| self.questions(&weighing)) {
-            Err(failed) => self.decline(weighing, failed),
-            Ok(questions) if questions.is_empty() => self.weigh(weighing),
+            Err(failed) => self.decline(&mut weighing, failed),
+            Ok(questions) if questions.is_empty() => self.weigh(&mut weighing),
             Ok(questions) => {
                 let (asked, questions) = questions.into_iter().unzip();
                 self.stage = Stage::Evidence(Box::new(Weighing { asked, ..weighing }));
@@ -287,28 +259,31 @@ impl Authorize {
         }
     }
 
-    fn evidence(&self, mut weighing: Weighing, answers: &Answers) -> Stepped {
-        match self.verified(&mut weighing, &answers.keys) {
+    fn evidence(&self, weighing: &mut Weighing, answers: &Answers) -> Stepped {
+        match self.verified(weighing, &answers.keys) {
             Ok(()) => self.weigh(weighing),
             Err(failed) => self.decline(weighing, failed),
         }
     }
 
     /// Everything is known: checks 11 to 16, and what comes of them.
-    fn weigh(&self, mut weighing: Weighing) -> Stepped {
-        match self.limits(&mut weighing) {
+    fn weigh(&self, weighing: &mut Weighing) -> Stepped {
+        match self.limits(weighing) {
             Ok(limits::Granted { minor, spends, lane_needs_minor: 0 }) => {
                 self.approve(weighing, minor, spends)
             }
             Ok(limits::Granted { lane_needs_minor, .. }) => {
                 Ok(self.undecided(Verdict::NeedsLease { lane: self.lane, minor: lane_needs_minor }))
             }
-            Err(failed) => self.decline(weighing.undo()?, failed),
+            Err(failed) => {
+                weighing.undo()?;
+                self.decline(weighing, failed)
+            }
         }
     }
 
     fn undecided(&self, verdict: Verdict) -> Step<Audited<Verdict>> {
-        done(verdict, self.audit("standin.authorize.undecided", None), Batch::new())
+        done(verdict, self.audit_apart("standin.authorize.undecided", None), Batch::new())
     }
 }
 
@@ -318,10 +293,20 @@ impl Decision for Authorize {
 
     fn begin(&mut self) -> Ask {
         self.stage = Stage::Rows;
-        let Keys { head, account, lane, own, counterpart, kept, completed } = &self.keys;
-        let mut points = Vec::with_capacity(10);
-        points.extend([head, account, lane, kept].map(Key::clone));
-        points.extend([own, counterpart].into_iter().chain(completed).flatten().cloned());
+        let completed = self.completed();
+        let mut points = Vec::with_capacity(if completed.is_none() { 8 } else { 10 });
+        points.extend([self.head_key(), self.account_key(), self.lane_key(), self.kept_key()]);
+        // Own and counterpart, each where it waits and where it ends: one byte apart, and changed where they lie.
+        points.extend(core::iter::repeat_n(&self.open, 4).cloned());
+        if let [.., ended, counterpart, counterpart_ended] = &mut points[..] {
+            table::end(ended);
+            table::cast(counterpart, self.counterpart());
+            table::cast(counterpart_ended, self.counterpart());
+            table::end(counterpart_ended);
+        }
+        if let Some(completed) = completed {
+            points.extend(completed.keys(self.setup.config.institution));
+        }
         let mut ask = Ask::rows(ReadSet::points(points));
         ask.keys.extend(self.message_question());
         ask
@@ -330,7 +315,7 @@ impl Decision for Authorize {
     fn step(&mut self, answers: Answers) -> Stepped {
         let stepped = match core::mem::replace(&mut self.stage, Stage::Rows) {
             Stage::Rows => self.rows(&answers),
-            Stage::Evidence(weighing) => self.evidence(*weighing, &answers),
+            Stage::Evidence(mut weighing) => self.evidence(&mut weighing, &answers),
         }?;
         if let Step::Done(Conclusion { verdict, .. }) = &stepped
             && let Verdict::Answered(Answered { entry: Some(entry), .. }) = &verdict.verdict
@@ -345,18 +330,13 @@ impl Decision for Authorize {
     }
 
     fn recall(&mut self, row: &Row) -> Result<Option<Self::Verdict>, Self::Error> {
-        self.repeated(&self.outcome, row)
+        self.repeated(self.outcome.clone(), row)
     }
 }
 
 /// An entry's row, in whichever place it is.
-fn found<'a>(rows: &'a [Option<Row>; 2], keys: &'a [Key; 2]) -> Option<(&'a Key, &'a Row)> {
-    keys.iter().zip(rows).find_map(|(key, row)| Some((key, row.as_ref()?)))
-}
-
-fn parse_state(row: Option<&Bytes>) -> Result<AccountState, Error> {
-    row.map_or_else(|| Ok(AccountState::default()), |row| AccountState::parse(row))
-        .map_err(Error::Corrupt)
+fn found(rows: &[Option<Row>; 2]) -> Option<(Place, &Row)> {
+    Place::BOTH.into_iter().zip(rows).find_map(|(place, row)| Some((place, row.as_ref()?)))
 }
 
 /// Terminals apart, in four bytes (FNV-1a): two that collide are limited together.

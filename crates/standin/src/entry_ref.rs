@@ -49,7 +49,10 @@ impl EntryRef {
 
     /// The two rows that the entry may have, never both: while it waits for delivery, and when nothing is owed (any more).
     pub fn keys(&self, institution: InstitutionId) -> [Key; 2] {
-        [EntryState::Queued, EntryState::NotOwed].map(|state| self.key(institution, state))
+        let open = self.key(institution, EntryState::Queued);
+        let mut ended = open.clone();
+        table::end(&mut ended);
+        [open, ended]
     }
 
     /// The bytes that stand for it: token (16), role (1), request key.
@@ -105,6 +108,8 @@ mod tests {
                 (EntryState::Exception, table::ended(institution)),
             ] {
                 let key = entry.key(institution, state);
+                let at = usize::from(state != EntryState::Queued);
+                assert_eq!(entry.keys(institution)[at], key);
                 let tail = key.as_bytes().strip_prefix(under.as_bytes());
                 assert_eq!(tail, Some(&entry.to_bytes()[..]));
             }

@@ -62,8 +62,9 @@ pub use mti::{Class, Function, Mti, Origin};
 pub use outcome::{Action, HostOutcome, Posting, StandInOutcome};
 pub use parameters::{
     CounterDraft, ExposureDraft, Fault, Finding, Limit, LimitDraft, Mark, Parameters,
-    ParametersDelta, ParametersDraft, ParametersFault, RangeDraft, Resolution, RuleDraft,
-    RuleLimitsDraft, ScopeDraft, SealError, SealedParameters, Unknown, Verification, Window,
+    ParametersDelta, ParametersDraft, ParametersFault, PerCounter, RangeDraft, Resolution,
+    RuleDraft, RuleLimitsDraft, ScopeDraft, SealError, SealedParameters, Unknown, Verification,
+    Window,
 };
 pub use purge::{Purge, PurgeTable, Purged};
 pub use reason::Reason;

@@ -19,7 +19,7 @@ pub use draft::{
 pub use fault::{Fault, Finding, ParametersFault};
 pub use head::Mark;
 pub(crate) use head::{Head, Installed};
-pub use resolve::{Limit, Resolution, Verification};
+pub use resolve::{Limit, PerCounter, Resolution, Verification};
 pub use sealed::{SealError, SealedParameters};
 
 use crate::{Bin, Channel, Country, EntryMode, InstitutionId, Kind, Mcc, ResponseCode};
@@ -261,6 +261,8 @@ pub(crate) struct Rule {
     pub(crate) pin: Option<Verification>,
     pub(crate) cvn: Option<Verification>,
     pub(crate) arqc: Option<Verification>,
+    /// Whether it says anything of the six before.
+    pub(crate) grants: bool,
     pub(crate) single_minor: Option<i64>,
     pub(crate) floor_minor: Option<i64>,
     pub(crate) risk_bp_max: Option<u16>,

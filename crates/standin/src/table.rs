@@ -1,6 +1,6 @@
 //! Which rows there are, and how they are found.
 
-use crate::{EntryRef, EntryState, InstitutionId, RequestKey};
+use crate::{EntryRef, EntryState, InstitutionId, RequestKey, Role};
 use port::{CrateTag, Key, KeyError};
 use seal::AccountRef;
 
@@ -29,6 +29,9 @@ const JOURNAL: u8 = 10;
 const OPEN: u8 = 0;
 /// The place of those of which nothing is owed, or no longer.
 const ENDED: u8 = 1;
+/// Where the place stands in the key of an entry, and behind it and the account's token the role.
+const PLACE_AT: usize = Key::HEAD_BYTES;
+const ROLE_AT: usize = PLACE_AT + 17;
 
 pub(crate) fn head(institution: InstitutionId) -> Key {
     table(institution, HEAD)
@@ -89,11 +92,29 @@ pub(crate) fn ended(institution: InstitutionId) -> Key {
     fit(journal(institution).raw(&[ENDED]))
 }
 
+/// The row of an entry while it is in this state.
 pub(crate) fn entry(institution: InstitutionId, entry: &EntryRef, state: EntryState) -> Key {
-    let place = if state.waits() { open(institution) } else { ended(institution) };
+    let mut key = journal(institution);
+    let place = if state.waits() { OPEN } else { ENDED };
     // The bytes of `EntryRef::to_bytes`, without a detour over the heap.
-    let under = place.raw(entry.account.as_bytes()).and_then(|key| key.raw(&[entry.role as u8]));
-    fit(under.and_then(|key| entry.request.append(key)))
+    let pushed = key
+        .push(&[place])
+        .and_then(|()| key.push(entry.account.as_bytes()))
+        .and_then(|()| key.push(&[entry.role as u8]))
+        .and_then(|()| entry.request.append(&mut key));
+    fit(pushed.map(|()| key))
+}
+
+/// Makes the key of an entry that waits into that of an entry that ended.
+#[inline]
+pub(crate) fn end(entry: &mut Key) {
+    entry.set(PLACE_AT, ENDED);
+}
+
+/// Makes the key of an entry into that of the same request's entry in this role.
+#[inline]
+pub(crate) fn cast(entry: &mut Key, role: Role) {
+    entry.set(ROLE_AT, role as u8);
 }
 
 pub(crate) fn lane(institution: InstitutionId, lane: u16) -> Key {
@@ -111,7 +132,9 @@ pub(crate) fn answers(institution: InstitutionId) -> Key {
 /// By the time of sending first, so that what is over lies together.
 pub(crate) fn answer(institution: InstitutionId, request: &RequestKey) -> Key {
     let sent_at = request.sent_at().as_ms().to_be_bytes();
-    fit(answers(institution).raw(&sent_at).and_then(|key| request.append(key)))
+    let mut key = answers(institution);
+    let pushed = key.push(&sent_at).and_then(|()| request.append(&mut key));
+    fit(pushed.map(|()| key))
 }
 
 fn table(institution: InstitutionId, table: u8) -> Key {

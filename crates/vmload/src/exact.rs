@@ -1,5 +1,6 @@
 //! The best grouping of one metric: globally optimal K-means on a line.
 
+use crate::ascending::sort_ascending;
 use crate::dispatch::run;
 use crate::stretch::{Layer, Sums};
 use crate::whole::{of_len, of_u64};
@@ -110,13 +111,14 @@ struct Line {
 
 impl Line {
     fn new(values: impl IntoIterator<Item = (f64, u64)>) -> Result<Self, Misuse> {
-        let mut values: Vec<(f64, u64)> =
-            values.into_iter().filter(|(_, count)| *count > 0).collect();
+        let entries = values.into_iter();
+        let mut values = Vec::with_capacity(entries.size_hint().0);
+        values.extend(entries.filter(|(_, count)| *count > 0));
         let limit = libm::scalbn(1.0, 500);
         if values.iter().any(|(value, _)| value.abs() > limit || value.is_nan()) {
             return Err(Misuse::NotFinite);
         }
-        values.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        sort_ascending(&mut values);
         values.dedup_by(|next, kept| {
             let is_same = next.0 == kept.0;
             if is_same {

@@ -6,6 +6,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+mod ascending;
 mod counts;
 mod digest;
 mod dispatch;

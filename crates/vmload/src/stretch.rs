@@ -78,12 +78,21 @@ impl Kernel for Layer<'_> {
             if low > high {
                 continue;
             }
+            // ends that are side by side have few starts between them: all of these for all of them
+            if high - low < LANES && most < low && n >= LANES {
+                let from = low.min(n + 1 - LANES);
+                let (all_costs, all_starts) =
+                    best_of_ends(width, sums, before, (least, most), from);
+                for until in low..=high {
+                    costs[until] = all_costs[until - from];
+                    starts[until] = to_start(all_starts[until - from]);
+                }
+                continue;
+            }
             let until = low + (high - low) / 2;
             let (cost, start) = best(width, sums, before, (least, most.min(until - 1)), until);
-            if let (Some(to), Some(at)) = (costs.get_mut(until), starts.get_mut(until)) {
-                *to = cost;
-                *at = u32::try_from(start).unwrap_or(u32::MAX);
-            }
+            costs[until] = cost;
+            starts[until] = to_start(start);
             spans.push((low, until - 1, least, start));
             spans.push((until + 1, high, start, most));
         }
@@ -121,6 +130,51 @@ fn best<W: Width>(
     (least_cost, least + at)
 }
 
+/// The same for eight ends side by side, the first of them `from`, which are all behind the last start.
+#[inline(always)]
+fn best_of_ends<W: Width>(
+    width: W,
+    sums: &Sums,
+    before: &[f64],
+    (least, most): (usize, usize),
+    from: usize,
+) -> ([f64; LANES], [usize; LANES]) {
+    let ends = from..from + LANES;
+    let weights = W::split(&sums.weights[ends.clone()]);
+    let firsts = W::split(&sums.firsts[ends.clone()]);
+    let seconds = W::split(&sums.seconds[ends]);
+    let zero = width.splat(0.0);
+    let mut costs = [width.splat(f64::INFINITY); LANES];
+    let mut starts = [zero; LANES];
+    let mut next = 0.0;
+    let known = before[least..=most].iter().zip(&sums.weights[least..=most]);
+    let known = known.zip(sums.firsts[least..=most].iter().zip(&sums.seconds[least..=most]));
+    for ((before, weight), (first, second)) in known {
+        for part in 0..LANES / W::LANES {
+            let until = [weights[part], firsts[part], seconds[part]];
+            let start = [*weight, *first, *second].map(|sum| width.splat(sum));
+            let cost = width.add(width.splat(*before), wide_cost(width, until, start));
+            let is_less = width.is_less(cost, costs[part]);
+            costs[part] = width.select(is_less, cost, costs[part]);
+            starts[part] = width.select(is_less, width.splat(next), starts[part]);
+        }
+        next += 1.0;
+    }
+    let (mut all_costs, mut all_starts) = ([0.0; LANES], [0.0; LANES]);
+    join_parts::<W>(&costs, &mut all_costs);
+    join_parts::<W>(&starts, &mut all_starts);
+    (all_costs, all_starts.map(|start| least + to_index(start)))
+}
+
+/// [`cost`] of the stretches between sums.
+#[inline(always)]
+fn wide_cost<W: Width>(width: W, until: [W::V; 3], start: [W::V; 3]) -> W::V {
+    let zero = width.splat(0.0);
+    let [weight, first, second] = core::array::from_fn(|at| width.sub(until[at], start[at]));
+    let cost = width.sub(second, width.div(width.mul(first, first), weight));
+    width.select(width.is_less(zero, cost), cost, zero)
+}
+
 /// The best start of each lane.
 struct Lanes<W: Width> {
     width: W,
@@ -155,16 +209,12 @@ impl<W: Width> Lanes<W> {
         seconds: &[f64; LANES],
     ) {
         let width = self.width;
-        let (zero, step) = (width.splat(0.0), width.splat(of_len(LANES)));
-        let [weight, first, second] = self.until;
+        let step = width.splat(of_len(LANES));
         let (before, weights) = (W::split(before), W::split(weights));
         let (firsts, seconds) = (W::split(firsts), W::split(seconds));
         for part in 0..LANES / W::LANES {
-            let first = width.sub(first, firsts[part]);
-            let mean = width.div(width.mul(first, first), width.sub(weight, weights[part]));
-            let cost = width.sub(width.sub(second, seconds[part]), mean);
-            let cost = width.select(width.is_less(zero, cost), cost, zero);
-            let cost = width.add(before[part], cost);
+            let start = [weights[part], firsts[part], seconds[part]];
+            let cost = width.add(before[part], wide_cost(width, self.until, start));
             let is_less = width.is_less(cost, self.costs[part]);
             self.costs[part] = width.select(is_less, cost, self.costs[part]);
             self.starts[part] = width.select(is_less, self.next[part], self.starts[part]);
@@ -186,6 +236,12 @@ impl<W: Width> Lanes<W> {
         }
         (best.0, to_index(best.1))
     }
+}
+
+/// Lines have fewer than 2³² values.
+#[inline(always)]
+fn to_start(start: usize) -> u32 {
+    u32::try_from(start).unwrap_or(u32::MAX)
 }
 
 /// Starts are whole numbers below 2³² in the lanes.

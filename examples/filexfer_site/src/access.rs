@@ -38,9 +38,7 @@ impl Role for Access {
         Ok(())
     }
 
-    async fn on_event<S: Store>(&mut self, _: &S, event: Infallible) {
-        match event {}
-    }
+    async fn on_events<S: Store>(&mut self, _: &S, _: Vec<Infallible>) {}
 
     fn on_peer(&mut self, peer: &Peer, present: bool) -> Result<(), Error> {
         if peer.as_str() == self.client.as_str() {

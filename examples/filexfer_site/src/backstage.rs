@@ -8,12 +8,12 @@ use crate::rows::{self, TENANT};
 use crate::station::{Role, Told};
 use filexfer::{
     BackstageEvent, BackstageServer, Error, FileSpec, JobId, Mode, Notice, NoticeKind, OnConflict,
-    PartyId, Request, SignedVerdict, TransferId,
+    PartyId, Reason, Request, SignedVerdict, State, TransferId,
 };
 use port::{Batch, Commit, Expect, Key, KeyAnswer, KeyId, Keys as _, Peer, ReadSet, Store, Time};
 use seal::SoftKeys;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 pub(crate) struct Backstage {
     party: PartyId,
@@ -21,7 +21,17 @@ pub(crate) struct Backstage {
     pace_ms: u64,
     machine: BackstageServer,
     /// Requests that the machine has to be given.
-    unasked: Vec<Request>,
+    unasked: VecDeque<Request>,
+    /// How far each request is.
+    stands: BTreeMap<JobId, Stand>,
+}
+
+/// How far a request is.
+#[derive(Clone, Copy)]
+enum Stand {
+    Asked,
+    Judged(Result<(), Reason>),
+    Over(State),
 }
 
 impl Backstage {
@@ -35,38 +45,91 @@ impl Backstage {
         let machine = BackstageServer::new(TENANT, &forwarder, pace_ms).map_err(Failure::run)?;
         let ledger = Ledger::read(store).await.map_err(Failure::Run)?;
         let unasked = ledger.unanswered();
-        Ok(Self { party, forwarder, pace_ms, machine, unasked })
+        let stands = ledger.requests.iter().map(|request| (request.id, ledger.stand(&request.id)));
+        let stands = stands.collect();
+        Ok(Self { party, forwarder, pace_ms, machine, unasked, stands })
     }
 
-    /// Makes a request, for good, and asks.
+    /// Makes requests, for good, and asks.
     async fn submit<S: Store>(
         &mut self,
         now: Time,
         store: &S,
         keys: &SoftKeys,
         wish: &Wish,
-    ) -> Result<Request, String> {
+    ) -> Result<Vec<JobId>, String> {
+        if let Some(id) = &wish.id {
+            if wish.names.len() != 1 {
+                return Err("an id is one request's: give one name".into());
+            }
+            let id = rows::job_id(id)?;
+            if let Some(stand) = self.stands.get(&id).copied() {
+                self.repeat(now, store, id, stand).await?;
+                return Ok(vec![id]);
+            }
+        }
+        let mut requests = Vec::with_capacity(wish.names.len());
+        for name in &wish.names {
+            requests.push(self.request(now, wish, name)?);
+        }
+        let questions = requests.iter().map(|request| request.question(SIGNING));
+        let questions = questions.collect::<Result<Vec<_>, _>>().map_err(|why| why.to_string())?;
+        let answers = keys.answer(&questions).await.map_err(|why| why.to_string())?;
+        let mut rows = Vec::with_capacity(requests.len());
+        let mut signed = Vec::with_capacity(requests.len());
+        for (request, answer) in requests.into_iter().zip(answers) {
+            let KeyAnswer::Signature(signature) = answer else {
+                return Err("the key does not sign".into());
+            };
+            let request = request.signed(signature);
+            let mut bytes = Vec::new();
+            request.encode(&mut bytes).map_err(|why| why.to_string())?;
+            rows.push((row(rows::requests(), request.id)?, bytes));
+            signed.push(request);
+        }
+        put(store, rows).await?;
+        let ids = signed.iter().map(|request| request.id).collect();
+        for request in signed {
+            self.stands.insert(request.id, Stand::Asked);
+            self.unasked.push_back(request);
+        }
+        self.ask(now);
+        Ok(ids)
+    }
+
+    /// Asks once more what was asked before, as it was asked, unless it has its answer.
+    async fn repeat<S: Store>(
+        &mut self,
+        now: Time,
+        store: &S,
+        id: JobId,
+        stand: Stand,
+    ) -> Result<(), String> {
+        let is_waiting = self.unasked.iter().any(|request| request.id == id);
+        if is_waiting || !matches!(stand, Stand::Asked) {
+            return Ok(());
+        }
+        let found = store.read(&ReadSet::points([row(rows::requests(), id)?])).await;
+        let found = found.map_err(|why| why.to_string())?;
+        let Some(Some(known)) = found.points.first() else { return Ok(()) };
+        self.unasked.push_back(Request::parse(&known.value).map_err(|why| why.to_string())?);
+        self.ask(now);
+        Ok(())
+    }
+
+    fn request(&self, now: Time, wish: &Wish, name: &str) -> Result<Request, String> {
         let draw = || clock::entropy::<16>().map_err(|why| why.to_string());
         let id = match &wish.id {
             Some(id) => rows::job_id(id)?,
             None => JobId(draw()?),
         };
-        if wish.id.is_some() {
-            let found = store.read(&ReadSet::points([row(rows::requests(), id)?])).await;
-            let found = found.map_err(|why| why.to_string())?;
-            if let Some(Some(known)) = found.points.first() {
-                let known = Request::parse(&known.value).map_err(|why| why.to_string())?;
-                let asked = self.machine.submit(now, known.clone());
-                return asked.map(|()| known).map_err(|why| why.to_string());
-            }
-        }
-        let request = Request {
+        Ok(Request {
             id,
             requester: self.party.clone(),
             sender: wish.from.clone(),
             destination: wish.to.clone(),
             file: FileSpec {
-                name: wish.name.clone(),
+                name: name.to_owned(),
                 size: wish.size,
                 root: None,
                 class: crate::config::class_of(&wish.class)?,
@@ -84,19 +147,23 @@ impl Backstage {
             nonce: draw()?,
             key_number: KEY_NUMBER,
             signature: [0; 64],
-        };
-        let question = request.question(SIGNING).map_err(|why| why.to_string())?;
-        let answers = keys.answer(&[question]).await.map_err(|why| why.to_string())?;
-        let Some(KeyAnswer::Signature(signature)) = answers.into_iter().next() else {
-            return Err("the key does not sign".into());
-        };
-        let request = request.signed(signature);
-        let mut bytes = Vec::new();
-        request.encode(&mut bytes).map_err(|why| why.to_string())?;
-        put(store, row(rows::requests(), request.id)?, bytes).await?;
-        let asked = self.machine.submit(now, request.clone());
-        asked.map_err(|why| why.to_string())?;
-        Ok(request)
+        })
+    }
+
+    /// Gives the machine what it has room for; the rest has its turn when others are answered.
+    fn ask(&mut self, now: Time) {
+        while let Some(request) = self.unasked.pop_front() {
+            match self.machine.submit(now, request.clone()) {
+                Ok(()) => {}
+                Err(Error::Busy) => {
+                    self.unasked.push_front(request);
+                    return;
+                }
+                Err(why) => {
+                    tracing::error!(event = "request.lost", id = %request.id, code = why.code(), %why);
+                }
+            }
+        }
     }
 }
 
@@ -104,10 +171,8 @@ impl Role for Backstage {
     type Machine = BackstageServer;
 
     fn machine(&mut self) -> &mut BackstageServer {
-        let now = clock::now();
-        for request in std::mem::take(&mut self.unasked) {
-            // One that does not fit any more waits for the next start.
-            let _ = self.machine.submit(now, request);
+        if !self.unasked.is_empty() {
+            self.ask(clock::now());
         }
         &mut self.machine
     }
@@ -122,30 +187,39 @@ impl Role for Backstage {
         Ok(())
     }
 
-    async fn on_event<S: Store>(&mut self, store: &S, event: BackstageEvent) {
-        match event {
-            BackstageEvent::Answered(signed) => {
-                let mut bytes = Vec::new();
-                let kept =
-                    match (signed.encode(&mut bytes), row(rows::verdicts(), signed.verdict.id)) {
-                        (Ok(()), Ok(key)) => put(store, key, bytes).await,
-                        _ => Err("a verdict beyond its form".into()),
-                    };
-                if let Err(why) = kept {
-                    // The request is submitted again at the next start, and answered the same.
-                    tracing::error!(event = "verdict.lost", %why);
+    async fn on_events<S: Store>(&mut self, store: &S, events: Vec<BackstageEvent>) {
+        let mut verdicts = Vec::new();
+        for event in events {
+            match event {
+                BackstageEvent::Answered(signed) => {
+                    let (id, outcome) = (signed.verdict.id, signed.verdict.outcome);
+                    if let Some(stand @ Stand::Asked) = self.stands.get_mut(&id) {
+                        *stand = Stand::Judged(outcome);
+                    }
+                    let mut bytes = Vec::new();
+                    match (signed.encode(&mut bytes), row(rows::verdicts(), id)) {
+                        (Ok(()), Ok(key)) => verdicts.push((key, bytes)),
+                        _ => tracing::error!(event = "verdict.lost", %id),
+                    }
                 }
+                BackstageEvent::Noticed(notice) => {
+                    if notice.kind == NoticeKind::Result {
+                        self.stands.insert(notice.id, Stand::Over(notice.state));
+                    }
+                    let (state, code, _) = rows::words(notice.state);
+                    let kind = match notice.kind {
+                        NoticeKind::Result => "result",
+                        NoticeKind::Arrival => "arrival",
+                        NoticeKind::HandedOver => "handed_over",
+                    };
+                    tracing::info!(event = "notice", kind, id = %notice.id, name = %notice.name, state, code);
+                }
+                other => tracing::info!(event = "notice.other", ?other),
             }
-            BackstageEvent::Noticed(notice) => {
-                let (state, code, _) = rows::words(notice.state);
-                let kind = match notice.kind {
-                    NoticeKind::Result => "result",
-                    NoticeKind::Arrival => "arrival",
-                    NoticeKind::HandedOver => "handed_over",
-                };
-                tracing::info!(event = "notice", kind, id = %notice.id, name = %notice.name, state, code);
-            }
-            other => tracing::info!(event = "notice.other", ?other),
+        }
+        if let Err(why) = put(store, verdicts).await {
+            // The requests are submitted again at the next start, and answered the same.
+            tracing::error!(event = "verdicts.lost", %why);
         }
     }
 
@@ -168,8 +242,17 @@ impl Role for Backstage {
     ) -> Result<Value, String> {
         match asked {
             Question::Submit(wish) => {
-                let request = self.submit(now, store, keys, wish).await?;
-                Ok(json!({ "id": request.id.to_string() }))
+                let ids = self.submit(now, store, keys, wish).await?;
+                Ok(json!({ "ids": ids.iter().map(ToString::to_string).collect::<Vec<_>>() }))
+            }
+            Question::Stands { ids } => {
+                let stand = |id: &String| {
+                    let stand = self.stands.get(&rows::job_id(id)?).copied();
+                    let (state, code, why) = stand.ok_or("there is no such request")?.words();
+                    let is_over = !matches!(stand, Some(Stand::Asked | Stand::Judged(Ok(()))));
+                    Ok(json!({ "state": state, "code": code, "why": why, "is_over": is_over }))
+                };
+                ids.iter().map(stand).collect()
             }
             Question::Status { id } => {
                 let ledger = Ledger::read(store).await?;
@@ -235,7 +318,13 @@ impl Ledger {
         Ok(ledger)
     }
 
-    fn unanswered(&self) -> Vec<Request> {
+    fn stand(&self, id: &JobId) -> Stand {
+        let verdict = self.verdicts.get(id).map(|signed| signed.verdict.outcome);
+        let result = self.results.get(id).map(|notice| Stand::Over(notice.state));
+        result.or(verdict.map(Stand::Judged)).unwrap_or(Stand::Asked)
+    }
+
+    fn unanswered(&self) -> VecDeque<Request> {
         let is_open = |request: &&Request| {
             !self.verdicts.contains_key(&request.id) && !self.results.contains_key(&request.id)
         };
@@ -245,14 +334,9 @@ impl Ledger {
     fn describe(&self, wanted: Option<JobId>) -> Value {
         let is_wanted = |id: &JobId| wanted.is_none_or(|wanted| wanted == *id);
         let requests = self.requests.iter().filter(|request| is_wanted(&request.id)).map(|request| {
-            let verdict = self.verdicts.get(&request.id).map(|signed| signed.verdict.outcome);
+            let stand = self.stand(&request.id);
             let result = self.results.get(&request.id);
-            let (state, code, why) = match (result, verdict) {
-                (Some(notice), _) => rows::words(notice.state),
-                (None, Some(Err(why))) => ("refused", Some(why.code()), Some(why.to_string())),
-                (None, Some(Ok(()))) => ("accepted", None, None),
-                (None, None) => ("asked", None, None),
-            };
+            let (state, code, why) = stand.words();
             let file = result.and_then(|notice| notice.file);
             json!({
                 "id": request.id.to_string(),
@@ -268,7 +352,7 @@ impl Ledger {
                 "root": file.map(|(_, root)| crate::hex::text(&root)),
                 "receipts": result.map_or(0, |notice| notice.receipts.len()),
                 "is_handed_over": self.handed_over.contains_key(&request.id),
-                "is_over": result.is_some() || matches!(verdict, Some(Err(_))),
+                "is_over": !matches!(stand, Stand::Asked | Stand::Judged(Ok(()))),
             })
         });
         let arrivals = self.arrivals.iter().filter(|notice| is_wanted(&notice.id)).map(|notice| {
@@ -291,13 +375,31 @@ fn row(table: Key, id: JobId) -> Result<Key, String> {
     table.raw(&id.0).map_err(|why| why.to_string())
 }
 
-/// A row that may be there already with the same content.
-async fn put<S: Store>(store: &S, key: Key, bytes: Vec<u8>) -> Result<(), String> {
-    let mut batch = Batch::new();
-    batch.put(key, Expect::Absent, bytes);
-    match store.commit(&batch).await {
-        Ok(Commit::Applied(_) | Commit::Conflict) => Ok(()),
-        Err(why) => Err(why.to_string()),
+/// Rows that may be there already with the same content.
+async fn put<S: Store>(store: &S, rows: Vec<(Key, Vec<u8>)>) -> Result<(), String> {
+    let mut rows = rows.into_iter().peekable();
+    while rows.peek().is_some() {
+        let mut batch = Batch::new();
+        for (key, bytes) in rows.by_ref().take(Batch::OPS_MAX) {
+            batch.put(key, Expect::Any, bytes);
+        }
+        match store.commit(&batch).await {
+            // Without a requirement there is no conflict.
+            Ok(Commit::Applied(_) | Commit::Conflict) => {}
+            Err(why) => return Err(why.to_string()),
+        }
+    }
+    Ok(())
+}
+
+impl Stand {
+    fn words(self) -> (&'static str, Option<u32>, Option<String>) {
+        match self {
+            Self::Asked => ("asked", None, None),
+            Self::Judged(Ok(())) => ("accepted", None, None),
+            Self::Judged(Err(why)) => rows::words(State::Refused(why)),
+            Self::Over(state) => rows::words(state),
+        }
     }
 }
 

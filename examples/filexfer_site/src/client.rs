@@ -4,10 +4,9 @@ use crate::control::Question;
 use crate::failure::Failure;
 use crate::hex;
 use crate::station::{Role, Told};
-use bytes::Bytes;
 use filexfer::{
     Bitmap, ClientConfig, ClientEvent, ClientServer, Error, Groups, Message, PartyId, Place,
-    TransferId, Work,
+    SliceProof, TransferId, Work,
 };
 use link_sftp::Mailbox;
 use port::{Peer, ReadSet, Store, Time};
@@ -90,21 +89,20 @@ impl Role for Client {
             }
             Told::Synced => self.machine.synced(now, transfer),
             Told::Published(done) => self.machine.published(now, transfer, done),
+            Told::Failed(fault) => self.machine.store_failed(now, transfer, fault),
             Told::Unstable => self.machine.unstable(transfer),
             Told::Looked(_) => Ok(()),
         }
     }
 
-    fn open_slice(
+    fn slice_proof(
         &mut self,
         from: &Peer,
         transfer: &TransferId,
         range: &Range<u64>,
-        bytes: &Bytes,
-    ) -> Result<(Place, Vec<(u64, Bytes)>), Error> {
-        let slice = self.machine.open_slice(from, transfer, range, bytes)?;
-        let groups = slice.groups.iter().map(|(group, part)| (*group, bytes.slice_ref(part)));
-        Ok((Place::Store(self.party.clone()), groups.collect()))
+    ) -> Result<(Place, SliceProof), Error> {
+        let proof = self.machine.slice_proof(from, transfer, range)?;
+        Ok((Place::Store(self.party.clone()), proof))
     }
 
     async fn notice<S: Store>(&mut self, store: &S, message: &Message) {
@@ -121,14 +119,18 @@ impl Role for Client {
         self.taking.insert(offer.transfer, Taking { name, groups, resumed, moved: 0 });
     }
 
-    async fn on_event<S: Store>(&mut self, _: &S, event: ClientEvent) {
-        tracing::info!(event = "client", ?event);
-        match (&self.mailbox, event) {
-            (Some(mailbox), ClientEvent::Published { transfer, name }) => {
-                mailbox.offer(name, transfer, false);
+    async fn on_events<S: Store>(&mut self, _: &S, events: Vec<ClientEvent>) {
+        for event in events {
+            tracing::info!(event = "client", ?event);
+            match (&self.mailbox, event) {
+                (Some(mailbox), ClientEvent::Published { transfer, name }) => {
+                    mailbox.offer(name, transfer, false);
+                }
+                (Some(mailbox), ClientEvent::HandedOver { transfer }) => {
+                    mailbox.handed_over(&transfer);
+                }
+                _ => {}
             }
-            (Some(mailbox), ClientEvent::HandedOver { transfer }) => mailbox.handed_over(&transfer),
-            _ => {}
         }
     }
 

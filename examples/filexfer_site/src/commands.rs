@@ -14,17 +14,78 @@ use std::io::Read as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Asks for a file to be sent; with `--wait` until it is there.
+/// Asks for files to be sent, and waits until the requests are judged; with `--wait` until the files are there.
 pub(crate) async fn submit(config: &Config, options: &Submit) -> Result<Value, Failure> {
     let requester = &options.requester;
     is_server(config, requester)?;
+    let socket = config.socket(requester);
+    let mut ids: Vec<String> = Vec::with_capacity(options.names.len());
+    for names in pieces(&options.names) {
+        let answer = ask(&socket, requester, &Question::Submit(wish(options, names))).await?;
+        let made = answer["ids"].as_array().into_iter().flatten();
+        ids.extend(made.filter_map(Value::as_str).map(str::to_owned));
+    }
+    if options.no_answer {
+        return Ok(made(options, &ids, "asked"));
+    }
+    let default_s = if options.wait { RESULT_S } else { ANSWER_S };
+    let limit_s = options.timeout_s.unwrap_or(default_s);
+    let until = Instant::now() + Duration::from_secs(limit_s);
+    let bar = options.wait.then(progress::bar);
+    let mut shown = Instant::now();
+    let stands = loop {
+        let stands = stands(config, requester, &ids).await?;
+        let left = stands.iter().filter(|stand| !stand.is_enough(options.wait)).count();
+        if left == 0 {
+            break stands;
+        }
+        if Instant::now() >= until {
+            let why = match &ids[..] {
+                [id] => format!(
+                    "it is {} after {limit_s} s; ask again with `status --of {requester} --id {id}`",
+                    stands[0].state
+                ),
+                _ => format!(
+                    "{left} of {} requests are not so far after {limit_s} s; ask again with `status --of {requester}`",
+                    ids.len()
+                ),
+            };
+            return Err(Failure::Run(why));
+        }
+        if let Some(bar) = bar.as_ref().filter(|bar| !bar.is_hidden())
+            && shown <= Instant::now()
+        {
+            shown += SHOW;
+            match &ids[..] {
+                [id] => show_bytes(config, bar, id, &stands[0].state).await,
+                _ => progress::files(bar, ids.len() - left, ids.len()),
+            }
+        }
+        // The more are asked about, the longer an answer takes.
+        tokio::time::sleep(POLL + POLL * u32::try_from(ids.len() / 500).unwrap_or(0)).await;
+    };
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    conclude(options, &ids, &stands)?;
+    match &ids[..] {
+        [id] if options.wait => {
+            let question = Question::Status { id: Some(id.clone()) };
+            Ok(ask(&socket, requester, &question).await?["requests"][0].clone())
+        }
+        _ => Ok(made(options, &ids, if options.wait { "delivered" } else { "accepted" })),
+    }
+}
+
+/// What is to be asked for these files.
+fn wish(options: &Submit, names: &[String]) -> Wish {
     let ms = |at: jiff::Timestamp| u64::try_from(at.as_millisecond()).unwrap_or(0);
-    let wish = Wish {
+    Wish {
         id: None,
         size: None,
-        from: options.from.clone().unwrap_or_else(|| requester.clone()),
+        from: options.from.clone().unwrap_or_else(|| options.requester.clone()),
         to: options.to.clone(),
-        name: options.name.clone(),
+        names: names.to_vec(),
         class: options.class.clone(),
         on_conflict: match options.on_conflict {
             Conflict::Fail => 1,
@@ -34,51 +95,96 @@ pub(crate) async fn submit(config: &Config, options: &Submit) -> Result<Value, F
         priority: options.priority,
         not_before_ms: options.not_before.map(ms),
         deadline_ms: options.deadline.map(ms),
-    };
-    let socket = config.socket(requester);
-    let answer = ask(&socket, requester, &Question::Submit(wish)).await?;
-    let id = answer["id"].as_str().unwrap_or_default().to_owned();
-    if !options.wait {
-        return Ok(answer);
     }
-    let until = Instant::now() + Duration::from_secs(options.timeout_s);
-    let bar = progress::bar();
-    loop {
-        let question = Question::Status { id: Some(id.clone()) };
-        let status = ask(&socket, requester, &question).await?;
-        let request = &status["requests"][0];
-        let state = text(request, "state");
-        if request["is_over"] == true {
-            bar.finish_and_clear();
-            let code = u32::try_from(request["code"].as_u64().unwrap_or(0)).unwrap_or(0);
-            let why = request["why"].as_str().map_or_else(|| state.to_owned(), str::to_owned);
-            return match state {
-                "delivered" | "acknowledged" => Ok(request.clone()),
-                "refused" => Err(Failure::Refused { code, why }),
-                _ => Err(Failure::Undelivered { code, why }),
-            };
+}
+
+/// Names in pieces that a question has room for, even where each character is escaped.
+fn pieces(names: &[String]) -> Vec<&[String]> {
+    const ROOM: usize = 8 << 10;
+    let mut pieces = Vec::new();
+    let (mut first, mut bytes) = (0, 0);
+    for (at, name) in names.iter().enumerate() {
+        bytes += name.len() + 3;
+        if bytes > ROOM && at > first {
+            pieces.push(&names[first..at]);
+            (first, bytes) = (at, name.len() + 3);
         }
-        if Instant::now() >= until {
-            bar.finish_and_clear();
-            let why = format!(
-                "it is {state} after {} s; ask again with `status --id {id}`",
-                options.timeout_s
-            );
-            return Err(Failure::Run(why));
+    }
+    pieces.push(&names[first..]);
+    pieces
+}
+
+/// How far a request is.
+struct Stand {
+    state: String,
+    code: u32,
+    why: String,
+    is_over: bool,
+}
+
+impl Stand {
+    fn is_enough(&self, wait: bool) -> bool {
+        self.is_over || (!wait && self.state != "asked")
+    }
+}
+
+async fn stands(config: &Config, of: &str, ids: &[String]) -> Result<Vec<Stand>, Failure> {
+    let mut stands = Vec::with_capacity(ids.len());
+    for ids in ids.chunks(IDS) {
+        let question = Question::Stands { ids: ids.to_vec() };
+        let answer = ask(&config.socket(of), of, &question).await?;
+        stands.extend(answer.as_array().into_iter().flatten().map(|stand| Stand {
+            state: text(stand, "state").to_owned(),
+            code: u32::try_from(stand["code"].as_u64().unwrap_or(0)).unwrap_or(0),
+            why: stand["why"].as_str().unwrap_or_else(|| text(stand, "state")).to_owned(),
+            is_over: stand["is_over"] == true,
+        }));
+    }
+    Ok(stands)
+}
+
+/// The first request that came to nothing decides what is said.
+fn conclude(options: &Submit, ids: &[String], stands: &[Stand]) -> Result<(), Failure> {
+    let is_bad =
+        |stand: &&Stand| !matches!(stand.state.as_str(), "accepted" | "delivered" | "acknowledged");
+    let Some(at) = stands.iter().position(|stand| is_bad(&stand)) else { return Ok(()) };
+    let Stand { state, code, why, .. } = &stands[at];
+    let why = match (ids.len(), stands.iter().filter(is_bad).count() - 1) {
+        (1, _) => why.clone(),
+        (_, 0) => format!("{}: {why}", options.names[at]),
+        (_, 1) => format!("{}: {why}, and so is another", options.names[at]),
+        (_, others) => format!("{}: {why}, and so are {others} others", options.names[at]),
+    };
+    match state.as_str() {
+        "refused" => Err(Failure::Refused { code: *code, why }),
+        _ => Err(Failure::Undelivered { code: *code, why }),
+    }
+}
+
+/// Ids and names, where all went well.
+fn made(options: &Submit, ids: &[String], state: &str) -> Value {
+    match ids {
+        [id] => json!({ "id": id, "state": state }),
+        _ => {
+            let all = ids.iter().zip(&options.names);
+            all.map(|(id, name)| json!({ "id": id, "name": name, "state": state })).collect()
         }
-        // The forwarding server knows how far it is, where it runs here.
-        let forwarder = &config.file.forwarder.id;
-        if let Ok(jobs) = ask(&config.socket(forwarder), forwarder, &question).await
-            && let Some(groups) = jobs[0]["groups"].as_u64()
-        {
-            bar.set_length(groups.saturating_mul(filexfer::Groups::BYTES));
-            let done = jobs[0]["groups_done"].as_u64().unwrap_or(0);
-            bar.set_position(done.saturating_mul(filexfer::Groups::BYTES));
-            bar.set_message(text(&jobs[0], "state").to_owned());
-        } else {
-            bar.set_message(state.to_owned());
-        }
-        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// How far it is: the forwarding server knows, where it runs here.
+async fn show_bytes(config: &Config, bar: &indicatif::ProgressBar, id: &str, state: &str) {
+    let forwarder = &config.file.forwarder.id;
+    let question = Question::Status { id: Some(id.to_owned()) };
+    if let Ok(jobs) = ask(&config.socket(forwarder), forwarder, &question).await
+        && let Some(groups) = jobs[0]["groups"].as_u64()
+    {
+        bar.set_length(groups.saturating_mul(filexfer::Groups::BYTES));
+        let done = jobs[0]["groups_done"].as_u64().unwrap_or(0);
+        bar.set_position(done.saturating_mul(filexfer::Groups::BYTES));
+        bar.set_message(text(&jobs[0], "state").to_owned());
+    } else {
+        bar.set_message(state.to_owned());
     }
 }
 
@@ -233,4 +339,12 @@ fn text<'a>(value: &'a Value, field: &str) -> &'a str {
     value[field].as_str().unwrap_or_default()
 }
 
-const POLL: Duration = Duration::from_millis(200);
+/// How often to ask how far requests are.
+const POLL: Duration = Duration::from_millis(10);
+/// How often to show it.
+const SHOW: Duration = Duration::from_millis(200);
+/// Ids in one question.
+const IDS: usize = 1_000;
+/// How long to wait for the answer, and for the result, in seconds.
+const ANSWER_S: u64 = 30;
+const RESULT_S: u64 = 3_600;

@@ -36,6 +36,9 @@ pub(crate) struct SiteFile {
     certificates: PathBuf,
     /// Seeds of the signing keys of the parties run here: `<id>.seed`.
     keys: PathBuf,
+    /// How the servers of the site talk to each other.
+    #[serde(default)]
+    pub(crate) link: LinkFile,
     pub(crate) forwarder: ForwarderFile,
     #[serde(default)]
     pub(crate) backstage: Vec<BackstageFile>,
@@ -49,6 +52,15 @@ pub(crate) struct SiteFile {
     grant: Vec<GrantFile>,
     #[serde(default)]
     pub(crate) pace: PaceFile,
+}
+
+/// What frames go over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LinkFile {
+    #[default]
+    Tls,
+    Quic,
 }
 
 #[derive(Debug, Deserialize)]
@@ -96,6 +108,8 @@ pub(crate) struct ClientFile {
     public_key: String,
     pub(crate) root: PathBuf,
     pub(crate) quota_bytes: Option<u64>,
+    /// How it talks to its access server; as the site without it.
+    pub(crate) link: Option<LinkFile>,
     pub(crate) access: AccessFile,
     /// It speaks only SFTP: its client server runs here, with the SFTP server.
     pub(crate) sftp: Option<SftpClientFile>,
@@ -151,6 +165,8 @@ pub(crate) struct NeighbourFile {
     public_key: String,
     /// Where to dial; without it the other site dials.
     pub(crate) address: Option<String>,
+    /// How the two sites talk; as the site without it. Both have to say the same.
+    pub(crate) link: Option<LinkFile>,
     /// Sites behind it.
     #[serde(default)]
     leads_to: Vec<String>,

@@ -16,8 +16,10 @@ use tokio::time::timeout;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "ask", rename_all = "snake_case")]
 pub(crate) enum Question {
-    /// Of a backstage server: send a file.
+    /// Of a backstage server: send files.
     Submit(Wish),
+    /// Of a backstage server: how far these requests are.
+    Stands { ids: Vec<String> },
     /// Of anybody: what is under way, and what became of the rest.
     Status { id: Option<String> },
     /// Of a backstage server: the receipts of a request.
@@ -28,7 +30,7 @@ pub(crate) enum Question {
     HandOver { transfer: String },
 }
 
-/// A request before it is made.
+/// Requests before they are made.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Wish {
     /// Drawn without it. What was asked for under an id before is asked for again, not twice.
@@ -39,7 +41,8 @@ pub(crate) struct Wish {
     pub(crate) size: Option<u64>,
     pub(crate) from: String,
     pub(crate) to: String,
-    pub(crate) name: String,
+    /// A request for each.
+    pub(crate) names: Vec<String>,
     pub(crate) class: String,
     /// 1 fail, 2 replace, 3 version.
     pub(crate) on_conflict: u8,
@@ -137,4 +140,5 @@ pub(crate) async fn ask(socket: &Path, party: &str, question: &Question) -> Resu
 }
 
 const PATIENCE: Duration = Duration::from_secs(20);
-const LINE_MAX: u64 = 64 << 10;
+/// The longest question, in bytes.
+pub(crate) const LINE_MAX: u64 = 64 << 10;

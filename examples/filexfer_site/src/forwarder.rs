@@ -5,10 +5,9 @@ use crate::control::Question;
 use crate::failure::Failure;
 use crate::rows;
 use crate::station::{Role, Told};
-use bytes::Bytes;
 use filexfer::{
-    Error, Forwarder, ForwarderConfig, ForwarderEvent, Groups, Job, Place, Registry, Trail,
-    TransferId, Work,
+    Error, Forwarder, ForwarderConfig, ForwarderEvent, Groups, Job, Place, Registry, SliceProof,
+    Trail, TransferId, Work,
 };
 use port::{Peer, ReadSet, Store, Time};
 use seal::SoftKeys;
@@ -102,48 +101,26 @@ impl Role for Forwarding {
             }
             Told::Synced => self.machine.synced(now, transfer),
             Told::Published(done) => self.machine.published(now, transfer, done),
+            Told::Failed(fault) => self.machine.store_failed(now, transfer, fault),
             Told::Unstable => self.machine.unstable(now, transfer),
         }
     }
 
-    fn open_slice(
+    fn slice_proof(
         &mut self,
         from: &Peer,
         transfer: &TransferId,
         range: &Range<u64>,
-        bytes: &Bytes,
-    ) -> Result<(Place, Vec<(u64, Bytes)>), Error> {
-        let (into, slice) = self.machine.open_slice(from, transfer, range, bytes)?;
-        let groups = slice.groups.iter().map(|(group, part)| (*group, bytes.slice_ref(part)));
-        Ok((into, groups.collect()))
+    ) -> Result<(Place, SliceProof), Error> {
+        self.machine.slice_proof(from, transfer, range)
     }
 
     fn served(&mut self, transfer: &TransferId, groups: u64) {
         self.counts(transfer).served += groups;
     }
 
-    async fn on_event<S: Store>(&mut self, _: &S, event: ForwarderEvent) {
-        match event {
-            ForwarderEvent::Judged(signed) => {
-                let id = signed.verdict.id;
-                match signed.verdict.outcome {
-                    Ok(()) => tracing::info!(event = "job.accepted", %id),
-                    Err(why) => tracing::info!(event = "job.refused", %id, code = why.code(), %why),
-                }
-            }
-            ForwarderEvent::Moved { transfer, state } => {
-                let (state, code, _) = rows::words(state);
-                tracing::info!(event = "job.moved", ?transfer, state, code);
-            }
-            ForwarderEvent::Stranded { transfer } => {
-                tracing::warn!(
-                    event = "job.stranded",
-                    ?transfer,
-                    "the configuration has no way for it"
-                );
-            }
-            other => tracing::info!(event = "job.other", ?other),
-        }
+    async fn on_events<S: Store>(&mut self, _: &S, events: Vec<ForwarderEvent>) {
+        events.into_iter().for_each(log);
     }
 
     async fn answer<S: Store>(
@@ -182,6 +159,30 @@ impl Role for Forwarding {
             }
             _ => Err("a forwarding server is not asked that; ask the backstage server".into()),
         }
+    }
+}
+
+fn log(event: ForwarderEvent) {
+    match event {
+        ForwarderEvent::Judged(signed) => {
+            let id = signed.verdict.id;
+            match signed.verdict.outcome {
+                Ok(()) => tracing::info!(event = "job.accepted", %id),
+                Err(why) => tracing::info!(event = "job.refused", %id, code = why.code(), %why),
+            }
+        }
+        ForwarderEvent::Moved { transfer, state } => {
+            let (state, code, _) = rows::words(state);
+            tracing::info!(event = "job.moved", ?transfer, state, code);
+        }
+        ForwarderEvent::Stranded { transfer } => {
+            tracing::warn!(
+                event = "job.stranded",
+                ?transfer,
+                "the configuration has no way for it"
+            );
+        }
+        other => tracing::info!(event = "job.other", ?other),
     }
 }
 

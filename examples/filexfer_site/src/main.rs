@@ -12,6 +12,7 @@ mod control;
 mod failure;
 mod forwarder;
 mod hex;
+mod lines;
 mod options;
 mod progress;
 mod rows;

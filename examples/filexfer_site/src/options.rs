@@ -38,7 +38,7 @@ pub(crate) enum Task {
     Client(One),
     /// Run the SFTP server, and the client servers of the clients that speak only SFTP
     Sftp(Site),
-    /// Ask for a file to be sent
+    /// Ask for files to be sent
     Submit(Submit),
     /// Show what became of requests, or what a forwarding server is at
     Status(Status),
@@ -94,8 +94,9 @@ pub(crate) struct One {
 pub(crate) struct Submit {
     #[command(flatten)]
     pub(crate) site: Site,
-    /// The file, by its name in the sender's store
-    pub(crate) name: String,
+    /// The files, by their names in the sender's store; a request for each
+    #[arg(required = true)]
+    pub(crate) names: Vec<String>,
     /// The backstage server that asks
     #[arg(long = "as", value_name = "ID")]
     pub(crate) requester: String,
@@ -120,12 +121,15 @@ pub(crate) struct Submit {
     /// To be delivered by then or not at all (RFC 3339)
     #[arg(long, value_name = "TIME")]
     pub(crate) deadline: Option<jiff::Timestamp>,
-    /// Wait for the result, with a progress bar
+    /// Wait for the result, with a progress bar, and not only for the answer
     #[arg(long)]
     pub(crate) wait: bool,
-    /// With --wait: how long, in seconds
-    #[arg(long, value_name = "S", default_value_t = 3_600)]
-    pub(crate) timeout_s: u64,
+    /// Do not even wait for the answer: the requests are made, and asked until they are answered
+    #[arg(long, conflicts_with = "wait")]
+    pub(crate) no_answer: bool,
+    /// How long to wait, in seconds: 30 for the answer, 3600 for the result
+    #[arg(long, value_name = "S")]
+    pub(crate) timeout_s: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

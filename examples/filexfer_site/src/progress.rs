@@ -11,3 +11,14 @@ pub(crate) fn bar() -> ProgressBar {
     }
     bar
 }
+
+/// How many files are there.
+pub(crate) fn files(bar: &ProgressBar, done: usize, all: usize) {
+    if let Ok(style) =
+        ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} files eta {eta}")
+    {
+        bar.set_style(style);
+    }
+    bar.set_length(all.try_into().unwrap_or(u64::MAX));
+    bar.set_position(done.try_into().unwrap_or(u64::MAX));
+}

@@ -1,7 +1,7 @@
 //! Rows beside those of the machines, and states in words.
 
 use files_local::LocalFiles;
-use filexfer::{Place, State};
+use filexfer::{Place, State, TransferId};
 use port::{CrateTag, Key, ReadSet, Row, Scan, Store, Tenant};
 
 /// All rows under a prefix, up to a bound.
@@ -38,14 +38,22 @@ pub(crate) async fn sweep<S: Store>(
 ) -> Result<(), String> {
     let Some(files) = files else { return Ok(()) };
     let (Left::If(table) | Left::Unless(table)) = left;
+    let is_over = async |transfer: &TransferId| {
+        let key = Key::new(CrateTag::FILEXFER, TENANT, table).raw(&transfer.0);
+        let key = key.map_err(|why| why.to_string())?;
+        let rows = store.read(&ReadSet::points([key])).await.map_err(|why| why.to_string())?;
+        let is_there = rows.points.first().is_some_and(Option::is_some);
+        Ok::<bool, String>(is_there == matches!(left, Left::If(_)))
+    };
+    for transfer in files.kept_transfers().map_err(|why| why.to_string())? {
+        if is_over(&transfer).await? {
+            files.forget(&transfer);
+        }
+    }
     for place in places {
         let held = files.unpublished(place).map_err(|why| why.to_string())?;
         for transfer in held.keys() {
-            let key = Key::new(CrateTag::FILEXFER, TENANT, table).raw(&transfer.0);
-            let key = key.map_err(|why| why.to_string())?;
-            let rows = store.read(&ReadSet::points([key])).await.map_err(|why| why.to_string())?;
-            let is_there = rows.points.first().is_some_and(Option::is_some);
-            if is_there == matches!(left, Left::If(_)) {
+            if is_over(transfer).await? {
                 tracing::info!(event = "content.swept", ?transfer, ?place);
                 files.discard(transfer, place).map_err(|why| why.to_string())?;
             }

@@ -3,16 +3,19 @@
 use crate::access::Access;
 use crate::backstage::{Backstage, SIGNING};
 use crate::client::Client;
-use crate::config::{ClientFile, Config, KEY_NUMBER, Server, StoreFile, class_of, party_id};
+use crate::config::{
+    ClientFile, Config, KEY_NUMBER, LinkFile, Server, StoreFile, class_of, party_id,
+};
 use crate::control;
 use crate::failure::Failure;
 use crate::forwarder::Forwarding;
+use crate::lines::{Inboxes, Lines};
 use crate::rows::{self, Left, TENANT};
 use crate::secrets;
 use crate::station::{Role, Station};
 use files_local::{Area, LocalFiles, Options as FilesOptions};
 use filexfer::{ClientConfig, ForwarderConfig, Limit, Paces, PartyId, Place, Retry};
-use link_tls::{Contact, Identity, Limits, Options as LinkOptions, TlsLink};
+use link::{Contact, Identity, Limits, Options as LinkOptions};
 use port::{MemoryStore, Peer, Store};
 use seal::SoftKeys;
 use std::fs::DirBuilder;
@@ -38,16 +41,18 @@ pub(crate) fn run(config: &Config, ids: &[String], json: bool) -> Result<(), Fai
 async fn serve(config: &Config, ids: &[String]) -> Result<(), Failure> {
     let (stop, stopped) = watch::channel(false);
     let mut stations = JoinSet::new();
+    let mut links = Vec::new();
     for id in ids {
         let server = config.server(id).ok_or_else(|| {
             Failure::Usage(format!("{id} is no server of this site; it has {}", list(config)))
         })?;
-        start(config, id, server, &mut stations, &stopped).await?;
+        links.extend(start(config, id, server, &mut stations, &stopped).await?);
     }
     // For people and for scripts that wait; logs go to standard error.
     let _ = writeln!(std::io::stdout(), "ready: {}", ids.join(" "));
     let ended = tokio::select! {
         () = signal() => Ok(()),
+        () = renew(config, &links) => Ok(()),
         Some(ended) = stations.join_next() => ended.unwrap_or_else(|why| Err(Failure::run(why))),
     };
     stop.send_replace(true);
@@ -55,22 +60,23 @@ async fn serve(config: &Config, ids: &[String]) -> Result<(), Failure> {
     if tokio::time::timeout(CLOSING, rest).await.is_err() {
         tracing::warn!(event = "stop.cut", "a server did not end in time");
     }
-    for id in ids {
+    for (id, _) in &links {
         let _ = std::fs::remove_file(config.socket(id));
     }
     ended
 }
 
+/// Starts a server; returns the links of each party that it runs.
 async fn start(
     config: &Config,
     id: &str,
     server: Server<'_>,
     stations: &mut JoinSet<Result<(), Failure>>,
     stop: &watch::Receiver<bool>,
-) -> Result<(), Failure> {
+) -> Result<Vec<(String, Arc<Lines>)>, Failure> {
     folder(&config.state(id))?;
     let party = id_of(id)?;
-    match server {
+    let running = match server {
         Server::Forwarder => {
             let stores = config.file.backstage.iter().map(|one| id_of(&one.store.id));
             let places = stores.map(|id| Ok(Place::Store(id?))).chain([Ok(Place::Spool)]);
@@ -80,34 +86,40 @@ async fn start(
             rows::sweep(&store, around.files.as_deref(), &places, Left::Unless(rows::UNDER_WAY))
                 .await
                 .map_err(Failure::Run)?;
-            begin(stations, stop, id, role, store, around).map(drop)
+            begin(stations, stop, id, role, store, around)?
         }
         Server::Access(client) => {
             let (role, around) = access(config, party, client).await?;
-            begin(stations, stop, id, role, MemoryStore::new(), around).map(drop)
+            begin(stations, stop, id, role, MemoryStore::new(), around)?
         }
         Server::Backstage => {
             let store = open_rows(config, id)?;
             let (role, around) = backstage(config, party, &store).await?;
-            begin(stations, stop, id, role, store, around).map(drop)
+            begin(stations, stop, id, role, store, around)?
         }
         Server::Client(ClientFile { sftp: Some(_), .. }) => {
-            Err(Failure::Usage(format!("{id} is served by the SFTP server, which runs instead")))
+            let why = format!("{id} is served by the SFTP server, which runs instead");
+            return Err(Failure::Usage(why));
         }
-        Server::Sftp(sftp) => crate::sftp::start(config, sftp, stations, stop).await,
+        Server::Sftp(sftp) => return crate::sftp::start(config, sftp, stations, stop).await,
         Server::Client(client) => {
             let (role, around, store) = client_server(config, party, client).await?;
-            begin(stations, stop, id, role, store, around).map(drop)
+            begin(stations, stop, id, role, store, around)?
         }
-    }
+    };
+    Ok(vec![(id.to_owned(), running.lines)])
 }
 
 async fn forwarding(config: &Config, party: PartyId) -> Result<(Forwarding, Around), Failure> {
     let (file, state) = (&config.file, config.state(party.as_str()));
     let keys = keys(config, &party)?;
-    let backstages = file.backstage.iter().map(|one| contact(&one.id, None));
-    let accesses = file.client.iter().map(|one| contact(&one.access.id, None));
-    let others = file.neighbour.iter().map(|one| contact(&one.forwarder, one.address.clone()));
+    let inside = |id| contact(id, None, file.link);
+    let backstages = file.backstage.iter().map(|one| inside(&one.id));
+    let accesses = file.client.iter().map(|one| inside(&one.access.id));
+    let others = file
+        .neighbour
+        .iter()
+        .map(|one| contact(&one.forwarder, one.address.clone(), one.link.unwrap_or(file.link)));
     let contacts = backstages.chain(accesses).chain(others).collect::<Result<_, _>>()?;
     let mut options = FilesOptions::new(folder(&state.join("work"))?)
         .spool(Area::new(folder(&state.join("spool"))?, class("general")?));
@@ -118,6 +130,8 @@ async fn forwarding(config: &Config, party: PartyId) -> Result<(Forwarding, Arou
     let mut brief = ForwarderConfig::new(TENANT, party.clone(), (SIGNING, KEY_NUMBER));
     brief.paces = paces(config);
     brief.again_ms = file.pace.again_ms;
+    brief.outbox.in_flight_max = IN_FLIGHT;
+    brief.outbox.page_rows = IN_FLIGHT;
     brief.patience_ms = file.pace.silence_ms;
     brief.spool_bytes = file.forwarder.spool_bytes;
     brief.retry = Retry::new(file.pace.retry_ms, RETRY_MOST_MS.max(file.pace.retry_ms), 0)
@@ -135,7 +149,7 @@ async fn access(
     party: PartyId,
     client: &ClientFile,
 ) -> Result<(Access, Around), Failure> {
-    let contacts = vec![to_forwarder(config)?, contact(&client.id, None)?];
+    let contacts = vec![to_forwarder(config)?, contact(&client.id, None, over(config, client))?];
     let role = Access::new(id_of(&config.file.forwarder.id)?, id_of(&client.id)?)?;
     let link = link(config, &party, Some(client.access.listen), contacts).await?;
     let socket = config.socket(party.as_str());
@@ -165,7 +179,7 @@ pub(crate) async fn client_server(
     let access = id_of(&client.access.id)?;
     let at = client.access.address.clone();
     let at = at.unwrap_or_else(|| client.access.listen.to_string());
-    let contacts = vec![contact(access.as_str(), Some(at))?];
+    let contacts = vec![contact(access.as_str(), Some(at), over(config, client))?];
     let work = folder(&config.state(party.as_str()).join("work"))?;
     let options = FilesOptions::new(work).store(party.clone(), client_area(config, client)?);
     let files = Some(files(options, party.as_str())?);
@@ -186,21 +200,33 @@ fn paces(config: &Config) -> Paces {
     Paces { patience_ms: config.file.pace.patience_ms, ..Paces::default() }
 }
 
-fn to_forwarder(config: &Config) -> Result<Contact, Failure> {
+fn to_forwarder(config: &Config) -> Result<(LinkFile, Contact), Failure> {
     let forwarder = &config.file.forwarder;
-    let at = forwarder.address.clone();
-    contact(&forwarder.id, Some(at.unwrap_or_else(|| forwarder.listen.to_string())))
+    let at = forwarder.address.clone().unwrap_or_else(|| forwarder.listen.to_string());
+    contact(&forwarder.id, Some(at), config.file.link)
+}
+
+/// How a client and its access server talk.
+fn over(config: &Config, client: &ClientFile) -> LinkFile {
+    client.link.unwrap_or(config.file.link)
 }
 
 /// What a station has around its role and its store.
 pub(crate) struct Around {
     keys: SoftKeys,
-    link: (TlsLink, link_tls::Inbox),
+    link: (Lines, Inboxes),
     files: Option<Arc<LocalFiles>>,
     socket: PathBuf,
 }
 
-/// Starts a station; returns where it can be asked.
+/// A station that was started.
+pub(crate) struct Running {
+    /// Where it can be asked.
+    pub(crate) asks: mpsc::Sender<control::Asked>,
+    pub(crate) lines: Arc<Lines>,
+}
+
+/// Starts a station.
 pub(crate) fn begin<R: Role + 'static, S: Store + Send + Sync + 'static>(
     stations: &mut JoinSet<Result<(), Failure>>,
     stop: &watch::Receiver<bool>,
@@ -208,13 +234,14 @@ pub(crate) fn begin<R: Role + 'static, S: Store + Send + Sync + 'static>(
     role: R,
     store: S,
     around: Around,
-) -> Result<mpsc::Sender<control::Asked>, Failure> {
+) -> Result<Running, Failure> {
     let Around { keys, link: (link, inbox), files, socket } = around;
     let (asked, questions) = mpsc::channel(16);
     let listener = control::listen(&socket)?;
     let asks = asked.clone();
     let link = Arc::new(link);
     let name = id.to_owned();
+    let lines = Arc::clone(&link);
     let station = Station { name, role, store, keys, link, inbox, files, questions };
     let stop = stop.clone();
     stations.spawn(async move {
@@ -223,35 +250,40 @@ pub(crate) fn begin<R: Role + 'static, S: Store + Send + Sync + 'static>(
         control.abort();
         ended
     });
-    Ok(asks)
+    Ok(Running { asks, lines })
 }
 
 async fn link(
     config: &Config,
     party: &PartyId,
     listen: Option<SocketAddr>,
-    contacts: Vec<Contact>,
-) -> Result<(TlsLink, link_tls::Inbox), Failure> {
-    let (certificate, key) = config.certificate(party.as_str());
-    let read = |path: &Path| std::fs::read(path).map_err(|why| Failure::file(path, why));
+    contacts: Vec<(LinkFile, Contact)>,
+) -> Result<(Lines, Inboxes), Failure> {
+    let (identity, roots) = credentials(config, party.as_str())?;
     let options = LinkOptions {
         name: peer(party.as_str())?,
-        identity: Identity::new(read(&certificate)?, secrets::read(&key)?.to_vec()),
-        roots: read(&config.roots())?,
+        identity,
+        roots,
         listen,
-        contacts,
+        contacts: Vec::new(),
         limits: Limits {
             keepalive_ms: KEEPALIVE_MS,
             backoff_most_ms: BACKOFF_MOST_MS,
             ..Limits::default()
         },
     };
-    TlsLink::open(options).await.map_err(|why| match (why, listen) {
-        (link_tls::OpenError::Listen(_), Some(at)) => {
-            Failure::Run(format!("{party}: {why} at {at}"))
-        }
-        _ => Failure::file(&certificate, why),
+    Lines::open(options, contacts).await.map_err(|why| match (why, listen) {
+        (link::OpenError::Listen(_), Some(at)) => Failure::Run(format!("{party}: {why} at {at}")),
+        _ => Failure::file(&config.certificate(party.as_str()).0, why),
     })
+}
+
+/// What a server shows, and whom it believes, as the files say now.
+fn credentials(config: &Config, id: &str) -> Result<(Identity, Vec<u8>), Failure> {
+    let (certificate, key) = config.certificate(id);
+    let read = |path: &Path| std::fs::read(path).map_err(|why| Failure::file(path, why));
+    let identity = Identity::new(read(&certificate)?, secrets::read(&key)?.to_vec());
+    Ok((identity, read(&config.roots())?))
 }
 
 fn keys(config: &Config, party: &PartyId) -> Result<SoftKeys, Failure> {
@@ -294,8 +326,12 @@ pub(crate) fn folder(path: &Path) -> Result<PathBuf, Failure> {
     made.map(|()| path.to_owned()).map_err(|why| Failure::file(path, why))
 }
 
-fn contact(id: &str, address: Option<String>) -> Result<Contact, Failure> {
-    Ok(Contact { peer: peer(id)?, address })
+fn contact(
+    id: &str,
+    address: Option<String>,
+    over: LinkFile,
+) -> Result<(LinkFile, Contact), Failure> {
+    Ok((over, Contact { peer: peer(id)?, address }))
 }
 
 fn peer(id: &str) -> Result<Peer, Failure> {
@@ -312,6 +348,25 @@ fn class(text: &str) -> Result<filexfer::FileClass, Failure> {
 
 pub(crate) fn list(config: &Config) -> String {
     config.servers().collect::<Vec<_>>().join(", ")
+}
+
+/// Reads certificates, keys and roots again at each SIGHUP; what cannot be used changes nothing.
+async fn renew(config: &Config, links: &[(String, Arc<Lines>)]) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut told) = signal(SignalKind::hangup()) else { return std::future::pending().await };
+    while told.recv().await.is_some() {
+        for (id, lines) in links {
+            let renewed = credentials(config, id).and_then(|(identity, roots)| {
+                let file = config.certificate(id).0;
+                lines.renew(&identity, &roots).map_err(|why| Failure::file(&file, why))
+            });
+            match renewed {
+                Ok(()) => tracing::info!(event = "certificate.renewed", server = %id),
+                Err(why) => tracing::error!(event = "certificate.kept", server = %id, %why),
+            }
+        }
+    }
+    std::future::pending().await
 }
 
 /// Comes back at SIGINT or SIGTERM.
@@ -335,4 +390,6 @@ const BACKOFF_MOST_MS: u64 = 5_000;
 const RETRY_MOST_MS: u64 = 300_000;
 /// Four ranges: less would not let a window through.
 const BURST: u64 = 4 << 20;
+/// Notices that wait for their answers at one time.
+const IN_FLIGHT: usize = 256;
 const CLOSING: Duration = Duration::from_secs(10);

@@ -6,8 +6,9 @@
 use crate::config::{ClientFile, Config, SftpFile};
 use crate::control::{self, Question, Wish, ask};
 use crate::failure::Failure;
+use crate::lines::Lines;
 use crate::rows::{self, TENANT};
-use crate::servers::{self, id_of};
+use crate::servers::{self, Running, id_of};
 use crate::{hex, secrets};
 use filexfer::{FileName, PartyId, Reason, TransferId};
 use link_sftp::{
@@ -24,19 +25,19 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-/// Starts the server, and the client servers of those whom it serves.
+/// Starts the server, and the client servers of those whom it serves; returns the links of these.
 pub(crate) async fn start(
     config: &Config,
     sftp: &SftpFile,
     stations: &mut JoinSet<Result<(), Failure>>,
     stop: &watch::Receiver<bool>,
-) -> Result<(), Failure> {
+) -> Result<Vec<(String, Arc<Lines>)>, Failure> {
     let path = config.path(&sftp.host_key);
     let text = secrets::read(&path)?;
     let text = std::str::from_utf8(&text).unwrap_or_default();
     let host_key = HostKey::from_openssh(text).map_err(|why| Failure::file(&path, why))?;
     let fingerprint = host_key.fingerprint();
-    let (mut clients, mut served) = (BTreeMap::new(), BTreeMap::new());
+    let (mut clients, mut served, mut links) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
     for (client, terms) in
         config.file.client.iter().filter_map(|one| Some((one, one.sftp.as_ref()?)))
     {
@@ -49,7 +50,9 @@ pub(crate) async fn start(
         let (role, around, store) = servers::client_server(config, party.clone(), client).await?;
         restore(&store, &mailbox).await.map_err(Failure::Run)?;
         let role = role.with_mailbox(Arc::clone(&mailbox));
-        let asked = servers::begin(stations, stop, &client.id, role, store, around)?;
+        let Running { asks: asked, lines } =
+            servers::begin(stations, stop, &client.id, role, store, around)?;
+        links.push((client.id.clone(), lines));
         let class = terms.class.clone();
         served.insert(party.clone(), Served { asked, class, mailbox: Arc::clone(&mailbox) });
         clients.insert(party, Client { keys, mailbox });
@@ -75,7 +78,7 @@ pub(crate) async fn start(
         }
         Ok(())
     });
-    Ok(())
+    Ok(links)
 }
 
 /// Asks for jobs, and tells client servers what was fetched.
@@ -103,11 +106,11 @@ impl Desk for Counter {
         }
         let mut pause = Duration::from_millis(10);
         loop {
-            let question = Question::Status { id: Some(whole.job.to_string()) };
-            let status = ask(&self.socket, &self.desk, &question).await.unwrap_or_default();
-            match &status["requests"][0]["state"] {
+            let question = Question::Stands { ids: vec![whole.job.to_string()] };
+            let stands = ask(&self.socket, &self.desk, &question).await.unwrap_or_default();
+            match &stands[0]["state"] {
                 Value::String(state) if state == "refused" => {
-                    let code = status["requests"][0]["code"].as_u64();
+                    let code = stands[0]["code"].as_u64();
                     let reason = |reason: &&Reason| Some(u64::from(reason.code())) == code;
                     let reason = Reason::ALL.iter().find(reason);
                     return Asked::Refused(reason.copied().unwrap_or(Reason::RouteNotAllowed));
@@ -169,7 +172,7 @@ impl Counter {
             size: Some(whole.size),
             from: client.to_string(),
             to: whole.to.to_string(),
-            name: whole.name.to_string(),
+            names: vec![whole.name.to_string()],
             class,
             on_conflict: 1,
             priority: 0,

@@ -3,10 +3,14 @@
 use crate::clock;
 use crate::control::Asked;
 use crate::failure::Failure;
+use crate::lines::{Inboxes, Lines};
 use bytes::Bytes;
 use files_local::{Done, LocalFiles};
-use filexfer::{Error, Failure as JobFailure, FileMetadata, Message, Place, TransferId, Work};
-use link_tls::{Frame, Inbox, Incoming, TlsLink};
+use filexfer::{
+    Error, Failure as JobFailure, FileMetadata, Message, Place, SliceProof, StoreFault, TransferId,
+    Work,
+};
+use link::{Frame, Incoming};
 use port::{Input, Machine, Peer, Store, Time};
 use seal::SoftKeys;
 use serde_json::Value;
@@ -32,14 +36,13 @@ pub(crate) trait Role: Send {
     /// What became of work.
     fn tell(&mut self, now: Time, transfer: &TransferId, told: Told) -> Result<(), Error>;
 
-    /// Checks a slice: where its groups are to be written.
-    fn open_slice(
+    /// Where a slice is to be written, and what it has to be compared with before.
+    fn slice_proof(
         &mut self,
         _from: &Peer,
         _transfer: &TransferId,
         _range: &Range<u64>,
-        _bytes: &Bytes,
-    ) -> Result<(Place, Vec<(u64, Bytes)>), Error> {
+    ) -> Result<(Place, SliceProof), Error> {
         Err(Error::Stranger)
     }
 
@@ -55,11 +58,11 @@ pub(crate) trait Role: Send {
         async {}
     }
 
-    /// Something that the machine tells.
-    fn on_event<S: Store>(
+    /// What the machine tells.
+    fn on_events<S: Store>(
         &mut self,
         store: &S,
-        event: <Self::Machine as Machine>::Event,
+        events: Vec<<Self::Machine as Machine>::Event>,
     ) -> impl Future<Output = ()> + Send;
 
     /// A peer came or went.
@@ -86,6 +89,7 @@ pub(crate) enum Told {
     Synced,
     Published(Result<(), JobFailure>),
     Unstable,
+    Failed(StoreFault),
 }
 
 /// A server with everything around it.
@@ -94,8 +98,8 @@ pub(crate) struct Station<R, S> {
     pub(crate) role: R,
     pub(crate) store: S,
     pub(crate) keys: SoftKeys,
-    pub(crate) link: Arc<TlsLink>,
-    pub(crate) inbox: Inbox,
+    pub(crate) link: Arc<Lines>,
+    pub(crate) inbox: Inboxes,
     pub(crate) files: Option<Arc<LocalFiles>>,
     pub(crate) questions: mpsc::Receiver<Asked>,
 }
@@ -112,7 +116,9 @@ impl<R: Role, S: Store> Station<R, S> {
     /// Works until it is told to stop.
     pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), Failure> {
         let (done, mut finished) = mpsc::unbounded_channel::<(u64, Finished)>();
-        let mut desk = Desk { generation: 0, done, turns: Arc::new(Semaphore::new(THREADS)) };
+        let turns = Arc::new(Semaphore::new(THREADS));
+        let waits = Arc::new(Semaphore::new(WAITING_THREADS));
+        let mut desk = Desk { generation: 0, done, turns, waits };
         loop {
             if !self.attend(&mut desk).await? {
                 continue;
@@ -142,7 +148,27 @@ impl<R: Role, S: Store> Station<R, S> {
                 () = async { drop(stop.wait_for(|stop| *stop).await) } => return Ok(()),
             };
             self.settle(&mut desk, outcome).await?;
+            self.take_more(&mut desk, &mut finished).await?;
         }
+    }
+
+    /// What else is there already: what the machine makes of all of it goes to the store together.
+    async fn take_more(
+        &mut self,
+        desk: &mut Desk,
+        finished: &mut mpsc::UnboundedReceiver<(u64, Finished)>,
+    ) -> Result<(), Failure> {
+        for _ in 0..AT_ONCE {
+            let outcome = if let Ok((generation, finished)) = finished.try_recv() {
+                if generation == desk.generation { self.on_finished(finished) } else { Ok(()) }
+            } else if let Some(incoming) = self.inbox.try_recv() {
+                self.on_incoming(desk, incoming).await
+            } else {
+                return Ok(());
+            };
+            self.settle(desk, outcome).await?;
+        }
+        Ok(())
     }
 
     /// Carries out what the machine wants; `false` if it had to be opened anew.
@@ -160,8 +186,8 @@ impl<R: Role, S: Store> Station<R, S> {
         if let Some(why) = drained.store_failure {
             tracing::error!(event = "store.failed", server = %self.name, %why);
         }
-        for event in drained.events {
-            self.role.on_event(&self.store, event).await;
+        if !drained.events.is_empty() {
+            self.role.on_events(&self.store, drained.events).await;
         }
         while let Some(work) = self.role.poll_work() {
             desk.begin(&self.name, self.files.as_ref(), &self.link, work);
@@ -192,22 +218,31 @@ impl<R: Role, S: Store> Station<R, S> {
     async fn on_frame(&mut self, desk: &Desk, frame: Frame) -> Result<(), Error> {
         // Who has no files passes frames on, or reads them itself.
         let Some(files) = &self.files else { return self.hand_over(&frame) };
-        let message = Message::parse(frame.bytes())?;
-        if let Message::Slice { transfer, range, bytes } = &message {
-            let from = frame.from();
-            let (into, groups) = self.role.open_slice(from, transfer, range, bytes)?;
-            let (files, transfer, range) = (Arc::clone(files), *transfer, range.clone());
-            let (task, name) = (desk.task(), self.name.clone());
+        let message = Message::parse_frame(frame.bytes())?;
+        if let Message::Slice { transfer, range, bytes } = message {
+            let (into, proof) = self.role.slice_proof(frame.from(), &transfer, &range)?;
+            let (task, name, files) = (desk.task(), self.name.clone(), Arc::clone(files));
             tokio::spawn(async move {
                 let Ok(_turn) = task.turns.acquire().await else { return };
-                let write = move || files.write(&transfer, &into, &groups);
-                match tokio::task::spawn_blocking(write).await {
-                    Ok(Ok(())) => task.report(Finished::Told(transfer, Told::Written(range))),
-                    // It is asked for again.
-                    Ok(Err(why)) => {
-                        tracing::error!(event = "write.failed", server = %name, code = why.code(), %why);
+                let write = move || match proof.open(&bytes) {
+                    Ok(slice) => files.write(&transfer, &into, &slice.groups).map(|()| true),
+                    Err(why) => {
+                        tracing::warn!(event = "slice.refused", server = %name, code = why.code(), %why);
+                        // It is asked for again.
+                        Ok(false)
                     }
-                    Err(_) => {}
+                };
+                let told = match tokio::task::spawn_blocking(write).await {
+                    Ok(Ok(true)) => Some(Told::Written(range)),
+                    // It was discarded meanwhile.
+                    Ok(Ok(false) | Err(files_local::Error::NoContent)) | Err(_) => None,
+                    Ok(Err(why)) => {
+                        tracing::error!(event = "write.failed", ?transfer, code = why.code(), %why);
+                        Some(Told::Failed(StoreFault::Write))
+                    }
+                };
+                if let Some(told) = told {
+                    task.report(Finished::Told(transfer, told));
                 }
                 // Until here it counts against what its sender may have on the way.
                 drop(frame);
@@ -262,6 +297,7 @@ struct Desk {
     generation: u64,
     done: mpsc::UnboundedSender<(u64, Finished)>,
     turns: Arc<Semaphore>,
+    waits: Arc<Semaphore>,
 }
 
 /// What a task needs of it.
@@ -280,11 +316,16 @@ impl Desk {
         }
     }
 
-    fn begin(&self, name: &str, files: Option<&Arc<LocalFiles>>, link: &Arc<TlsLink>, work: Work) {
+    fn begin(&self, name: &str, files: Option<&Arc<LocalFiles>>, link: &Arc<Lines>, work: Work) {
         let Some(files) = files.cloned() else { return };
         let (task, link, name) = (self.task(), Arc::clone(link), name.to_owned());
+        // Who waits for the disk keeps no processor: the more wait together, the fewer times it has to turn.
+        let turns = match work {
+            Work::Sync { .. } | Work::Publish { .. } => Arc::clone(&self.waits),
+            _ => Arc::clone(&self.turns),
+        };
         tokio::spawn(async move {
-            let Ok(turn) = task.turns.acquire().await else { return };
+            let Ok(turn) = turns.acquire().await else { return };
             let done = tokio::task::spawn_blocking(move || (files.perform(&work), work)).await;
             drop(turn);
             let Ok((done, work)) = done else { return };
@@ -305,7 +346,7 @@ impl Task {
         let _ = self.done.send((self.generation, finished));
     }
 
-    async fn conclude(&self, link: &TlsLink, transfer: TransferId, done: Done) {
+    async fn conclude(&self, link: &Lines, transfer: TransferId, done: Done) {
         let told = match done {
             Done::Looked(found) => Told::Looked(found),
             Done::Prepared(known) => Told::Prepared(known),
@@ -314,10 +355,13 @@ impl Task {
             Done::Published(done) => Told::Published(done),
             Done::Unstable => Told::Unstable,
             Done::Discarded => return,
-            Done::Slice { range, to, bytes } => {
+            Done::Failed(fault, why) => {
+                tracing::error!(event = "store.failed", ?transfer, ?fault, code = why.code(), %why);
+                Told::Failed(fault)
+            }
+            Done::Slice { range, to, frame } => {
                 let groups = range.end - range.start;
-                let message = Message::Slice { transfer, range, bytes: bytes.into() };
-                let Ok(frame) = message.to_frame() else { return };
+                let frame = Bytes::from(frame);
                 // As fast as the peer takes it; if it is gone, the range is asked for again.
                 if link.send_when_room(&to, &frame).await.is_ok() {
                     self.report(Finished::Served(transfer, groups));
@@ -332,20 +376,24 @@ impl Task {
     fn give_up(&self, work: &Work) {
         let (transfer, told) = match work {
             Work::Look { transfer, .. } => (transfer, Told::Looked(None)),
-            Work::Prepare { transfer, .. } => (transfer, Told::Prepared(None)),
+            Work::Prepare { transfer, .. } => (transfer, Told::Failed(StoreFault::Read)),
             Work::Publish { transfer, .. } => {
                 (transfer, Told::Published(Err(JobFailure::StoreFailed)))
             }
             Work::Sync { .. } => return self.report(Finished::Lost),
-            // Asked for again, by the far end or by the machine itself; or what nobody waits for.
+            // They have answers of their own, or nobody waits for one.
             Work::Copy { .. } | Work::Serve { .. } | Work::Discard { .. } => return,
         };
         self.report(Finished::Told(*transfer, told));
     }
 }
 
+/// Inputs between two looks at what the machine wants.
+const AT_ONCE: usize = 256;
 /// Threads that do file work for one server at a time.
 const THREADS: usize = 4;
+/// The same, of those that wait for a disk.
+const WAITING_THREADS: usize = 128;
 const IDLE: Duration = Duration::from_secs(60);
 /// A deadline that has passed is no reason to spin.
 const LEAST_MS: u64 = 5;

@@ -29,6 +29,7 @@ mod posting;
 mod purge;
 mod reconciliation;
 mod recorded;
+mod registry;
 mod rows;
 mod secrets;
 mod seen;

@@ -1,9 +1,11 @@
 //! What the command line says.
 
+use crate::registry::Registry;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -48,6 +50,26 @@ pub(crate) struct Serve {
     pub(crate) data: PathBuf,
     #[command(flatten)]
     pub(crate) store: StoreArgs,
+    /// The socket of a registry's member node, `state/socket` in its folder (see `ledger_node`): the page /registry shows vehicles
+    /// and property as security
+    #[arg(long, value_name = "SOCKET")]
+    registry: Option<PathBuf>,
+    /// What that registry calls the bank: the 64 digits that `ledger_node party` printed. What it holds is listed then
+    #[arg(long, value_name = "PARTY", requires = "registry", value_parser = parse_party)]
+    registry_party: Option<String>,
+}
+
+impl Serve {
+    /// The registry that is asked.
+    pub(crate) fn registry(&self) -> Option<Arc<Registry>> {
+        let socket = self.registry.clone()?;
+        Some(Arc::new(Registry::new(socket, self.registry_party.clone())))
+    }
+}
+
+fn parse_party(text: &str) -> Result<String, String> {
+    let is_party = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_party { Ok(text.to_ascii_lowercase()) } else { Err("a party has 64 digits".into()) }
 }
 
 /// Which store.

@@ -39,7 +39,9 @@ pub(crate) async fn serve(options: &Serve) -> Result<(), Failure> {
         tracing::warn!(event = "serve.open", "no TLS and no login: whoever reaches it may use it");
     }
     let hosts = Hosts::new(bound, &options.host);
-    let app = web::router(office.bank.clone(), office.wallet.clone(), office.closing(), hosts);
+    let registry = options.registry();
+    let app =
+        web::router(office.bank.clone(), office.wallet.clone(), registry, office.closing(), hosts);
     tracing::info!(event = "serve.started", address = %bound);
     // For people and for tests; logs may be off.
     let _ = writeln!(std::io::stdout(), "refbank is open: http://{bound}");

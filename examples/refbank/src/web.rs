@@ -12,10 +12,12 @@ mod operator;
 mod page;
 mod pay;
 mod payer;
+mod registry;
 
 pub(crate) use guard::Hosts;
 
 use crate::bank::Bank;
+use crate::registry::Registry;
 use crate::wallet::Wallet;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -33,6 +35,7 @@ use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
 pub(crate) struct App {
     bank: Arc<Bank>,
     wallet: Arc<Wallet>,
+    registry: Option<Arc<Registry>>,
     closing: watch::Receiver<bool>,
     /// Pages that are kept up to date; each holds a connection.
     streams: Arc<Semaphore>,
@@ -44,12 +47,13 @@ pub(crate) struct App {
 pub(crate) fn router(
     bank: Arc<Bank>,
     wallet: Arc<Wallet>,
+    registry: Option<Arc<Registry>>,
     closing: watch::Receiver<bool>,
     hosts: Hosts,
 ) -> Router {
     let streams = Arc::new(Semaphore::new(STREAMS_MAX));
     let uploads = Arc::new(Semaphore::new(UPLOADS_MAX));
-    let app = App { bank: bank.clone(), wallet, closing, streams, uploads };
+    let app = App { bank: bank.clone(), wallet, registry, closing, streams, uploads };
     let pages = Router::new()
         .route("/", get(home::show))
         .route("/merchant", get(merchant::list))
@@ -76,6 +80,8 @@ pub(crate) fn router(
         .route("/fuel/confirm", post(fuel::confirm))
         .route("/bank", get(accounts::show))
         .route("/bank/unlock", post(accounts::unlock))
+        .route("/registry", get(registry::show))
+        .route("/registry/proof", get(registry::proof))
         .route("/operator", get(operator::show))
         .route("/operator/events", get(live::operator))
         .route("/operator/report.csv", get(operator::report))

@@ -32,6 +32,7 @@ fn every_response_carries_the_security_headers() {
         ("/wallet/ava", 200),
         ("/bank", 200),
         ("/fuel", 200),
+        ("/registry", 200),
         ("/healthz", 200),
         ("/static/style.css", 200),
         ("/static/live.js", 200),

@@ -1,7 +1,10 @@
 //! What is done with files, on a real file system.
 
 use crate::home::{Home, T, bytes, name, store};
-use filexfer::{Failure, FileClass, FileKind, Groups, Outboard, Place, Slice, TransferId, Work};
+use filexfer::{
+    Failure, FileClass, FileKind, Groups, Message, Outboard, Place, Slice, StoreFault, TransferId,
+    Work,
+};
 use interbank_files_local::{Done, Error, LocalFiles, OpenError, Options};
 use std::fs;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _, symlink};
@@ -55,7 +58,7 @@ fn slices_are_those_of_the_tree_and_open_at_the_other_end() {
     assert_eq!(&root, outboard.root());
     let count = Groups::new(size).count();
     for range in [0..1, 0..64, 63..65, 200..264, count - 1..count, 0..count] {
-        let encoded = files.slice(&T, &from, &range).unwrap().unwrap();
+        let encoded = encoded(files.slice(&T, &from, &range).unwrap());
         let group = |n: u64| content.chunks(16_384).nth(usize::try_from(n).unwrap());
         let mut expected = Vec::new();
         Slice::encode(&outboard, size, &range, group, &mut expected).unwrap();
@@ -74,6 +77,80 @@ fn slices_are_those_of_the_tree_and_open_at_the_other_end() {
     assert_eq!(files.prepare(T, &Place::Spool, &name("a"), None).unwrap(), None);
     // Nothing of proofs stays on disk.
     assert_eq!(fs::read_dir(home.work()).unwrap().count(), 0);
+}
+
+#[test]
+fn after_a_restart_a_file_that_is_the_same_is_served_without_reading_it_again() {
+    let home = Home::new();
+    let from = Place::Store(store("one"));
+    let content = bytes(6_000_000, 1);
+    home.put("one", "a", &content);
+    let prepare = |files: &LocalFiles| files.prepare(T, &from, &name("a"), None).unwrap().unwrap();
+    let known = prepare(&home.open());
+    // Other bytes under the old stamp: that they are not noticed now shows that nothing was read.
+    let file = fs::File::options().write(true).open(home.path("one", "a")).unwrap();
+    let before = file.metadata().unwrap().modified().unwrap();
+    file.write_all_at(b"\0\0\0\0\0\0\0\0", 200_000).unwrap();
+    file.set_modified(before).unwrap();
+    let files = home.open();
+    assert_eq!(files.kept_transfers().unwrap(), [T]);
+    assert_eq!(prepare(&files), known);
+    let right = encoded(files.slice(&T, &from, &(0..12)).unwrap());
+    assert!(Slice::open(&known.1, known.0, &(0..12), &right).is_ok());
+    // They come out where they are asked for.
+    assert!(files.slice(&T, &from, &(12..13)).unwrap().is_some());
+    assert_eq!(files.slice(&T, &from, &(12..13)).unwrap(), None);
+    // A file that says that it changed is read.
+    file.set_modified(before + Duration::from_secs(1)).unwrap();
+    assert_ne!(prepare(&files).1, known.1);
+    files.forget(&T);
+    assert_eq!(fs::read_dir(home.work()).unwrap().count(), 0);
+}
+
+#[test]
+fn of_what_was_kept_the_newest_stays() {
+    let home = Home::new();
+    let from = Place::Store(store("one"));
+    home.put("one", "a", &bytes(5_000_000, 1));
+    let mut options = home.options();
+    options.prepared_max = 2;
+    let files = LocalFiles::open(options.clone()).unwrap();
+    for tag in 1..=4 {
+        files.prepare(TransferId([tag; 16]), &from, &name("a"), None).unwrap().unwrap();
+    }
+    let mut kept = files.kept_transfers().unwrap();
+    kept.sort();
+    assert_eq!(kept, [TransferId([3; 16]), TransferId([4; 16])]);
+    drop(files);
+    options.prepared_max = 1;
+    assert_eq!(LocalFiles::open(options).unwrap().kept_transfers().unwrap().len(), 1);
+}
+
+#[test]
+fn a_store_that_fails_says_which_of_the_two_it_was() {
+    let home = Home::new();
+    let mut options = home.options();
+    options.stores.get_mut(&store("two")).unwrap().quota_bytes = 1_000;
+    let files = LocalFiles::open(options).unwrap();
+    home.put("one", "a", &bytes(40_000, 1));
+    let (from, into) = (Place::Store(store("one")), Place::Store(store("two")));
+    let copy = Work::Copy { transfer: T, from: from.clone(), into, range: 0..2 };
+    let failed = |fault, why| Ok((T, Done::Failed(fault, why)));
+    assert_eq!(files.perform(&copy), failed(StoreFault::Read, Error::NotPrepared));
+    files.prepare(T, &from, &name("a"), None).unwrap().unwrap();
+    assert_eq!(files.perform(&copy), failed(StoreFault::Write, Error::Full));
+    files.forget(&T);
+    let to = port::Peer::new("r2").unwrap();
+    let serve = Work::Serve { transfer: T, from, range: 0..1, to };
+    assert_eq!(files.perform(&serve), failed(StoreFault::Read, Error::NotPrepared));
+}
+
+/// What a frame carries.
+fn encoded(frame: Option<Vec<u8>>) -> Vec<u8> {
+    let Message::Slice { bytes, .. } = Message::parse(&frame.unwrap()).unwrap() else {
+        panic!("no slice")
+    };
+    bytes.to_vec()
 }
 
 #[test]
@@ -104,15 +181,23 @@ fn a_source_that_changes_is_found_out() {
     assert_eq!(files.slice(&T, &from, &(0..2)).unwrap(), None);
     assert!(!files.copy(&T, &from, &Place::Spool, &(0..2)).unwrap());
 
-    // Its time was set back: the range that is another tells, and no other does.
+    // Its time was set back: whoever gets the range that is another refuses it, and when it is asked for again, it tells. No
+    // other does.
     let stamp = prepared(T);
     let file = open();
     let before = file.metadata().unwrap().modified().unwrap();
     file.write_all_at(b"\0\0\0\0\0\0\0\0", 200_000).unwrap();
     file.set_modified(before).unwrap();
     assert_eq!(files.look(&store("one"), &name("a")).unwrap().unwrap().stamp, stamp);
-    assert!(files.slice(&T, &from, &(0..2)).unwrap().is_some());
+    let (size, root) = (400_000, *blake3::hash(&content).as_bytes());
+    for _ in 0..2 {
+        let right = encoded(files.slice(&T, &from, &(0..2)).unwrap());
+        assert!(Slice::open(&root, size, &(0..2), &right).is_ok());
+    }
+    let wrong = encoded(files.slice(&T, &from, &(12..13)).unwrap());
+    assert!(Slice::open(&root, size, &(12..13), &wrong).is_err());
     assert_eq!(files.slice(&T, &from, &(12..13)).unwrap(), None);
+    assert!(!files.copy(&T, &from, &Place::Spool, &(12..13)).unwrap(), "here nobody else compares");
 
     // It shrank.
     prepared(T);
@@ -272,7 +357,9 @@ fn work_is_done_as_machines_describe_it() {
     assert_eq!(done(copy(0..1)), Done::Copied(0..1));
     let to = port::Peer::new("r2").unwrap();
     let serve = Work::Serve { transfer: T, from: from.clone(), range: 0..1, to: to.clone() };
-    assert_eq!(done(serve.clone()), Done::Slice { range: 0..1, to, bytes: b"content".to_vec() });
+    let message = Message::Slice { transfer: T, range: 0..1, bytes: b"content"[..].into() };
+    let frame = message.to_frame().unwrap().to_vec();
+    assert_eq!(done(serve.clone()), Done::Slice { range: 0..1, to, frame });
     assert_eq!(done(Work::Sync { transfer: T, into: into.clone() }), Done::Synced);
     let publish =
         Work::Publish { transfer: T, into: into.clone(), name: name("b"), replace: false };

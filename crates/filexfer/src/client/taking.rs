@@ -109,7 +109,7 @@ impl ClientServer {
                     return self.send(&Message::Taken { transfer, outcome: done, receipt });
                 }
                 let transfer = offer.transfer;
-                self.offers.insert(transfer, Taking { offer, version: 0 });
+                self.offers.insert(transfer, Taking { offer, version: 0, failing_since: None });
                 self.on_bitmap(transfer, StoredBitmap::default(), rows)
             }
             Reading::Bitmap(transfer, stored) => self.on_bitmap(transfer, stored, rows),

@@ -21,6 +21,8 @@ pub(super) struct Active {
     pub(super) silent_at: Time,
     /// Not before this: a rate limit.
     pub(super) rate_until: Time,
+    /// How often in a row a store of files did not do its part.
+    pub(super) store_failures: u32,
 }
 
 impl Active {
@@ -32,6 +34,7 @@ impl Active {
             again_at: None,
             silent_at: Time::EPOCH,
             rate_until: Time::EPOCH,
+            store_failures: 0,
         }
     }
 

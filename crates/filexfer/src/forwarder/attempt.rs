@@ -233,7 +233,11 @@ impl Forwarder {
             let request = &active.job.request;
             let Ok(destination) = PartyId::new(&request.destination) else { continue };
             let (requester, priority, id) = (&request.requester, request.priority, request.id);
-            self.scheduler.push(requester, &destination, priority, id)?;
+            // A file of this site is as large as it was when it was judged; of others one has to say.
+            let stamped = matches!(active.route.source, End::FileSystem { .. });
+            let bytes = active.job.size.or(stamped.then_some(active.job.stamp.size));
+            let bytes = bytes.unwrap_or(u64::MAX);
+            self.scheduler.push_sized(requester, &destination, priority, id, bytes)?;
             self.queued.insert((requester.clone(), id), transfer);
         }
         Ok(())

@@ -34,13 +34,15 @@ pub struct ForwarderConfig {
     pub probe_ms: u64,
     /// How long after a client asked for its files they may begin to move, in milliseconds.
     pub call_ms: u64,
+    /// How often in a row a store of files may fail one job before the job has failed; at least once.
+    pub store_failures_max: u32,
     /// How notices are told.
     pub outbox: outbox::Config,
 }
 
 impl ForwarderConfig {
     /// With defaults: 100,000 jobs, 1 TiB of spool, once a second, 30 seconds of silence, a probe each minute, a
-    /// minute for who asks for its files.
+    /// minute for who asks for its files, five failures of a store.
     pub fn new(tenant: Tenant, party: PartyId, key: (KeyId, u8)) -> Self {
         Self {
             tenant,
@@ -57,6 +59,7 @@ impl ForwarderConfig {
             patience_ms: 30_000,
             probe_ms: 60_000,
             call_ms: 60_000,
+            store_failures_max: 5,
             outbox: outbox::Config::default(),
         }
     }

@@ -4,7 +4,8 @@ use super::Forwarder;
 use super::rows::{Next, Reading};
 use crate::pulls::StoredBitmap;
 use crate::{
-    Error, JobEvent, Message, Misuse, Place, Pull, RateTree, Slice, State, TransferId, Wait, Work,
+    Error, JobEvent, Message, Misuse, Place, Pull, RateTree, Slice, SliceProof, State, TransferId,
+    Wait, Work,
 };
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -36,6 +37,23 @@ impl Forwarder {
         Ok((self.place_into(active), self.pulls.open(transfer, range, bytes)?))
     }
 
+    /// The same for threads: where the slice is to be written, and what it has to be compared with before.
+    ///
+    /// # Errors
+    /// [`Error::Stranger`], [`Misuse::NotAsked`].
+    pub fn slice_proof(
+        &self,
+        from: &Peer,
+        transfer: &TransferId,
+        range: &Range<u64>,
+    ) -> Result<(Place, SliceProof), Error> {
+        let active = self.jobs.get(transfer).ok_or(Misuse::NotAsked)?;
+        if self.source_peer(active)?.as_ref() != Some(from) {
+            return Err(Error::Stranger);
+        }
+        Ok((self.place_into(active), self.pulls.proof(transfer, range)?))
+    }
+
     /// The groups of a slice, or of a [`Work::Copy`], were verified and written.
     ///
     /// # Errors
@@ -48,6 +66,9 @@ impl Forwarder {
     ) -> Result<(), Error> {
         let now = self.see(now)?;
         self.heard(now, transfer, false);
+        if let Some(active) = self.jobs.get_mut(transfer) {
+            active.store_failures = 0;
+        }
         self.pulls.written(transfer, range)?;
         self.pump(now)
     }

@@ -4,7 +4,7 @@ use super::Forwarder;
 use super::event::ForwarderEvent;
 use super::rows::Next;
 use crate::trail::record_of;
-use crate::{End, Error, Failure, Job, JobEvent, State, TransferId, Work};
+use crate::{End, Error, Failure, Job, JobEvent, State, StoreFault, TransferId, Work};
 use alloc::vec::Vec;
 use bytes::Bytes;
 use port::{Key, Time};
@@ -27,6 +27,39 @@ impl Forwarder {
     pub fn interrupted(&mut self, now: Time, transfer: &TransferId) -> Result<(), Error> {
         let now = self.see(now)?;
         self.interrupt(now, transfer)?;
+        self.pump(now)
+    }
+
+    /// A store of files did not do its part: another attempt follows, up to [`crate::ForwarderConfig::store_failures_max`] in a
+    /// row. Then the job has failed, with [`Failure::StoreFailed`] or [`Failure::SourceFailed`].
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn store_failed(
+        &mut self,
+        now: Time,
+        transfer: &TransferId,
+        fault: StoreFault,
+    ) -> Result<(), Error> {
+        let now = self.see(now)?;
+        let most = self.config.store_failures_max;
+        // What other threads say of an attempt that broke off already counts once.
+        if let Some(active) = self.jobs.get_mut(transfer)
+            && active.job.state == State::Transferring
+        {
+            active.store_failures = active.store_failures.saturating_add(1);
+            let is_over = active.store_failures >= most;
+            match fault {
+                // It is opened anew, which tells whether it is still there.
+                StoreFault::Read => active.is_prepared = false,
+                StoreFault::Write => {}
+            }
+            match (is_over, fault) {
+                (false, _) => self.interrupt(now, transfer)?,
+                (true, StoreFault::Read) => self.fail(now, transfer, Failure::SourceFailed)?,
+                (true, StoreFault::Write) => self.fail(now, transfer, Failure::StoreFailed)?,
+            }
+        }
         self.pump(now)
     }
 

@@ -50,6 +50,30 @@ fn taking() -> ClientServer {
     client
 }
 
+/// A disk that is full for a moment costs a range; one that stays full ends the job, and says so.
+#[test]
+fn what_cannot_be_written_for_long_ends_as_store_failed() {
+    let mut client = taking();
+    let patience = Paces::default().patience_ms;
+    let full = |client: &mut ClientServer, after_ms| {
+        client.store_failed(NOW.plus_ms(after_ms), &TRANSFER, StoreFault::Write).unwrap();
+        std::iter::from_fn(|| client.poll_effect()).collect::<Vec<Effect>>()
+    };
+    assert!(full(&mut client, 0).is_empty());
+    assert!(full(&mut client, 1).is_empty(), "several ranges at one time are one failure");
+    // Something was written since: it begins anew.
+    client.written(NOW.plus_ms(2), &TRANSFER, &(0..7)).unwrap();
+    let _ = std::iter::from_fn(|| client.poll_effect()).count();
+    assert!(full(&mut client, patience).is_empty());
+    let effects = full(&mut client, 2 * patience);
+    let [Effect::Commit { ticket, .. }] = &effects[..] else { panic!("{effects:?}") };
+    let fate = Committed::Applied(port::Version::new(1));
+    client.handle(NOW.plus_ms(2 * patience), Input::Committed { ticket: *ticket, fate }).unwrap();
+    let Some(Effect::Send { frame, .. }) = client.poll_effect() else { panic!("nothing is told") };
+    let Ok(Message::Taken { outcome, .. }) = Message::parse(&frame) else { panic!("{frame:?}") };
+    assert_eq!(outcome, Err(Failure::StoreFailed));
+}
+
 /// A batch whose fate is unknown is lost to the trail: the next one must not follow on it.
 #[test]
 fn after_an_unknown_commit_nothing_more_is_written() {

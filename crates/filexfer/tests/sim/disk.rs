@@ -17,6 +17,8 @@ pub(crate) struct Disk {
     pub(crate) moved: BTreeMap<TransferId, u64>,
     /// Times that content was read.
     pub(crate) content_reads: u64,
+    /// What does not work at present.
+    pub(crate) fault: Option<StoreFault>,
     clock: u64,
 }
 

@@ -347,6 +347,53 @@ fn fd09_a_source_that_changes_while_it_is_read_is_found_out() {
     }
 }
 
+/// Who has which fault, and on which way it matters.
+const FAULTS: [(&str, &str, &str, StoreFault); 7] = [
+    ("b1", "bb1", "r1", StoreFault::Read),
+    ("b1", "bb1", "r1", StoreFault::Write),
+    ("b1", "c1", "r1", StoreFault::Read),
+    ("b1", "c1", "c1", StoreFault::Write),
+    ("c1", "b1", "r1", StoreFault::Write),
+    ("b1", "b2", "r1", StoreFault::Read),
+    ("b1", "b2", "r2", StoreFault::Write),
+];
+
+#[test]
+fn a_store_of_files_that_fails_for_a_while_costs_time_and_nothing_else() {
+    for (from, to, at, fault) in FAULTS {
+        let mut world = World::new(31);
+        world.put(from, "a", bytes(900_000, 1));
+        world.nodes.get_mut(at).unwrap().disk.fault = Some(fault);
+        let request = world.request("b1", from, to, "a");
+        world.submit(&request);
+        world.run_until(world.now.plus_ms(2_500));
+        assert_eq!(world.content(to, "a"), None, "{from} {to} {fault:?}");
+        world.nodes.get_mut(at).unwrap().disk.fault = None;
+        world.settle();
+        world.check().unwrap();
+        let state = world.results[&request.id][0].state;
+        assert_eq!(state, State::Delivered, "{from} {to} {fault:?}");
+    }
+}
+
+#[test]
+fn a_store_of_files_that_stays_broken_ends_the_job_with_a_reason() {
+    for (from, to, at, fault) in FAULTS {
+        let mut world = World::new(32);
+        world.put(from, "a", bytes(900_000, 1));
+        world.nodes.get_mut(at).unwrap().disk.fault = Some(fault);
+        let request = world.request("b1", from, to, "a");
+        let state = deliver(&mut world, &request);
+        let why = match fault {
+            StoreFault::Read => Failure::SourceFailed,
+            StoreFault::Write => Failure::StoreFailed,
+        };
+        assert_eq!(state, State::Failed(why), "{from} {to} {fault:?}");
+        assert_eq!(world.content(to, "a"), None);
+        assert_eq!(world.unpublished(), 0, "{from} {to} {fault:?}");
+    }
+}
+
 #[test]
 fn fd12_a_circle_of_sites_ends_with_a_reason() {
     let mut world = World::new(13);
@@ -512,7 +559,7 @@ fn what_waits_for_a_slot_needs_no_clock() {
     use port::Machine as _;
     let mut world = World::with(20, |config| config.slots.per_destination = 1);
     let requests = ["a", "b"].map(|name| {
-        world.put("b1", name, bytes(50_000, 1));
+        world.put("b1", name, bytes(100_000, 1));
         world.request("b1", "b1", "c1", name)
     });
     world.partition("a1", "c1");

@@ -18,6 +18,8 @@ enum Done {
     Published(Result<(), Failure>),
     /// The source is not what it was.
     Unstable,
+    /// The disk does not do it.
+    Failed(StoreFault),
     /// Nobody waits to be told.
     Over,
 }
@@ -56,9 +58,11 @@ impl World {
         }
         let now = self.now;
         let node = self.nodes.get_mut(id).unwrap();
+        let is_full = node.disk.fault == Some(StoreFault::Write);
         let written = match &mut node.role {
             Roles::Forwarder(machine) => {
                 match machine.open_slice(from, &transfer, &range, &bytes) {
+                    Ok(_) if is_full => machine.store_failed(now, &transfer, StoreFault::Write),
                     Ok((into, slice)) => {
                         node.disk.write(transfer, &into, &slice);
                         machine.written(now, &transfer, &range)
@@ -67,6 +71,7 @@ impl World {
                 }
             }
             Roles::Client(machine) => match machine.open_slice(from, &transfer, &range, &bytes) {
+                Ok(_) if is_full => machine.store_failed(now, &transfer, StoreFault::Write),
                 Ok(slice) => {
                     node.disk.write(transfer, &Place::Store(party(id)), &slice);
                     machine.written(now, &transfer, &range)
@@ -83,6 +88,14 @@ impl World {
 }
 
 fn perform(disk: &mut Disk, link: &LossyLink, work: Work) -> (TransferId, Done) {
+    match (&work, disk.fault) {
+        (Work::Copy { transfer, .. }, Some(fault)) => return (*transfer, Done::Failed(fault)),
+        (
+            Work::Prepare { transfer, .. } | Work::Serve { transfer, .. },
+            Some(fault @ StoreFault::Read),
+        ) => return (*transfer, Done::Failed(fault)),
+        _ => {}
+    }
     match work {
         Work::Look { transfer, store, name } => {
             (transfer, Done::Looked(disk.look(&Place::Store(store), name.as_str())))
@@ -126,6 +139,7 @@ fn tell(role: &mut Roles, now: Time, transfer: &TransferId, done: Done) -> Resul
             Done::Synced => machine.synced(now, transfer),
             Done::Published(done) => machine.published(now, transfer, done),
             Done::Unstable => machine.unstable(now, transfer),
+            Done::Failed(fault) => machine.store_failed(now, transfer, fault),
             Done::Over => Ok(()),
         },
         (Roles::Client(machine), done) => match done {
@@ -133,6 +147,7 @@ fn tell(role: &mut Roles, now: Time, transfer: &TransferId, done: Done) -> Resul
             Done::Synced => machine.synced(now, transfer),
             Done::Published(done) => machine.published(now, transfer, done),
             Done::Unstable => machine.unstable(transfer),
+            Done::Failed(fault) => machine.store_failed(now, transfer, fault),
             Done::Over => Ok(()),
             Done::Looked(_) | Done::Copied(_) => panic!("not a client's work"),
         },

@@ -1,9 +1,9 @@
 //! Ownership goes over, is frozen, ends; and what becomes of the document.
 
-use super::plan::{Plan, digest};
+use super::plan::Plan;
 use super::{At, State};
 use crate::body::{
-    Acted, Agreed, CallOff, OnFile, Reseal, Settlement, Supervised, Through, Transfer,
+    Acted, Agreed, CallOff, OnFile, Purge, Reseal, Settlement, Supervised, Through, Transfer,
 };
 use crate::{
     ClaimId, Entry, File, FileId, Height, Holding, PartyId, Refusal, Role, Signer, Status,
@@ -17,7 +17,6 @@ impl State {
         at: At,
         it: &Transfer,
         transaction: &Transaction,
-        message: &[u8],
     ) -> Result<Plan, Refusal> {
         let mut next = self.usable(it.on)?;
         let mut plan = Plan::default();
@@ -40,9 +39,10 @@ impl State {
                     return Err(Refusal::TooLate);
                 }
                 let settlement = Box::new(settlement.clone());
-                let agreement = ClaimId(digest(message));
+                let agreement = transaction.digest().map_err(|_| Refusal::TooLong)?;
+                let agreement = ClaimId(agreement);
                 next.status = Status::Pending { to: it.to.party, agreement, settlement };
-                next.since = at.height;
+                next.stands_since(at);
             }
         }
         plan.entries.push(Entry::File(it.on.file, next));
@@ -73,7 +73,7 @@ impl State {
             plan.signer(Signer::Party(to));
         }
         next.status = Status::Registered;
-        next.since = at.height;
+        next.stands_since(at);
         plan.entries.push(Entry::File(it.agreed.file, next));
         Ok(plan)
     }
@@ -119,7 +119,7 @@ impl State {
             return Err(Refusal::Encumbered);
         }
         next.status = Status::Retired { successor: None };
-        next.since = at.height;
+        next.stands_since(at);
         plan.entries.push(Entry::Thing(next.thing, None));
         plan.entries.push(Entry::File(it.on.file, next));
         Ok(plan)
@@ -141,11 +141,28 @@ impl State {
         Ok(plan)
     }
 
+    pub(super) fn purge(&self, at: At, it: &Purge) -> Result<Plan, Refusal> {
+        self.active(it.by, Role::Supervision, at.height)?;
+        let mut plan = Plan::default();
+        plan.signer(Signer::Node(it.by));
+        for id in &it.files {
+            let file = self.file(*id).ok_or(Refusal::UnknownFile)?;
+            if file.frozen {
+                return Err(Refusal::Frozen);
+            }
+            if !file.is_over() || at.height < file.since.after(self.genesis.policy().keep) {
+                return Err(Refusal::TooEarly);
+            }
+            plan.entries.push(Entry::Gone(*id));
+        }
+        Ok(plan)
+    }
+
     /// Ownership goes over: from now on only the new owner does anything, and that is to register.
     fn hand_over(&self, at: At, id: FileId, file: &mut File, to: PartyId, plan: &mut Plan) {
         let until: Height = at.height.after(self.genesis.policy().register_within);
         file.status = Status::Transferred { to, until };
-        file.since = at.height;
+        file.stands_since(at);
         let holding = Holding { file: id, owner: to };
         plan.entries.push(Entry::Thing(file.thing, Some(holding)));
     }

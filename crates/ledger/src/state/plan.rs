@@ -5,7 +5,6 @@ use crate::body::{OnFile, Through};
 use crate::{Entry, File, Height, Refusal, Role, Signer};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use sha2::{Digest as _, Sha256};
 
 /// What a transaction would do, and who has to have signed it.
 #[derive(Default)]
@@ -47,22 +46,23 @@ impl State {
     /// The file as the signers saw it, one revision on.
     pub(super) fn revised(&self, on: OnFile) -> Result<Box<File>, Refusal> {
         let file = self.files.get(&on.file).ok_or(Refusal::UnknownFile)?;
-        if file.revision != on.revision {
-            return Err(Refusal::StaleRevision);
-        }
-        let mut next = file.clone();
-        next.revision = file.revision.checked_add(1).ok_or(Refusal::StaleRevision)?;
-        Ok(next)
+        revised(file, on.revision)
     }
 
     /// The same of a file with which operations are possible.
     pub(super) fn usable(&self, on: OnFile) -> Result<Box<File>, Refusal> {
         let file = self.files.get(&on.file).ok_or(Refusal::UnknownFile)?;
         file.check_usable()?;
-        self.revised(on)
+        revised(file, on.revision)
     }
 }
 
-pub(super) fn digest(message: &[u8]) -> [u8; 32] {
-    Sha256::digest(message).into()
+#[allow(clippy::borrowed_box, reason = "what is cloned is the box")]
+fn revised(file: &Box<File>, seen: u32) -> Result<Box<File>, Refusal> {
+    if file.revision != seen {
+        return Err(Refusal::StaleRevision);
+    }
+    let mut next = file.clone();
+    next.revision = seen.checked_add(1).ok_or(Refusal::StaleRevision)?;
+    Ok(next)
 }

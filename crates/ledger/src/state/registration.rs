@@ -33,6 +33,7 @@ impl State {
             frozen: false,
             revision: 0,
             since: at.height,
+            since_time: at.time,
             predecessor: it.predecessor,
             approvals: Vec::new(),
             rejections: Vec::new(),
@@ -68,7 +69,7 @@ impl State {
             next.rejections.push(it.auditor);
             if next.rejections.len() >= usize::from(policy.rejections) {
                 next.status = Status::Rejected(Rejected::ByAudit);
-                next.since = at.height;
+                next.stands_since(at);
             }
         }
         plan.entries.push(Entry::File(it.file, next));
@@ -83,7 +84,7 @@ impl State {
         file: &mut File,
         plan: &mut Plan,
     ) -> Result<(), Refusal> {
-        file.since = at.height;
+        file.stands_since(at);
         match self.succeeds(file) {
             // What stands still is decided when it no longer does.
             Err(Refusal::Frozen) => return Err(Refusal::Frozen),
@@ -99,7 +100,7 @@ impl State {
                     file.liens.clone_from(&before.liens);
                     let mut retired = Box::new(before.clone());
                     retired.status = Status::Retired { successor: Some(id) };
-                    retired.since = at.height;
+                    retired.stands_since(at);
                     retired.revision = retired.revision.saturating_add(1);
                     plan.entries.push(Entry::File(old, retired));
                 }

@@ -319,6 +319,7 @@ fn the_stored_checkpoint_proves_records() {
     let path = chain.log().inclusion(size - 1, size).unwrap();
     let proof = RecordProof::new(bytes, size - 1, path, note);
     let origin = chain.state().genesis().origin().into();
-    let trust = Trust { chain: chain.id(), origin, keys: vec![key(1).verifying_key()] };
+    let trust =
+        Trust { chain: chain.id(), origin, keys: vec![key(1).verifying_key()], vouchers: 1 };
     assert_eq!(proof.verify(&trust), Ok(record));
 }

@@ -25,6 +25,11 @@ fn story() -> (Place, [FileId; 3]) {
     (place, [old, new, pending.file().unwrap().unwrap()])
 }
 
+/// By a node that orders alone.
+fn signed(header: Header, key_number: u16, seed: u8) -> SignedHeader {
+    SignedHeader::by_authority(header, key_number, key(seed).sign(&header.to_sign()))
+}
+
 fn verify(blocks: &[Block]) -> Result<Chain, BlockError> {
     let mut chain = Chain::new(genesis(policy())).unwrap();
     for block in blocks {
@@ -88,7 +93,10 @@ fn blocks_that_do_not_follow_are_refused() {
     let resign = |change: fn(&mut Block), seed: u8| {
         let mut block = right.clone();
         change(&mut block);
-        block.header.signature = key(seed).sign(&block.header.header.to_sign());
+        let Certificate::Authority { key_number, .. } = block.header.certificate else {
+            panic!("one node orders")
+        };
+        block.header = signed(block.header.header, key_number, seed);
         chain.clone().take(&block).map(|_| ()).map_err(|why| why.fault)
     };
     assert_eq!(resign(|_| (), 1), Ok(()));
@@ -104,7 +112,7 @@ fn blocks_that_do_not_follow_are_refused() {
     // A member may not propose.
     let fault = resign(|block| block.header.header.proposer = MEMBER_A, 3);
     assert_eq!(fault, Err(BlockFault::Proposer));
-    let fault = resign(|block| block.header.key_number = 2, 1);
+    let fault = resign(|block| block.header = signed(block.header.header, 2, 1), 1);
     assert_eq!(fault, Err(BlockFault::Proposer));
     let fault = resign(|block| block.transactions.clear(), 1);
     assert_eq!(fault, Err(BlockFault::TransactionsRoot));
@@ -146,11 +154,11 @@ fn bytes_are_those_of_version_1() {
 }
 
 const VERSION_1: [&str; 6] = [
-    "2d1af664266cd39332713a4fa54ea818050870223a23e144c693a5ae7514aad2",
-    "4938e82847c3bdee6eb00dc54032875c8dc7f61d53ce540772e8be264e24ddcd",
-    "938784e815622682557484b5577d6425f99e5f43931f369dd43839ddae96d5d0",
-    "889b744434627d1d7ef0261ff51685aeb762627ff4ff25ab2805ebc4b1cca016",
-    "0397a9040e679cad59d3ba2d64df98f8764374960249c5b551760eea4520771e",
+    "fbcccc584a8e8eb70d3f75d87873b9adee7cc479b46865aa7477b897abd33e19",
+    "8cbb5c31621a8481fad55f09eca362741e10e516f69d0a51de994278320282a7",
+    "bec789289682b416e1ea2e4c527f7e39f3704250043aa1b69d676974b6729818",
+    "e168b0abf4db907fe9ec10bfc0d9d0775258d8b11713e4d4208ade1128f9a4e2",
+    "2908e9143af087ae09d2fe67dd5262295246138bc46d4333121edf70379c5904",
     "e6b00e562a2698837a57c492253ab0c8a273b13b3dec7fe88dd27e72135ebd4f",
 ];
 
@@ -173,7 +181,7 @@ fn a_block_with_a_refused_transaction_is_refused_even_if_its_proposer_signs_it()
         leaf_hash(&bytes)
     };
     block.header.header.transactions_root = leaf;
-    block.header.signature = key(1).sign(&block.header.header.to_sign());
+    block.header = signed(block.header.header, 1, 1);
     let before = chain.clone();
     let fault = chain.take(&block).unwrap_err().fault;
     assert_eq!(fault, BlockFault::Refused(0, Refusal::Encumbered));
@@ -195,15 +203,15 @@ fn ld12_a_late_joiner_reaches_the_same_roots() {
     let parties = [20, 21].map(|n| EntryKey::Party(PartyId::of(&key(n).verifying_key())));
     let entries: Vec<_> = keys.chain(parties).map(|key| place.state.entry(key).unwrap()).collect();
     let leaves: Vec<_> = (0..chain.log().size()).map(|at| chain.log().leaf(at).unwrap()).collect();
-    let head = *chain.head().unwrap();
+    let head = chain.head().unwrap().clone();
     let restore = |head, entries: &[Entry], leaves: &[[u8; 32]]| {
         Chain::restore(genesis(policy()), head, entries.to_vec(), leaves.to_vec())
     };
-    assert_eq!(restore(head, &entries, &leaves).as_ref(), Ok(&chain));
-    assert_eq!(restore(head, &entries[1..], &leaves), Err(Corrupt::Root));
-    assert_eq!(restore(head, &entries, &leaves[1..]), Err(Corrupt::Root));
-    let mut other = head;
-    other.signature[0] ^= 1;
+    assert_eq!(restore(head.clone(), &entries, &leaves).as_ref(), Ok(&chain));
+    assert_eq!(restore(head.clone(), &entries[1..], &leaves), Err(Corrupt::Root));
+    assert_eq!(restore(head.clone(), &entries, &leaves[1..]), Err(Corrupt::Root));
+    // The key of another.
+    let other = signed(head.header, 1, 2);
     assert_eq!(restore(other, &entries, &leaves), Err(Corrupt::Root));
 }
 
@@ -220,10 +228,7 @@ fn a_draft_changes_nothing_and_fits_one_head() {
     // Room for eight names only.
     assert_eq!((draft.transactions.len(), draft.fates.len()), (8, 8));
     let other = chain.draft(place.time, SUPERVISION, &requests[8..], 8);
-    let signed = |draft: &Draft| {
-        let signature = key(1).sign(&draft.header.to_sign());
-        SignedHeader { header: draft.header, key_number: 1, signature }
-    };
+    let signed = |draft: &Draft| signed(draft.header, 1, 1);
     let mixed = chain.adopt(&draft, signed(&other)).unwrap_err();
     assert_eq!(mixed.fault, BlockFault::NotLinked);
     chain.adopt(&draft, signed(&draft)).unwrap();
@@ -255,7 +260,12 @@ fn time_never_goes_back() {
 
 fn trust(chain: &Chain) -> Trust {
     let origin = chain.state().genesis().origin().into();
-    Trust { chain: chain.id(), origin, keys: vec![key(9).verifying_key(), key(1).verifying_key()] }
+    Trust {
+        chain: chain.id(),
+        origin,
+        keys: vec![key(9).verifying_key(), key(1).verifying_key()],
+        vouchers: 1,
+    }
 }
 
 #[test]
@@ -319,10 +329,10 @@ fn ld15_who_owns_a_thing_is_proved_and_so_is_that_nobody_does() {
     let (place, [old, new, pending]) = story();
     let (chain, _) = place.chain();
     let trust = trust(&chain);
-    let head = *chain.head().unwrap();
+    let head = chain.head().unwrap().clone();
     let prove = |key: EntryKey| {
         let value = place.state.entry(key).and_then(|entry| entry.value().unwrap());
-        EntryProof::new(head, key, value, chain.map().prove(&key.path()))
+        EntryProof::new(head.clone(), key, value, chain.map().prove(&key.path()))
     };
     let owner = place.state.file(new).unwrap().owner;
     let proof = prove(EntryKey::Thing(thing(1)));
@@ -344,13 +354,13 @@ fn ld15_who_owns_a_thing_is_proved_and_so_is_that_nobody_does() {
     }
     // A false answer: a proof of absence for what is there, another's proof, another owner.
     let key = EntryKey::Thing(thing(1));
-    let hidden = EntryProof::new(head, key, None, chain.map().prove(&key.path()));
+    let hidden = EntryProof::new(head.clone(), key, None, chain.map().prove(&key.path()));
     assert_eq!(hidden.verify_holding(&trust, thing(1)), Err(ProofError::NotIncluded));
     let other = prove(EntryKey::Thing(thing(2)));
     assert_eq!(other.verify_holding(&trust, thing(1)), Err(ProofError::NotIncluded));
     let mut value = Vec::new();
     Holding { file: new, owner: PartyId([0; 32]) }.encode(&mut value);
-    let forged = EntryProof::new(head, key, Some(value), chain.map().prove(&key.path()));
+    let forged = EntryProof::new(head.clone(), key, Some(value), chain.map().prove(&key.path()));
     assert_eq!(forged.verify_holding(&trust, thing(1)), Err(ProofError::NotIncluded));
     // The number of the key, which the chain knows, says nothing to a stranger, who tries the keys that it believes.
     let number = 3 + SignedHeader::BYTES - 66..3 + SignedHeader::BYTES - 64;
@@ -381,8 +391,12 @@ fn every_proof_still_verifies_after_an_erasure() {
     assert!(verify_consistency(&old, chain.log().size(), &new_root, later.log().size(), &grown));
     let file = EntryKey::File(new);
     let value = place.state.entry(file).unwrap().value().unwrap();
-    let proof =
-        EntryProof::new(*later.head().unwrap(), file, value, later.map().prove(&file.path()));
+    let proof = EntryProof::new(
+        later.head().unwrap().clone(),
+        file,
+        value,
+        later.map().prove(&file.path()),
+    );
     let seen = proof.verify(&trust(&later), file).unwrap();
     let Some(Entry::File(_, erased)) = seen.found else { panic!("no file") };
     assert!(erased.erased.is_some());
@@ -533,6 +547,12 @@ fn see_one_owner(place: &Place) -> Result<(), TestCaseError> {
         let live: Vec<_> =
             live.map(|(id, file)| Holding { file: id, owner: file.holder() }).collect();
         prop_assert_eq!(live, Vec::from_iter(place.state.holding(thing(n))));
+    }
+    // How many things each party owns is counted along.
+    for seed in 20..24 {
+        let party = PartyId::of(&key(seed).verifying_key());
+        let owned = place.state.holdings().filter(|(_, holding)| holding.owner == party).count();
+        prop_assert_eq!(place.state.tally(party), u32::try_from(owned).unwrap());
     }
     Ok(())
 }

@@ -20,5 +20,7 @@ mod map;
 mod members;
 mod operations;
 mod registration;
+mod search;
+mod snapshot;
 mod submitting;
 mod transfer;

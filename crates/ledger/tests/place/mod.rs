@@ -188,7 +188,7 @@ impl Place {
             assert_eq!(draft.transactions, *transactions);
             let signature = key(1).sign(&draft.header.to_sign());
             let block = draft.clone().into_block(1, signature);
-            chain.adopt(&draft, block.header).unwrap();
+            chain.adopt(&draft, block.header.clone()).unwrap();
             blocks.push(block);
         }
         assert_eq!(chain.state(), &self.state);

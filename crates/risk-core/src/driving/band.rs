@@ -74,6 +74,17 @@ impl Band {
         self.off(value) * 100 <= self.spread * i64::from(self.k_hundredths)
     }
 
+    /// The lowest and the highest value that it [accepts](Self::accepts); the lowest is above the highest if there is none.
+    pub(super) fn accepted(&self) -> (i32, i32) {
+        let off = self.spread * i64::from(self.k_hundredths) / 100;
+        let low = (self.centre - off + ONE - 1).div_euclid(ONE);
+        let high = (self.centre + off).div_euclid(ONE);
+        match (i32::try_from(low.max(i32::MIN.into())), i32::try_from(high.min(i32::MAX.into()))) {
+            (Ok(low), Ok(high)) => (low, high),
+            _ => (i32::MAX, i32::MIN),
+        }
+    }
+
     /// How far a value is from the centre, in hundredths of a spread, rounded to the nearest.
     pub fn deviation_hundredths(&self, value: i32) -> u32 {
         let (off, spread) = (self.off(value).unsigned_abs(), self.spread.unsigned_abs());

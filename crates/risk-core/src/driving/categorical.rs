@@ -64,6 +64,11 @@ impl Categorical {
         at.ok().and_then(|at| self.tails.get(at)).copied().unwrap_or(0)
     }
 
+    /// The values that are told apart, rising.
+    pub(super) fn values(&self) -> impl Iterator<Item = i32> {
+        self.counts.iter().map(|(value, _)| *value)
+    }
+
     /// How often this value was seen, at least.
     pub fn count_of(&self, value: i32) -> u32 {
         let at = self.counts.binary_search_by_key(&value, |(value, _)| *value);

@@ -36,6 +36,18 @@ impl CircularBand {
         self.off(value) * 100 <= u64::from(self.spread) * u64::from(self.k_hundredths)
     }
 
+    /// The times that it [accepts](Self::accepts).
+    pub(super) fn accepted(&self) -> Minutes {
+        let off = u64::from(self.spread) * u64::from(self.k_hundredths) / u64::from(100 * ONE);
+        match i32::try_from(off) {
+            Ok(off) if off < i32::from(DAY_MIN / 2) => {
+                let from = (i32::from(self.centre_min) - off).rem_euclid(i32::from(DAY_MIN));
+                Minutes { from, long: 2 * off }
+            }
+            _ => Minutes { from: 0, long: i32::from(DAY_MIN) },
+        }
+    }
+
     /// How far a time is from the centre, in hundredths of a spread, rounded to the nearest.
     pub fn deviation_hundredths(&self, value: i32) -> u32 {
         let spread = u64::from(self.spread);
@@ -90,6 +102,21 @@ impl CircularBand {
     /// 256ths of a minute from the centre.
     fn off(&self, value: i32) -> u64 {
         u64::from(self.signed_off(value).unsigned_abs()) * u64::from(ONE)
+    }
+}
+
+/// A part of the day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Minutes {
+    from: i32,
+    /// The last one that belongs to it is so much later.
+    long: i32,
+}
+
+impl Minutes {
+    pub(super) fn contain(self, value: i32) -> bool {
+        let day = i32::from(DAY_MIN);
+        (value.rem_euclid(day) - self.from).rem_euclid(day) <= self.long
     }
 }
 

@@ -1,6 +1,7 @@
 //! From pieces and strategies to a risk level.
 
 use super::model::share;
+use super::outline::{Shown, Tally};
 use super::{
     Attribute, Deviation, Driver, DrivingStrategy, Piece, Reason, Rules, StrategySet, Stretch,
 };
@@ -60,9 +61,10 @@ impl Rules {
         if stretch.count() < PIECES_MIN {
             return Outcome::Rejected(Rejection::TooFewPieces);
         }
+        let shown = Shown::new(stretch);
         let mut best: Option<(&StrategySet, Tally, BasisPoints)> = None;
         for set in sets {
-            let tally = Tally::of(stretch, set);
+            let tally = set.tally(&shown);
             let share = share(tally.matched, tally.weight);
             let better = best.is_none_or(|(_, _, highest)| share > highest);
             if tally.eligible >= PIECES_MIN && better {
@@ -404,32 +406,6 @@ impl fmt::Display for Rejection {
             Self::TooFewPieces => "too little of how the vehicle is driven can be compared",
             Self::TooShort => "the vehicle has not been driven for long enough",
         })
-    }
-}
-
-/// What the comparison with one driver's strategies adds up to.
-#[derive(Clone, Copy)]
-struct Tally {
-    weight: u32,
-    matched: u32,
-    eligible: usize,
-}
-
-impl Tally {
-    fn of(stretch: &Stretch, set: &StrategySet) -> Self {
-        let mut tally = Self { weight: 0, matched: 0, eligible: 0 };
-        for strategy in set.as_slice() {
-            let Some(piece) = stretch.piece(strategy.attribute()) else { continue };
-            if piece.fault.is_some() || piece.coverage_ms < u64::from(strategy.min_len_ms()) {
-                continue;
-            }
-            tally.eligible += 1;
-            let (weight, accepts) = (strategy.weight(), strategy.model().accepts(piece.value));
-            tally.weight += u32::from(weight);
-            // Without a branch: nobody can guess what matches.
-            tally.matched += u32::from(weight) * u32::from(accepts);
-        }
-        tally
     }
 }
 

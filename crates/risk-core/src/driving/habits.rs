@@ -18,6 +18,7 @@ pub struct Habits {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a vehicle has one stage; none is kept in bulk")]
 enum Stage {
     Learning {
         /// In the order of attributes.
@@ -283,16 +284,14 @@ fn settle(settled: &mut StrategySet, open_from: &mut u32, recent: &mut Vec<Trip>
 /// Moves strategies by trips in the order of their days.
 fn apply(set: &mut StrategySet, trips: &[Trip]) {
     for one_day in trips.chunk_by(|one, next| day(one.ended) == day(next.ended)) {
-        for strategy in set.strategies_mut() {
-            let attribute = strategy.attribute();
-            let values: Vec<i32> = one_day
+        set.drift(|attribute| {
+            one_day
                 .iter()
                 .flat_map(|trip| &trip.values)
                 .filter(|(of, _)| *of == attribute)
                 .map(|(_, value)| *value)
-                .collect();
-            strategy.drift(&values);
-        }
+                .collect()
+        });
     }
 }
 

@@ -1,7 +1,7 @@
 //! A value of any distribution: how often each part of its range was seen.
 
 use super::Attribute;
-use super::model::{quotient, share};
+use super::model::{quotient, reaches, share};
 use crate::BasisPoints;
 use port::WireError;
 use port::wire::{Reader, Writer};
@@ -70,9 +70,21 @@ impl Histogram {
 
     /// In which part a value lies.
     pub fn bin(&self, value: i32) -> usize {
-        let off = u64::from(value.clamp(self.low, self.high).abs_diff(self.low));
-        let width = u64::from(self.high.abs_diff(self.low)) + 1;
-        usize::try_from(quotient(off * PARTS, width)).unwrap_or(0).min(Self::BINS - 1)
+        Self::part((self.low, self.high), value) as usize
+    }
+
+    /// In which part of a range a value lies.
+    pub(super) fn part((low, high): (i32, i32), value: i32) -> u32 {
+        let off = u64::from(value.clamp(low, high).abs_diff(low));
+        let width = u64::from(high.abs_diff(low)) + 1;
+        u32::try_from(quotient(off * PARTS, width).min(PARTS - 1)).unwrap_or(0)
+    }
+
+    /// A bit for each part whose tail is at least this.
+    pub(super) fn accepted(&self, min: BasisPoints) -> u32 {
+        let fits = |tail: &u16| reaches(u32::from(*tail), self.count(), min);
+        let bits = (0_u32..).zip(&self.tails).filter(|(_, tail)| fits(tail));
+        bits.fold(0, |all, (part, _)| all | 1 << part)
     }
 
     /// The counts, from the lowest part up.

@@ -123,7 +123,7 @@ pub(super) fn quotient(above: u64, below: u64) -> u64 {
 }
 
 /// Whether [`share`] is at least `min`, without any division.
-fn reaches(part: u32, whole: u32, min: BasisPoints) -> bool {
+pub(super) fn reaches(part: u32, whole: u32, min: BasisPoints) -> bool {
     let (part, whole, min) = (u64::from(part), u64::from(whole), u64::from(min.as_u16()));
     if whole == 0 { min == 0 } else { part * 20_000 + whole >= 2 * whole * min }
 }

@@ -1,5 +1,6 @@
 //! Driving strategies: what the owner's habits are, one for each attribute.
 
+use super::outline::{Outline, Shown, Tally};
 use super::{Attribute, Driver, Fit, Model, Windows};
 use alloc::vec::Vec;
 use core::fmt;
@@ -77,7 +78,7 @@ impl DrivingStrategy {
         &self.windows
     }
 
-    pub(super) fn drift(&mut self, values: &[i32]) {
+    fn drift(&mut self, values: &[i32]) {
         self.model.drift(self.attribute, values);
     }
 
@@ -118,6 +119,8 @@ impl DrivingStrategy {
 pub struct StrategySet {
     driver: Driver,
     strategies: Vec<DrivingStrategy>,
+    /// Made from the strategies.
+    outline: Outline,
 }
 
 impl StrategySet {
@@ -134,7 +137,8 @@ impl StrategySet {
                 return Err(BadStrategy::Twice(one.attribute));
             }
         }
-        Ok(Self { driver, strategies })
+        let outline = Outline::new(&strategies);
+        Ok(Self { driver, strategies, outline })
     }
 
     /// Whose habits these are.
@@ -153,8 +157,16 @@ impl StrategySet {
         self.strategies.get(at.ok()?)
     }
 
-    pub(super) fn strategies_mut(&mut self) -> &mut [DrivingStrategy] {
-        &mut self.strategies
+    pub(super) fn tally(&self, shown: &Shown) -> Tally {
+        self.outline.tally(shown)
+    }
+
+    /// Moves every strategy towards the values that one day showed of its attribute.
+    pub(super) fn drift(&mut self, values: impl Fn(Attribute) -> Vec<i32>) {
+        for strategy in &mut self.strategies {
+            strategy.drift(&values(strategy.attribute));
+        }
+        self.outline = Outline::new(&self.strategies);
     }
 
     /// Appends the stored form, specified in `docs/spec/risk-core-driving.md`.
@@ -191,7 +203,8 @@ impl StrategySet {
             }
             strategies.push(strategy);
         }
-        Ok(Self { driver, strategies })
+        let outline = Outline::new(&strategies);
+        Ok(Self { driver, strategies, outline })
     }
 }
 

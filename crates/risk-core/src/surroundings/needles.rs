@@ -5,85 +5,80 @@ use super::scan::TokenTag;
 use alloc::vec;
 use alloc::vec::Vec;
 
-/// A set of numbers below 2²⁹, in buckets of four that are compared at once.
+/// A set of numbers below 2²⁹. Each has a place that some of its bits name, and no other number has to be looked at there.
 ///
-/// An eighth of the places is taken, so nearly every question looks at one bucket. Nobody can make it slow: the numbers are
+/// An eighth of the places is taken. The few numbers whose place is taken already are kept apart, and compared with all that is
+/// asked for; of a few ways to name places, the one is taken that leaves the fewest. Nobody can make it slow: the numbers are
 /// keyed tokens, and every neighbour costs the same whatever the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Needles {
-    buckets: Vec<[u32; 4]>,
-    /// One less than the number of buckets, a power of two.
-    mask: u32,
-    /// How many buckets a number may lie after its own, less one.
-    more: usize,
+    /// As many as a power of two.
+    places: Vec<u32>,
+    /// From which bit on a number names its place.
+    shift: u32,
+    rest: Vec<u32>,
 }
 
 impl Needles {
-    pub(super) fn new(numbers: impl ExactSizeIterator<Item = u32>) -> Self {
-        let count = (2 * numbers.len()).next_power_of_two();
-        let mask = u32::try_from(count - 1).unwrap_or(0);
-        let mut set = Self { buckets: vec![[NONE; 4]; count], mask, more: 0 };
-        for number in numbers.filter(|number| *number != 0) {
-            set.insert(number);
+    pub(super) fn new(numbers: impl ExactSizeIterator<Item = u32> + Clone) -> Self {
+        let count = (8 * numbers.len()).next_power_of_two();
+        let fresh = |shift| Self { places: vec![NONE; count], shift, rest: Vec::new() };
+        let mut best = fresh(SHIFTS[0]);
+        best.fill(numbers.clone(), usize::MAX);
+        for shift in &SHIFTS[1..] {
+            if best.rest.is_empty() {
+                break;
+            }
+            let mut other = fresh(*shift);
+            if other.fill(numbers.clone(), best.rest.len()) {
+                best = other;
+            }
         }
-        set
+        best
     }
 
-    /// Says of each of these neighbours whether it is in the set: 1 or 0.
+    /// Says of each of these neighbours whether it is in the set: all bits set, or none.
     #[inline]
     pub(super) fn mark(
         &self,
         tags: &[TokenTag; Profile::NEIGHBOURS_MAX],
         marks: &mut [u32; Profile::NEIGHBOURS_MAX],
     ) {
+        let last = self.places.len() - 1;
         for (tags, marks) in tags.as_chunks::<4>().0.iter().zip(marks.as_chunks_mut::<4>().0) {
             let numbers = tags.map(TokenTag::needle);
-            let buckets = numbers.map(|number| self.buckets[self.bucket(number)]);
-            let mut found = [0; 4];
+            let there = numbers.map(|number| self.places[(number >> self.shift) as usize & last]);
             for at in 0..4 {
-                found[at] = u32::from(has(&buckets[at], numbers[at]));
+                marks[at] = if there[at] == numbers[at] { u32::MAX } else { 0 };
             }
-            *marks = found;
         }
-        if self.more > 0 {
+        for number in &self.rest {
             for (mark, tag) in marks.iter_mut().zip(tags) {
-                *mark |= u32::from(self.lies_further(self.bucket(tag.needle()), tag.needle()));
+                *mark |= if tag.needle() == *number { u32::MAX } else { 0 };
             }
         }
     }
 
-    #[cold]
-    fn lies_further(&self, at: usize, number: u32) -> bool {
-        let next = self.buckets.iter().cycle().skip(at + 1);
-        next.take(self.more).any(|bucket| has(bucket, number))
-    }
-
-    fn insert(&mut self, number: u32) {
-        let (first, count) = (self.bucket(number), self.buckets.len());
-        for further in 0..count {
-            let bucket = &mut self.buckets[(first + further) % count];
-            if has(bucket, number) {
-                return;
-            }
-            if let Some(place) = bucket.iter_mut().find(|place| **place == NONE) {
+    /// Takes all numbers in; stops where not fewer than so many are left without a place.
+    fn fill(&mut self, numbers: impl Iterator<Item = u32>, rest_max: usize) -> bool {
+        let last = self.places.len() - 1;
+        for number in numbers.filter(|number| *number != 0) {
+            let place = &mut self.places[(number >> self.shift) as usize & last];
+            if *place == NONE {
                 *place = number;
-                self.more = self.more.max(further);
-                return;
+            } else if *place != number {
+                self.rest.push(number);
+                if self.rest.len() >= rest_max {
+                    return false;
+                }
             }
         }
-    }
-
-    fn bucket(&self, number: u32) -> usize {
-        // Token bits are spread by the keyed function that made them. Below them stands the kind, the same for most.
-        (number >> 5 & self.mask) as usize
+        true
     }
 }
 
-#[inline]
-fn has(bucket: &[u32; 4], number: u32) -> bool {
-    let [a, b, c, d] = *bucket;
-    (a == number) | (b == number) | (c == number) | (d == number)
-}
+/// Token bits are spread by the keyed function that made them. They begin at the fifth; below stands the kind, the same for most.
+const SHIFTS: [u32; 4] = [5, 9, 13, 17];
 
 const NONE: u32 = u32::MAX;
 
@@ -100,7 +95,7 @@ mod tests {
             let set = Needles::new(numbers.iter().copied());
             let expected: BTreeSet<u32> = numbers.into_iter().filter(|number| *number != 0).collect();
             for number in expected.iter().flat_map(|number| [number ^ 1, *number, number + 1]) {
-                let expected = u32::from(expected.contains(&number) && number != 0);
+                let expected = if expected.contains(&number) { u32::MAX } else { 0 };
                 let mut marks = [9; Profile::NEIGHBOURS_MAX];
                 set.mark(&[TokenTag(number << 3); Profile::NEIGHBOURS_MAX], &mut marks);
                 prop_assert_eq!(marks, [expected; Profile::NEIGHBOURS_MAX]);

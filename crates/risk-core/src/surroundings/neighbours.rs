@@ -81,6 +81,15 @@ impl Neighbours {
         !bad
     }
 
+    /// Whether two are of one device: they stand side by side.
+    pub(super) fn have_siblings(&self) -> bool {
+        let mut any = false;
+        for (tag, next) in self.tags.iter().zip(&self.tags[1..]) {
+            any |= (tag.group() == next.group()) & (next.0 != 0);
+        }
+        any
+    }
+
     /// The [rank](Neighbour::rank) of each; 0 of one with a lower count than `least`.
     pub(super) fn rank(&self, least: u16, ranks: &mut [u64]) {
         let columns = self.tags.iter().zip(&self.counts).zip(&self.ages);

@@ -1,7 +1,7 @@
 //! The policy of an institution: data that is checked before it decides anything.
 
-use super::assess::Class;
 use super::profile::{Fading, Learning};
+use super::role::{self, KindRoles, Roles};
 use super::scan::Dwell;
 use super::{Familiarity, Fold, Grid, Kind};
 use crate::draft::{self, drafts, read_text, write_text};
@@ -506,7 +506,9 @@ pub(super) struct Tables {
     pub(super) fading: Fading,
     pub(super) weights: [u16; Policy::TYPES_MAX],
     /// By kind.
-    pub(super) classes: [[Class; 8]; 8],
+    pub(super) roles: [KindRoles; 8],
+    /// By generation of keys, where everything was searched for: most scans do.
+    pub(super) roles_of_all: [Roles; 4],
     pub(super) present_max: i32,
     pub(super) absent_min: i32,
     pub(super) all_absent_min: i32,
@@ -554,7 +556,7 @@ impl Tables {
             *weight = u16::try_from(one.weight).unwrap_or(0);
         }
         let evidence = &draft.evidence;
-        let mut classes = [Class::none(); 8];
+        let mut roles = [role::UNUSED; 8];
         for (kind, percent) in [
             (Kind::Wifi, evidence.wifi_percent),
             (Kind::WifiLocal, evidence.wifi_local_percent),
@@ -566,7 +568,7 @@ impl Tables {
         ] {
             // a hundred percent at most
             let weight = u8::try_from(percent * 128 / 100).unwrap_or(0);
-            classes[kind as usize] = Class::of_kind(kind, weight);
+            roles[kind as usize] = role::used(kind, weight);
         }
         let milli = |milli: i64| i32::try_from(milli * 65_536 / 1_000).unwrap_or(0);
         let plan = |word: &str| if word == "pin" { Plan::AskPin } else { Plan::Refuse };
@@ -581,7 +583,8 @@ impl Tables {
             types: draft.types.len(),
             fading: learns.fading,
             weights,
-            classes,
+            roles,
+            roles_of_all: [0, 8, 16, 24].map(|at| Roles::new(&roles, Roles::ALL_KINDS << at)),
             present_max: milli(evidence.group_present_max_milli),
             absent_min: -milli(evidence.group_absent_max_milli),
             all_absent_min: -milli(evidence.absent_max_milli),

@@ -29,6 +29,8 @@ pub struct Profile {
     /// How much of a usual scan is unfamiliar, in 255ths.
     novelty: u8,
     count: u8,
+    /// Whether two neighbours are of one device. Made from the neighbours.
+    has_siblings: bool,
     neighbours: Neighbours,
 }
 
@@ -49,6 +51,7 @@ impl Profile {
             occurrences: 0,
             novelty: 0,
             count: 0,
+            has_siblings: false,
             neighbours: Neighbours::new(),
         }
     }
@@ -135,6 +138,7 @@ impl Profile {
         if moved {
             self.sort();
         }
+        self.has_siblings = self.neighbours.have_siblings();
         true
     }
 
@@ -242,6 +246,7 @@ impl Profile {
             known += 1;
         }
         self.keep(&room[..known], learning);
+        self.has_siblings = self.neighbours.have_siblings();
         Ok(())
     }
 
@@ -283,6 +288,11 @@ impl Profile {
     /// Its neighbours, in the order of their tokens.
     pub fn neighbours(&self) -> impl ExactSizeIterator<Item = Neighbour> + Clone + '_ {
         (0..usize::from(self.count).min(Self::NEIGHBOURS_MAX)).map(|at| self.neighbours.at(at))
+    }
+
+    /// Whether two of them are of one device.
+    pub(super) const fn has_siblings(&self) -> bool {
+        self.has_siblings
     }
 
     pub(super) const fn columns(&self) -> &Neighbours {
@@ -331,6 +341,7 @@ impl Profile {
         let count = usize::from(profile.count);
         let records = reader.fixed(Neighbours::RECORD * count)?;
         profile.neighbours.fill(records.as_chunks().0);
+        profile.has_siblings = profile.neighbours.have_siblings();
         let orderly = profile.neighbours.are_orderly(count, key_id, profile.occurrences);
         if orderly { Ok(profile) } else { Err(WireError::Invalid) }
     }

@@ -1,18 +1,17 @@
 //! Everything that a decision rested on, so that it can be explained, stored and made again.
 
-use super::assess::{Answer, Assessment, Facts, Known, Line};
-use super::policy::Policy;
-use super::profile::Profile;
-use super::scan::Scan;
+use super::weigh::Said;
+use super::{Answer, Assessment, Facts, Known, Line, Policy, Profile, Scan};
 use crate::BasisPoints;
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use port::wire::{Reader, Writer};
 use port::{Time, WireError};
 
 /// A decision with all that it was made from. [`Trace::recompute`] makes it again, and nothing else is needed for that.
 ///
-/// Made by [`Policy::trace`], it borrows what it names and adds one line for each neighbour; read back by [`Trace::parse`], it
+/// Made by [`Policy::trace`], it borrows what it names and adds what each neighbour said; read back by [`Trace::parse`], it
 /// owns everything. It holds tokens, not addresses.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trace<'a> {
@@ -23,7 +22,8 @@ pub struct Trace<'a> {
     adjacent: Option<Cow<'a, Profile>>,
     facts: Facts,
     assessment: Assessment,
-    lines: Vec<Line>,
+    /// What the neighbours of both periods said.
+    said: [Option<Box<Said>>; 2],
 }
 
 impl Policy {
@@ -35,11 +35,7 @@ impl Policy {
         known: Known<'a>,
         facts: Facts,
     ) -> Trace<'a> {
-        let count = |profile: Option<&Profile>| profile.map_or(0, |one| one.neighbours().len());
-        let mut lines = Vec::with_capacity(count(known.own) + count(known.adjacent));
-        let assessment = self.judge(now, scan, known, facts, |profile, said, is_adjacent| {
-            lines.extend(said.lines(profile, is_adjacent));
-        });
+        let (assessment, said) = self.judge_telling(now, scan, known, facts);
         Trace {
             policy: Cow::Borrowed(self),
             now,
@@ -48,8 +44,22 @@ impl Policy {
             adjacent: known.adjacent.map(Cow::Borrowed),
             facts,
             assessment,
-            lines,
+            said,
         }
+    }
+
+    fn judge_telling(
+        &self,
+        now: Time,
+        scan: &Scan,
+        known: Known<'_>,
+        facts: Facts,
+    ) -> (Assessment, [Option<Box<Said>>; 2]) {
+        let mut all = [None, None];
+        let assessment = self.judge(now, scan, known, facts, |said, is_adjacent| {
+            all[usize::from(is_adjacent)] = Some(Box::new(said));
+        });
+        (assessment, all)
     }
 }
 
@@ -75,8 +85,12 @@ impl Trace<'_> {
     }
 
     /// Each neighbour's part in it: those of the period, then those of the adjacent one, in the order of their tokens.
-    pub fn lines(&self) -> &[Line] {
-        &self.lines
+    pub fn lines(&self) -> impl Iterator<Item = Line> + '_ {
+        let profiles = [&self.own, &self.adjacent].into_iter().zip(&self.said).zip([false, true]);
+        profiles.flat_map(|((profile, said), is_adjacent)| {
+            let both = profile.as_deref().zip(said.as_deref());
+            both.into_iter().flat_map(move |(profile, said)| said.lines(profile, is_adjacent))
+        })
     }
 
     /// Decides once more, from the trace alone. Anything else than [`Trace::assessment`] means that the trace was changed, or
@@ -125,11 +139,8 @@ impl Trace<'_> {
         let (own, adjacent) = (profile()?, profile()?);
         let assessment = Assessment::read(&mut reader)?;
         reader.finish()?;
-        let mut lines = Vec::new();
         let known = Known { own: own.as_ref(), adjacent: adjacent.as_ref() };
-        policy.judge(now, &scan, known, facts, |profile, said, is_adjacent| {
-            lines.extend(said.lines(profile, is_adjacent));
-        });
+        let (_, said) = policy.judge_telling(now, &scan, known, facts);
         Ok(Trace {
             policy: Cow::Owned(policy),
             now,
@@ -138,7 +149,7 @@ impl Trace<'_> {
             adjacent: adjacent.map(Cow::Owned),
             facts,
             assessment,
-            lines,
+            said,
         })
     }
 

@@ -40,7 +40,7 @@ fn an_assessment_without_a_trace_allocates_nothing() {
     assert_eq!(allocations(|| key.tokens(&addresses, &mut tokens)).0, 0);
     assert_eq!(allocations(|| own.update(&scan, &learning)).0, 0);
     assert_eq!(allocations(|| adjacent.update(&scan, &learning)).0, 0);
-    // A trace is a list.
+    // A trace keeps what the neighbours of a profile said.
     let known = Known { own: Some(&own), adjacent: None };
     assert_eq!(allocations(|| policy.trace(scan.taken(), &scan, known, facts)).0, 1);
 }

@@ -80,13 +80,13 @@ impl Authorize {
             let counts = weighing.state.counts.iter().find(|counts| counts.counter() == id);
             Some(counts.map_or((0, 0), |counts| counts.total(*slot)))
         };
-        for (id, limit) in &weighing.resolution.counts {
-            if total(*id).is_some_and(|(count, _)| count >= u64::from(limit.value)) {
+        for (id, limit) in weighing.resolution.counts.iter() {
+            if total(id).is_some_and(|(count, _)| count >= u64::from(limit.value)) {
                 return Err(bounds.first.unwrap_or(fail(Reason::Count, limit.rule)));
             }
         }
-        for (id, limit) in &weighing.resolution.sums {
-            if let Some((_, sum)) = total(*id) {
+        for (id, limit) in weighing.resolution.sums.iter() {
+            if let Some((_, sum)) = total(id) {
                 bounds.add(i128::from(limit.value) - sum, Reason::Sum, limit.rule);
             }
         }

@@ -44,7 +44,7 @@ impl Authorize {
 
     /// Check 2: a repeat gets the stored answer, byte for byte (spec Sd11). Another message that reverses the same original
     /// gets the same code under its own key.
-    pub(super) fn repeated(&self, key: &Key, row: &Row) -> Result<Option<Audited<Verdict>>, Error> {
+    pub(super) fn repeated(&self, key: Key, row: &Row) -> Result<Option<Audited<Verdict>>, Error> {
         let entry = Entry::parse(&row.value).map_err(Error::Corrupt)?;
         let mut response = entry.response;
         if self.request.kind == Kind::Reversal && entry.request.key != self.request.key {
@@ -56,8 +56,8 @@ impl Authorize {
             };
         }
         let reason = Reason::ALL.iter().find(|reason| reason.code() == entry.reason).copied();
-        let audit = self.audit("standin.authorize.repeated", reason);
-        let key = Some(key.clone());
+        let audit = self.audit_apart("standin.authorize.repeated", reason);
+        let key = Some(key);
         let answered = Answered { response, reason, rule: entry.rule, entry: key, repeated: true };
         Ok(Some(Audited { verdict: Verdict::Answered(answered), audit }))
     }
@@ -68,8 +68,8 @@ impl Authorize {
         if !kept.answers(&self.request) {
             return Ok(self.unrecorded(Reason::KeyReused));
         }
-        let audit = self.audit("standin.authorize.repeated", None);
-        let entry = Some(self.keys.kept.clone());
+        let audit = self.audit_apart("standin.authorize.repeated", None);
+        let entry = Some(self.kept_key());
         let response = kept.response;
         let answered = Answered { response, reason: None, rule: 0, entry, repeated: true };
         let verdict = Audited { verdict: Verdict::Answered(answered), audit };

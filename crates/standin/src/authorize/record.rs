@@ -1,15 +1,17 @@
 //! What came of it: the account, the journal entry and the lane in one batch, and the answer that rests on it.
 
 use super::limits::RECENT_MAX;
+use super::places::Place;
 use super::{Answered, Authorize, Failed, Stepped, Verdict, Weighing, done, fail};
 use crate::journal::EntryParts;
 use crate::{
-    Action, AuthCode, EntryState, Error, Hold, Kind, Parameters, Posting, Reason, Response,
-    ResponseCode, Source, StandInOutcome,
+    Action, AuthCode, EntryState, Error, Hold, Kind, Parameters, Posting, Reason, RequestKey,
+    Response, ResponseCode, Source, StandInOutcome,
 };
 use alloc::vec;
 use alloc::vec::Vec;
 use bytes::Bytes;
+use core::ops::Range;
 use port::{Amount, Batch, Expect, Step};
 use seal::{Audit, Audited};
 
@@ -23,7 +25,7 @@ pub(super) struct Amounts {
 const NONE: Amounts = Amounts { spends: 0, capped: false };
 
 impl Authorize {
-    pub(super) fn approve(&self, mut weighing: Weighing, minor: i64, spends: i64) -> Stepped {
+    pub(super) fn approve(&self, weighing: &mut Weighing, minor: i64, spends: i64) -> Stepped {
         let request = &self.request;
         let now = weighing.now;
         let Some(set) = &self.setup.config.parameters else {
@@ -55,7 +57,8 @@ impl Authorize {
         }
         state.spent_minor = state.spent_minor.saturating_add(spends);
         if !state.fit() {
-            return self.decline(weighing.undo()?, fail(Reason::Full, 0));
+            weighing.undo()?;
+            return self.decline(weighing, fail(Reason::Full, 0));
         }
         let partial = minor < request.billed().minor();
         let vip = state.vip_until.is_some_and(|until| now < until);
@@ -76,7 +79,7 @@ impl Authorize {
     }
 
     /// Answers a balance inquiry.
-    fn inform(&self, set: &Parameters, weighing: Weighing) -> Stepped {
+    fn inform(&self, set: &Parameters, weighing: &mut Weighing) -> Stepped {
         let draft = set.draft();
         let haircut = draft.balance_haircut_bp_per_hour;
         let available =
@@ -90,7 +93,7 @@ impl Authorize {
         self.record(weighing, response, None, NONE, EntryState::NotOwed)
     }
 
-    pub(super) fn decline(&self, weighing: Weighing, failed: Failed) -> Stepped {
+    pub(super) fn decline(&self, weighing: &mut Weighing, failed: Failed) -> Stepped {
         // A reversal is owed where the accounting system may have approved what is declined here.
         let action = Action::of(self.host, StandInOutcome::Declined);
         let owed = action.posting != Posting::None && self.request.kind != Kind::Inquiry;
@@ -102,14 +105,15 @@ impl Authorize {
     /// Writes account, journal and, where it changed, lane.
     pub(super) fn record(
         &self,
-        weighing: Weighing,
+        weighing: &mut Weighing,
         response: Response,
         declined: Option<(Reason, u32)>,
         amounts: Amounts,
         delivery: EntryState,
     ) -> Stepped {
-        let Weighing { now, mut state, lane, lane_changed, expect, found, .. } = weighing;
-        let [head, account, lane_expect] = expect;
+        let Weighing { state, lane, .. } = weighing;
+        let [head, account, lane_expect] = weighing.expect;
+        let lane_changed = weighing.lane_changed;
         let (reason, rule) = declined.map_or((None, 0), |(reason, rule)| (Some(reason), rule));
         let set = self.setup.config.parameters.as_ref();
         state.seq += 1;
@@ -119,7 +123,7 @@ impl Authorize {
         }
         let entry = EntryParts {
             seq: state.seq,
-            at: now,
+            at: weighing.now,
             epoch: self.epoch,
             host: self.host,
             request: &self.request,
@@ -142,29 +146,35 @@ impl Authorize {
         if lane_changed {
             lane.append(&mut rows).map_err(|_| Error::TooLong)?;
         }
+        let lane_end = rows.len();
+        let names = self.names(&mut rows);
         let rows = Bytes::from(rows);
-        let mut batch = Batch::with_capacity(7);
-        batch.put(self.keys.account.clone(), account, rows.slice(entry_end..state_end));
-        let [open, ended] = &self.keys.own;
-        let own = if delivery.waits() { open } else { ended };
+        let found = weighing.found.iter().flatten().count();
+        let mut batch = Batch::with_capacity(5 + found);
+        batch.put(self.account_key(), account, rows.slice(entry_end..state_end));
+        let own = self.own_key(Place::of(delivery));
         batch.put(own.clone(), Expect::Absent, rows.slice(..entry_end));
-        batch.require(self.keys.kept.clone(), Expect::Absent);
-        batch.require(self.keys.head.clone(), head);
-        for (key, version) in found.into_iter().flatten() {
-            batch.require(key, Expect::At(version));
+        batch.require(self.kept_key(), Expect::Absent);
+        batch.require(self.head_key(), head);
+        let [counterpart, completed] = weighing.found;
+        if let Some((place, version)) = counterpart {
+            batch.require(self.counterpart_key(place), Expect::At(version));
+        }
+        if let (Some((place, version)), Some(entry)) = (completed, self.completed()) {
+            batch.require(self.entry_key(&entry, place), Expect::At(version));
         }
         if lane_changed {
-            batch.put(self.keys.lane.clone(), lane_expect, rows.slice(state_end..));
+            batch.put(self.lane_key(), lane_expect, rows.slice(state_end..lane_end));
         } else if reason == Some(Reason::Exposure) {
-            batch.require(self.keys.lane.clone(), lane_expect);
+            batch.require(self.lane_key(), lane_expect);
         }
         let action = match (reason, self.request.kind) {
             (Some(_), _) => "standin.authorize.declined",
             (None, Kind::Reversal) => "standin.authorize.reversed",
             (None, _) => "standin.authorize.approved",
         };
-        let audit = self.audit(action, reason);
-        let entry = Some(own.clone());
+        let audit = self.audit(action, reason, rows.slice(names));
+        let entry = Some(own);
         let answered = Answered { response, reason, rule, entry, repeated: false };
         Ok(done(Verdict::Answered(answered), audit, batch))
     }
@@ -172,7 +182,7 @@ impl Authorize {
     /// An answer of which nothing is kept.
     pub(super) fn unrecorded(&self, reason: Reason) -> Step<Audited<Verdict>> {
         let response = self.response(reason.response_code());
-        let audit = self.audit("standin.authorize.refused", Some(reason));
+        let audit = self.audit_apart("standin.authorize.refused", Some(reason));
         let answered =
             Answered { response, reason: Some(reason), rule: 0, entry: None, repeated: false };
         done(Verdict::Answered(answered), audit, Batch::new())
@@ -193,20 +203,38 @@ impl Authorize {
         }
     }
 
-    pub(super) fn audit(&self, action: &'static str, reason: Option<Reason>) -> Audit {
-        let key = self.request.key.to_bytes();
+    /// The record of a decision that wrote nothing.
+    pub(super) fn audit_apart(&self, action: &'static str, reason: Option<Reason>) -> Audit {
+        let mut bytes = Vec::with_capacity(TOKEN_BYTES + RequestKey::BYTES_MAX);
+        let names = self.names(&mut bytes);
+        self.audit(action, reason, Bytes::from(bytes).slice(names))
+    }
+
+    /// Appends what [`Authorize::audit`] names: the account's token and the request's key.
+    fn names(&self, to: &mut Vec<u8>) -> Range<usize> {
+        let begin = to.len();
+        to.extend_from_slice(self.request.account.token.as_bytes());
+        self.request.key.append_to(to);
+        begin..to.len()
+    }
+
+    fn audit(&self, action: &'static str, reason: Option<Reason>, mut names: Bytes) -> Audit {
+        let actor = names.split_to(TOKEN_BYTES);
         Audit {
             at: self.now,
             tenant: self.setup.config.institution.tenant(),
             action: action.into(),
-            actor: Bytes::copy_from_slice(self.request.account.token.as_bytes()),
-            correlation: key.first_chunk().copied().unwrap_or_default(),
-            subject: key.into(),
+            actor,
+            correlation: names.first_chunk().copied().unwrap_or_default(),
+            subject: names,
             reasons: reason.map_or_else(Vec::new, |reason| vec![reason.code()]),
             policy: self.setup.config.parameters.as_ref().map_or([0; 32], Parameters::digest),
         }
     }
 }
 
-/// Room for entry, account and lane as most are.
+/// The bytes of an account's token.
+const TOKEN_BYTES: usize = 16;
+
+/// Room for entry, account and lane as most are, and for the names of the record.
 const ROWS_BYTES_USUAL: usize = 768;

@@ -6,7 +6,7 @@ use super::{Authorize, Stepped, Weighing};
 use crate::{AccountState, Entry, EntryState, Kind, Reason, Response, ResponseCode};
 
 impl Authorize {
-    pub(super) fn reverse(&self, mut weighing: Weighing) -> Stepped {
+    pub(super) fn reverse(&self, weighing: &mut Weighing) -> Stepped {
         // Not written down, so that it can come again when there is room.
         if weighing.state.undelivered >= 2 * AccountState::UNDELIVERED_MAX {
             return Ok(self.unrecorded(Reason::Full));
@@ -16,7 +16,7 @@ impl Authorize {
         if let Some(original) = weighing.counterpart.take() {
             // The books know nothing of what was never owed to them.
             owed = original.state != EntryState::NotOwed;
-            spends = -self.undo_original(&mut weighing, &original);
+            spends = -self.undo_original(weighing, &original);
         }
         let response = Response {
             approved: Some(self.request.amount),

@@ -217,6 +217,13 @@ fn rule(path: &str, draft: &RuleDraft, counters: &[Counter], products: &[&str]) 
         _ => return fault(at("limits.velocity_count"), Fault::OutOfRange),
     };
     let scope = scope(&at("scope"), &draft.scope, products)?;
+    let [pin, cvn, arqc] = [
+        verification("pin", &draft.pin)?,
+        verification("cvn", &draft.cvn)?,
+        verification("arqc", &draft.arqc)?,
+    ];
+    let grants = [draft.approve, draft.partial, draft.without_expiry].iter().any(Option::is_some)
+        || [pin, cvn, arqc].iter().any(Option::is_some);
     Ok(Rule {
         number: draft.number,
         weight: scope.weight(),
@@ -226,9 +233,10 @@ fn rule(path: &str, draft: &RuleDraft, counters: &[Counter], products: &[&str]) 
         approve: draft.approve,
         partial: draft.partial,
         without_expiry: draft.without_expiry,
-        pin: verification("pin", &draft.pin)?,
-        cvn: verification("cvn", &draft.cvn)?,
-        arqc: verification("arqc", &draft.arqc)?,
+        pin,
+        cvn,
+        arqc,
+        grants,
         single_minor: amount("limits.single_minor", limits.single_minor)?,
         floor_minor: amount("limits.floor_minor", limits.floor_minor)?,
         risk_bp_max: limits.risk_bp,

@@ -8,12 +8,24 @@ use port::{KeyId, Time};
 impl Parameters {
     /// Resolves the rules for a request; `vip` says whether its account is on the VIP list.
     pub fn resolve(&self, now: Time, request: &TransactionRequest, vip: bool) -> Resolution {
+        let mut found = Resolution::default();
+        self.resolve_into(now, request, vip, &mut found);
+        found
+    }
+
+    /// [`Parameters::resolve`] in place, into a fresh one.
+    pub(crate) fn resolve_into(
+        &self,
+        now: Time,
+        request: &TransactionRequest,
+        vip: bool,
+        found: &mut Resolution,
+    ) {
         let product = request
             .account
             .bin
             .and_then(|bin| self.range(bin))
             .and_then(|range| range.product.as_deref());
-        let mut found = Resolution::default();
         let mut weights = [0; 6];
         for rule in &self.0.rules {
             let live = rule.until.is_none_or(|until| now < until);
@@ -21,7 +33,6 @@ impl Parameters {
                 found.add(rule, &mut weights);
             }
         }
-        found
     }
 }
 
@@ -51,9 +62,9 @@ pub struct Resolution {
     /// At most so many at one terminal in so many milliseconds, of every rule.
     pub velocities: Vec<Limit<(u8, u64)>>,
     /// The largest counts, by counter.
-    pub counts: Vec<(u8, Limit<u32>)>,
+    pub counts: PerCounter<u32>,
     /// The largest sums, by counter.
-    pub sums: Vec<(u8, Limit<i64>)>,
+    pub sums: PerCounter<i64>,
 }
 
 impl Resolution {
@@ -64,7 +75,22 @@ impl Resolution {
         {
             self.deny = Some(Limit { value: code, rule: by });
         }
-        let weight = rule.weight;
+        if rule.grants {
+            self.add_grants(rule, weights);
+        }
+        least(&mut self.single_minor, rule.single_minor, by);
+        least(&mut self.floor_minor, rule.floor_minor, by);
+        least(&mut self.risk_bp_max, rule.risk_bp_max, by);
+        self.velocities.extend(rule.velocity.map(|value| Limit { value, rule: by }));
+        for (counter, count, sum) in &rule.windows {
+            self.counts.least(*counter, *count, by);
+            self.sums.least(*counter, *sum, by);
+        }
+    }
+
+    /// What is taken from the most specific rule.
+    fn add_grants(&mut self, rule: &Rule, weights: &mut [u32; 6]) {
+        let (by, weight) = (rule.number, rule.weight);
         let [approve, partial, expiry, pin, cvn, arqc] = weights;
         most_specific(&mut self.approve, approve, rule.approve, weight, by);
         most_specific(&mut self.partial, partial, rule.partial, weight, by);
@@ -72,14 +98,6 @@ impl Resolution {
         most_specific(&mut self.pin, pin, rule.pin, weight, by);
         most_specific(&mut self.cvn, cvn, rule.cvn, weight, by);
         most_specific(&mut self.arqc, arqc, rule.arqc, weight, by);
-        least(&mut self.single_minor, rule.single_minor, by);
-        least(&mut self.floor_minor, rule.floor_minor, by);
-        least(&mut self.risk_bp_max, rule.risk_bp_max, by);
-        self.velocities.extend(rule.velocity.map(|value| Limit { value, rule: by }));
-        for (counter, count, sum) in &rule.windows {
-            least_of(&mut self.counts, *counter, *count, by);
-            least_of(&mut self.sums, *counter, *sum, by);
-        }
     }
 }
 
@@ -90,6 +108,44 @@ pub struct Limit<T> {
     pub value: T,
     /// The rule's number.
     pub rule: u32,
+}
+
+/// Limits by the number of their counter, in the order in which rules name them. A set has few counters: they need no allocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PerCounter<T>([Option<(u8, Limit<T>)>; Parameters::COUNTERS_MAX]);
+
+impl<T: Copy + Ord> PerCounter<T> {
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = (u8, Limit<T>)> + '_ {
+        self.0.iter().map_while(|limit| *limit)
+    }
+
+    fn least(&mut self, counter: u8, value: Option<T>, rule: u32) {
+        let Some(value) = value else { return };
+        let limit = Limit { value, rule };
+        // Rules name counters of their set, and those have room.
+        for slot in &mut self.0 {
+            match slot {
+                Some((id, held)) if *id == counter => {
+                    if value < held.value {
+                        *held = limit;
+                    }
+                    return;
+                }
+                Some(_) => {}
+                None => {
+                    *slot = Some((counter, limit));
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl<T> Default for PerCounter<T> {
+    fn default() -> Self {
+        Self([const { None }; Parameters::COUNTERS_MAX])
+    }
 }
 
 /// How evidence is treated. The order is that of permission: less first.
@@ -206,19 +262,5 @@ fn least<T: Copy + Ord>(into: &mut Option<Limit<T>>, value: Option<T>, rule: u32
         && into.is_none_or(|held| value < held.value)
     {
         *into = Some(Limit { value, rule });
-    }
-}
-
-fn least_of<T: Copy + Ord>(
-    into: &mut Vec<(u8, Limit<T>)>,
-    counter: u8,
-    value: Option<T>,
-    rule: u32,
-) {
-    let Some(value) = value else { return };
-    match into.iter_mut().find(|(id, _)| *id == counter) {
-        Some((_, held)) if held.value <= value => {}
-        Some((_, held)) => *held = Limit { value, rule },
-        None => into.push((counter, Limit { value, rule })),
     }
 }

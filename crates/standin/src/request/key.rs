@@ -70,12 +70,21 @@ impl RequestKey {
         [&self.head()[..], self.terminal.as_bytes()].concat()
     }
 
+    /// Appends [`RequestKey::to_bytes`].
+    pub(crate) fn append_to(&self, to: &mut Vec<u8>) {
+        to.extend_from_slice(&self.head());
+        to.extend_from_slice(self.terminal.as_bytes());
+    }
+
     /// Appends [`RequestKey::to_bytes`] to the key of a row.
-    pub(crate) fn append(&self, to: Key) -> Result<Key, KeyError> {
-        to.raw(&self.head())?.raw(self.terminal.as_bytes())
+    #[inline]
+    pub(crate) fn append(&self, to: &mut Key) -> Result<(), KeyError> {
+        to.push(&self.head())?;
+        to.push(self.terminal.as_bytes())
     }
 
     /// Everything but the terminal.
+    #[inline]
     fn head(&self) -> [u8; Self::HEAD_BYTES] {
         let mut head = [0; Self::HEAD_BYTES];
         head[0] = self.class as u8;

@@ -1,6 +1,7 @@
 //! The closed sets of a request, with their stable numbers.
 
 use core::fmt;
+use port::Time;
 
 macro_rules! words {
     ($($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $number:literal, $word:literal;)* })*) => {$(
@@ -197,15 +198,26 @@ impl Expiry {
         u16::from(self.year) * 100 + u16::from(self.month)
     }
 
+    /// Whether the card is certainly good, wherever that is: its month ends days later by the shortest months there are. A
+    /// calendar is asked only about cards that are not.
+    pub(crate) fn is_far_from(self, now: Time) -> bool {
+        let days = (30 + u64::from(self.year)) * 365 + u64::from(self.month) * 28;
+        now < Time::from_s((days - ZONES_DAYS) * 86_400)
+    }
+
     /// Whether the card is still good in this month of the Gregorian calendar.
     pub fn covers(self, year: i16, month: u8) -> bool {
         (2_000 + i16::from(self.year), self.month) >= (year, month)
     }
 }
 
+/// Local times are within so many days of each other.
+const ZONES_DAYS: u64 = 2;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use port::Zone;
 
     #[test]
     fn numbers_and_words_come_back() {
@@ -224,6 +236,25 @@ mod tests {
         assert!(!expiry.covers(2027, 3) && !expiry.covers(2028, 1));
         assert_eq!(expiry.as_yymm(), 2_702);
         assert!([2_700, 2_713, 10_001].iter().all(|bad| Expiry::from_yymm(*bad).is_none()));
+    }
+
+    #[test]
+    fn what_is_far_from_its_end_is_good_in_every_zone() {
+        let mut far = 0;
+        for expiry in (0..9_913).filter_map(Expiry::from_yymm) {
+            for days in (10_950..47_500).step_by(97) {
+                let now = Time::from_s(days * 86_400);
+                if expiry.is_far_from(now) {
+                    far += 1;
+                    let latest = Zone::utc().local(now.plus_ms(26 * 3_600_000));
+                    assert!(expiry.covers(latest.year, latest.month), "{expiry:?} {now}");
+                }
+            }
+            // A year before its end, no calendar is needed.
+            let end_s = (30 + u64::from(expiry.year)) * 31_556_952;
+            assert!(expiry.is_far_from(Time::from_s(end_s - 365 * 86_400)));
+        }
+        assert!(far > 100_000);
     }
 
     #[test]

@@ -86,9 +86,20 @@ impl Home {
 
     /// Starts servers, and waits until they are ready.
     pub(crate) fn start(&self, args: &[&str]) -> Running {
+        self.spawn(self.command(args), args)
+    }
+
+    /// The same in a network namespace.
+    pub(crate) fn start_within(&self, namespace: &str, args: &[&str]) -> Running {
+        let inner = self.command(args);
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", namespace]).arg(inner.get_program()).args(inner.get_args());
+        self.spawn(command, args)
+    }
+
+    fn spawn(&self, mut command: Command, args: &[&str]) -> Running {
         let log = self.path(&format!("{}.log", args.join("")));
-        let mut child = self
-            .command(args)
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(File::options().create(true).append(true).open(&log).unwrap())
             .spawn()
@@ -117,6 +128,12 @@ impl Running {
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// SIGHUP.
+    pub(crate) fn hang_up(&self) {
+        let told = Command::new("kill").args(["-HUP", &self.child.id().to_string()]).status();
+        assert!(told.unwrap().success());
     }
 
     pub(crate) fn log(&self) -> String {

@@ -9,6 +9,7 @@
 mod configuration;
 mod home;
 mod kills;
+mod line;
 mod refusing;
 mod resuming;
 mod sftp;

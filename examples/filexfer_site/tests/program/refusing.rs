@@ -57,6 +57,23 @@ fn a_refusal_says_its_reason_and_its_number() {
     assert_eq!(jobs.as_array().unwrap().len(), 7);
     assert!(jobs.as_array().unwrap().iter().all(|job| job["state"] == "refused"));
 
+    // Without waiting for the result the refusal is told, too.
+    let early = ["submit", "--as", "ledger", "--to", "merchant", "b.csv"];
+    let said = home.failure(4, &early);
+    assert_eq!(said, format!("{says}there is no such file (5047)\n"));
+    // Several at one time: what is wrong with the first that is wrong, and how many others.
+    let many = ["submit", "--as", "ledger", "--to", "merchant", "a.csv", "b.csv", "c.csv"];
+    let said = home.failure(4, &many);
+    assert_eq!(said, format!("{says}b.csv: there is no such file, and so is another (5047)\n"));
+    // Who does not wait learns it later.
+    let unheard = home.json(&[&early[..], &["--no-answer"]].concat());
+    assert_eq!(unheard["state"], "asked");
+    let id = unheard["id"].as_str().unwrap();
+    until("the refusal", || {
+        let status = home.json(&["status", "--of", "ledger", "--id", id]);
+        (status["requests"][0]["code"] == 5_047).then_some(())
+    });
+
     // A name that is taken is no refusal: the job fails.
     let send = ["submit", "--as", "ledger", "--to", "archive", "a.csv", "--wait"];
     fs::write(home.path("files/archive/a.csv"), b"other").unwrap();

@@ -14,10 +14,7 @@ const WINDOW: u64 = 256;
 
 #[test]
 fn a_kill_of_either_side_costs_what_was_not_there_yet_and_no_more() {
-    let home = Home::new();
-    // Slow enough to be caught in the middle, quick to ask again.
-    home.change("[forwarder]\n", "[forwarder]\nbytes_per_s = 40_000_000\n");
-    home.append("\n[pace]\nagain_ms = 200\npatience_ms = 2000\nretry_ms = 100\n");
+    let home = slow_enough();
     let _access = home.start(&["access"]);
     let sender = home.start(&SENDER);
     let receiver = home.start(&["client"]);
@@ -35,6 +32,26 @@ fn a_kill_of_either_side_costs_what_was_not_there_yet_and_no_more() {
     let audit = home.json(&["audit"]);
     assert!(audit["is_whole"] == true && audit["records"].as_u64().unwrap() > 10, "{audit}");
     drop(sender);
+}
+
+/// Over QUIC the sending side alone: what the receiving side keeps does not depend on the link.
+#[test]
+fn over_quic_a_kill_of_the_sending_side_costs_no_more() {
+    let home = slow_enough();
+    home.change("rules = 1", "rules = 1\nlink = \"quic\"");
+    let _access = home.start(&["access"]);
+    let sender = home.start(&SENDER);
+    let _receiver = home.start(&["client"]);
+    let (_sender, id) = kill_of_the_sender(&home, sender);
+    receipts_prove_it(&home, &id);
+}
+
+/// To be caught in the middle, and quick to ask again.
+fn slow_enough() -> Home {
+    let home = Home::new();
+    home.change("[forwarder]\n", "[forwarder]\nbytes_per_s = 40_000_000\n");
+    home.append("\n[pace]\nagain_ms = 200\npatience_ms = 2000\nretry_ms = 100\n");
+    home
 }
 
 /// 64 MiB, stopped in the middle.

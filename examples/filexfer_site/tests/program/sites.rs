@@ -24,6 +24,11 @@ fn one_process_runs_a_whole_site_and_files_go_every_way() {
     for place in ["archive/out.bin", "merchant/out.bin", "ledger/in.bin"] {
         assert!(fs::read(home.path("files").join(place)).unwrap() == content, "{place}");
     }
+    // Several at one time, and what is there already is versioned.
+    let both = send(&["--to", "archive", "--on-conflict", "version", "out.bin", "in.bin"]);
+    let states = both.as_array().unwrap().iter().map(|one| one["state"].as_str().unwrap());
+    assert_eq!(states.collect::<Vec<_>>(), ["delivered", "delivered"]);
+    assert!(fs::read(home.path("files/archive/out.v2.bin")).unwrap() == content);
     // The destination was told.
     let arrived = until("the arrival", || {
         let status = home.json(&["status", "--of", "archive"]);
@@ -33,11 +38,22 @@ fn one_process_runs_a_whole_site_and_files_go_every_way() {
     assert_eq!(arrived["root"], blake3::hash(&content).to_hex().as_str());
     // For people.
     let shown = String::from_utf8(home.run(&["status"]).stdout).unwrap();
-    assert_eq!(shown.lines().filter(|line| line.contains("name ")).count(), 3, "{shown}");
+    assert_eq!(shown.lines().filter(|line| line.contains("name ")).count(), 5, "{shown}");
 }
 
 #[test]
 fn a_file_crosses_from_one_site_to_a_client_of_another() {
+    crosses("tls", "tls");
+}
+
+#[test]
+fn between_sites_and_to_clients_it_may_be_quic() {
+    crosses("quic", "tls");
+    crosses("tls", "quic");
+}
+
+/// With a link between the sites, and one within them.
+fn crosses(between: &str, within: &str) {
     let (one, two) = (Home::new(), Home::with(&["--site", "branch", "--prefix", "b-"]));
     // Both believe both authorities; `hq` is dialled by `branch`.
     let roots = ["one", "two"].map(|which| {
@@ -46,15 +62,16 @@ fn a_file_crosses_from_one_site_to_a_client_of_another() {
     });
     for home in [&one, &two] {
         fs::write(home.path("roots.pem"), roots.concat()).unwrap();
+        home.change("rules = 1", &format!("rules = 1\nlink = \"{within}\""));
     }
     one.append(&format!(
-        "\n[[neighbour]]\nsite = \"branch\"\nforwarder = \"b-r1\"\npublic_key = \"{}\"\n\
+        "\n[[neighbour]]\nlink = \"{between}\"\nsite = \"branch\"\nforwarder = \"b-r1\"\npublic_key = \"{}\"\n\
          party = [{{ id = \"b-merchant\", role = \"client\", public_key = \"{}\" }}]\n",
         two.public_key("[forwarder]"),
         two.public_key("id = \"b-merchant\""),
     ));
     two.append(&format!(
-        "\n[[neighbour]]\nsite = \"hq\"\nforwarder = \"r1\"\npublic_key = \"{}\"\naddress = \"127.0.0.1:{}\"\n\
+        "\n[[neighbour]]\nlink = \"{between}\"\nsite = \"hq\"\nforwarder = \"r1\"\npublic_key = \"{}\"\naddress = \"127.0.0.1:{}\"\n\
          party = [{{ id = \"ledger\", role = \"backstage\", public_key = \"{}\" }}]\n\
          \n[[grant]]\nfrom = \"@hq\"\nto = \"b-merchant\"\nsize_max = 1_000_000_000\n",
         one.public_key("[forwarder]"),
@@ -80,4 +97,26 @@ fn a_file_crosses_from_one_site_to_a_client_of_another() {
     let parties: Vec<&str> =
         verified.as_array().unwrap().iter().map(|row| row["party"].as_str().unwrap()).collect();
     assert!(parties.contains(&"r1") && parties.contains(&"b-merchant"), "{verified}");
+}
+
+#[test]
+fn certificates_are_read_again_when_the_program_is_told_to() {
+    let home = Home::new();
+    home.change("access = {", "link = \"quic\"\naccess = {");
+    let servers = home.start(&["run"]);
+    let count = |words: &str| servers.log().matches(words).count();
+    // What cannot be used changes nothing: this one is another party's.
+    let own = home.path("certificates/merchant.pem");
+    let right = fs::read(&own).unwrap();
+    fs::copy(home.path("certificates/ledger.pem"), &own).unwrap();
+    servers.hang_up();
+    until("a refusal", || (count("certificate.kept") == 1).then_some(()));
+    until("the others", || (count("certificate.renewed") == 4).then_some(()));
+    fs::write(&own, right).unwrap();
+    servers.hang_up();
+    until("all of them", || (count("certificate.renewed") == 9).then_some(()));
+    assert_eq!(count("certificate.kept"), 1);
+    fs::write(home.path("files/ledger/a"), b"content").unwrap();
+    let sent = home.json(&["submit", "--wait", "--as", "ledger", "--to", "merchant", "a"]);
+    assert_eq!(sent["state"], "delivered", "{sent}");
 }

@@ -1,0 +1,139 @@
+//! Files from one site to another over loopback, on this machine's disk, beside what a user would take instead: an rsync
+//! daemon with `--fsync`, scp, and a plain TCP copy with fsync.
+//!
+//! Ours is `filexfer-site` as its users run it: two sites in two processes, with TCP and TLS 1.3 between them, and the command
+//! that asks and waits for the result. What counts is the time of that command, of `rsync` and of `scp`. All send the same file
+//! from the same disk to the same disk, in rounds of one run each, whose order turns from round to round.
+//!
+//! The source is in the page cache: it is read before each run. What was written before is on disk: `sync` runs before each
+//! run. `scp` does not force what it writes to disk; the others do.
+//!
+//! The files are under `benches/target/`; `INTERBANK_BENCH_DIR` names another disk. `INTERBANK_BENCH_MIB` makes the large file
+//! smaller, to try the bench out: what it says then is not what the figures' names say.
+
+mod content;
+mod copy;
+mod figure;
+mod measure;
+mod resume;
+mod rsync;
+mod scp;
+mod sites;
+
+use copy::plain_copy;
+use figure::Figures;
+use measure::{Ratios, settle, timed};
+use rsync::Rsync;
+use scp::Scp;
+use sites::Sites;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+fn main() {
+    let is_quick = std::env::args().any(|arg| arg == "--quick");
+    let disk = tempfile::tempdir_in(disk()).unwrap();
+    let mut figures = Figures::default();
+    large(disk.path(), if is_quick { 3 } else { 10 }, &mut figures);
+    small(disk.path(), if is_quick { 2_000 } else { 10_000 }, &mut figures);
+    memory(disk.path(), &mut figures);
+    resume::decide(disk.path(), is_quick, &mut figures);
+}
+
+/// 1 GiB, round after round.
+fn large(disk: &Path, rounds: usize, figures: &mut Figures) {
+    let sites = Sites::new(disk, "large");
+    let (rsync, scp) = (Rsync::new(disk), Scp::new(disk));
+    let source = sites.outgoing("gib.bin");
+    let bytes = large_bytes();
+    let root = content::write(&source, bytes);
+    let plain = disk.join("plain.bin");
+    let running = sites.run();
+    let mut seconds: [Vec<f64>; 4] = Default::default();
+    for round in 0..rounds {
+        for turn in 0..4 {
+            let who = (round + turn) % 4;
+            let target = match who {
+                0 => sites.incoming("gib.bin"),
+                1 => rsync.target("gib.bin"),
+                2 => scp.target("gib.bin"),
+                _ => plain.clone(),
+            };
+            settle(&source);
+            let took = timed(|| match who {
+                0 => running.send(&["gib.bin"]),
+                1 => rsync.send(&source),
+                2 => scp.send(&source),
+                _ => plain_copy(&source, &target),
+            });
+            assert_eq!(content::root(&target), root, "contender {who} did not deliver the file");
+            fs::remove_file(target).unwrap();
+            seconds[who].push(took.as_secs_f64());
+        }
+    }
+    for (name, seconds) in ["ours", "rsync", "scp", "plain_tcp"].into_iter().zip(&seconds) {
+        let rate = bytes as f64 / 1e6 / measure::median(seconds);
+        figures.put(&format!("gib/{name}"), rate, "MB/s");
+    }
+    for (name, theirs) in [("rsync", &seconds[1]), ("scp", &seconds[2]), ("plain_tcp", &seconds[3])]
+    {
+        let ratios = Ratios::new(theirs, &seconds[0]);
+        figures.put(&format!("gib/ratio_{name}"), ratios.mean(), "×");
+        figures.put(&format!("gib/ratio_{name}_low"), ratios.low(), "×");
+    }
+}
+
+/// Many files of 4 KiB, each judged, verified, durable and receipted, beside one `scp -r` of their folder.
+fn small(disk: &Path, many: usize, figures: &mut Figures) {
+    let sites = Sites::new(disk, "small");
+    let folder = sites.outgoing("many");
+    fs::create_dir(&folder).unwrap();
+    let names: Vec<String> = (0..many).map(|n| format!("many/{n:05}.bin")).collect();
+    for name in &names {
+        content::write(&sites.outgoing(name), 4_096);
+    }
+    let running = sites.run();
+    settle(&folder);
+    let took = timed(|| running.send(&names));
+    assert_eq!(fs::read_dir(sites.incoming("many")).unwrap().count(), many);
+    assert_eq!(running.receipted(), many, "files with receipts");
+    let per_s = |took: Duration| many as f64 / took.as_secs_f64();
+    figures.put("small/ours", per_s(took), "files/s");
+    drop(running);
+    let scp = Scp::new(disk);
+    settle(&folder);
+    let took = timed(|| scp.send_folder(&folder));
+    assert_eq!(fs::read_dir(scp.target("many")).unwrap().count(), many);
+    figures.put("small/scp", per_s(took), "files/s");
+}
+
+/// What a transfer adds to the memory of a process, at most: the larger of both ends.
+fn memory(disk: &Path, figures: &mut Figures) {
+    for (name, bytes) in [("64mib", large_bytes() / 16), ("1gib", large_bytes())] {
+        let sites = Sites::new(disk, name);
+        content::write(&sites.outgoing("file.bin"), bytes);
+        let running = sites.run();
+        let before = running.resident();
+        running.send(&["file.bin"]);
+        let (now, peak) = (before.into_iter().zip(running.peak()), running.peak());
+        let most = now.map(|(before, peak)| peak - before).fold(0.0, f64::max);
+        figures.put(&format!("memory/{name}"), most / MIB, "MiB");
+        let whole = peak.into_iter().fold(0.0, f64::max);
+        figures.put(&format!("memory/{name}_process"), whole / MIB, "MiB");
+    }
+}
+
+fn disk() -> PathBuf {
+    let target = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target");
+    let place = std::env::var_os("INTERBANK_BENCH_DIR").map_or_else(target, PathBuf::from);
+    fs::create_dir_all(&place).unwrap();
+    place
+}
+
+/// 1 GiB.
+fn large_bytes() -> u64 {
+    let mib = std::env::var("INTERBANK_BENCH_MIB").map_or(1_024, |text| text.parse().unwrap());
+    mib << 20
+}
+
+const MIB: f64 = 1_048_576.0;

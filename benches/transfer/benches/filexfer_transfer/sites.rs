@@ -1,0 +1,200 @@
+//! Two sites of `filexfer-site`, each a process: `ledger` of the first sends to `b-archive` of the second.
+
+use serde_json::Value;
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+pub(crate) struct Sites {
+    home: PathBuf,
+}
+
+impl Sites {
+    pub(crate) fn new(disk: &Path, name: &str) -> Self {
+        let home = disk.join(name);
+        fs::create_dir(&home).unwrap();
+        let sites = Self { home };
+        let dialled = free_port();
+        for (site, prefix) in [("hq", ""), ("branch", "b-")] {
+            let port = if site == "hq" { dialled } else { free_port() };
+            let ports = format!("{port},{}", free_port());
+            let made = Command::new(program())
+                .arg("init")
+                .arg(sites.home.join(site))
+                .args(["--site", site, "--prefix", prefix, "--ports", &ports])
+                .stdout(Stdio::null())
+                .status();
+            assert!(made.unwrap().success());
+        }
+        let read = |path: &str| fs::read_to_string(sites.home.join(path)).unwrap();
+        // Both believe both authorities.
+        let roots = read("hq/roots.pem") + &read("branch/roots.pem");
+        let (hq, branch) = (read("hq/site.toml"), read("branch/site.toml"));
+        let to_branch = format!(
+            "\n[[neighbour]]\nsite = \"branch\"\nforwarder = \"b-r1\"\npublic_key = \"{}\"\n\
+             party = [{{ id = \"b-archive\", role = \"backstage\", public_key = \"{}\" }}]\n",
+            public_key(&branch, "[forwarder]"),
+            public_key(&branch, "id = \"b-archive\""),
+        );
+        let to_hq = format!(
+            "\n[[neighbour]]\nsite = \"hq\"\nforwarder = \"r1\"\npublic_key = \"{}\"\n\
+             address = \"127.0.0.1:{dialled}\"\n\
+             party = [{{ id = \"ledger\", role = \"backstage\", public_key = \"{}\" }}]\n\
+             \n[[grant]]\nfrom = \"@hq\"\nto = \"b-archive\"\nsize_max = 1_099_511_627_776\n",
+            public_key(&hq, "[forwarder]"),
+            public_key(&hq, "id = \"ledger\""),
+        );
+        let write = |path: &str, text: String| fs::write(sites.home.join(path), text).unwrap();
+        write("hq/roots.pem", roots.clone());
+        write("branch/roots.pem", roots);
+        write("hq/site.toml", hq + &to_branch);
+        write("branch/site.toml", branch + &to_hq);
+        sites
+    }
+
+    /// A file that `ledger` has.
+    pub(crate) fn outgoing(&self, name: &str) -> PathBuf {
+        self.home.join("hq/files/ledger").join(name)
+    }
+
+    /// A file that `b-archive` has got.
+    pub(crate) fn incoming(&self, name: &str) -> PathBuf {
+        self.home.join("branch/files/archive").join(name)
+    }
+
+    /// Starts both, and waits until a file went through.
+    pub(crate) fn run(&self) -> Running<'_> {
+        let start = |site: &str, servers: [&str; 2]| {
+            let home = self.home.join(site);
+            let mut child = Command::new(program())
+                .args(["run", "--only", servers[0], "--only", servers[1], "--config"])
+                .arg(home.join("site.toml"))
+                .stdout(Stdio::piped())
+                .stderr(File::create(home.join("log")).unwrap())
+                .spawn()
+                .unwrap();
+            let mut line = String::new();
+            BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+            assert!(line.starts_with("ready: "), "{site}: {line}");
+            child
+        };
+        let processes = [start("hq", ["r1", "ledger"]), start("branch", ["b-r1", "b-archive"])];
+        let running = Running { sites: self, processes };
+        super::content::write(&self.outgoing("first.bin"), 100_000);
+        running.send(&["first.bin"]);
+        fs::remove_file(self.incoming("first.bin")).unwrap();
+        running
+    }
+}
+
+/// The processes; they end with this value.
+pub(crate) struct Running<'a> {
+    sites: &'a Sites,
+    processes: [Child; 2],
+}
+
+impl Running<'_> {
+    /// Asks, and waits for the result of all.
+    pub(crate) fn send<S: AsRef<str>>(&self, names: &[S]) {
+        let output = self
+            .command("submit")
+            .args(["--as", "ledger", "--to", "b-archive", "--wait"])
+            .args(names.iter().map(AsRef::as_ref))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// How many requests were delivered with receipts, but for the first one.
+    pub(crate) fn receipted(&self) -> usize {
+        let output = self.command("status").args(["--of", "ledger"]).output().unwrap();
+        let status: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let requests = status["requests"].as_array().unwrap();
+        let is_done = |request: &&Value| {
+            request["state"] == "delivered" && request["receipts"].as_u64() > Some(1)
+        };
+        requests.iter().filter(is_done).count() - 1
+    }
+
+    /// Bytes of memory that each process has.
+    pub(crate) fn resident(&self) -> [f64; 2] {
+        self.memory("VmRSS:")
+    }
+
+    /// The most that each process has had.
+    pub(crate) fn peak(&self) -> [f64; 2] {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, line: &str) -> [f64; 2] {
+        [0, 1].map(|which: usize| {
+            let path = format!("/proc/{}/status", self.processes[which].id());
+            let status = fs::read_to_string(path).unwrap();
+            let found = status.lines().find_map(|text| text.strip_prefix(line)).unwrap();
+            found.trim().trim_end_matches(" kB").parse::<f64>().unwrap() * 1_024.0
+        })
+    }
+
+    fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(program());
+        command.args([name, "--json", "--config"]).arg(self.sites.home.join("hq/site.toml"));
+        command
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        for process in &mut self.processes {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+pub(crate) fn free_port() -> u16 {
+    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    socket.local_addr().unwrap().port()
+}
+
+pub(crate) fn wait_for_port(port: u16) {
+    let end = Instant::now() + Duration::from_secs(10);
+    while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+        assert!(Instant::now() < end, "nobody listens at port {port}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn public_key<'a>(text: &'a str, after: &str) -> &'a str {
+    let rest = &text[text.find(after).unwrap()..];
+    let from = rest.find("public_key = \"").unwrap() + 14;
+    &rest[from..from + 64]
+}
+
+/// The program, as its users build it; `INTERBANK_FILEXFER_SITE` names another.
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        if let Some(program) = std::env::var_os("INTERBANK_FILEXFER_SITE") {
+            return program.into();
+        }
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml");
+        let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+            .args(["build", "--release", "--package", "filexfer-site", "--message-format", "json"])
+            .arg("--manifest-path")
+            .arg(manifest)
+            .stderr(Stdio::inherit())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "filexfer-site does not build");
+        let said = String::from_utf8(output.stdout).unwrap();
+        let built = said.lines().find_map(|line| {
+            let message: Value = serde_json::from_str(line).ok()?;
+            message["executable"].as_str().map(PathBuf::from)
+        });
+        built.expect("cargo says where the program is")
+    })
+}

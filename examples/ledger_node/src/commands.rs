@@ -1,0 +1,368 @@
+//! What users ask of running nodes. What needs a signature is checked and signed here: keys never leave the user's side.
+
+use crate::config::{Config, KEY_NUMBER};
+use crate::control::{Payment, Question, Wish, ask};
+use crate::failure::Failure;
+use crate::hex;
+use crate::network::Network;
+use crate::options::{
+    Accept, Audit, Document, Offer, Party, Prove, Register, Release, Security, Settle, Status,
+    User, Verify, Wait,
+};
+use crate::progress;
+use crate::proof::Proof;
+use crate::say;
+use crate::secrets;
+use base64ct::{Base64, Encoding as _};
+use ledger::{Body, PartyId, Signer, Transaction};
+use seal::SigningKey;
+use serde_json::{Value, json};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// A user and the member that is asked.
+pub(crate) struct Desk {
+    config: Config,
+    key: SigningKey,
+    party: PartyId,
+}
+
+impl Desk {
+    pub(crate) fn open(user: &User) -> Result<Self, Failure> {
+        let config = Config::load(&user.at.config)?;
+        let path = user.key.clone();
+        let path = path.unwrap_or_else(|| config.parties().join(format!("{}.seed", user.user)));
+        let key = SigningKey::from_seed(&secrets::seed(&path)?);
+        let party = PartyId::of(&key.verifying_key());
+        Ok(Self { config, key, party })
+    }
+
+    pub(crate) fn party(&self) -> String {
+        hex::text(&self.party.0)
+    }
+
+    /// Has a transaction built, checks it, signs it, and hands it back; returns its digest.
+    pub(crate) async fn submit(
+        &self,
+        wish: Wish,
+        is_meant: impl Fn(&Body) -> bool,
+    ) -> Result<String, Failure> {
+        let by = (Signer::Party(self.party), KEY_NUMBER);
+        submit(&self.config, wish, is_meant, by, &self.key).await
+    }
+
+    pub(crate) async fn outcome(&self, digest: &str, wait: Wait) -> Result<Value, Failure> {
+        outcome(&self.config, digest, wait).await
+    }
+}
+
+/// Makes a user's key if it is not there, and lets the user reach the chain.
+pub(crate) async fn party(options: &Party) -> Result<Value, Failure> {
+    let config = Config::load(&options.at.config)?;
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if options.name.is_empty() || !options.name.bytes().all(is_name) {
+        return Err(Failure::usage("a user's name has letters, digits, and - _ ."));
+    }
+    let folder = config.parties();
+    let path = options.key.clone();
+    let path = path.unwrap_or_else(|| folder.join(format!("{}.seed", options.name)));
+    if options.key.is_none() {
+        std::fs::create_dir_all(&folder).map_err(|why| Failure::file(&folder, why))?;
+    }
+    let seed = if path.exists() { secrets::seed(&path)? } else { secrets::draw(&path)? };
+    let key = SigningKey::from_seed(&seed);
+    let public = key.verifying_key();
+    let wish = Wish::Associate {
+        name: options.name.clone(),
+        key: hex::text(&public.to_bytes()),
+        is_intermediary: options.intermediary,
+    };
+    let party = PartyId::of(&public);
+    let is_meant = |body: &Body| matches!(body, Body::Associate(it) if it.through.party == party);
+    let by = (Signer::Key(public.to_bytes()), 0);
+    let digest = submit(&config, wish, is_meant, by, &key).await?;
+    let mut shown = outcome(&config, &digest, options.wait).await?;
+    shown["party"] = hex::text(&party.0).into();
+    shown["name"] = options.name.as_str().into();
+    shown["member"] = config.file.name.as_str().into();
+    shown["key"] = path.display().to_string().into();
+    Ok(shown)
+}
+
+/// Has a file registered.
+pub(crate) async fn register(options: &Register) -> Result<Value, Failure> {
+    let desk = Desk::open(&options.user)?;
+    let path = &options.document;
+    let media_type = match &options.media_type {
+        Some(media_type) => media_type.clone(),
+        None => media_type(path)?.to_owned(),
+    };
+    let bytes = std::fs::read(path).map_err(|why| Failure::file(path, why))?;
+    let document = Base64::encode_string(&bytes);
+    let shown = register_one(&desk, options, media_type, document).await?;
+    desk.outcome(&shown, options.wait).await.map(|mut outcome| {
+        outcome["thing"] = options.thing.as_str().into();
+        outcome
+    })
+}
+
+async fn register_one(
+    desk: &Desk,
+    options: &Register,
+    media_type: String,
+    document: String,
+) -> Result<String, Failure> {
+    let thing = say::thing(&options.thing).map_err(Failure::Usage)?.key();
+    let wish = Wish::Register {
+        owner: desk.party(),
+        thing: options.thing.clone(),
+        kind: options.kind.clone(),
+        region: options.region.clone(),
+        media_type,
+        document,
+    };
+    let is_meant = |body: &Body| match body {
+        Body::Register(it) => {
+            it.thing == thing
+                && it.owner.party == desk.party
+                && it.kind.as_str() == options.kind
+                && it.region.as_str() == options.region
+        }
+        _ => false,
+    };
+    desk.submit(wish, is_meant).await
+}
+
+/// What waits at a supervision node, or a decision about it.
+pub(crate) async fn audit(options: &Audit) -> Result<Value, Failure> {
+    let config = Config::load(&options.at.config)?;
+    let reason = options.reason.clone().unwrap_or_default();
+    let question = match (&options.approve, &options.reject) {
+        (Some(file), _) => Question::Say { file: file.clone(), approves: true, reason },
+        (None, Some(file)) => Question::Say { file: file.clone(), approves: false, reason },
+        (None, None) => Question::Audit,
+    };
+    ask_of(&config, &question).await
+}
+
+/// Offers a thing.
+pub(crate) async fn offer(options: &Offer) -> Result<Value, Failure> {
+    let desk = Desk::open(&options.user)?;
+    let to = say::party(&options.to).map_err(Failure::Usage)?;
+    let settlement = options.pay.clone().zip(options.witness.clone());
+    let has_settlement = settlement.is_some();
+    let settlement = settlement.map(|(reference, witness)| Payment {
+        reference,
+        witness,
+        blocks: options.pay_within,
+    });
+    let (owner, thing, to_text) = (desk.party(), options.thing.clone(), options.to.clone());
+    let wish = Wish::Offer { owner, thing, to: to_text, settlement };
+    let is_meant = |body: &Body| match body {
+        Body::Transfer(it) => it.to.party == to && it.settlement.is_some() == has_settlement,
+        _ => false,
+    };
+    let offer = desk.submit(wish, is_meant).await?;
+    Ok(json!({ "offer": offer, "thing": options.thing, "to": options.to }))
+}
+
+/// Offers a thing as security.
+pub(crate) async fn lien(options: &Security) -> Result<Value, Failure> {
+    let desk = Desk::open(&options.user)?;
+    let to = say::party(&options.to).map_err(Failure::Usage)?;
+    let wish = Wish::Lien {
+        owner: desk.party(),
+        thing: options.thing.clone(),
+        to: options.to.clone(),
+        reference: options.reference.clone(),
+    };
+    let is_meant = |body: &Body| matches!(body, Body::PlaceLien(it) if it.holder.party == to);
+    let offer = desk.submit(wish, is_meant).await?;
+    Ok(json!({ "offer": offer, "thing": options.thing, "to": options.to }))
+}
+
+/// Releases what one has as security.
+pub(crate) async fn release(options: &Release) -> Result<Value, Failure> {
+    let desk = Desk::open(&options.user)?;
+    let wish = Wish::Release { party: desk.party(), thing: options.thing.clone() };
+    let is_meant = |body: &Body| matches!(body, Body::ReleaseLien(it) if it.by.party == desk.party);
+    let digest = desk.submit(wish, is_meant).await?;
+    desk.outcome(&digest, options.wait).await
+}
+
+/// Accepts an offer.
+pub(crate) async fn accept(options: &Accept) -> Result<Value, Failure> {
+    let desk = Desk::open(&options.user)?;
+    let wish = Wish::Accept { party: desk.party(), offer: options.offer.clone() };
+    let is_meant = |body: &Body| match body {
+        Body::Transfer(it) => it.to.party == desk.party,
+        Body::PlaceLien(it) => it.holder.party == desk.party,
+        _ => false,
+    };
+    let digest = desk.submit(wish, is_meant).await?;
+    desk.outcome(&digest, options.wait).await
+}
+
+/// Says that a payment was made.
+pub(crate) async fn settle(options: &Settle) -> Result<Value, Failure> {
+    let config = Config::load(&options.at.config)?;
+    let key = SigningKey::from_seed(&secrets::seed(&options.witness_key)?);
+    let by = (Signer::Key(key.verifying_key().to_bytes()), 0);
+    let wish = Wish::Settle { thing: options.thing.clone() };
+    let is_meant = |body: &Body| matches!(body, Body::Settle(_));
+    let digest = submit(&config, wish, is_meant, by, &key).await?;
+    outcome(&config, &digest, options.wait).await
+}
+
+/// Saves a document.
+pub(crate) async fn document(options: &Document) -> Result<Value, Failure> {
+    let config = Config::load(&options.at.config)?;
+    let question = Question::Document { file: options.file.clone() };
+    let found = ask_of(&config, &question).await?;
+    let bytes = found["bytes"].as_str().and_then(|text| Base64::decode_vec(text).ok());
+    let bytes = bytes.ok_or_else(|| Failure::run("the node sent no document"))?;
+    std::fs::write(&options.to, &bytes).map_err(|why| Failure::file(&options.to, why))?;
+    Ok(json!({
+        "saved": options.to.display().to_string(),
+        "media_type": found["media_type"],
+        "bytes": bytes.len(),
+    }))
+}
+
+/// Writes a proof file.
+pub(crate) async fn prove(options: &Prove) -> Result<Value, Failure> {
+    let config = Config::load(&options.at.config)?;
+    let question = Question::Prove { what: options.what.clone(), history: !options.only_now };
+    let until = Instant::now() + CHECKPOINT_PATIENCE;
+    let proof = loop {
+        match ask_of(&config, &question).await {
+            // The newest block is a moment ahead of its checkpoint.
+            Err(Failure::Usage(why)) if why == crate::node::NOT_YET && Instant::now() < until => {
+                tokio::time::sleep(POLL).await;
+            }
+            answer => break answer?,
+        }
+    };
+    let mut text = serde_json::to_string_pretty(&proof).map_err(Failure::run)?;
+    text.push('\n');
+    // Whoever takes it away should find that it holds.
+    let shown = Proof::parse(text.as_bytes())?.verify(&config.network)?;
+    std::fs::write(&options.to, &text).map_err(|why| Failure::file(&options.to, why))?;
+    Ok(json!({
+        "proof": options.to.display().to_string(),
+        "bytes": text.len(),
+        "as_of": shown["as_of"],
+        "owner": shown["owner"],
+    }))
+}
+
+/// Verifies a proof file: no node has to run.
+pub(crate) fn verify(options: &Verify) -> Result<Value, Failure> {
+    let network = Network::load(&options.network)?;
+    let path = &options.proof;
+    let bytes = std::fs::read(path).map_err(|why| Failure::file(path, why))?;
+    let shown = Proof::parse(&bytes).and_then(|proof| proof.verify(&network));
+    shown.map_err(|why| Failure::Unproven(format!("{} proves nothing: {why}", path.display())))
+}
+
+/// Where a node stands, or what became of a transaction.
+pub(crate) async fn status(options: &Status) -> Result<Value, Failure> {
+    let config = Config::load(&options.at.config)?;
+    let question = match &options.transaction {
+        Some(digest) => Question::Outcome { digest: digest.clone() },
+        None => Question::Status,
+    };
+    ask_of(&config, &question).await
+}
+
+pub(crate) async fn ask_of(config: &Config, question: &Question) -> Result<Value, Failure> {
+    ask(&config.socket(), &config.file.name, question).await
+}
+
+async fn submit(
+    config: &Config,
+    wish: Wish,
+    is_meant: impl Fn(&Body) -> bool,
+    (by, number): (Signer, u16),
+    key: &SigningKey,
+) -> Result<String, Failure> {
+    let built = ask_of(config, &Question::Build { wish }).await?;
+    let text = built["transaction"].as_str().unwrap_or_default();
+    let read = hex::all(text).and_then(|bytes| Transaction::parse(&bytes).ok());
+    // A node that is not honest must not get a signature under something else.
+    let meant = read.filter(|it| it.chain == config.network.chain && is_meant(&it.body));
+    let transaction = meant.ok_or_else(|| {
+        Failure::run(format!("{} built something else than was asked for", config.file.name))
+    })?;
+    let signed = transaction.sign(by, number, key).map_err(Failure::run)?;
+    let bytes = signed.to_bytes().map_err(Failure::run)?;
+    let question = Question::Submit { transaction: hex::text(&bytes) };
+    let answer = ask_of(config, &question).await?;
+    let digest = answer["digest"].as_str().map(str::to_owned);
+    digest.ok_or_else(|| Failure::run("the node gave no digest"))
+}
+
+/// Waits until something is decided.
+async fn outcome(config: &Config, digest: &str, wait: Wait) -> Result<Value, Failure> {
+    if wait.no_wait {
+        return Ok(json!({ "transaction": digest, "state": "submitted" }));
+    }
+    let until = Instant::now() + Duration::from_secs(wait.timeout_s);
+    let line = progress::line();
+    let question = Question::Outcome { digest: digest.into() };
+    let mut state = String::from("submitted");
+    loop {
+        match ask_of(config, &question).await {
+            Ok(mut outcome) => {
+                state = outcome["state"].as_str().unwrap_or_default().to_owned();
+                if outcome["is_over"] == true {
+                    line.finish_and_clear();
+                    let why = outcome["why"].as_str().unwrap_or_default().to_owned();
+                    return match state.as_str() {
+                        "refused" => {
+                            let code = outcome["code"].as_u64().unwrap_or(0);
+                            Err(Failure::Refused { code: u32::try_from(code).unwrap_or(0), why })
+                        }
+                        "rejected" => Err(Failure::Rejected(why)),
+                        _ => {
+                            outcome["transaction"] = digest.into();
+                            Ok(outcome)
+                        }
+                    };
+                }
+            }
+            // A node that was stopped and comes back goes on.
+            Err(Failure::Away { .. }) => "the node is away".clone_into(&mut state),
+            Err(why) => return Err(why),
+        }
+        if Instant::now() >= until {
+            line.finish_and_clear();
+            return Err(Failure::Unfinished(format!(
+                "it is {state} after {} s; ask again with `ledger_node status {digest}`",
+                wait.timeout_s
+            )));
+        }
+        line.set_message(state.clone());
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+fn media_type(path: &Path) -> Result<&'static str, Failure> {
+    let extension = path.extension().and_then(|it| it.to_str()).unwrap_or_default();
+    Ok(match extension.to_ascii_lowercase().as_str() {
+        "pdf" => "application/pdf",
+        "json" => "application/json",
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "txt" => "text/plain",
+        _ => {
+            return Err(Failure::usage(format!(
+                "the name {} says no media type; give one with --media-type",
+                path.display()
+            )));
+        }
+    })
+}
+
+const POLL: Duration = Duration::from_millis(50);
+const CHECKPOINT_PATIENCE: Duration = Duration::from_secs(10);

@@ -1,0 +1,242 @@
+//! The configuration of one node: a TOML file.
+
+use crate::failure::Failure;
+use crate::network::Network;
+use crate::secrets;
+use ledger::{Identity, Label, NodeId, Role, SealingKey};
+use port::KeyId;
+use seal::{Secret, SigningKey, SoftKeys};
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// A configuration that was checked.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) file: NodeFile,
+    pub(crate) network: Network,
+    /// Which node of the network this is.
+    pub(crate) node: NodeId,
+    pub(crate) identity: Identity,
+    /// Paths in the file are relative to this.
+    folder: PathBuf,
+}
+
+/// The file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NodeFile {
+    /// As in the network's file.
+    pub(crate) name: String,
+    /// The network's public file.
+    network: PathBuf,
+    /// Rows and the socket.
+    #[serde(default = "state")]
+    state: PathBuf,
+    pub(crate) listen: SocketAddr,
+    pub(crate) tls: TlsFile,
+    pub(crate) keys: KeysFile,
+    #[serde(default)]
+    pub(crate) peer: Vec<PeerFile>,
+    #[serde(default)]
+    pub(crate) audit: AuditFile,
+    #[serde(default)]
+    pub(crate) pace: PaceFile,
+}
+
+/// Certificates, as PEM.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TlsFile {
+    roots: PathBuf,
+    certificate: PathBuf,
+    key: PathBuf,
+}
+
+/// Seeds of the node's own keys.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KeysFile {
+    signing: PathBuf,
+    sealing: PathBuf,
+}
+
+/// Another node.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PeerFile {
+    pub(crate) name: String,
+    /// Where to dial; without it the other one dials.
+    pub(crate) address: Option<String>,
+}
+
+/// How a supervision node audits.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct AuditFile {
+    /// Types of things for which a person has to say yes; `*`: all.
+    pub(crate) ask_people: Vec<String>,
+    pub(crate) media_types: Vec<String>,
+    pub(crate) bytes_max: usize,
+    /// Whether a thing under a lien may be registered by its new owner.
+    pub(crate) allow_liens: bool,
+    /// After so many milliseconds the next supervision node audits what the one before has not.
+    pub(crate) takeover_ms: u64,
+}
+
+impl Default for AuditFile {
+    fn default() -> Self {
+        let types =
+            ["application/json", "application/pdf", "image/jpeg", "image/png", "text/plain"];
+        Self {
+            ask_people: Vec::new(),
+            media_types: types.map(String::from).to_vec(),
+            bytes_max: 4 << 20,
+            allow_liens: true,
+            takeover_ms: 3_000,
+        }
+    }
+}
+
+impl AuditFile {
+    /// Of which things people are asked; `None`: of all.
+    pub(crate) fn kinds(&self) -> Result<Option<Vec<Label>>, Failure> {
+        if self.ask_people.iter().any(|kind| kind == "*") {
+            return Ok(None);
+        }
+        let kinds = self.ask_people.iter().map(|kind| {
+            Label::new(kind).map_err(|why| Failure::usage(format!("the type {kind:?}: {why}")))
+        });
+        kinds.collect::<Result<_, _>>().map(Some)
+    }
+}
+
+/// How often things are said again.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct PaceFile {
+    /// A supervision node that says nothing to a transaction.
+    pub(crate) patience_ms: u64,
+    /// How long it is left alone then.
+    pub(crate) rest_ms: u64,
+    /// A question that is not answered: for a block, a document, an offer.
+    pub(crate) again_ms: u64,
+    /// Where votes order: a proposal, votes that could still agree, and what others may not have heard.
+    pub(crate) propose_ms: u64,
+    pub(crate) vote_ms: u64,
+    pub(crate) resend_ms: u64,
+}
+
+impl Default for PaceFile {
+    fn default() -> Self {
+        Self {
+            patience_ms: 2_000,
+            rest_ms: 10_000,
+            again_ms: 1_000,
+            propose_ms: 1_000,
+            vote_ms: 500,
+            resend_ms: 500,
+        }
+    }
+}
+
+/// What a node signs and opens with.
+pub(crate) struct NodeKeys {
+    pub(crate) signing: SigningKey,
+    pub(crate) sealing: SealingKey,
+    /// The same signing key behind the port.
+    pub(crate) soft: SoftKeys,
+}
+
+impl Config {
+    /// Reads and checks a configuration.
+    pub(crate) fn load(path: &Path) -> Result<Self, Failure> {
+        let text = std::fs::read_to_string(path).map_err(|why| Failure::file(path, why))?;
+        let file: NodeFile =
+            toml::from_str(&text).map_err(|why| Failure::file(path, why.to_string().trim_end()))?;
+        file.check().map_err(|why| Failure::file(path, why))?;
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        let network = Network::load(&folder.join(&file.network))?;
+        let (node, identity) = network.node(&file.name).ok_or_else(|| {
+            Failure::file(path, format!("{} is no node of the network", file.name))
+        })?;
+        let identity = identity.clone();
+        Ok(Self { file, network, node, identity, folder })
+    }
+
+    pub(crate) fn is_supervision(&self) -> bool {
+        self.identity.role == Role::Supervision
+    }
+
+    /// Where the node keeps what it has to remember.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.folder.join(&self.file.state)
+    }
+
+    /// Where the running node can be asked.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.state().join("socket")
+    }
+
+    /// Where the keys of its users are, unless they say otherwise.
+    pub(crate) fn parties(&self) -> PathBuf {
+        self.folder.join("parties")
+    }
+
+    pub(crate) fn roots(&self) -> PathBuf {
+        self.folder.join(&self.file.tls.roots)
+    }
+
+    pub(crate) fn certificate(&self) -> (PathBuf, PathBuf) {
+        let TlsFile { certificate, key, .. } = &self.file.tls;
+        (self.folder.join(certificate), self.folder.join(key))
+    }
+
+    /// Reads the node's keys, and holds them against its identity record.
+    pub(crate) fn keys(&self) -> Result<NodeKeys, Failure> {
+        let read = |path: &Path| -> Result<(PathBuf, Secret<32>), Failure> {
+            let path = self.folder.join(path);
+            let seed = secrets::seed(&path)?;
+            Ok((path, seed))
+        };
+        let (path, seed) = read(&self.file.keys.signing)?;
+        let signing = SigningKey::from_seed(&seed);
+        let foreign = "its public half is not in the node's identity record";
+        if signing.verifying_key() != self.identity.signing {
+            return Err(Failure::file(&path, foreign));
+        }
+        let mut soft = SoftKeys::new();
+        soft.add_signing(SIGNING, &seed);
+        let (path, seed) = read(&self.file.keys.sealing)?;
+        let sealing = SealingKey::from_seed(&seed);
+        if sealing.public() != self.identity.sealing {
+            return Err(Failure::file(&path, foreign));
+        }
+        Ok(NodeKeys { signing, sealing, soft })
+    }
+}
+
+impl NodeFile {
+    fn check(&self) -> Result<(), String> {
+        let PaceFile { patience_ms, rest_ms, again_ms, propose_ms, vote_ms, resend_ms } = self.pace;
+        let takeover_ms = self.audit.takeover_ms;
+        let paces = [patience_ms, rest_ms, again_ms, propose_ms, vote_ms, resend_ms, takeover_ms];
+        if paces.contains(&0) {
+            return Err("a pace is 0; give milliseconds".into());
+        }
+        if self.audit.bytes_max > ledger::Document::BYTES_MAX {
+            return Err(format!("audit.bytes_max is above {}", ledger::Document::BYTES_MAX));
+        }
+        self.audit.kinds().map_err(|why| why.to_string())?;
+        Ok(())
+    }
+}
+
+fn state() -> PathBuf {
+    "state".into()
+}
+
+/// The node's signing key at its key holder.
+pub(crate) const SIGNING: KeyId = KeyId(1);
+/// The number of that key on the chain.
+pub(crate) const KEY_NUMBER: u16 = 1;

@@ -1,0 +1,295 @@
+//! A node that holds the chain without ordering it: takes blocks from those who do, verifies each, and stores it.
+//!
+//! Its rows are those of `docs/spec/ledger.md`, but for the checkpoint, which is empty, and the transactions that were decided, which
+//! only a node that orders has to know.
+
+use crate::failure::Failure;
+use crate::rows::{self, chain};
+use bytes::Bytes;
+use ledger::{Block, Chain, Entry, EntryKey, Genesis, Height, Log, Message, SignedHeader};
+use port::wire::{Reader, Writer};
+use port::{Batch, Expect, Key, Peer, Store, Time, Version, WireError};
+use std::collections::{BTreeMap, VecDeque};
+
+/// The chain up to the newest stored block, and where to get the next one.
+pub(crate) struct Follower {
+    genesis: Genesis,
+    chain: Chain,
+    head: Option<Version>,
+    /// Who has blocks; the first one is asked.
+    suppliers: VecDeque<Peer>,
+    again_ms: u64,
+    /// Blocks that wait for those before them, or for their turn.
+    received: BTreeMap<Height, Block>,
+    /// Up to which height blocks were asked for, and when to ask again.
+    asked: Height,
+    due: Time,
+    /// As far as somebody says.
+    known: Height,
+    sends: VecDeque<(Peer, Message)>,
+}
+
+impl Follower {
+    /// Reads what is stored; it has to give the roots that were signed.
+    pub(crate) async fn open<S: Store>(
+        store: &S,
+        genesis: &Genesis,
+        suppliers: impl IntoIterator<Item = Peer>,
+        again_ms: u64,
+    ) -> Result<Self, Failure> {
+        let (chain, head) = restore(store, genesis).await?;
+        let next = chain.next_height();
+        Ok(Self {
+            genesis: genesis.clone(),
+            chain,
+            head,
+            suppliers: suppliers.into_iter().collect(),
+            again_ms,
+            received: BTreeMap::new(),
+            asked: next,
+            due: Time::EPOCH,
+            known: next,
+            sends: VecDeque::new(),
+        })
+    }
+
+    /// A block, or that there is none yet; from somebody who was asked.
+    pub(crate) fn on_message(&mut self, now: Time, from: &Peer, message: Message) {
+        match message {
+            _ if !self.suppliers.contains(from) => {}
+            Message::Block(block) => {
+                let height = block.header.header.height;
+                let next = self.chain.next_height();
+                if height >= next && height < self.asked.max(next.next()) {
+                    self.received.insert(height, *block);
+                    self.due = now.plus_ms(self.again_ms);
+                }
+            }
+            Message::Next(next) => self.on_head(now, from, next),
+            _ => {}
+        }
+    }
+
+    /// Somebody has blocks up to this height.
+    pub(crate) fn on_head(&mut self, now: Time, from: &Peer, next: Height) {
+        if next > self.known && self.suppliers.contains(from) {
+            self.known = next;
+        }
+        self.ask(now);
+    }
+
+    /// Asks for what is missing, and from time to time whether something is.
+    pub(crate) fn on_tick(&mut self, now: Time) {
+        if now < self.due {
+            return;
+        }
+        let next = self.chain.next_height();
+        if self.asked > next {
+            // Whoever was asked has not answered.
+            self.asked = next;
+            self.suppliers.rotate_left(1);
+        }
+        self.known = self.known.max(next);
+        self.due = now.plus_ms(self.again_ms);
+        self.ask(now);
+        if self.asked == next {
+            self.want(next);
+        }
+    }
+
+    pub(crate) const fn next_deadline(&self) -> Time {
+        self.due
+    }
+
+    pub(crate) fn poll_send(&mut self) -> Option<(Peer, Message)> {
+        self.sends.pop_front()
+    }
+
+    pub(crate) const fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
+    /// Goes on to the blocks that were received; they are durable when this returns. A block that does not follow is dropped, and
+    /// another supplier asked. Returns the heights.
+    pub(crate) async fn apply<S: Store>(
+        &mut self,
+        now: Time,
+        store: &S,
+    ) -> Result<Vec<Height>, Failure> {
+        let mut applied = Vec::new();
+        while self.received.contains_key(&self.chain.next_height()) {
+            let mut step = Step::default();
+            let before = self.chain.log().size();
+            while let Some(block) = self.received.first_entry()
+                && *block.key() == self.chain.next_height()
+                && step.has_room_for(block.get())
+            {
+                let (height, block) = block.remove_entry();
+                match self.chain.take(&block) {
+                    Ok(entries) => step.add(height, &block, entries)?,
+                    Err(why) => {
+                        tracing::warn!(event = "block.refused", code = why.code(), %why);
+                        self.received.clear();
+                        self.asked = self.chain.next_height();
+                        self.suppliers.rotate_left(1);
+                    }
+                }
+            }
+            if step.heights.is_empty() {
+                break;
+            }
+            let batch = step.batch(&self.chain, before, self.head).map_err(Failure::run)?;
+            match store.commit(&batch).await {
+                Ok(port::Commit::Applied(version)) => self.head = Some(version),
+                fate => {
+                    // What is stored says what is true.
+                    tracing::warn!(event = "block.not_stored", ?fate);
+                    (self.chain, self.head) = restore(store, &self.genesis).await?;
+                    self.received.clear();
+                    self.asked = self.chain.next_height();
+                    break;
+                }
+            }
+            applied.append(&mut step.heights);
+        }
+        self.ask(now);
+        Ok(applied)
+    }
+
+    /// Asks for blocks in advance, as far as they are known to be there.
+    fn ask(&mut self, now: Time) {
+        let next = self.chain.next_height();
+        self.asked = self.asked.max(next);
+        let until = self.known.min(next.after(AHEAD));
+        while self.asked < until {
+            let height = self.asked;
+            self.want(height);
+            self.asked = height.next();
+            self.due = now.plus_ms(self.again_ms);
+        }
+    }
+
+    fn want(&mut self, height: Height) {
+        if let Some(supplier) = self.suppliers.front() {
+            self.sends.push_back((supplier.clone(), Message::Want(height)));
+        }
+    }
+}
+
+/// Blocks that go into one batch.
+#[derive(Default)]
+struct Step {
+    heights: Vec<Height>,
+    blocks: Vec<(Key, Bytes)>,
+    entries: BTreeMap<EntryKey, Option<Vec<u8>>>,
+    /// Rows, at most.
+    rows: usize,
+    bytes: usize,
+}
+
+impl Step {
+    fn has_room_for(&self, block: &Block) -> bool {
+        let (rows, bytes) = (rows_of(block), Block::BYTES_MAX);
+        self.heights.is_empty()
+            || (self.rows + rows <= ROWS_MAX && self.bytes + bytes * 2 <= Batch::BYTES_MAX)
+    }
+
+    fn add(&mut self, height: Height, block: &Block, entries: Vec<Entry>) -> Result<(), Failure> {
+        let mut bytes = Vec::with_capacity(4_096);
+        block.encode(&mut bytes).map_err(Failure::run)?;
+        self.rows += rows_of(block);
+        self.bytes += bytes.len() * 2;
+        self.blocks.push((chain::block(height).map_err(Failure::run)?, bytes.into()));
+        for entry in entries {
+            self.entries.insert(entry.key(), entry.value().map_err(Failure::run)?);
+        }
+        self.heights.push(height);
+        Ok(())
+    }
+
+    fn batch(&self, chain: &Chain, before: u64, head: Option<Version>) -> Result<Batch, String> {
+        let mut batch = Batch::with_capacity(Batch::OPS_MAX);
+        let newest = chain.head().ok_or("a block without a head")?;
+        let expect = head.map_or(Expect::Absent, Expect::At);
+        batch.put(chain::head(), expect, head_row(newest).map_err(|why| why.to_string())?);
+        for (key, bytes) in &self.blocks {
+            batch.put(key.clone(), Expect::Absent, bytes.clone());
+        }
+        for (key, value) in &self.entries {
+            let row = chain::table(chain::ENTRIES).raw(&key.to_bytes());
+            let row = row.map_err(|why| why.to_string())?;
+            match value {
+                Some(value) => batch.put(row, Expect::Any, value.clone()),
+                None => batch.delete(row, Expect::Any),
+            };
+        }
+        let width = Log::TILE_WIDTH as u64;
+        let log = chain.log();
+        let mut index = before / width;
+        while index * width < log.size() {
+            let tile = log.tile(0, index).ok_or("a tile of the log is missing")?;
+            let row = chain::table(chain::TILES).number(index).map_err(|why| why.to_string())?;
+            batch.put(row, Expect::Any, tile);
+            index += 1;
+        }
+        Ok(batch)
+    }
+}
+
+/// What a block may write at most: itself, and three names for each transaction.
+const fn rows_of(block: &Block) -> usize {
+    1 + 3 * block.transactions.len()
+}
+
+/// Version 1, signed header (`u16` length), no checkpoint (`u16` length).
+fn head_row(header: &SignedHeader) -> Result<Vec<u8>, WireError> {
+    let mut bytes = Vec::with_capacity(SignedHeader::BYTES);
+    header.encode(&mut bytes)?;
+    let mut row = Vec::with_capacity(bytes.len() + 8);
+    Writer::new(&mut row, 1).lp16(&bytes)?.lp16(&[])?;
+    Ok(row)
+}
+
+fn parse_head(bytes: &[u8]) -> Result<SignedHeader, WireError> {
+    let mut from = Reader::new(bytes);
+    from.version(1)?;
+    let header = SignedHeader::parse(from.lp16()?)?;
+    from.lp16()?;
+    from.finish()?;
+    Ok(header)
+}
+
+async fn restore<S: Store>(
+    store: &S,
+    genesis: &Genesis,
+) -> Result<(Chain, Option<Version>), Failure> {
+    let damaged =
+        |what: &str| Failure::run(format!("a stored row of the chain is damaged: {what}"));
+    let Some(head) = rows::one(store, chain::head()).await? else {
+        return Ok((Chain::new(genesis.clone()).map_err(Failure::run)?, None));
+    };
+    let header = parse_head(&head.value).map_err(|_| damaged("the head"))?;
+    let name = |key: &Key| key.as_bytes().get(Key::HEAD_BYTES..).map(<[u8]>::to_vec);
+    let mut entries = Vec::new();
+    for (key, row) in rows::all(store, chain::table(chain::ENTRIES)).await? {
+        let key = name(&key).and_then(|name| EntryKey::parse(&name).ok());
+        let entry = key.and_then(|key| Entry::parse(key, &row.value).ok());
+        entries.push(entry.ok_or_else(|| damaged("an entry"))?);
+    }
+    let mut leaves = Vec::new();
+    for (_, row) in rows::all(store, chain::table(chain::TILES)).await? {
+        let (hashes, rest) = row.value.as_chunks::<32>();
+        if !rest.is_empty() || leaves.len() % Log::TILE_WIDTH != 0 {
+            return Err(damaged("a tile"));
+        }
+        leaves.extend_from_slice(hashes);
+    }
+    let chain = Chain::restore(genesis.clone(), header, entries, leaves)
+        .map_err(|why| damaged(&why.to_string()))?;
+    Ok((chain, Some(head.version)))
+}
+
+/// So many blocks are asked for in advance.
+const AHEAD: u64 = 16;
+/// Of blocks and entries; head and tiles come beside.
+const ROWS_MAX: usize = Batch::OPS_MAX - 4;

@@ -1,0 +1,93 @@
+//! What happened to which thing, and where that stands in the log: rows beside the chain's, brought up to date when somebody asks.
+
+use crate::documents::commit;
+use crate::failure::Failure;
+use crate::rows::{self, Table};
+use ledger::{Body, Chain, FileId, Height, Record, State, ThingKey, Transaction};
+use port::{Batch, Expect, Key, Store};
+
+/// A record, and its place in the log.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) record: Record,
+    pub(crate) index: u64,
+}
+
+/// Reads blocks up to the chain's newest one into the index.
+pub(crate) async fn catch_up<S: Store>(store: &S, chain: &Chain) -> Result<(), Failure> {
+    let mark = Table::Indexed.prefix();
+    let row = rows::one(store, mark.clone()).await?;
+    let known = row.as_ref().and_then(|row| row.value[..].try_into().ok()).map(u64::from_be_bytes);
+    let mut height = Height(known.unwrap_or(0));
+    while height < chain.next_height() {
+        let mut batch = Batch::with_capacity(Batch::OPS_MAX);
+        while height < chain.next_height() {
+            let block = rows::block(store, height).await?;
+            // A block with more than fits is an index of its own, in several batches: what was written twice is the same.
+            if !batch.is_empty() && batch.ops().len() + block.transactions.len() >= ROWS {
+                break;
+            }
+            for (place, transaction) in (0..).zip(&block.transactions) {
+                let Some(thing) = thing_of(chain.state(), transaction) else { continue };
+                if batch.ops().len() >= ROWS {
+                    commit(store, &std::mem::take(&mut batch)).await?;
+                }
+                let row = rows::thing(thing, height, place).map_err(Failure::run)?;
+                batch.put(row, Expect::Any, vec![1]);
+            }
+            height = height.next();
+        }
+        batch.put(mark.clone(), Expect::Any, height.0.to_be_bytes().to_vec());
+        commit(store, &batch).await?;
+    }
+    Ok(())
+}
+
+/// Everything that happened to a thing, in order; the index has to be up to date.
+pub(crate) async fn history<S: Store>(store: &S, thing: ThingKey) -> Result<Vec<Entry>, Failure> {
+    let prefix = Table::Things.prefix().raw(&thing.0).map_err(Failure::run)?;
+    let mut history = Vec::new();
+    for (key, _) in rows::all(store, prefix).await? {
+        let (height, place) = position(&key).ok_or_else(|| Failure::run("a row is damaged"))?;
+        let block = rows::block(store, height).await?;
+        let header = &block.header.header;
+        let count = u64::try_from(block.transactions.len()).map_err(Failure::run)?;
+        let first = header.log_size.saturating_sub(count);
+        let at = usize::try_from(place).map_err(Failure::run)?;
+        let record = block.records().nth(at).ok_or_else(|| Failure::run("a row is damaged"))?;
+        history.push(Entry { record, index: first.saturating_add(place) });
+    }
+    Ok(history)
+}
+
+/// The thing that a transaction is about.
+pub(crate) fn thing_of(state: &State, transaction: &Transaction) -> Option<ThingKey> {
+    if let Body::Register(it) = &transaction.body {
+        return Some(it.thing);
+    }
+    state.file(file_of(&transaction.body)?).map(|file| file.thing)
+}
+
+fn file_of(body: &Body) -> Option<FileId> {
+    Some(match body {
+        Body::Judge(it) => it.file,
+        Body::Transfer(it) => it.on.file,
+        Body::Settle(it) => it.file,
+        Body::CallOff(it) => it.agreed.file,
+        Body::Lease(it) => it.on.file,
+        Body::EndLease(it) | Body::ReleaseLien(it) => it.on.file,
+        Body::PlaceLien(it) => it.on.file,
+        Body::Freeze(it) | Body::Unfreeze(it) => it.on.file,
+        Body::Retire(it) | Body::Erase(it) => it.on.file,
+        Body::Reseal(it) => it.acted.on.file,
+        _ => return None,
+    })
+}
+
+fn position(key: &Key) -> Option<(Height, u64)> {
+    let rest = key.as_bytes().get(Key::HEAD_BYTES + 32..)?;
+    let number = |from: usize| rest.get(from..from + 8)?.try_into().ok().map(u64::from_be_bytes);
+    Some((Height(number(0)?), number(8)?))
+}
+
+const ROWS: usize = Batch::OPS_MAX - 2;

@@ -1,0 +1,172 @@
+//! What a node shows of a thing: owner, state, history.
+
+use crate::failure::Failure;
+use crate::hex;
+use crate::index::{self, Entry};
+use crate::rows::{self, Table};
+use crate::say;
+use ledger::{Body, Chain, Lien, PartyId, Settlement, Status, ThingId, ThingKey, Title};
+use port::Store;
+use serde_json::{Value, json};
+
+/// A thing by its name, or by a file about it.
+pub(crate) fn what(chain: &Chain, text: &str) -> Result<(ThingKey, Option<ThingId>), String> {
+    if let Some(digest) = say::digest(text) {
+        let file = chain.state().file(ledger::FileId(digest));
+        return file
+            .map(|file| (file.thing, None))
+            .ok_or_else(|| format!("no file {text} is known"));
+    }
+    say::thing(text).map(|thing| (thing.key(), Some(thing)))
+}
+
+/// Owner, state and history of a thing.
+pub(crate) async fn show<S: Store>(store: &S, chain: &Chain, text: &str) -> Result<Value, String> {
+    let (thing, words) = what(chain, text)?;
+    index::catch_up(store, chain).await.map_err(|why| why.to_string())?;
+    let history = index::history(store, thing).await.map_err(|why| why.to_string())?;
+    if history.is_empty() {
+        return Err(format!("{text} was never registered, and nobody has asked for it"));
+    }
+    let state = chain.state();
+    let mut shown = json!({
+        "thing": words.map(|thing| thing.to_string()),
+        "thing_key": hex::text(&thing.0),
+        "height": chain.head().map(|head| head.header.height.0),
+        "owner": Value::Null,
+        "state": "not registered",
+    });
+    if let Some(holding) = state.holding(thing) {
+        shown["owner"] = name(store, holding.owner).await;
+        shown["file"] = hex::text(&holding.file.0).into();
+        if let Some(file) = state.file(holding.file) {
+            shown["state"] = say::stage(file.stage()).into();
+            shown["type"] = file.kind.as_str().into();
+            shown["region"] = file.region.as_str().into();
+            shown["since"] = file.since.0.into();
+            shown["member"] = state.node(file.member).map(|node| node.name.as_str()).into();
+            let mut liens = Vec::new();
+            for lien in &file.liens {
+                let mut row = lien_row(lien);
+                row["holder"] = name(store, lien.holder).await;
+                liens.push(row);
+            }
+            shown["liens"] = liens.into();
+            shown["leases"] = file.leases.len().into();
+            if let Status::Pending { to, settlement, .. } = &file.status {
+                shown["pending"] = pending(*to, settlement);
+            }
+        }
+    }
+    let mut title = Title::new(thing, state.genesis().policy().approvals);
+    let mut rows = Vec::new();
+    for Entry { record, .. } in &history {
+        let before = title.steps().len();
+        title.update(record);
+        let mut row = json!({
+            "height": record.height.0,
+            "time": record.time.to_string(),
+            "what": say::body(&record.transaction.body),
+        });
+        if let Some(step) = title.steps().get(before) {
+            row["owner"] = match step.owner {
+                Some(owner) => name(store, owner).await,
+                None => Value::Null,
+            };
+            row["file"] = step.file.map(|file| hex::text(&file.0)).into();
+        }
+        if let Body::Judge(verdict) = &record.transaction.body {
+            row["auditor"] = state.node(verdict.auditor).map(|node| node.name.as_str()).into();
+            if !verdict.is_approval() {
+                row["reasons"] = verdict.reasons.iter().map(ToString::to_string).collect();
+            }
+        }
+        rows.push(row);
+    }
+    shown["history"] = rows.into();
+    Ok(shown)
+}
+
+/// Registered things, by what is known of them; the chain knows their names as hashes alone.
+pub(crate) fn list(
+    chain: &Chain,
+    owner: Option<&str>,
+    lienholder: Option<&str>,
+    kind: Option<&str>,
+) -> Result<Value, String> {
+    let owner = owner.map(say::party).transpose()?;
+    let lienholder = lienholder.map(say::party).transpose()?;
+    let state = chain.state();
+    let all = state.holdings().filter_map(|(thing, holding)| {
+        let file = state.file(holding.file)?;
+        let is_owners = owner.is_none_or(|owner| owner == holding.owner);
+        let is_security =
+            lienholder.is_none_or(|holder| file.liens.iter().any(|lien| lien.holder == holder));
+        let is_kind = kind.is_none_or(|kind| kind == file.kind.as_str());
+        (is_owners && is_security && is_kind).then_some((thing, holding, file))
+    });
+    let rows = all.take(LIST_MAX).map(|(thing, holding, file)| {
+        json!({
+            "thing_key": hex::text(&thing.0),
+            "file": hex::text(&holding.file.0),
+            "owner": hex::text(&holding.owner.0),
+            "type": file.kind.as_str(),
+            "region": file.region.as_str(),
+            "state": say::stage(file.stage()),
+            "since": file.since.0,
+            "liens": file.liens.iter().map(lien_row).collect::<Vec<_>>(),
+        })
+    });
+    Ok(rows.collect())
+}
+
+fn lien_row(lien: &Lien) -> Value {
+    json!({
+        "holder": hex::text(&lien.holder.0),
+        "placed": lien.placed.0,
+        "reference": hex::text(&lien.reference),
+    })
+}
+
+/// A party, by the name under which it is known here if it is.
+async fn name<S: Store>(store: &S, party: PartyId) -> Value {
+    let digits = hex::text(&party.0);
+    let Ok(key) = Table::Parties.row(&party.0) else { return digits.into() };
+    match rows::one(store, key).await {
+        Ok(Some(row)) => match std::str::from_utf8(&row.value) {
+            Ok(name) => json!({ "party": digits, "name": name }),
+            Err(_) => digits.into(),
+        },
+        _ => digits.into(),
+    }
+}
+
+fn pending(to: PartyId, settlement: &Settlement) -> Value {
+    json!({
+        "to": hex::text(&to.0),
+        "reference": hex::text(&settlement.reference),
+        "witness": hex::text(&settlement.witness.to_bytes()),
+        "until": settlement.until.0,
+    })
+}
+
+/// Why audits have rejected a file.
+pub(crate) async fn reasons<S: Store>(
+    store: &S,
+    chain: &Chain,
+    file: ledger::FileId,
+) -> Result<Vec<String>, Failure> {
+    let Some(thing) = chain.state().file(file).map(|file| file.thing) else {
+        return Ok(Vec::new());
+    };
+    index::catch_up(store, chain).await?;
+    let history = index::history(store, thing).await?;
+    let verdicts = history.iter().filter_map(|entry| match &entry.record.transaction.body {
+        Body::Judge(verdict) if verdict.file == file => Some(&verdict.reasons),
+        _ => None,
+    });
+    Ok(verdicts.flatten().map(ToString::to_string).collect())
+}
+
+/// So many things are listed at most.
+const LIST_MAX: usize = 1_000;

@@ -1,0 +1,105 @@
+//! Nodes of a registry of ownership, and the commands of their users.
+
+#![forbid(unsafe_code)]
+
+mod auditor;
+mod children;
+mod clock;
+mod commands;
+mod config;
+mod control;
+mod documents;
+mod failure;
+mod follower;
+mod hex;
+mod index;
+mod keeper;
+mod load;
+mod look;
+mod making;
+mod member;
+mod network;
+mod node;
+mod options;
+mod order;
+mod progress;
+mod proof;
+mod rows;
+mod say;
+mod secrets;
+mod show;
+mod word;
+
+use clap::Parser as _;
+use config::Config;
+use control::Question;
+use failure::Failure;
+use options::{Lien, Options, Task, Transfer};
+use serde_json::Value;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            // Nothing is left to do if nobody can be told.
+            let _ = writeln!(std::io::stderr(), "ledger_node: {why}");
+            ExitCode::from(why.exit_code())
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<(), Failure> {
+    let answer = match &options.task {
+        Task::Network(network) => return children::network(network, options.json),
+        Task::Run(run) => {
+            return node::run(&Config::load(&run.config)?, options.json, run.with_parent);
+        }
+        Task::Party(party) => wait(commands::party(party))?,
+        Task::Register(register) => wait(commands::register(register))?,
+        Task::Audit(audit) => wait(commands::audit(audit))?,
+        Task::Transfer(Transfer::Offer(offer)) => wait(commands::offer(offer))?,
+        Task::Lien(Lien::Offer(offer)) => wait(commands::lien(offer))?,
+        Task::Lien(Lien::Release(release)) => wait(commands::release(release))?,
+        Task::Lien(Lien::Accept(accept)) => wait(commands::accept(accept))?,
+        Task::List(list) => {
+            let config = Config::load(&list.at.config)?;
+            let (owner, lienholder) = (list.owner.clone(), list.lienholder.clone());
+            let question = Question::List { owner, lienholder, kind: list.kind.clone() };
+            wait(commands::ask_of(&config, &question))?
+        }
+        Task::Transfer(Transfer::List(at)) | Task::Lien(Lien::List(at)) => {
+            let config = Config::load(&at.config)?;
+            wait(commands::ask_of(&config, &Question::Offers))?
+        }
+        Task::Transfer(Transfer::Accept(accept)) => wait(commands::accept(accept))?,
+        Task::Transfer(Transfer::Settle(settle)) => wait(commands::settle(settle))?,
+        Task::Show(show) => {
+            let config = Config::load(&show.at.config)?;
+            wait(commands::ask_of(&config, &Question::Show { what: show.what.clone() }))?
+        }
+        Task::Document(document) => wait(commands::document(document))?,
+        Task::Prove(prove) => wait(commands::prove(prove))?,
+        Task::Verify(verify) => commands::verify(verify)?,
+        Task::Status(status) => wait(commands::status(status))?,
+        Task::Load(load) => wait(load::load(load))?,
+    };
+    say(&if options.json { answer.to_string() } else { show::text(&answer) })
+}
+
+fn wait(work: impl Future<Output = Result<Value, Failure>>) -> Result<Value, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(Failure::run)?.block_on(work)
+}
+
+/// To standard output. A reader that goes away early, like `head`, is no failure.
+fn say(text: &str) -> Result<(), Failure> {
+    match writeln!(std::io::stdout().lock(), "{}", text.trim_end()) {
+        Err(why) if why.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::run(format!("cannot write: {why}")))
+        }
+        _ => Ok(()),
+    }
+}

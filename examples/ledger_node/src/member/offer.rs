@@ -1,0 +1,204 @@
+//! Offers: what two parties sign, each through its member, before it is anybody else's business.
+
+use super::{Member, digest};
+use crate::clock;
+use crate::config::NodeKeys;
+use crate::documents::{self, commit};
+use crate::failure::Failure;
+use crate::hex;
+use crate::keeper::peer;
+use crate::rows::{self, Table};
+use crate::word::Word;
+use bytes::Bytes;
+use ledger::{Body, Chain, ChainId, NodeId, OnFile, SealingKey, Through, Transaction};
+use port::wire::{Reader, Writer};
+use port::{Batch, Expect, Key, Peer};
+use seal::Secret;
+use serde_json::{Value, json};
+use store_redb::RedbStore;
+
+/// An offer as it is kept: version 1, whose (1), whether the other side has it (1), transaction (`u16` length).
+pub(super) struct Offer {
+    pub(super) is_own: bool,
+    pub(super) is_kept: bool,
+    pub(super) transaction: Transaction,
+}
+
+impl Offer {
+    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
+        let mut from = Reader::new(bytes);
+        from.version(1).ok()?;
+        let (is_own, is_kept) = (from.flag().ok()?, from.flag().ok()?);
+        let transaction = Transaction::parse(from.lp16().ok()?).ok()?;
+        Some(Self { is_own, is_kept, transaction })
+    }
+
+    pub(super) fn to_row(&self) -> Result<(Key, Bytes), Failure> {
+        let mut value = Vec::with_capacity(640);
+        let bytes = self.transaction.to_bytes().map_err(Failure::run)?;
+        let mut to = Writer::new(&mut value, 1);
+        to.u8(u8::from(self.is_own)).u8(u8::from(self.is_kept));
+        to.lp16(&bytes).map_err(Failure::run)?;
+        Ok((Table::Offers.row(&digest(&self.transaction)?)?, value.into()))
+    }
+
+    pub(super) async fn keep(&self, store: &RedbStore) -> Result<(), Failure> {
+        let (key, value) = self.to_row()?;
+        let mut batch = Batch::with_capacity(1);
+        batch.put(key, Expect::Any, value);
+        commit(store, &batch).await
+    }
+}
+
+impl Member {
+    /// Offers that wait.
+    pub(crate) async fn offers(&self, chain: &Chain) -> Result<Value, String> {
+        let all = rows::all(&*self.store, Table::Offers.prefix()).await;
+        let all = all.map_err(|why| why.to_string())?;
+        let mut shown = Vec::new();
+        for offer in all.iter().filter_map(|(_, row)| Offer::parse(&row.value)) {
+            let Some(it) = sides(&offer.transaction.body) else { continue };
+            if stands(chain, &offer.transaction).is_none() {
+                continue;
+            }
+            let file = chain.state().file(it.on.file);
+            let digest = digest(&offer.transaction).map_err(|why| why.to_string())?;
+            shown.push(json!({
+                "offer": hex::text(&digest),
+                "file": hex::text(&it.on.file.0),
+                "thing_key": file.map(|file| hex::text(&file.thing.0)),
+                "type": file.map(|file| file.kind.as_str()),
+                "from": file.map(|file| hex::text(&file.owner.0)),
+                "to": hex::text(&it.to.party.0),
+                "is_own": offer.is_own,
+                "has_arrived": offer.is_kept,
+                "what": it.what,
+                "reference": it.reference.map(|reference| hex::text(&reference)),
+            }));
+        }
+        Ok(shown.into())
+    }
+
+    /// Somebody offers something to a party of this member.
+    pub(super) async fn on_offer(
+        &mut self,
+        chain: &Chain,
+        from: &Peer,
+        transaction: Transaction,
+    ) -> Result<(), Failure> {
+        let Some(it) = sides(&transaction.body) else { return Ok(()) };
+        let sender = chain.state().node(it.member).map(|node| node.name.as_str());
+        let is_ours = it.to.member == self.node && chain.state().party(it.to.party).is_some();
+        let is_meant = transaction.chain == chain.id() && sender == Some(from.as_str());
+        // Nobody can make this node keep what is not, or no longer, to be decided here. The chain may still be behind: it comes
+        // again.
+        if !is_ours || !is_meant || stands(chain, &transaction).is_none() {
+            return Ok(());
+        }
+        let digest = digest(&transaction)?;
+        let known = rows::one(&*self.store, Table::Offers.row(&digest)?).await?.is_some();
+        if let Some(file) = chain.state().file(it.on.file)
+            && documents::load(&*self.store, &file.sealed).await?.is_none()
+        {
+            self.wanted.insert(file.sealed);
+            self.sends.push_back((from.clone(), Word::WantDocument(file.sealed)));
+        }
+        if !known {
+            Offer { is_own: false, is_kept: true, transaction }.keep(&self.store).await?;
+        }
+        self.sends.push_back((from.clone(), Word::OfferKept(digest)));
+        Ok(())
+    }
+
+    /// An acceptance goes back to who made the offer, so that either side can bring it to the chain.
+    pub(super) fn pass_on(
+        &mut self,
+        chain: &Chain,
+        transaction: &Transaction,
+    ) -> Result<(), Failure> {
+        if let Some(it) = sides(&transaction.body)
+            && it.member != self.node
+            && let Some(member) = chain.state().node(it.member)
+        {
+            let to = peer(member.name.as_str())?;
+            self.sends.push_back((to, Word::Accepted(Box::new(transaction.clone()))));
+        }
+        Ok(())
+    }
+}
+
+/// What two parties sign, each through its member: the owner offers, the other side accepts.
+#[derive(Clone, Copy)]
+pub(super) struct Sides {
+    what: &'static str,
+    on: OnFile,
+    /// The owner's.
+    pub(super) member: NodeId,
+    pub(super) to: Through,
+    reference: Option<[u8; 32]>,
+}
+
+pub(super) fn sides(body: &Body) -> Option<Sides> {
+    Some(match body {
+        Body::Transfer(it) => Sides {
+            what: "transfer",
+            on: it.on,
+            member: it.member,
+            to: it.to,
+            reference: it.settlement.as_ref().map(|settlement| settlement.reference),
+        },
+        Body::PlaceLien(it) => Sides {
+            what: "lien",
+            on: it.on,
+            member: it.member,
+            to: it.holder,
+            reference: Some(it.reference),
+        },
+        _ => return None,
+    })
+}
+
+/// The node of the other side, as long as what an offer is about is as it was.
+pub(super) fn stands<'a>(chain: &'a Chain, offer: &Transaction) -> Option<&'a str> {
+    let it = sides(&offer.body)?;
+    let state = chain.state();
+    let file = state.file(it.on.file)?;
+    let is_as_it_was = file.revision == it.on.revision && file.check_usable().is_ok();
+    let is_in_time = chain.next_height() < offer.window.until;
+    let member = state.node(it.to.member)?;
+    (is_as_it_was && is_in_time).then_some(member.name.as_str())
+}
+
+/// Somebody who may read a document from now on: the other side of an offer.
+pub(super) struct Share {
+    sealed: [u8; 32],
+    commitment: [u8; 32],
+    chain: ChainId,
+    own: (NodeId, SealingKey),
+    reader: (NodeId, [u8; 32]),
+}
+
+impl Share {
+    pub(super) fn of(chain: &Chain, keys: &NodeKeys, own: NodeId, it: Sides) -> Option<Self> {
+        let file = chain.state().file(it.on.file)?;
+        let reader = chain.state().node(it.to.member)?;
+        Some(Self {
+            sealed: file.sealed,
+            commitment: file.commitment,
+            chain: chain.id(),
+            own: (own, keys.sealing.clone()),
+            reader: (it.to.member, reader.sealing),
+        })
+    }
+
+    pub(super) async fn rows(&self, store: &RedbStore) -> Result<Vec<(Key, Bytes)>, Failure> {
+        let found = documents::load(store, &self.sealed).await?;
+        // A document that this member never had is nothing that it could show.
+        let Some((mut sealed, _)) = found else { return Ok(Vec::new()) };
+        let (own, entropy) = ((self.own.0, &self.own.1), Secret::new(clock::entropy::<32>()?));
+        sealed
+            .share(self.chain, &self.commitment, own, self.reader, &entropy)
+            .map_err(|why| Failure::run(format!("the document cannot be shared: {why}")))?;
+        documents::rows_of(&self.sealed, &sealed)
+    }
+}

@@ -1,0 +1,493 @@
+//! A running node: its chain and its desk between link, store, keys and whoever asks.
+
+use crate::auditor::Auditor;
+use crate::clock;
+use crate::config::{Config, NodeKeys};
+use crate::control::{self, Asked, Question};
+use crate::failure::Failure;
+use crate::hex;
+use crate::index;
+use crate::keeper::{Keeper, News, peer};
+use crate::look;
+use crate::member::{Member, Stored};
+use crate::proof::Proof;
+use crate::say;
+use crate::word::{Channel, Word};
+use ledger::{Chain, Checkpoint, Height, Note, Trust};
+use link_tls::{
+    Contact, Frame, Identity, Inbox, Incoming, Limits, Options as LinkOptions, TlsLink,
+};
+use port::{Link as _, Peer};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fs::DirBuilder;
+use std::io::Write as _;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use store_redb::{Options as StoreOptions, RedbStore};
+use tokio::sync::mpsc;
+
+/// Runs a node until SIGINT or SIGTERM; with `with_parent`, also until standard input ends.
+pub(crate) fn run(config: &Config, json: bool, with_parent: bool) -> Result<(), Failure> {
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(LEVEL);
+    // A second subscriber in one process is no reason not to serve.
+    let _ = if json { log.json().try_init() } else { log.with_target(false).try_init() };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(Failure::run)?;
+    let done = runtime.block_on(async {
+        let (node, to) = Node::open(config).await?;
+        let socket = config.socket();
+        let serving = tokio::spawn(control::serve(control::listen(&socket)?, to));
+        // For people and for scripts that wait; logs go to standard error.
+        let _ = writeln!(std::io::stdout(), "ready: {}", config.file.name);
+        let ended = tokio::select! {
+            ended = node.run() => ended,
+            () = signal() => Ok(()),
+            () = parent_ends(), if with_parent => Ok(()),
+        };
+        serving.abort();
+        let _ = std::fs::remove_file(socket);
+        ended
+    });
+    runtime.shutdown_timeout(CLOSING);
+    done
+}
+
+/// A node with everything around it.
+struct Node {
+    name: String,
+    keys: NodeKeys,
+    store: Arc<RedbStore>,
+    link: TlsLink,
+    inbox: Inbox,
+    peers: Vec<Peer>,
+    keeper: Keeper,
+    desk: Desk,
+    questions: mpsc::Receiver<Asked>,
+    stored: mpsc::UnboundedReceiver<Stored>,
+    trust: Trust,
+    /// Checkpoints of orderers, by the size of the log: this node may be behind, or ahead.
+    checkpoints: BTreeMap<u64, Note>,
+}
+
+/// What a node does beside keeping the chain.
+enum Desk {
+    Member(Box<Member>),
+    Supervision(Box<Auditor>),
+}
+
+impl Node {
+    async fn open(config: &Config) -> Result<(Self, mpsc::Sender<Asked>), Failure> {
+        let keys = config.keys()?;
+        folder(&config.state())?;
+        let rows = config.state().join("rows");
+        let store = RedbStore::open(&rows, StoreOptions::new().create(true));
+        let store = Arc::new(store.map_err(|why| Failure::file(&rows, why))?);
+        let keeper = Keeper::open(config, &store).await?;
+        let (told, stored) = mpsc::unbounded_channel();
+        let desk = match config.is_supervision() {
+            true => Desk::Supervision(Box::new(Auditor::open(config, &*store).await?)),
+            false => Desk::Member(Box::new(Member::open(config, Arc::clone(&store), told).await?)),
+        };
+        let (link, inbox) = link(config).await?;
+        let (to, questions) = mpsc::channel(QUESTIONS_MAX);
+        let peers = config.file.peer.iter().map(|it| peer(&it.name));
+        let node = Self {
+            name: config.file.name.clone(),
+            keys,
+            store,
+            link,
+            inbox,
+            peers: peers.collect::<Result<_, _>>()?,
+            keeper,
+            desk,
+            questions,
+            stored,
+            trust: config.network.trust(),
+            checkpoints: BTreeMap::new(),
+        };
+        Ok((node, to))
+    }
+
+    async fn run(mut self) -> Result<(), Failure> {
+        loop {
+            self.attend().await?;
+            let deadline = [self.keeper.next_deadline(), self.desk.next_deadline()];
+            let wait = deadline.into_iter().flatten().min().map_or(IDLE, |at| {
+                Duration::from_millis(at.since_ms(clock::now()).max(LEAST_MS)).min(IDLE)
+            });
+            tokio::select! {
+                incoming = self.inbox.recv() => {
+                    let Some(incoming) = incoming else { return Ok(()) };
+                    self.on_incoming(incoming).await?;
+                    // What came together goes into one block.
+                    for _ in 0..TOGETHER {
+                        let Some(incoming) = self.inbox.try_recv() else { break };
+                        self.on_incoming(incoming).await?;
+                    }
+                }
+                Some(stored) = self.stored.recv() => self.on_stored(stored)?,
+                Some(asked) = self.questions.recv() => {
+                    self.on_question(asked).await;
+                    for _ in 0..TOGETHER {
+                        let Ok(asked) = self.questions.try_recv() else { break };
+                        self.on_question(asked).await;
+                    }
+                }
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// Carries out what chain and desk want, until both are quiet.
+    async fn attend(&mut self) -> Result<(), Failure> {
+        loop {
+            let now = clock::now();
+            match &mut self.desk {
+                Desk::Member(member) => member.on_tick(now, &mut self.keeper).await?,
+                Desk::Supervision(auditor) => auditor.on_tick(now, &mut self.keeper, &self.keys),
+            }
+            while let Some((to, word)) = self.desk.poll_send() {
+                self.send(&to, &word).await;
+            }
+            self.keeper.on_tick(now)?;
+            let news = self.keeper.attend(now, &self.store, &self.link, &self.keys.soft).await?;
+            if news.is_empty() {
+                return Ok(());
+            }
+            let has_blocks = news.iter().any(|news| matches!(news, News::Block));
+            for news in news {
+                self.on_news(news).await?;
+            }
+            if has_blocks && self.keeper.is_orderer() {
+                let head = self.head();
+                for to in self.peers.clone() {
+                    self.send(&to, &head).await;
+                }
+            }
+        }
+    }
+
+    async fn on_news(&mut self, news: News) -> Result<(), Failure> {
+        match (&news, &mut self.desk) {
+            (News::Requested(file), Desk::Supervision(auditor)) => {
+                if let Some(chain) = self.keeper.chain() {
+                    auditor.on_request(clock::now(), chain, &*self.store, *file).await?;
+                }
+            }
+            (News::Overdue(file), _) => {
+                tracing::warn!(event = "file.overdue", file = %file);
+            }
+            (news, Desk::Member(member)) => member.on_news(news),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    async fn on_incoming(&mut self, incoming: Incoming) -> Result<(), Failure> {
+        match incoming {
+            Incoming::Frame(frame) => return self.on_frame(&frame).await,
+            Incoming::Connected(peer) => {
+                tracing::info!(event = "peer.connected", %peer);
+                if self.keeper.is_orderer() {
+                    let head = self.head();
+                    self.send(&peer, &head).await;
+                }
+            }
+            Incoming::Disconnected { peer, why } => {
+                tracing::info!(event = "peer.gone", %peer, %why);
+            }
+            Incoming::Failed { peer, why } => {
+                let peer = peer.as_ref().map_or("somebody", Peer::as_str);
+                tracing::debug!(event = "peer.refused", peer, code = why.code(), %why);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    async fn on_frame(&mut self, frame: &Frame) -> Result<(), Failure> {
+        let now = clock::now();
+        let from = frame.from();
+        match frame.bytes().split_first() {
+            Some((&Channel::LEDGER, rest)) => self.keeper.on_frame(now, from, rest),
+            Some((&Channel::WORDS, rest)) => match Word::parse(rest) {
+                Ok(word) => self.on_word(from, word).await,
+                Err(why) => {
+                    tracing::debug!(event = "word.refused", %from, %why);
+                    Ok(())
+                }
+            },
+            _ => Ok(()),
+        }
+    }
+
+    async fn on_word(&mut self, from: &Peer, word: Word) -> Result<(), Failure> {
+        let now = clock::now();
+        match word {
+            Word::Head { next, checkpoint } => {
+                self.keeper.on_head(now, from, next);
+                if let Some(note) = checkpoint {
+                    self.on_checkpoint(*note);
+                }
+                return Ok(());
+            }
+            Word::WantHead => {
+                if self.keeper.is_orderer() {
+                    let head = self.head();
+                    self.send(from, &head).await;
+                }
+                return Ok(());
+            }
+            _ => {}
+        }
+        let Some(chain) = self.keeper.chain() else { return Ok(()) };
+        match (&mut self.desk, word) {
+            (Desk::Supervision(auditor), Word::Document(bytes)) => {
+                auditor.on_document(now, chain, &self.keys, &bytes);
+                Ok(())
+            }
+            (Desk::Member(member), word) => member.on_word(chain, from, word).await,
+            (Desk::Supervision(_), _) => Ok(()),
+        }
+    }
+
+    /// Kept if somebody who orders has signed it, whoever brings it.
+    fn on_checkpoint(&mut self, note: Note) {
+        let Trust { origin, keys, .. } = &self.trust;
+        if let Ok(checkpoint) = Checkpoint::parse(&note)
+            && keys.iter().any(|key| note.is_signed_by(origin, key))
+        {
+            self.checkpoints.insert(checkpoint.size, note);
+            while self.checkpoints.len() > CHECKPOINTS_MAX {
+                self.checkpoints.pop_first();
+            }
+        }
+    }
+
+    fn on_stored(&mut self, stored: Stored) -> Result<(), Failure> {
+        match (&mut self.desk, self.keeper.chain()) {
+            (Desk::Member(member), Some(chain)) => member.on_stored(chain, stored),
+            _ => Ok(()),
+        }
+    }
+
+    async fn on_question(&mut self, asked: Asked) {
+        let Asked { question, reply } = asked;
+        let Some(chain) = self.keeper.chain() else {
+            let _ = reply.send(Err("the node still reads its chain; ask again".into()));
+            return;
+        };
+        if let (Question::Submit { transaction }, Desk::Member(member)) =
+            (&question, &mut self.desk)
+        {
+            return member.submit(&self.keys, chain, transaction, reply);
+        }
+        let answer = self.answer(question).await;
+        // Who asked may have gone meanwhile.
+        let _ = reply.send(answer);
+    }
+
+    async fn answer(&mut self, question: Question) -> Result<Value, String> {
+        let now = clock::now();
+        let store = &*self.store;
+        let chain = self.keeper.chain().ok_or("the node still reads its chain; ask again")?;
+        match (question, &mut self.desk) {
+            (Question::Status, _) => Ok(self.status(chain)),
+            (Question::Show { what }, _) => look::show(store, chain, &what).await,
+            (Question::List { owner, lienholder, kind }, _) => {
+                look::list(chain, owner.as_deref(), lienholder.as_deref(), kind.as_deref())
+            }
+            (Question::Prove { what, history }, _) => {
+                let checkpoint = match self.keeper.checkpoint() {
+                    Some(note) => Some(note),
+                    None => self.checkpoints.get(&chain.log().size()),
+                };
+                let is_newest = |note: &&Note| {
+                    Checkpoint::parse(note).is_ok_and(|it| {
+                        it.size == chain.log().size() && it.root == chain.log().root()
+                    })
+                };
+                let checkpoint = checkpoint.filter(is_newest).ok_or(NOT_YET)?;
+                prove(store, chain, checkpoint, &what, history).await
+            }
+            (Question::Document { file }, Desk::Member(member)) => {
+                let found = member.document(chain, &self.keys, say::file(&file)?).await?;
+                found.ok_or_else(|| format!("the document of {file} is not here"))
+            }
+            (Question::Document { file }, Desk::Supervision(auditor)) => {
+                let found = auditor.document(now, say::file(&file)?);
+                found.ok_or_else(|| {
+                    format!(
+                        "the document of {file} is not here; if it waits for a person, ask again"
+                    )
+                })
+            }
+            (Question::Build { wish }, Desk::Member(member)) => {
+                member.build(now, chain, wish).await
+            }
+            (Question::Outcome { digest }, Desk::Member(member)) => {
+                member.outcome(chain, &digest).await
+            }
+            (Question::Offers, Desk::Member(member)) => member.offers(chain).await,
+            (Question::Audit, Desk::Supervision(auditor)) => Ok(auditor.list(chain)),
+            (Question::Say { file, approves, reason }, Desk::Supervision(auditor)) => {
+                auditor.say(now, store, chain, &file, (approves, &reason)).await
+            }
+            (Question::Audit | Question::Say { .. }, _) => {
+                Err(format!("{} is a member; audits are made by supervision nodes", self.name))
+            }
+            (_, _) => Err(format!(
+                "{} is a supervision node; users reach the chain through members",
+                self.name
+            )),
+        }
+    }
+
+    fn status(&self, chain: &Chain) -> Value {
+        let head = chain.head().map(|head| head.header);
+        let peers: serde_json::Map<_, _> = self
+            .peers
+            .iter()
+            .map(|peer| (peer.as_str().to_owned(), self.link.is_connected(peer).into()))
+            .collect();
+        let mut status = json!({
+            "node": self.name,
+            "chain": hex::text(&chain.id().0),
+            "height": head.map(|head| head.height.0),
+            "time": head.map(|head| head.time.to_string()),
+            "state_root": head.map(|head| hex::text(&head.state_root)),
+            "log_root": head.map(|head| hex::text(&head.log_root)),
+            "records": chain.log().size(),
+            "things": chain.state().holdings().count(),
+            "peers": peers,
+        });
+        match &self.desk {
+            Desk::Member(member) => {
+                status["role"] = "member".into();
+                status["waiting"] = member.waiting().into();
+            }
+            Desk::Supervision(auditor) => {
+                status["role"] = "supervision".into();
+                status["audits"] = auditor.list(chain)["open"].clone();
+            }
+        }
+        status
+    }
+
+    fn head(&self) -> Word {
+        let next = self.keeper.chain().map_or(Height(0), Chain::next_height);
+        let checkpoint = self.keeper.checkpoint().cloned().map(Box::new);
+        Word::Head { next, checkpoint }
+    }
+
+    /// A peer that is away gets nothing; whatever matters is said again.
+    async fn send(&self, to: &Peer, word: &Word) {
+        match word.to_frame() {
+            Ok(frame) => {
+                let _ = self.link.send(to, &frame).await;
+            }
+            Err(why) => tracing::error!(event = "word.too_long", %to, %why),
+        }
+    }
+}
+
+impl Desk {
+    fn next_deadline(&self) -> Option<port::Time> {
+        match self {
+            Self::Member(member) => member.next_deadline(),
+            Self::Supervision(auditor) => auditor.next_deadline(),
+        }
+    }
+
+    fn poll_send(&mut self) -> Option<(Peer, Word)> {
+        match self {
+            Self::Member(member) => member.poll_send(),
+            Self::Supervision(auditor) => auditor.poll_send(),
+        }
+    }
+}
+
+async fn prove(
+    store: &RedbStore,
+    chain: &Chain,
+    checkpoint: &Note,
+    what: &str,
+    history: bool,
+) -> Result<Value, String> {
+    let (thing, words) = look::what(chain, what)?;
+    let making = async {
+        index::catch_up(store, chain).await?;
+        Proof::make(store, chain, checkpoint, thing, words.as_ref(), history).await
+    };
+    let proof = making.await.map_err(|why| why.to_string())?;
+    serde_json::to_value(proof).map_err(|why| why.to_string())
+}
+
+async fn link(config: &Config) -> Result<(TlsLink, Inbox), Failure> {
+    let read = |path: PathBuf| std::fs::read(&path).map_err(|why| Failure::file(&path, why));
+    let (certificate, key) = config.certificate();
+    let key = crate::secrets::read(&key)?;
+    let contacts = config
+        .file
+        .peer
+        .iter()
+        .map(|it| Ok(Contact { peer: peer(&it.name)?, address: it.address.clone() }));
+    let options = LinkOptions {
+        name: peer(&config.file.name)?,
+        identity: Identity::new(read(certificate)?, &key[..]),
+        roots: read(config.roots())?,
+        listen: Some(config.file.listen),
+        contacts: contacts.collect::<Result<_, Failure>>()?,
+        limits: Limits {
+            frame_bytes_max: ledger::Document::BYTES_MAX + (1 << 20),
+            outgoing_bytes_max: 32 << 20,
+            incoming_bytes_max: 32 << 20,
+            backoff_most_ms: BACKOFF_MS,
+            ..Limits::default()
+        },
+    };
+    let open = TlsLink::open(options).await;
+    open.map_err(|why| Failure::run(format!("the link of {}: {why}", config.file.name)))
+}
+
+/// A folder for the node's user alone.
+fn folder(path: &Path) -> Result<(), Failure> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|why| Failure::file(path, why))
+}
+
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        },
+        Err(_) => {
+            let _ = tokio::signal::ctrl_c().await;
+        }
+    }
+}
+
+/// Standard input ends when the process at its other end does, however that ends.
+async fn parent_ends() {
+    use tokio::io::AsyncReadExt as _;
+    let mut byte = [0];
+    while matches!(tokio::io::stdin().read(&mut byte).await, Ok(1)) {}
+}
+
+pub(crate) const NOT_YET: &str = "the newest checkpoint is not here yet; ask again";
+const LEVEL: tracing::Level = tracing::Level::INFO;
+const IDLE: Duration = Duration::from_secs(60);
+/// A deadline that has passed is no reason to spin.
+const LEAST_MS: u64 = 5;
+const CLOSING: Duration = Duration::from_secs(2);
+const QUESTIONS_MAX: usize = 256;
+/// So much is taken from a queue before the next block is begun.
+const TOGETHER: usize = 512;
+const CHECKPOINTS_MAX: usize = 64;
+/// Nodes of one network are looked for again at least this often.
+const BACKOFF_MS: u64 = 1_000;

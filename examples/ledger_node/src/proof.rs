@@ -1,0 +1,179 @@
+//! Proof files: who owns a thing, and how that came to be, for strangers who have nothing but the network's public file.
+//!
+//! JSON around the ledger's own proofs: an entry proof for the thing and one for its file (base64), and a C2SP `tlog-proof` for each
+//! record of the title. All of them are of one moment: one header, one checkpoint.
+
+use crate::failure::Failure;
+use crate::hex;
+use crate::index::{self, Entry};
+use crate::network::Network;
+use crate::say;
+use base64ct::{Base64, Encoding as _};
+use ledger::{
+    Chain, EntryKey, EntryProof, Note, ProofError, RecordProof, ThingId, ThingKey, Title, TitleStep,
+};
+use port::Store;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// A proof file.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Proof {
+    format: String,
+    /// The thing in words, where whoever asked knew it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thing: Option<String>,
+    thing_key: String,
+    holding: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    records: Vec<String>,
+}
+
+impl Proof {
+    /// Makes a proof at the chain's newest block; the index has to be up to date, the checkpoint of this very block.
+    pub(crate) async fn make<S: Store>(
+        store: &S,
+        chain: &Chain,
+        checkpoint: &Note,
+        thing: ThingKey,
+        words: Option<&ThingId>,
+        with_history: bool,
+    ) -> Result<Self, Failure> {
+        let head = chain.head().ok_or_else(|| Failure::run("the chain has no block yet"))?;
+        let entry = |key: EntryKey| -> Result<String, Failure> {
+            let value = chain.state().entry(key).map(|entry| entry.value()).transpose();
+            let value = value.map_err(Failure::run)?.flatten();
+            let proof = EntryProof::new(head.clone(), key, value, chain.map().prove(&key.path()));
+            let mut bytes = Vec::new();
+            proof.encode(&mut bytes).map_err(Failure::run)?;
+            Ok(Base64::encode_string(&bytes))
+        };
+        let holding = chain.state().holding(thing);
+        let mut records = Vec::new();
+        if with_history {
+            let size = head.header.log_size;
+            let mut title = Title::new(thing, chain.state().genesis().policy().approvals);
+            for Entry { record, index } in index::history(store, thing).await? {
+                if !title.update(&record) {
+                    continue;
+                }
+                let path = chain.log().inclusion(index, size);
+                let path = path.ok_or_else(|| Failure::run("a record is not in the log"))?;
+                let mut bytes = Vec::new();
+                record.encode(&mut bytes).map_err(Failure::run)?;
+                records.push(RecordProof::new(bytes, index, path, checkpoint.clone()).to_string());
+            }
+        }
+        Ok(Self {
+            format: FORMAT.into(),
+            thing: words.map(ThingId::to_string),
+            thing_key: hex::text(&thing.0),
+            holding: entry(EntryKey::Thing(thing))?,
+            file: holding.map(|holding| entry(EntryKey::File(holding.file))).transpose()?,
+            records,
+        })
+    }
+
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Failure> {
+        let proof: Self = serde_json::from_slice(bytes)
+            .map_err(|_| Failure::Unproven("it is not in the form of a proof".into()))?;
+        if proof.format == FORMAT {
+            Ok(proof)
+        } else {
+            Err(Failure::Unproven(format!("its format is not {FORMAT}")))
+        }
+    }
+
+    /// What it proves to somebody who trusts the nodes of a network.
+    pub(crate) fn verify(&self, network: &Network) -> Result<Value, Failure> {
+        let unproven = |why: String| Failure::Unproven(why);
+        let shows = |why: ProofError| Failure::Unproven(format!("{why} ({})", why.code()));
+        let trust = network.trust();
+        let key = hex::bytes::<32>(&self.thing_key).map(|key| ThingKey(*key));
+        let key = key.ok_or_else(|| unproven("its thing has no name".into()))?;
+        if let Some(words) = &self.thing
+            && say::thing(words).map_err(Failure::Unproven)?.key() != key
+        {
+            return Err(unproven(format!("it is not about {words}")));
+        }
+        let proof = entry(&self.holding)?;
+        let seen = proof.verify_holding(&trust, key).map_err(shows)?;
+        let header = proof.header.header;
+        let mut shown = json!({
+            "thing": self.thing,
+            "thing_key": self.thing_key,
+            "as_of": { "height": seen.height.0, "time": seen.time.to_string() },
+            "owner": Value::Null,
+            "file": Value::Null,
+        });
+        match (seen.found, &self.file) {
+            (None, None) => {}
+            (Some(holding), Some(file)) => {
+                let proof = entry(file)?;
+                let seen = proof.verify(&trust, EntryKey::File(holding.file)).map_err(shows)?;
+                let Some(ledger::Entry::File(_, file)) = seen.found else {
+                    return Err(unproven("its file is not on the chain".into()));
+                };
+                let is_one = proof.header == entry(&self.holding)?.header;
+                if !is_one || file.thing != key || file.holder() != holding.owner {
+                    return Err(unproven("thing and file do not belong together".into()));
+                }
+                shown["owner"] = hex::text(&holding.owner.0).into();
+                shown["file"] = hex::text(&holding.file.0).into();
+                shown["state"] = say::stage(file.stage()).into();
+                shown["type"] = file.kind.as_str().into();
+                shown["region"] = file.region.as_str().into();
+                shown["commitment"] = hex::text(&file.commitment).into();
+                shown["liens"] = file.liens.len().into();
+                shown["leases"] = file.leases.len().into();
+            }
+            _ => return Err(unproven("thing and file do not belong together".into())),
+        }
+        if !self.records.is_empty() {
+            let approvals = network.genesis.policy().approvals;
+            let title = self.title(Title::new(key, approvals), &header)?;
+            let found = seen.found.map(|holding| (holding.owner, holding.file));
+            if title.owner().zip(title.file()) != found {
+                return Err(unproven("its history does not end with the owner".into()));
+            }
+            shown["history"] = title.steps().iter().map(step).collect();
+        }
+        Ok(shown)
+    }
+
+    fn title(&self, mut title: Title, header: &ledger::Header) -> Result<Title, Failure> {
+        let unproven = |why: &str| Failure::Unproven(why.into());
+        let mut last = None;
+        for text in &self.records {
+            let shows = |why: ProofError| Failure::Unproven(format!("{why} ({})", why.code()));
+            let record = RecordProof::parse(text).and_then(|proof| proof.verify_in(header));
+            let record = record.map_err(shows)?;
+            let at = (record.height, record.place);
+            if last.is_some_and(|last| last >= at) || !title.update(&record) {
+                return Err(unproven("its history is not in order, or not of this thing"));
+            }
+            last = Some(at);
+        }
+        Ok(title)
+    }
+}
+
+fn entry(text: &str) -> Result<EntryProof, Failure> {
+    let bytes = Base64::decode_vec(text).ok();
+    let proof = bytes.and_then(|bytes| EntryProof::parse(&bytes).ok());
+    proof.ok_or_else(|| Failure::Unproven("a part is not in the form of a proof".into()))
+}
+
+/// A step of a title, for people.
+pub(crate) fn step(step: &TitleStep) -> Value {
+    json!({
+        "height": step.height.0,
+        "owner": step.owner.map(|party| hex::text(&party.0)),
+        "file": step.file.map(|file| hex::text(&file.0)),
+    })
+}
+
+const FORMAT: &str = "interbank/ledger_node/proof/v1";

@@ -1,0 +1,14 @@
+//! The program as its users see it: processes, files, exit codes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a test fails by panicking"
+)]
+
+mod command_line;
+mod home;
+mod kills;
+mod network;
+mod story;
