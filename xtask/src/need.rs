@@ -73,6 +73,16 @@ const NEEDS: &[Need] = &[
         packages: &["interbank-testbed", "interbank-store-postgres", "refbank", "xtask"],
     },
     Need {
+        purpose: "the tests of filexfer-site with a client that speaks only SFTP",
+        // its ssh, scp and ssh-keygen lie in the same folder
+        variable: "INTERBANK_SFTP",
+        programs: &["sftp"],
+        folders: Vec::new,
+        debian: "openssh-client",
+        meanwhile: None,
+        packages: &["filexfer-site"],
+    },
+    Need {
         purpose: "the bench of file transfers, beside rsync",
         variable: "INTERBANK_RSYNC",
         programs: &["rsync"],
@@ -271,6 +281,7 @@ mod tests {
         assert_eq!(variables(&["interbank-port"]), [""; 0]);
         assert_eq!(variables(&["interbank-qrpay"]), ["INTERBANK_ZBARIMG"]);
         assert_eq!(variables(&["interbank-store-postgres"]), ["INTERBANK_POSTGRES"]);
+        assert_eq!(variables(&["filexfer-site"]), ["INTERBANK_SFTP"]);
         assert_eq!(variables(&["refbank", "interbank-port"]).len(), 4);
     }
 

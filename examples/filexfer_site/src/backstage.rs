@@ -10,7 +10,7 @@ use filexfer::{
     BackstageEvent, BackstageServer, Error, FileSpec, JobId, Mode, Notice, NoticeKind, OnConflict,
     PartyId, Reason, Request, SignedVerdict, State, TransferId,
 };
-use port::{Batch, Commit, Expect, Key, KeyAnswer, KeyId, Keys as _, Peer, Store, Time};
+use port::{Batch, Commit, Expect, Key, KeyAnswer, KeyId, Keys as _, Peer, ReadSet, Store, Time};
 use seal::SoftKeys;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
@@ -58,6 +58,16 @@ impl Backstage {
         keys: &SoftKeys,
         wish: &Wish,
     ) -> Result<Vec<JobId>, String> {
+        if let Some(id) = &wish.id {
+            if wish.names.len() != 1 {
+                return Err("an id is one request's: give one name".into());
+            }
+            let id = rows::job_id(id)?;
+            if let Some(stand) = self.stands.get(&id).copied() {
+                self.repeat(now, store, id, stand).await?;
+                return Ok(vec![id]);
+            }
+        }
         let mut requests = Vec::with_capacity(wish.names.len());
         for name in &wish.names {
             requests.push(self.request(now, wish, name)?);
@@ -87,16 +97,40 @@ impl Backstage {
         Ok(ids)
     }
 
+    /// Asks once more what was asked before, as it was asked, unless it has its answer.
+    async fn repeat<S: Store>(
+        &mut self,
+        now: Time,
+        store: &S,
+        id: JobId,
+        stand: Stand,
+    ) -> Result<(), String> {
+        let is_waiting = self.unasked.iter().any(|request| request.id == id);
+        if is_waiting || !matches!(stand, Stand::Asked) {
+            return Ok(());
+        }
+        let found = store.read(&ReadSet::points([row(rows::requests(), id)?])).await;
+        let found = found.map_err(|why| why.to_string())?;
+        let Some(Some(known)) = found.points.first() else { return Ok(()) };
+        self.unasked.push_back(Request::parse(&known.value).map_err(|why| why.to_string())?);
+        self.ask(now);
+        Ok(())
+    }
+
     fn request(&self, now: Time, wish: &Wish, name: &str) -> Result<Request, String> {
         let draw = || clock::entropy::<16>().map_err(|why| why.to_string());
+        let id = match &wish.id {
+            Some(id) => rows::job_id(id)?,
+            None => JobId(draw()?),
+        };
         Ok(Request {
-            id: JobId(draw()?),
+            id,
             requester: self.party.clone(),
             sender: wish.from.clone(),
             destination: wish.to.clone(),
             file: FileSpec {
                 name: name.to_owned(),
-                size: None,
+                size: wish.size,
                 root: None,
                 class: crate::config::class_of(&wish.class)?,
             },
@@ -236,6 +270,7 @@ impl Role for Backstage {
                 Ok(json!({ "receipts": receipts.collect::<Vec<String>>() }))
             }
             Question::Audit => Err("the trail is the forwarding server's".into()),
+            Question::HandOver { .. } => Err("a client server is asked that".into()),
         }
     }
 }

@@ -8,17 +8,21 @@ use filexfer::{
     Bitmap, ClientConfig, ClientEvent, ClientServer, Error, Groups, Message, PartyId, Place,
     SliceProof, TransferId, Work,
 };
+use link_sftp::Mailbox;
 use port::{Peer, ReadSet, Store, Time};
 use seal::SoftKeys;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 pub(crate) struct Client {
     config: ClientConfig,
     machine: ClientServer,
     party: PartyId,
     taking: BTreeMap<TransferId, Taking>,
+    /// Of a client that speaks only SFTP: then this runs on its behalf.
+    mailbox: Option<Arc<Mailbox>>,
 }
 
 /// What is known of an offer, for whoever asks.
@@ -35,7 +39,13 @@ impl Client {
     pub(crate) fn new(config: ClientConfig) -> Result<Self, Failure> {
         let machine = ClientServer::open(config.clone()).map_err(Failure::run)?;
         let party = config.party.clone();
-        Ok(Self { config, machine, party, taking: BTreeMap::new() })
+        Ok(Self { config, machine, party, taking: BTreeMap::new(), mailbox: None })
+    }
+
+    /// With files that lie in a mailbox, and are handed over when the client has fetched them from there.
+    pub(crate) fn with_mailbox(mut self, mailbox: Arc<Mailbox>) -> Self {
+        self.mailbox = Some(mailbox);
+        self
     }
 
     /// Groups that the last checkpoint recorded: what a crash at this moment would leave. 0 when it is over.
@@ -61,7 +71,11 @@ impl Role for Client {
     }
 
     fn poll_work(&mut self) -> Option<Work> {
-        self.machine.poll_work()
+        let work = self.machine.poll_work()?;
+        Some(match &self.mailbox {
+            Some(mailbox) => mailbox.at_home(work),
+            None => work,
+        })
     }
 
     fn tell(&mut self, now: Time, transfer: &TransferId, told: Told) -> Result<(), Error> {
@@ -108,16 +122,31 @@ impl Role for Client {
     async fn on_events<S: Store>(&mut self, _: &S, events: Vec<ClientEvent>) {
         for event in events {
             tracing::info!(event = "client", ?event);
+            match (&self.mailbox, event) {
+                (Some(mailbox), ClientEvent::Published { transfer, name }) => {
+                    mailbox.offer(name, transfer, false);
+                }
+                (Some(mailbox), ClientEvent::HandedOver { transfer }) => {
+                    mailbox.handed_over(&transfer);
+                }
+                _ => {}
+            }
         }
     }
 
     async fn answer<S: Store>(
         &mut self,
-        _: Time,
+        now: Time,
         store: &S,
         _: &SoftKeys,
         asked: &Question,
     ) -> Result<Value, String> {
+        if let Question::HandOver { transfer } = asked {
+            let transfer = hex::bytes::<16>(transfer).map(|bytes| TransferId(*bytes));
+            let transfer = transfer.ok_or("this is no transfer of 32 digits")?;
+            let asked = self.machine.hand_over(now, &transfer, None);
+            return asked.map(|()| json!({})).map_err(|why| why.to_string());
+        }
         let Question::Status { .. } = asked else {
             return Err("a client server only knows what it takes".into());
         };

@@ -81,6 +81,8 @@ pub(crate) async fn submit(config: &Config, options: &Submit) -> Result<Value, F
 fn wish(options: &Submit, names: &[String]) -> Wish {
     let ms = |at: jiff::Timestamp| u64::try_from(at.as_millisecond()).unwrap_or(0);
     Wish {
+        id: None,
+        size: None,
         from: options.from.clone().unwrap_or_else(|| options.requester.clone()),
         to: options.to.clone(),
         names: names.to_vec(),

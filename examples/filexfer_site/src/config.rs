@@ -2,7 +2,9 @@
 
 use crate::failure::Failure;
 use crate::hex;
-use filexfer::{FileClass, Grant, Mode, Party, PartyId, Registry, Role, SiteId, Who};
+use filexfer::{
+    FileClass, Grant, Mode, Party, PartyId, Profile, ProtocolName, Registry, Role, SiteId, Who,
+};
 use seal::{Validity, VerifyingKey};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,6 +44,8 @@ pub(crate) struct SiteFile {
     pub(crate) backstage: Vec<BackstageFile>,
     #[serde(default)]
     pub(crate) client: Vec<ClientFile>,
+    /// For clients that speak only SFTP.
+    pub(crate) sftp: Option<SftpFile>,
     #[serde(default)]
     pub(crate) neighbour: Vec<NeighbourFile>,
     #[serde(default)]
@@ -107,6 +111,40 @@ pub(crate) struct ClientFile {
     /// How it talks to its access server; as the site without it.
     pub(crate) link: Option<LinkFile>,
     pub(crate) access: AccessFile,
+    /// It speaks only SFTP: its client server runs here, with the SFTP server.
+    pub(crate) sftp: Option<SftpClientFile>,
+}
+
+/// The SFTP server.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SftpFile {
+    /// How it is called here; it is no party.
+    pub(crate) id: String,
+    pub(crate) listen: SocketAddr,
+    /// Its Ed25519 key, as `ssh-keygen` writes it.
+    pub(crate) host_key: PathBuf,
+    /// The backstage server that asks for what its clients push.
+    pub(crate) desk: String,
+    /// How long a client waits for the verdict about what it pushed.
+    #[serde(default = "verdict_ms")]
+    pub(crate) verdict_ms: u64,
+    /// How long a connection may say nothing.
+    #[serde(default = "idle_ms")]
+    pub(crate) idle_ms: u64,
+}
+
+/// What a client that speaks only SFTP may do.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SftpClientFile {
+    /// Lines of its `authorized_keys`; each lets it in.
+    pub(crate) keys: Vec<String>,
+    /// To whom it may push, and in which folder its files lie there.
+    pub(crate) to: BTreeMap<String, String>,
+    /// The class of what it pushes.
+    #[serde(default = "general")]
+    pub(crate) class: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -203,7 +241,7 @@ impl Config {
             Failure::file(path, why.trim_end())
         })?;
         let registry = file.registry().map_err(|why| Failure::file(path, why))?;
-        file.check().map_err(|why| Failure::file(path, why))?;
+        file.check(&registry).map_err(|why| Failure::file(path, why))?;
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
         Ok(Self { file, folder, registry })
     }
@@ -245,16 +283,18 @@ impl Config {
         let backstage = file.backstage.iter().find(|one| one.id == id).map(|_| Server::Backstage);
         let client = || file.client.iter().find(|one| one.id == id).map(Server::Client);
         let access = || file.client.iter().find(|one| one.access.id == id).map(Server::Access);
-        backstage.or_else(client).or_else(access)
+        let sftp = || file.sftp.iter().find(|one| one.id == id).map(Server::Sftp);
+        backstage.or_else(client).or_else(access).or_else(sftp)
     }
 
-    /// The servers in the order in which they start.
+    /// The servers in the order in which they start. Clients that speak only SFTP are served by the SFTP server.
     pub(crate) fn servers(&self) -> impl Iterator<Item = &str> {
         let file = &self.file;
         std::iter::once(file.forwarder.id.as_str())
             .chain(file.client.iter().map(|client| client.access.id.as_str()))
             .chain(file.backstage.iter().map(|backstage| backstage.id.as_str()))
-            .chain(file.client.iter().map(|client| client.id.as_str()))
+            .chain(file.client.iter().filter(|one| one.sftp.is_none()).map(|one| one.id.as_str()))
+            .chain(file.sftp.iter().map(|sftp| sftp.id.as_str()))
     }
 }
 
@@ -265,6 +305,7 @@ pub(crate) enum Server<'a> {
     Access(&'a ClientFile),
     Backstage,
     Client(&'a ClientFile),
+    Sftp(&'a SftpFile),
 }
 
 impl SiteFile {
@@ -284,6 +325,15 @@ impl SiteFile {
             let client = party(&one.id, Role::Client, Some(&one.public_key))?;
             let access = party(&one.access.id, Role::Access, None)?;
             registry.client(client, access).map_err(|why| says(&one.id, why))?;
+            if one.sftp.is_some() {
+                let sftp = self.sftp.as_ref();
+                let sftp = sftp.ok_or_else(|| format!("{} has sftp, the site has none", one.id))?;
+                // Only backstage servers ask: this one does so in the client's name.
+                let id = party_id(&one.id)?;
+                registry.delegate(id.clone(), party_id(&sftp.desk)?);
+                let protocol = ProtocolName::new("sftp").map_err(|why| why.to_string())?;
+                registry.serve(&id, Profile::new(protocol)).map_err(|why| says(&one.id, why))?;
+            }
         }
         for one in &self.neighbour {
             let forwarder = party(&one.forwarder, Role::Forwarder, Some(&one.public_key))?;
@@ -323,7 +373,7 @@ impl SiteFile {
         Ok(registry)
     }
 
-    fn check(&self) -> Result<(), String> {
+    fn check(&self, registry: &Registry) -> Result<(), String> {
         let PaceFile { again_ms, patience_ms, silence_ms, retry_ms } = self.pace;
         if [again_ms, patience_ms, silence_ms, retry_ms].contains(&0) {
             return Err("a pace is 0; give milliseconds".into());
@@ -338,10 +388,37 @@ impl SiteFile {
                 return Err(format!("two parties have the folder {}", root.display()));
             }
         }
+        self.check_sftp(registry)?;
         for store in self.backstage.iter().map(|one| &one.store) {
             class_of(&store.class)?;
             for class in store.classes.values() {
                 class_of(class)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_sftp(&self, registry: &Registry) -> Result<(), String> {
+        let Some(sftp) = &self.sftp else { return Ok(()) };
+        let names = self.backstage.iter().map(|one| &one.id).chain([&self.forwarder.id]);
+        let edges = self.client.iter().flat_map(|one| [&one.id, &one.access.id]);
+        party_id(&sftp.id)?;
+        if names.chain(edges).any(|name| *name == sftp.id) {
+            return Err(format!("the SFTP server has the name of a party: {}", sftp.id));
+        }
+        if !self.backstage.iter().any(|one| one.id == sftp.desk) {
+            return Err(format!("the desk {} is no backstage server of this site", sftp.desk));
+        }
+        if [sftp.verdict_ms, sftp.idle_ms].contains(&0) {
+            return Err("a time of sftp is 0; give milliseconds".into());
+        }
+        for (client, terms) in self.client.iter().filter_map(|one| Some((one, one.sftp.as_ref()?)))
+        {
+            class_of(&terms.class)?;
+            for to in terms.to.keys() {
+                if registry.party(&party_id(to)?).is_none() {
+                    return Err(format!("{} pushes to {to}, which is no party", client.id));
+                }
             }
         }
         Ok(())
@@ -382,6 +459,14 @@ fn general() -> String {
 
 const fn spool_bytes() -> u64 {
     1 << 40
+}
+
+const fn verdict_ms() -> u64 {
+    10_000
+}
+
+const fn idle_ms() -> u64 {
+    300_000
 }
 
 /// With which of its keys everybody signs.

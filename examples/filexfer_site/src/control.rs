@@ -26,11 +26,19 @@ pub(crate) enum Question {
     Receipts { id: String },
     /// Of a forwarding server: is the trail whole?
     Audit,
+    /// Of a client server: its application has this transfer's file.
+    HandOver { transfer: String },
 }
 
 /// Requests before they are made.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Wish {
+    /// Drawn without it. What was asked for under an id before is asked for again, not twice.
+    #[serde(default)]
+    pub(crate) id: Option<String>,
+    /// The file has to be of this size.
+    #[serde(default)]
+    pub(crate) size: Option<u64>,
     pub(crate) from: String,
     pub(crate) to: String,
     /// A request for each.

@@ -19,6 +19,7 @@ mod rows;
 mod secrets;
 mod servers;
 mod setup;
+mod sftp;
 mod station;
 
 use clap::Parser as _;
@@ -78,6 +79,11 @@ fn run(options: &Options) -> Result<(), Failure> {
                 &one.site,
                 vec![one_of(one, |server| matches!(server, Server::Client(_)))?],
             );
+        }
+        Task::Sftp(site) => {
+            let none = || Failure::Usage("the site has no server of that kind".into());
+            let id = load(site)?.file.sftp.map(|sftp| sftp.id).ok_or_else(none)?;
+            return serve(site, vec![id]);
         }
         Task::Submit(submit) => wait(commands::submit(&load(&submit.site)?, submit))?,
         Task::Status(status) => wait(commands::status(&load(&status.site)?, status))?,

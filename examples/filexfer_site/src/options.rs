@@ -36,6 +36,8 @@ pub(crate) enum Task {
     Backstage(One),
     /// Run a client server
     Client(One),
+    /// Run the SFTP server, and the client servers of the clients that speak only SFTP
+    Sftp(Site),
     /// Ask for files to be sent
     Submit(Submit),
     /// Show what became of requests, or what a forwarding server is at

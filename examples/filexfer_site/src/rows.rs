@@ -105,6 +105,8 @@ pub(crate) const TENANT: Tenant = Tenant::new(1);
 /// Tables of `filexfer` (`docs/spec/filexfer.md`): jobs under way, and what became of a client's offers.
 pub(crate) const UNDER_WAY: u8 = 5;
 pub(crate) const TAKEN: u8 = 8;
+/// Receipts, by transfer and stage.
+pub(crate) const RECEIPTS: u8 = 7;
 
 const REQUESTS: u8 = 161;
 const VERDICTS: u8 = 162;

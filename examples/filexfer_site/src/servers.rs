@@ -47,7 +47,7 @@ async fn serve(config: &Config, ids: &[String]) -> Result<(), Failure> {
         let server = config.server(id).ok_or_else(|| {
             Failure::Usage(format!("{id} is no server of this site; it has {}", list(config)))
         })?;
-        links.push((id, start(config, id, server, &mut stations, &stopped).await?));
+        links.extend(start(config, id, server, &mut stations, &stopped).await?);
     }
     // Before anybody is told that it is ready: until then SIGHUP would end it.
     let told = unix::signal(unix::SignalKind::hangup()).map_err(Failure::run)?;
@@ -63,22 +63,23 @@ async fn serve(config: &Config, ids: &[String]) -> Result<(), Failure> {
     if tokio::time::timeout(CLOSING, rest).await.is_err() {
         tracing::warn!(event = "stop.cut", "a server did not end in time");
     }
-    for id in ids {
+    for (id, _) in &links {
         let _ = std::fs::remove_file(config.socket(id));
     }
     ended
 }
 
+/// Starts a server; returns the links of each party that it runs.
 async fn start(
     config: &Config,
     id: &str,
     server: Server<'_>,
     stations: &mut JoinSet<Result<(), Failure>>,
     stop: &watch::Receiver<bool>,
-) -> Result<Arc<Lines>, Failure> {
+) -> Result<Vec<(String, Arc<Lines>)>, Failure> {
     folder(&config.state(id))?;
     let party = id_of(id)?;
-    match server {
+    let running = match server {
         Server::Forwarder => {
             let stores = config.file.backstage.iter().map(|one| id_of(&one.store.id));
             let places = stores.map(|id| Ok(Place::Store(id?))).chain([Ok(Place::Spool)]);
@@ -88,27 +89,28 @@ async fn start(
             rows::sweep(&store, around.files.as_deref(), &places, Left::Unless(rows::UNDER_WAY))
                 .await
                 .map_err(Failure::Run)?;
-            begin(stations, stop, id, role, store, around)
+            begin(stations, stop, id, role, store, around)?
         }
         Server::Access(client) => {
             let (role, around) = access(config, party, client).await?;
-            begin(stations, stop, id, role, MemoryStore::new(), around)
+            begin(stations, stop, id, role, MemoryStore::new(), around)?
         }
         Server::Backstage => {
             let store = open_rows(config, id)?;
             let (role, around) = backstage(config, party, &store).await?;
-            begin(stations, stop, id, role, store, around)
+            begin(stations, stop, id, role, store, around)?
         }
+        Server::Client(ClientFile { sftp: Some(_), .. }) => {
+            let why = format!("{id} is served by the SFTP server, which runs instead");
+            return Err(Failure::Usage(why));
+        }
+        Server::Sftp(sftp) => return crate::sftp::start(config, sftp, stations, stop).await,
         Server::Client(client) => {
-            let places = [Place::Store(party.clone())];
-            let (role, around) = client_server(config, party, client).await?;
-            let store = open_rows(config, id)?;
-            rows::sweep(&store, around.files.as_deref(), &places, Left::If(rows::TAKEN))
-                .await
-                .map_err(Failure::Run)?;
-            begin(stations, stop, id, role, store, around)
+            let (role, around, store) = client_server(config, party, client).await?;
+            begin(stations, stop, id, role, store, around)?
         }
-    }
+    };
+    Ok(vec![(id.to_owned(), running.lines)])
 }
 
 async fn forwarding(config: &Config, party: PartyId) -> Result<(Forwarding, Around), Failure> {
@@ -170,11 +172,12 @@ async fn backstage(
     Ok((role, Around { keys, link, files: None, socket: config.socket(party.as_str()) }))
 }
 
-async fn client_server(
+/// A client server, after what an earlier process left was removed.
+pub(crate) async fn client_server(
     config: &Config,
     party: PartyId,
     client: &ClientFile,
-) -> Result<(Client, Around), Failure> {
+) -> Result<(Client, Around, RedbStore), Failure> {
     let keys = keys(config, &party)?;
     let access = id_of(&client.access.id)?;
     let at = client.access.address.clone();
@@ -188,7 +191,12 @@ async fn client_server(
     let brief = ClientConfig { tenant: TENANT, party: party.clone(), access, key, paces };
     let role = Client::new(brief)?;
     let link = link(config, &party, None, contacts).await?;
-    Ok((role, Around { keys, link, files, socket: config.socket(party.as_str()) }))
+    let store = open_rows(config, party.as_str())?;
+    let places = [Place::Store(party.clone())];
+    rows::sweep(&store, files.as_deref(), &places, Left::If(rows::TAKEN))
+        .await
+        .map_err(Failure::Run)?;
+    Ok((role, Around { keys, link, files, socket: config.socket(party.as_str()) }, store))
 }
 
 fn paces(config: &Config) -> Paces {
@@ -207,24 +215,33 @@ fn over(config: &Config, client: &ClientFile) -> LinkFile {
 }
 
 /// What a station has around its role and its store.
-struct Around {
+pub(crate) struct Around {
     keys: SoftKeys,
     link: (Lines, Inboxes),
     files: Option<Arc<LocalFiles>>,
     socket: PathBuf,
 }
 
-fn begin<R: Role + 'static, S: Store + Send + Sync + 'static>(
+/// A station that was started.
+pub(crate) struct Running {
+    /// Where it can be asked.
+    pub(crate) asks: mpsc::Sender<control::Asked>,
+    pub(crate) lines: Arc<Lines>,
+}
+
+/// Starts a station.
+pub(crate) fn begin<R: Role + 'static, S: Store + Send + Sync + 'static>(
     stations: &mut JoinSet<Result<(), Failure>>,
     stop: &watch::Receiver<bool>,
     id: &str,
     role: R,
     store: S,
     around: Around,
-) -> Result<Arc<Lines>, Failure> {
+) -> Result<Running, Failure> {
     let Around { keys, link: (link, inbox), files, socket } = around;
     let (asked, questions) = mpsc::channel(16);
     let listener = control::listen(&socket)?;
+    let asks = asked.clone();
     let link = Arc::new(link);
     let name = id.to_owned();
     let lines = Arc::clone(&link);
@@ -236,7 +253,7 @@ fn begin<R: Role + 'static, S: Store + Send + Sync + 'static>(
         control.abort();
         ended
     });
-    Ok(lines)
+    Ok(Running { asks, lines })
 }
 
 async fn link(
@@ -307,7 +324,7 @@ fn client_area(config: &Config, client: &ClientFile) -> Result<Area, Failure> {
 }
 
 /// A folder for this program alone, made where it is not there.
-fn folder(path: &Path) -> Result<PathBuf, Failure> {
+pub(crate) fn folder(path: &Path) -> Result<PathBuf, Failure> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.map(|()| path.to_owned()).map_err(|why| Failure::file(path, why))
 }
@@ -324,7 +341,7 @@ fn peer(id: &str) -> Result<Peer, Failure> {
     Peer::new(id).ok_or_else(|| Failure::Usage(format!("{id:?} is no name")))
 }
 
-fn id_of(text: &str) -> Result<PartyId, Failure> {
+pub(crate) fn id_of(text: &str) -> Result<PartyId, Failure> {
     party_id(text).map_err(Failure::Usage)
 }
 
@@ -337,7 +354,7 @@ pub(crate) fn list(config: &Config) -> String {
 }
 
 /// Reads certificates, keys and roots again at each SIGHUP; what cannot be used changes nothing.
-async fn renew(config: &Config, links: &[(&String, Arc<Lines>)], mut told: unix::Signal) {
+async fn renew(config: &Config, links: &[(String, Arc<Lines>)], mut told: unix::Signal) {
     while told.recv().await.is_some() {
         for (id, lines) in links {
             let renewed = credentials(config, id).and_then(|(identity, roots)| {

@@ -222,13 +222,15 @@ impl Forwarder {
     }
 }
 
-/// What is taken for granted of a file at a far end: its own site has looked, or it will say.
+/// What is taken for granted of a file at a far end: its own site has looked, or it will say. Until then it is what the
+/// request says, which is held against it later.
 pub(super) fn described(pending: &Pending) -> FileMetadata {
+    let (file, asked) = (pending.file, &pending.request.file);
     FileMetadata {
         kind: crate::FileKind::Regular,
-        class: pending.request.file.class.clone(),
-        size: pending.file.map(|(size, _)| size),
-        root: pending.file.map(|(_, root)| root),
+        class: asked.class.clone(),
+        size: file.map_or(asked.size, |(size, _)| Some(size)),
+        root: file.map_or(asked.root, |(_, root)| Some(root)),
         is_being_written: false,
         is_stream: pending.file.is_none(),
         stamp: FileStamp::default(),

@@ -124,6 +124,25 @@ fn f07_no_content_is_read_before_the_verdict() {
 }
 
 #[test]
+fn what_a_request_says_of_a_clients_file_is_judged_and_held_against_it() {
+    let mut world = World::new(14);
+    world.put("c1", "a", bytes(50_000, 1));
+    let mut ask = |size: u64| {
+        let mut request = world.request("b1", "c1", "b1", "a");
+        request.file.size = Some(size);
+        let request = sign(request);
+        world.submit(&request);
+        world.settle();
+        world.check().unwrap();
+        let result = world.results.get(&request.id).map(|results| results[0].state);
+        (world.answers[&request.id].verdict.outcome, result)
+    };
+    assert_eq!(ask(1 << 45), (Err(Reason::TooLarge), None));
+    assert_eq!(ask(50_001), (Ok(()), Some(State::Failed(Failure::FileUnstable))));
+    assert_eq!(ask(50_000), (Ok(()), Some(State::Delivered)));
+}
+
+#[test]
 fn f09_a_refusal_goes_to_who_asked_and_nothing_else_happens() {
     let mut world = World::new(5);
     world.put("b1", "a", bytes(10, 1));

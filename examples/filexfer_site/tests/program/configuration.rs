@@ -58,3 +58,33 @@ fn a_server_that_cannot_start_says_why() {
     assert!(home.failure(7, &["status", "--of", "ledger"]).contains("it does not run here"));
     assert!(home.failure(2, &["status", "--id", "12"]).contains("no id of 32 digits"));
 }
+
+#[test]
+fn what_is_wrong_with_sftp_is_said_too() {
+    let section = |id: &str, desk: &str| {
+        format!(
+            "\n[sftp]\nid = \"{id}\"\nlisten = \"127.0.0.1:1\"\nhost_key = \"k\"\ndesk = \"{desk}\"\n"
+        )
+    };
+    let client = |home: &Home, to: &str| {
+        let root = "root = \"files/merchant\"";
+        home.change(root, &format!("{root}\nsftp = {{ keys = [], to = {{ {to} = \"x\" }} }}"));
+    };
+    let said = |home: &Home| home.failure(3, &["check"]);
+    let home = Home::new();
+    client(&home, "ledger");
+    assert!(said(&home).contains("merchant has sftp, the site has none"));
+    home.append(&section("sftp", "merchant"));
+    assert!(said(&home).contains("the desk merchant is no backstage server of this site"));
+    home.change("desk = \"merchant\"", "desk = \"ledger\"");
+    home.change("id = \"sftp\"", "id = \"r1\"");
+    assert!(said(&home).contains("the SFTP server has the name of a party: r1"));
+    home.change("id = \"r1\"\nlisten = \"127.0.0.1:1\"", "id = \"sftp\"\nlisten = \"127.0.0.1:1\"");
+    assert!(home.run(&["check"]).status.success());
+    assert!(home.failure(2, &["run", "--only", "merchant"]).contains("served by the SFTP server"));
+    assert!(home.failure(3, &["sftp"]).contains("k: "));
+    let home = Home::new();
+    client(&home, "leger");
+    home.append(&section("sftp", "ledger"));
+    assert!(said(&home).contains("merchant pushes to leger, which is no party"));
+}

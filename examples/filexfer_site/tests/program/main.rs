@@ -12,4 +12,5 @@ mod kills;
 mod line;
 mod refusing;
 mod resuming;
+mod sftp;
 mod sites;
