@@ -134,7 +134,7 @@ impl Proof {
         }
         if !self.records.is_empty() {
             let approvals = network.genesis.policy().approvals;
-            let title = self.title(Title::new(key, approvals), &header)?;
+            let title = self.title(&trust, Title::new(key, approvals), &header)?;
             let found = seen.found.map(|holding| (holding.owner, holding.file));
             if title.owner().zip(title.file()) != found {
                 return Err(unproven("its history does not end with the owner".into()));
@@ -144,13 +144,21 @@ impl Proof {
         Ok(shown)
     }
 
-    fn title(&self, mut title: Title, header: &ledger::Header) -> Result<Title, Failure> {
+    fn title(
+        &self,
+        trust: &Trust,
+        mut title: Title,
+        header: &ledger::Header,
+    ) -> Result<Title, Failure> {
         let unproven = |why: &str| Failure::Unproven(why.into());
+        // Enough vouch for the header, and it has the log's root; of the checkpoints, which say the same, one signature has to be right.
+        let one = Trust { vouchers: 1, ..trust.clone() };
         let mut last = None;
         for text in &self.records {
             let shows = |why: ProofError| Failure::Unproven(format!("{why} ({})", why.code()));
-            let record = RecordProof::parse(text).and_then(|proof| proof.verify_in(header));
-            let record = record.map_err(shows)?;
+            let proof = RecordProof::parse(text).map_err(shows)?;
+            proof.verify(&one).map_err(shows)?;
+            let record = proof.verify_in(header).map_err(shows)?;
             let at = (record.height, record.place);
             if last.is_some_and(|last| last >= at) || !title.update(&record) {
                 return Err(unproven("its history is not in order, or not of this thing"));
