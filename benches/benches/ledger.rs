@@ -484,7 +484,7 @@ impl World {
             rest = &rest[draft.fates.len()..];
             let signature = key(Signer::Node(FOUNDER)).sign(&draft.header.to_sign());
             let block = draft.clone().into_block(1, signature);
-            ahead.adopt(&draft, block.header).unwrap();
+            ahead.adopt(&draft, block.header.clone()).unwrap();
             blocks.push(block);
         }
         (chain, blocks)
@@ -514,7 +514,7 @@ impl World {
             state_root: self.map().root(),
         };
         let signature = key(Signer::Node(FOUNDER)).sign(&header.to_sign());
-        (SignedHeader { header, key_number: 1, signature }, leaves)
+        (SignedHeader::by_authority(header, 1, signature), leaves)
     }
 
     /// The rows of it in a store on disk.
