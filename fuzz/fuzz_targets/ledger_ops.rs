@@ -193,7 +193,7 @@ impl Play {
             assert_eq!(Findings::new(query).update(&trust, &answer), Ok(false));
         }
         let note = self.desk.machine.checkpoint().unwrap().clone();
-        let snapshot = Snapshot::of(chain, note).unwrap();
+        let snapshot = Snapshot::of(chain, Some(note)).unwrap();
         let genesis = chain.state().genesis().clone();
         let manifest = snapshot.manifest().clone();
         let mut joining = Joining::new(genesis, &trust, Tenant::new(1), manifest).unwrap();

@@ -151,7 +151,7 @@ fn truth() -> &'static Truth {
         let about = history.of(thing(1)).iter();
         let about = about.map(|it| (it.index, &records[usize::try_from(it.index).unwrap()]));
         Provenance::new(&chain, thing(1), about).unwrap().encode(&mut forms[3]).unwrap();
-        let snapshot = Snapshot::of(&chain, note).unwrap();
+        let snapshot = Snapshot::of(&chain, Some(note)).unwrap();
         snapshot.manifest().encode(&mut forms[4]).unwrap();
         forms[5] = snapshot.chunk(0).unwrap().unwrap();
         Truth { trust, state: place.state.clone(), records, query, forms }

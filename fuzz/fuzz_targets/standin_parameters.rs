@@ -91,10 +91,10 @@ fn resolved(set: &Parameters, bytes: &[u8]) {
             if let Some(deny) = says.deny {
                 assert!(rule(deny.rule).deny.is_some() && !deny.value.is_approval());
             }
-            for (counter, limit) in &says.sums {
-                assert!(draft.counters.iter().any(|one| one.id == *counter));
+            for (counter, limit) in says.sums.iter() {
+                assert!(draft.counters.iter().any(|one| one.id == counter));
                 let windows = &rule(limit.rule).limits.windows;
-                let own = windows.iter().find(|one| one.of == u64::from(*counter)).unwrap();
+                let own = windows.iter().find(|one| one.of == u64::from(counter)).unwrap();
                 assert_eq!(own.sum_minor, Some(limit.value));
             }
             assert!(!set.explain(says.approve.map_or(0, |one| one.rule)).to_string().is_empty());
@@ -105,8 +105,8 @@ fn resolved(set: &Parameters, bytes: &[u8]) {
 
 /// What was said, without who said it first.
 fn values(says: &Resolution) -> impl PartialEq + std::fmt::Debug + use<> {
-    let mut counts: Vec<_> = says.counts.iter().map(|(id, limit)| (*id, limit.value)).collect();
-    let mut sums: Vec<_> = says.sums.iter().map(|(id, limit)| (*id, limit.value)).collect();
+    let mut counts: Vec<_> = says.counts.iter().map(|(id, limit)| (id, limit.value)).collect();
+    let mut sums: Vec<_> = says.sums.iter().map(|(id, limit)| (id, limit.value)).collect();
     let mut velocities: Vec<_> = says.velocities.iter().map(|limit| limit.value).collect();
     counts.sort_unstable();
     sums.sort_unstable();

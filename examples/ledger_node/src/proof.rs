@@ -10,7 +10,8 @@ use crate::network::Network;
 use crate::say;
 use base64ct::{Base64, Encoding as _};
 use ledger::{
-    Chain, EntryKey, EntryProof, Note, ProofError, RecordProof, ThingId, ThingKey, Title, TitleStep,
+    Chain, EntryKey, EntryProof, Note, ProofError, RecordProof, ThingId, ThingKey, Title,
+    TitleStep, Trust,
 };
 use port::Store;
 use serde::{Deserialize, Serialize};
