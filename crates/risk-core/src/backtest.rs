@@ -201,8 +201,7 @@ mod tests {
         assert_eq!(report.uncounted(), 6_000 - DECISIONS_MAX as u64);
     }
 
-    /// The bound holds in debug builds already, at least while nothing else runs: the quickest of some parts counts. The speed
-    /// itself is measured in `benches/`.
+    /// The bound holds in debug builds already; the speed itself is measured in `benches/`.
     #[test]
     fn a_trivial_judge_is_fast_enough_to_replay_a_history() {
         extern crate std;
@@ -210,14 +209,8 @@ mod tests {
         let begun = std::time::Instant::now();
         #[expect(clippy::cast_possible_truncation, reason = "less than a minute")]
         let clock = || begun.elapsed().as_nanos() as u64;
-        let part_ns = |_| {
-            let from = clock();
-            let report = run_one(&Band(100), (0..5_000).map(|n| (n % 4, n % 400)), clock);
-            assert_eq!(report.cases(), 5_000);
-            clock() - from
-        };
-        let quickest_ns = (0..20).map(part_ns).min().unwrap_or(u64::MAX);
-        let per_s = 5_000 * 1_000_000_000 / quickest_ns.max(1);
+        let report = run_one(&Band(100), (0..100_000).map(|n| (n % 4, n % 400)), clock);
+        let per_s = report.cases() * 1_000_000_000 / clock().max(1);
         assert!(per_s > 100_000, "{per_s} decisions/s without optimisation");
     }
 }
