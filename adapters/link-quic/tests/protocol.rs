@@ -3,15 +3,12 @@
 
 mod network;
 
-use interbank_link_quic::{Ended, Incoming, QuicLink};
+use interbank_link_quic::{Ended, Incoming, Quic, QuicLink};
 use link::conformance::{Authority, connected, failed, gone, knows, next, pair, peer};
 use network::Air;
 use port::{Bytes, Link as _};
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig, Connection, ConnectionError, Endpoint, SendStream, VarInt};
-use rcgen::{CertificateParams, KeyPair};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -113,7 +110,7 @@ async fn the_newer_connection_of_a_peer_replaces_the_older() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_goes_on_when_an_address_changes() {
-    let mut pair = pair::<interbank_link_quic::Quic, Air>(|_| {}).await;
+    let mut pair = pair::<Quic, Air>(|_| {}).await;
     for round in 0..3_u8 {
         pair.network.move_all();
         let frame = Bytes::from(vec![round]);
@@ -142,22 +139,7 @@ impl Raw {
         address: SocketAddr,
         protocol: &[u8],
     ) -> Result<Self, ConnectionError> {
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec![name.into()]).unwrap();
-        let chain = params.signed_by(&key, &authority.issuer).unwrap();
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(authority.pem.as_bytes()).unwrap()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_client_auth_cert(
-                vec![chain.der().clone()],
-                PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap(),
-            )
-            .unwrap();
-        config.alpn_protocols = vec![protocol.to_vec()];
+        let config = authority.client(name, protocol);
         let config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(config).unwrap()));
         let endpoint = Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         let connection = endpoint.connect_with(config, address, "a").unwrap().await?;

@@ -3,9 +3,10 @@
 
 use interbank_link_tls::{Ended, Incoming, TlsLink};
 use link::conformance::{Authority, connected, failed, gone, knows, next, peer};
-use rcgen::{CertificateParams, KeyPair};
+use rustls::{ClientConnection, StreamOwned};
 use std::io::{Read as _, Write as _};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -31,10 +32,10 @@ async fn what_is_not_the_protocol_ends_the_connection() {
     let address = a.local_addr().unwrap();
 
     // Not TLS at all; nothing at all.
-    let mut clear = std::net::TcpStream::connect(address).unwrap();
+    let mut clear = TcpStream::connect(address).unwrap();
     clear.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
     assert_eq!(failed(&mut inbox).await, (None, Ended::Protocol));
-    let _quiet = std::net::TcpStream::connect(address).unwrap();
+    let _quiet = TcpStream::connect(address).unwrap();
     assert_eq!(failed(&mut inbox).await, (None, Ended::Timeout));
 
     // A name longer than names are; another version.
@@ -96,28 +97,8 @@ fn raw(
     authority: &Authority,
     name: &str,
     address: SocketAddr,
-) -> rustls::StreamOwned<rustls::ClientConnection, std::net::TcpStream> {
-    use rustls::pki_types::pem::PemObject as _;
-    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-    let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(vec![name.into()]).unwrap();
-    let chain = params.signed_by(&key, &authority.issuer).unwrap();
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(authority.pem.as_bytes()).unwrap()).unwrap();
-    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_client_auth_cert(
-            vec![chain.der().clone()],
-            PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap(),
-        )
-        .unwrap();
-    config.alpn_protocols = vec![b"interbank-link/1".to_vec()];
-    let connection =
-        rustls::ClientConnection::new(std::sync::Arc::new(config), "a".try_into().unwrap())
-            .unwrap();
-    let socket = std::net::TcpStream::connect(address).unwrap();
-    rustls::StreamOwned::new(connection, socket)
+) -> StreamOwned<ClientConnection, TcpStream> {
+    let config = Arc::new(authority.client(name, b"interbank-link/1"));
+    let connection = ClientConnection::new(config, "a".try_into().unwrap()).unwrap();
+    StreamOwned::new(connection, TcpStream::connect(address).unwrap())
 }

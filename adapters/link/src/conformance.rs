@@ -10,12 +10,14 @@
 )]
 
 use crate::{
-    Contact, Ended, Error, Identity, Inbox, Incoming, Limits, Link, OpenError, Options, Transport,
+    Certificates, Contact, Ended, Error, Identity, Inbox, Incoming, Limits, Link, OpenError, Options, Transport,
 };
 use port::{Bytes, Link as _, Peer};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
+use rustls::ClientConfig;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -117,6 +119,14 @@ impl Authority {
         let key = KeyPair::generate().unwrap();
         let chain = params.signed_by(&key, &self.issuer).unwrap().pem();
         Identity::new(chain, key.serialize_pem())
+    }
+
+    /// What a client by hand dials with: the certificate of a name, and a protocol (ALPN).
+    pub fn client(&self, name: &str, protocol: &[u8]) -> ClientConfig {
+        let identity = self.identity(name);
+        let certificates =
+            Certificates::new(&peer(name), &identity, self.pem.as_bytes(), protocol).unwrap();
+        Arc::unwrap_or_clone(certificates.client)
     }
 
     /// An end that listens at any port and knows nobody, with short waits.
