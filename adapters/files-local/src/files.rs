@@ -4,9 +4,9 @@ use crate::area::{OpenArea, hex, parse_hex, stamp};
 use crate::folder::Folder;
 use crate::hashing::hash_all;
 use crate::{Error, OpenError, Options};
-use ::files::{PairsHeader, PairsWriter, StoredPairs, is_large};
+use ::files::{Prepared, Proof, Prover};
 use filexfer::{
-    Failure, FileMetadata, FileName, FileStamp, Groups, Message, PartyId, Place, Slice, StoreFault,
+    Failure, FileMetadata, FileName, FileStamp, Groups, Message, PartyId, Place, StoreFault,
     TransferId,
 };
 use std::collections::BTreeMap;
@@ -14,8 +14,8 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Does what machines want done with files, on local file systems. It blocks: an asynchronous program calls it from threads
 /// that may wait. It is `Sync`, and different transfers do not hold each other up.
@@ -27,24 +27,15 @@ pub struct LocalFiles {
     spool: Option<OpenArea>,
     stores: BTreeMap<PartyId, OpenArea>,
     work: Folder,
-    prepared_max: usize,
-    prepared: Mutex<Prepared>,
-}
-
-#[derive(Debug, Default)]
-struct Prepared {
-    sources: BTreeMap<TransferId, (Arc<Source>, u64)>,
-    turn: u64,
+    prepared: Prepared<Source>,
 }
 
 /// A file that is served: it, its proof, and what it was.
 #[derive(Debug)]
 struct Source {
     file: File,
-    from: Place,
     stamp: FileStamp,
-    root: [u8; 32],
-    pairs: StoredPairs,
+    proof: Proof,
     /// Groups before this one were served already.
     served: AtomicU64,
 }
@@ -62,9 +53,8 @@ impl LocalFiles {
         let spool = options.spool.map(OpenArea::open).transpose()?;
         let open = |(party, area)| Ok((party, OpenArea::open(area)?));
         let stores = options.stores.into_iter().map(open).collect::<Result<_, OpenError>>()?;
-        let prepared_max = options.prepared_max;
-        trim(&work, prepared_max).map_err(|why| OpenError::Work(why.kind()))?;
-        Ok(Self { spool, stores, work, prepared_max, prepared: Mutex::default() })
+        trim(&work, options.prepared_max).map_err(|why| OpenError::Work(why.kind()))?;
+        Ok(Self { spool, stores, work, prepared: Prepared::new(options.prepared_max) })
     }
 
     /// [`filexfer::Work::Look`]: what is there, without reading content.
@@ -99,15 +89,17 @@ impl LocalFiles {
         if stamp.is_some_and(|was| was != is) {
             return Ok(None);
         }
-        let kept =
-            if is_large(Groups::new(is.size)) { self.kept(&transfer, from, is)? } else { None };
-        let source = match kept {
-            Some((header, pairs)) => Some(Source::new(file, header, pairs)),
-            None => self.read(&transfer, from, file, is)?,
+        let kept = if Proof::is_large(is.size) { self.kept(&transfer, from, is)? } else { None };
+        let proof = match kept {
+            Some(proof) => Some(proof),
+            None => self.read(&transfer, from, &file, is)?,
         };
-        let Some(source) = source else { return Ok(None) };
-        let known = (is.size, source.root);
-        self.keep(transfer, source);
+        let Some(proof) = proof else { return Ok(None) };
+        let known = (is.size, *proof.root());
+        let source = Source { file, stamp: is, proof, served: AtomicU64::new(0) };
+        if let Some(oldest) = self.prepared.keep(transfer, from.clone(), source) {
+            let _ = self.work.remove(&pairs_name(&oldest));
+        }
         Ok(Some(known))
     }
 
@@ -125,15 +117,15 @@ impl LocalFiles {
         range: &Range<u64>,
     ) -> Result<Option<Vec<u8>>, Error> {
         let source = self.source(transfer, from)?;
-        let mut frame = source.room(range)?;
+        let mut frame = room(&source.proof, range)?;
         Message::begin_slice(transfer, range, &mut frame);
         let head = frame.len();
         if !source.encode(range, &mut frame)? {
             return Ok(None);
         }
         let is_repeated = source.served.fetch_max(range.end, Ordering::Relaxed) > range.start;
-        let is_right = !is_repeated || source.open(range, frame.get(head..).unwrap_or_default());
-        Ok(is_right.then_some(frame))
+        let is_right = || source.proof.open(range, frame.get(head..).unwrap_or_default()).is_some();
+        Ok((!is_repeated || is_right()).then_some(frame))
     }
 
     /// [`filexfer::Work::Copy`]: from one place of this server to another; `false` if the source is not what it was.
@@ -149,12 +141,11 @@ impl LocalFiles {
     ) -> Result<bool, (StoreFault, Error)> {
         let read = |why| (StoreFault::Read, why);
         let source = self.source(transfer, from).map_err(read)?;
-        let mut encoded = source.room(range).map_err(read)?;
+        let mut encoded = room(&source.proof, range).map_err(read)?;
         if !source.encode(range, &mut encoded).map_err(read)? {
             return Ok(false);
         }
-        let slice = Slice::open(&source.root, source.stamp.size, range, &encoded);
-        let Ok(slice) = slice else { return Ok(false) };
+        let Some(slice) = source.proof.open(range, &encoded) else { return Ok(false) };
         self.write(transfer, into, &slice.groups).map_err(|why| (StoreFault::Write, why))?;
         Ok(true)
     }
@@ -210,8 +201,8 @@ impl LocalFiles {
 
     /// Forgets that a file was prepared, for transfers that are over.
     pub fn forget(&self, transfer: &TransferId) {
-        let prepared = self.prepared().sources.remove(transfer);
-        let is_kept = prepared.is_none_or(|(source, _)| is_large(Groups::new(source.stamp.size)));
+        let prepared = self.prepared.forget(transfer);
+        let is_kept = prepared.is_none_or(|source| Proof::is_large(source.proof.size()));
         if is_kept {
             // What stays is found by `LocalFiles::kept_transfers` at the next start.
             let _ = self.work.remove(&pairs_name(transfer));
@@ -249,18 +240,16 @@ impl LocalFiles {
         &self,
         transfer: &TransferId,
         from: &Place,
-        file: File,
+        file: &File,
         is: FileStamp,
-    ) -> Result<Option<Source>, Error> {
-        let groups = Groups::new(is.size);
-        let mut pairs = PairsWriter::new(groups.count() - 1, || self.new_pairs(transfer))?;
-        let Some(root) = hash_all(&file, groups, &mut pairs)? else { return Ok(None) };
+    ) -> Result<Option<Proof>, Error> {
+        let mut prover = Prover::new(is.size, || self.new_pairs(transfer))?;
+        hash_all(file, Groups::new(is.size), &mut prover)?;
+        // Before it is said to be the proof of this file.
         if stamp(&file.metadata()?) != is {
             return Ok(None);
         }
-        let header = PairsHeader { from: from.clone(), stamp: is, root };
-        let pairs = pairs.finish_for(&header)?;
-        Ok(Some(Source::new(file, header, pairs)))
+        Ok(prover.finish_for(from, is)?)
     }
 
     /// What is kept of the very same file.
@@ -269,36 +258,16 @@ impl LocalFiles {
         transfer: &TransferId,
         from: &Place,
         is: FileStamp,
-    ) -> Result<Option<(PairsHeader, StoredPairs)>, Error> {
+    ) -> Result<Option<Proof>, Error> {
         match self.work.read(&pairs_name(transfer)) {
-            Ok(file) => Ok(PairsHeader::kept(file, from, is)),
+            Ok(file) => Ok(Proof::kept(file, from, is)),
             Err(rustix::io::Errno::NOENT) => Ok(None),
             Err(why) => Err(why.into()),
         }
     }
 
-    fn keep(&self, transfer: TransferId, source: Source) {
-        let mut prepared = self.prepared();
-        prepared.turn += 1;
-        let turn = prepared.turn;
-        let is_full = prepared.sources.len() >= self.prepared_max;
-        if is_full && !prepared.sources.contains_key(&transfer) {
-            let oldest = prepared.sources.iter().min_by_key(|(_, (_, used))| *used);
-            if let Some(oldest) = oldest.map(|(transfer, _)| *transfer) {
-                prepared.sources.remove(&oldest);
-                let _ = self.work.remove(&pairs_name(&oldest));
-            }
-        }
-        prepared.sources.insert(transfer, (Arc::new(source), turn));
-    }
-
     fn source(&self, transfer: &TransferId, from: &Place) -> Result<Arc<Source>, Error> {
-        let mut prepared = self.prepared();
-        prepared.turn += 1;
-        let turn = prepared.turn;
-        let (source, used) = prepared.sources.get_mut(transfer).ok_or(Error::NotPrepared)?;
-        *used = turn;
-        if source.from == *from { Ok(Arc::clone(source)) } else { Err(Error::NotPrepared) }
+        self.prepared.source(transfer, from).ok_or(Error::NotPrepared)
     }
 
     /// An empty file. Whoever still reads the one of that name has it.
@@ -307,29 +276,10 @@ impl LocalFiles {
         self.work.remove(&name)?;
         Ok(self.work.write(&name, 0o600)?)
     }
-
-    fn prepared(&self) -> MutexGuard<'_, Prepared> {
-        self.prepared.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Source {
-    fn new(file: File, header: PairsHeader, pairs: StoredPairs) -> Self {
-        let PairsHeader { from, stamp, root } = header;
-        Self { file, from, stamp, root, pairs, served: AtomicU64::new(0) }
-    }
-
-    /// Room for an encoded range and what goes before it.
-    fn room(&self, range: &Range<u64>) -> Result<Vec<u8>, Error> {
-        let groups = Groups::new(self.stamp.size);
-        if !groups.contain(range) || range.end - range.start > RANGE_GROUPS_MAX {
-            return Err(Error::Io(io::ErrorKind::InvalidInput));
-        }
-        let len = usize::try_from(groups.bytes_len(range)).unwrap_or(0);
-        Ok(Vec::with_capacity(len + len / 128 + 4_096))
-    }
-
-    /// Appends a range as [`Slice`] encodes it; `false` if the source is not what it was.
+    /// Appends a range with what proves it; `false` if the source is not what it was.
     fn encode(&self, range: &Range<u64>, to: &mut Vec<u8>) -> Result<bool, Error> {
         if stamp(&self.file.metadata()?) != self.stamp {
             return Ok(false);
@@ -345,18 +295,18 @@ impl Source {
                 .ok()?;
             Some(group)
         };
-        let done = Slice::encode(&self.pairs.view(), self.stamp.size, range, group, to);
+        let is_whole = self.proof.encode(range, group, to);
         match failed {
             // It shrank.
             Some(why) if why.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
             Some(why) => Err(why.into()),
-            None => Ok(done.is_ok()),
+            None => Ok(is_whole),
         }
     }
+}
 
-    fn open(&self, range: &Range<u64>, encoded: &[u8]) -> bool {
-        Slice::open(&self.root, self.stamp.size, range, encoded).is_ok()
-    }
+fn room(proof: &Proof, range: &Range<u64>) -> Result<Vec<u8>, Error> {
+    proof.room(range).ok_or(Error::Io(io::ErrorKind::InvalidInput))
 }
 
 /// Of what earlier processes kept, the newest stay.
@@ -376,5 +326,3 @@ fn pairs_name(transfer: &TransferId) -> String {
 }
 
 const PAIRS: &str = ".pairs";
-/// 64 MiB: more than any machine asks for at a time.
-const RANGE_GROUPS_MAX: u64 = 4_096;

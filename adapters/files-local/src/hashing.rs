@@ -1,21 +1,15 @@
 //! The root of a file, by as many threads as there are processors for it.
 
-use ::files::PairsWriter;
-use filexfer::{Groups, OutboardBuilder};
+use ::files::Prover;
+use filexfer::Groups;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::thread;
 
-/// Reads a file once; `None` if it is shorter than it was.
-pub(crate) fn hash_all(
-    file: &File,
-    groups: Groups,
-    pairs: &mut PairsWriter,
-) -> io::Result<Option<[u8; 32]>> {
-    let mut builder = OutboardBuilder::new(groups.size());
-    let mut root = None;
+/// Reads a file once. If it is shorter than it was, not all of it is proved.
+pub(crate) fn hash_all(file: &File, groups: Groups, prover: &mut Prover) -> io::Result<()> {
     let threads = threads(groups.count());
     let mut next = 0;
     while next < groups.count() {
@@ -27,16 +21,11 @@ pub(crate) fn hash_all(
             next = end;
         }
         for hashes in hash_pieces(file, groups, &pieces)? {
-            let Some(hashes) = hashes else { return Ok(None) };
-            for hash in hashes {
-                let done = builder.hashed(hash, |number, pair| pairs.put(number, pair));
-                let Ok(done) = done else { return Ok(None) };
-                root = done;
-            }
-            pairs.flush_if_many()?;
+            let Some(hashes) = hashes else { return Ok(()) };
+            hashes.into_iter().try_for_each(|hash| prover.hashed(hash))?;
         }
     }
-    Ok(root)
+    Ok(())
 }
 
 type Hashes = Option<Vec<[u8; 32]>>;

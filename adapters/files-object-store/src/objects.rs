@@ -2,11 +2,11 @@
 
 use crate::area::{OpenArea, path_of, stamp};
 use crate::piece::PIECE_BYTES;
-use crate::source::{At, Source};
+use crate::source::{At, Object, Source};
 use crate::{Error, OpenError, Options};
-use ::files::{Proof, Prover};
+use ::files::{Prepared, Proof, Prover};
 use filexfer::{
-    Failure, FileMetadata, FileName, FileStamp, Groups, PartyId, Place, Slice, StoreFault,
+    Failure, FileMetadata, FileName, FileStamp, Groups, Message, PartyId, Place, StoreFault,
     TransferId,
 };
 use futures_util::TryStreamExt as _;
@@ -16,7 +16,7 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// Does what machines want done with files, in object stores. It is `Sync`, and different transfers do not hold each other up
 /// but for what [`Options::pieces_max`] allows.
@@ -28,14 +28,7 @@ pub struct ObjectFiles {
     spool: Option<OpenArea>,
     stores: BTreeMap<PartyId, OpenArea>,
     work: PathBuf,
-    prepared_max: usize,
-    prepared: Mutex<Prepared>,
-}
-
-#[derive(Debug, Default)]
-struct Prepared {
-    sources: BTreeMap<TransferId, (Arc<Source>, u64)>,
-    turn: u64,
+    prepared: Prepared<Source>,
 }
 
 impl ObjectFiles {
@@ -57,7 +50,7 @@ impl ObjectFiles {
         for (party, area) in stores {
             opened.insert(party, OpenArea::open(area, pieces_max).await?);
         }
-        Ok(Self { spool, stores: opened, work, prepared_max, prepared: Mutex::default() })
+        Ok(Self { spool, stores: opened, work, prepared: Prepared::new(prepared_max) })
     }
 
     /// [`filexfer::Work::Look`]: what is there, without reading content.
@@ -91,11 +84,11 @@ impl ObjectFiles {
         };
         let Some((at, proof)) = prepared else { return Ok(None) };
         let known = (proof.size(), *proof.root());
-        self.keep(transfer, Source { from: from.clone(), at, proof });
+        self.prepared.keep(transfer, from.clone(), Source { at, proof });
         Ok(Some(known))
     }
 
-    /// [`filexfer::Work::Serve`]: a range as [`Slice`] encodes it, compared with the proof; `None` if the source is not what
+    /// [`filexfer::Work::Serve`]: the frame of a [`Message::Slice`], compared with the proof; `None` if the source is not what
     /// it was.
     ///
     /// # Errors
@@ -106,7 +99,15 @@ impl ObjectFiles {
         from: &Place,
         range: &Range<u64>,
     ) -> Result<Option<Vec<u8>>, Error> {
-        self.source(transfer, from)?.slice(self.area(from)?, transfer, range).await
+        let source = self.source(transfer, from)?;
+        let mut frame = source.room(range)?;
+        Message::begin_slice(transfer, range, &mut frame);
+        let head = frame.len();
+        if !source.encode(self.area(from)?, transfer, range, &mut frame).await? {
+            return Ok(None);
+        }
+        let is_right = source.proof.open(range, frame.get(head..).unwrap_or_default()).is_some();
+        Ok(is_right.then_some(frame))
     }
 
     /// [`filexfer::Work::Copy`]: from one place of this server to another; `false` if the source is not what it was.
@@ -123,12 +124,11 @@ impl ObjectFiles {
         let read = |why| (StoreFault::Read, why);
         let source = self.source(transfer, from).map_err(read)?;
         let area = self.area(from).map_err(read)?;
-        let Some(encoded) = source.slice(area, transfer, range).await.map_err(read)? else {
+        let mut encoded = source.room(range).map_err(read)?;
+        if !source.encode(area, transfer, range, &mut encoded).await.map_err(read)? {
             return Ok(false);
-        };
-        // It was opened a moment ago.
-        let slice = Slice::open(source.proof.root(), source.proof.size(), range, &encoded);
-        let Ok(slice) = slice else { return Ok(false) };
+        }
+        let Some(slice) = source.proof.open(range, &encoded) else { return Ok(false) };
         let written = self.write(transfer, into, &slice.groups).await;
         written.map_err(|why| (StoreFault::Write, why))?;
         Ok(true)
@@ -180,18 +180,13 @@ impl ObjectFiles {
     /// # Errors
     /// [`Error`]; it can be tried again.
     pub async fn discard(&self, transfer: &TransferId, at: &Place) -> Result<(), Error> {
-        {
-            let mut prepared = self.prepared();
-            if prepared.sources.get(transfer).is_some_and(|(source, _)| source.from == *at) {
-                prepared.sources.remove(transfer);
-            }
-        }
+        self.prepared.forget_at(transfer, at);
         self.area(at)?.discard(transfer).await
     }
 
     /// Forgets that a file was prepared, for transfers that are over.
     pub fn forget(&self, transfer: &TransferId) {
-        self.prepared().sources.remove(transfer);
+        self.prepared.forget(transfer);
     }
 
     /// Unpublished content at a place, with its length: for whoever looks for what no job wants any more.
@@ -256,10 +251,8 @@ impl ObjectFiles {
         };
         read?;
         let Some(proof) = prover.finish().map_err(work)? else { return Ok(None) };
-        if area.head(&path).await?.is_none_or(|now| stamp(&now) != is) {
-            return Ok(None);
-        }
-        Ok(Some((At::Object { path, e_tag, stamp: is }, proof)))
+        let object = Object { path, e_tag, stamp: is };
+        Ok(if object.is_there(area).await? { Some((At::Object(object), proof)) } else { None })
     }
 
     /// Reads unpublished content once.
@@ -286,31 +279,8 @@ impl ObjectFiles {
         Prover::new(size, file).map_err(work)
     }
 
-    fn keep(&self, transfer: TransferId, source: Source) {
-        let mut prepared = self.prepared();
-        prepared.turn += 1;
-        let turn = prepared.turn;
-        let is_full = prepared.sources.len() >= self.prepared_max;
-        if is_full && !prepared.sources.contains_key(&transfer) {
-            let oldest = prepared.sources.iter().min_by_key(|(_, (_, used))| *used);
-            if let Some(oldest) = oldest.map(|(transfer, _)| *transfer) {
-                prepared.sources.remove(&oldest);
-            }
-        }
-        prepared.sources.insert(transfer, (Arc::new(source), turn));
-    }
-
     fn source(&self, transfer: &TransferId, from: &Place) -> Result<Arc<Source>, Error> {
-        let mut prepared = self.prepared();
-        prepared.turn += 1;
-        let turn = prepared.turn;
-        let (source, used) = prepared.sources.get_mut(transfer).ok_or(Error::NotPrepared)?;
-        *used = turn;
-        if source.from == *from { Ok(Arc::clone(source)) } else { Err(Error::NotPrepared) }
-    }
-
-    fn prepared(&self) -> MutexGuard<'_, Prepared> {
-        self.prepared.lock().unwrap_or_else(PoisonError::into_inner)
+        self.prepared.source(transfer, from).ok_or(Error::NotPrepared)
     }
 }
 

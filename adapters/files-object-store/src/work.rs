@@ -1,7 +1,7 @@
 //! A machine's work, done as a whole.
 
 use crate::{Done, Error, ObjectFiles};
-use filexfer::{Message, StoreFault, TransferId, Work};
+use filexfer::{StoreFault, TransferId, Work};
 
 impl ObjectFiles {
     /// Does it.
@@ -30,12 +30,7 @@ impl ObjectFiles {
             }
             Work::Serve { transfer, from, range, to } => {
                 let done = match self.slice(transfer, from, range).await {
-                    Ok(Some(encoded)) => {
-                        let mut frame = Vec::with_capacity(encoded.len() + 64);
-                        Message::begin_slice(transfer, range, &mut frame);
-                        frame.extend_from_slice(&encoded);
-                        Done::Slice { range: range.clone(), to: to.clone(), frame }
-                    }
+                    Ok(Some(frame)) => Done::Slice { range: range.clone(), to: to.clone(), frame },
                     Ok(None) => Done::Unstable,
                     Err(why) => Done::Failed(StoreFault::Read, why),
                 };

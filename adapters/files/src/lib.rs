@@ -4,9 +4,10 @@
 mod class;
 mod done;
 mod pairs;
+mod prepared;
 mod proof;
 
 pub use class::class_of;
 pub use done::Done;
-pub use pairs::{PairsHeader, PairsWriter, StoredPairs, View, is_large};
+pub use prepared::Prepared;
 pub use proof::{Proof, Prover};

@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt as _;
 
 /// All pairs of one file, by their numbers.
 #[derive(Debug)]
-pub enum StoredPairs {
+pub(crate) enum StoredPairs {
     /// Of small files, one after the other.
     Memory(Vec<u8>),
     /// Of large files, behind a [`PairsHeader`].
@@ -19,14 +19,14 @@ pub enum StoredPairs {
 
 impl StoredPairs {
     /// For one pass over some of them.
-    pub fn view(&self) -> View<'_> {
+    pub(crate) fn view(&self) -> View<'_> {
         View { pairs: self, block: RefCell::default() }
     }
 }
 
 /// Pairs for one pass. Those of one subtree lie together: what is read with one is what is asked for next.
 #[derive(Debug)]
-pub struct View<'a> {
+pub(crate) struct View<'a> {
     pairs: &'a StoredPairs,
     block: RefCell<(u64, Vec<u8>)>,
 }
@@ -60,18 +60,18 @@ fn pair_at(pairs: &[u8], number: u64) -> Option<[u8; 64]> {
 
 /// Of which file pairs are: that it still is that file is what they can be trusted for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PairsHeader {
+pub(crate) struct PairsHeader {
     /// Where the file is.
-    pub from: Place,
+    pub(crate) from: Place,
     /// What it was.
-    pub stamp: FileStamp,
+    pub(crate) stamp: FileStamp,
     /// The root of its content.
-    pub root: [u8; 32],
+    pub(crate) root: [u8; 32],
 }
 
 impl PairsHeader {
     /// What an earlier process, or an earlier time, kept of this file; `None` if it is of another, or not whole.
-    pub fn kept(file: File, from: &Place, stamp: FileStamp) -> Option<(Self, StoredPairs)> {
+    pub(crate) fn kept(file: File, from: &Place, stamp: FileStamp) -> Option<(Self, StoredPairs)> {
         let mut bytes = vec![0; usize::try_from(HEADER).ok()?];
         file.read_exact_at(&mut bytes, 0).ok()?;
         let header = Self::parse(&bytes).ok()?;
@@ -115,17 +115,14 @@ impl PairsHeader {
 
 /// Takes pairs in the order in which they are complete, which is not that of their numbers.
 #[derive(Debug)]
-pub struct PairsWriter {
+pub(crate) struct PairsWriter {
     to: StoredPairs,
     waiting: BTreeMap<u64, [u8; 64]>,
 }
 
 impl PairsWriter {
     /// For so many pairs; `file` is asked for a file if they are many.
-    ///
-    /// # Errors
-    /// Those of `file`.
-    pub fn new(count: u64, file: impl FnOnce() -> io::Result<File>) -> io::Result<Self> {
+    pub(crate) fn new(count: u64, file: impl FnOnce() -> io::Result<File>) -> io::Result<Self> {
         let to = match usize::try_from(count) {
             Ok(count) if count <= MEMORY_PAIRS => StoredPairs::Memory(vec![0; count * 64]),
             _ => StoredPairs::Disk(file()?),
@@ -134,32 +131,23 @@ impl PairsWriter {
     }
 
     /// Takes a pair.
-    pub fn put(&mut self, number: u64, pair: [u8; 64]) {
+    pub(crate) fn put(&mut self, number: u64, pair: [u8; 64]) {
         self.waiting.insert(number, pair);
     }
 
     /// Pairs of one subtree lie together: what waits becomes few writes.
-    ///
-    /// # Errors
-    /// They cannot be written.
-    pub fn flush_if_many(&mut self) -> io::Result<()> {
+    pub(crate) fn flush_if_many(&mut self) -> io::Result<()> {
         if self.waiting.len() >= WAITING { self.flush() } else { Ok(()) }
     }
 
     /// All pairs are there, of a file that nobody will ask for by name.
-    ///
-    /// # Errors
-    /// They cannot be written.
-    pub fn finish(mut self) -> io::Result<StoredPairs> {
+    pub(crate) fn finish(mut self) -> io::Result<StoredPairs> {
         self.flush()?;
         Ok(self.to)
     }
 
     /// All pairs are there. What is on disk says of which file.
-    ///
-    /// # Errors
-    /// They cannot be written.
-    pub fn finish_for(mut self, header: &PairsHeader) -> io::Result<StoredPairs> {
+    pub(crate) fn finish_for(mut self, header: &PairsHeader) -> io::Result<StoredPairs> {
         self.flush()?;
         if let (StoredPairs::Disk(file), Some(header)) = (&self.to, header.encode()) {
             // Last: without it they are nobody's.
@@ -198,7 +186,7 @@ impl PairsWriter {
 }
 
 /// Files of so many groups have their pairs in memory only: hashing them again costs less than keeping them.
-pub const fn is_large(groups: Groups) -> bool {
+pub(crate) const fn is_large(groups: Groups) -> bool {
     groups.count() > MEMORY_PAIRS as u64 + 1
 }
 

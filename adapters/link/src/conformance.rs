@@ -10,7 +10,8 @@
 )]
 
 use crate::{
-    Certificates, Contact, Ended, Error, Identity, Inbox, Incoming, Limits, Link, OpenError, Options, Transport,
+    Certificates, Contact, Ended, Error, Identity, Inbox, Incoming, Limits, Link, OpenError,
+    Options, Transport,
 };
 use port::{Bytes, Link as _, Peer};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};

@@ -1,7 +1,7 @@
 //! Objects as sources.
 
 use crate::home::{Home, KINDS, LARGE, T, bytes, name, store};
-use filexfer::{FileClass, FileKind, Groups, Outboard, Place, Slice, TransferId, Work};
+use filexfer::{FileClass, FileKind, Groups, Message, Outboard, Place, Slice, TransferId, Work};
 use interbank_files_object_store::{Done, Error};
 
 #[tokio::test]
@@ -20,11 +20,12 @@ async fn slices_are_those_of_the_tree_wherever_the_file_is() {
         let outboard = Outboard::of(&content);
         let count = Groups::new(size).count();
         for range in [0..1, 0..64, 500..570, count - 1..count] {
-            let encoded = files.slice(&T, &from, &range).await.unwrap().unwrap();
+            let frame = files.slice(&T, &from, &range).await.unwrap().unwrap();
             let group = |n: u64| content.chunks(16_384).nth(usize::try_from(n).unwrap());
             let mut expected = Vec::new();
+            Message::begin_slice(&T, &range, &mut expected);
             Slice::encode(&outboard, size, &range, group, &mut expected).unwrap();
-            assert!(encoded == expected, "{kind:?} {range:?}");
+            assert!(frame == expected, "{kind:?} {range:?}");
         }
         assert_eq!(files.slice(&T, &from, &(3..count + 1)).await, Err(Error::Range));
         assert_eq!(files.slice(&T, &Place::Spool, &(0..1)).await, Err(Error::NotPrepared));
@@ -32,7 +33,9 @@ async fn slices_are_those_of_the_tree_wherever_the_file_is() {
         home.put("one", "empty", b"").await;
         let known = files.prepare(T, &from, &name("empty"), None).await.unwrap();
         assert_eq!(known, Some((0, *blake3::hash(b"").as_bytes())), "{kind:?}");
-        assert_eq!(files.slice(&T, &from, &(0..1)).await, Ok(Some(Vec::new())));
+        let mut frame = Vec::new();
+        Message::begin_slice(&T, &(0..1), &mut frame);
+        assert_eq!(files.slice(&T, &from, &(0..1)).await, Ok(Some(frame)));
         assert_eq!(files.look(&store("one"), &name("b")).await, Ok(None));
         assert_eq!(files.prepare(T, &from, &name("b"), None).await, Ok(None));
         assert_eq!(files.look(&store("three"), &name("a")).await, Err(Error::NoPlace));
@@ -95,7 +98,7 @@ async fn work_is_done_as_machines_describe_it() {
         let to = port::Peer::new("r2").unwrap();
         let serve = Work::Serve { transfer: T, from: from.clone(), range: 0..1, to: to.clone() };
         let mut frame = Vec::new();
-        filexfer::Message::begin_slice(&T, &(0..1), &mut frame);
+        Message::begin_slice(&T, &(0..1), &mut frame);
         frame.extend_from_slice(b"content");
         let slice = Done::Slice { range: 0..1, to, frame };
         assert_eq!(done(serve.clone()).await, slice);
