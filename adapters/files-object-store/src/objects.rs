@@ -9,8 +9,6 @@ use filexfer::{
     Failure, FileMetadata, FileName, FileStamp, Groups, Message, PartyId, Place, StoreFault,
     TransferId,
 };
-use futures_util::TryStreamExt as _;
-use object_store::{Error as StoreError, GetOptions, GetResultPayload, ObjectStore as _};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
@@ -205,7 +203,8 @@ impl ObjectFiles {
         .ok_or(Error::NoPlace)
     }
 
-    /// Reads an object once.
+    /// Reads an object once, a piece at a time: one answer for all of it would have to come within the time that an answer may
+    /// take.
     async fn read_object(
         &self,
         area: &OpenArea,
@@ -213,45 +212,22 @@ impl ObjectFiles {
         was: Option<FileStamp>,
     ) -> Result<Option<(At, Proof)>, Error> {
         let path = path_of(name)?;
-        let found = match area.store().get_opts(&path, GetOptions::new()).await {
-            Ok(found) => found,
-            Err(StoreError::NotFound { .. }) => return Ok(None),
-            Err(why) => return Err(why.into()),
-        };
-        let (is, e_tag) = (stamp(&found.meta), found.meta.e_tag.clone());
+        let Some(found) = area.head(&path).await? else { return Ok(None) };
+        let object = Object { path, stamp: stamp(&found), e_tag: found.e_tag };
+        let is = object.stamp;
         if was.is_some_and(|was| was != is) {
             return Ok(None);
         }
         let mut prover = self.prover(is.size)?;
-        let read: Result<(), Error> = match found.payload {
-            // A file may turn into another in the middle, which the look at the end tells.
-            GetResultPayload::File(..) => {
-                let mut at = 0;
-                loop {
-                    let end = is.size.min(at + PIECE_BYTES);
-                    if at == end {
-                        break Ok(());
-                    }
-                    let range = GetOptions::new().with_range(Some(at..end));
-                    let piece = match area.store().get_opts(&path, range).await {
-                        Ok(piece) => piece.bytes().await?,
-                        Err(_) => return Ok(None),
-                    };
-                    prover.push(&piece).map_err(work)?;
-                    at = end;
-                }
-            }
-            GetResultPayload::Stream(mut pieces) => loop {
-                match pieces.try_next().await {
-                    Ok(Some(piece)) => prover.push(&piece).map_err(work)?,
-                    Ok(None) => break Ok(()),
-                    Err(why) => break Err(why.into()),
-                }
-            },
-        };
-        read?;
+        let mut at = 0;
+        while at < is.size {
+            let end = is.size.min(at + PIECE_BYTES);
+            let Some(piece) = object.read(area, at..end).await? else { return Ok(None) };
+            prover.push(&piece).map_err(work)?;
+            at = end;
+        }
         let Some(proof) = prover.finish().map_err(work)? else { return Ok(None) };
-        let object = Object { path, e_tag, stamp: is };
+        // A folder's file may turn into another in the middle of a piece.
         Ok(if object.is_there(area).await? { Some((At::Object(object), proof)) } else { None })
     }
 
