@@ -9,7 +9,7 @@ use crate::{BadPath, Error, OpenError};
 use filexfer::{FileName, JobId, PartyId, TransferId, Work};
 use rustix::fs::{Dir, Mode, OFlags, openat, unlinkat};
 use rustix::io::Errno;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _};
 use std::ops::Range;
@@ -48,6 +48,8 @@ struct State {
     bytes: u64,
     /// Counts who opened something to write it.
     writers: u64,
+    /// Jobs whose verdict a session waits for: it is the one that says what becomes of them.
+    asked: BTreeSet<JobId>,
     offers: BTreeMap<FileName, Offer>,
 }
 
@@ -121,6 +123,13 @@ pub(crate) struct Upload {
     writer: u64,
     /// Something was not written. Clients close all the same, and then it is not whole.
     failed: OnceLock<Error>,
+}
+
+/// A session waits for the verdict about a job. Until this is dropped nobody else concludes it.
+#[derive(Debug)]
+pub(crate) struct Asking<'a> {
+    mailbox: &'a Mailbox,
+    job: JobId,
 }
 
 /// An open file to fetch.
@@ -252,6 +261,12 @@ impl State {
     /// A folder of this name is a file.
     fn lies_in_file(&self, sent: &FileName) -> bool {
         self.items.keys().any(|other| sent.is_in(other.as_str()))
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.mailbox.state().asked.remove(&self.job);
     }
 }
 

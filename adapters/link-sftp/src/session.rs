@@ -112,6 +112,8 @@ impl<D: Desk> Session<D> {
     /// Asks for the job of a file that is whole. The client is told only what was judged.
     async fn push(&self, whole: Option<Whole>) -> Result<(), Error> {
         let Some(whole) = whole else { return Ok(()) };
+        // Who goes after jobs might see a refusal before this does, and keep the file as one that failed.
+        let _asking = self.mailbox.asking(whole.job);
         match self.desk.ask(&self.client, &whole).await {
             Asked::Accepted => {
                 self.desk.on_event(Event::Pushed { client: self.client.clone(), whole });
@@ -193,12 +195,12 @@ impl<D: Desk> Handler for Session<D> {
         _: FileAttributes,
     ) -> Answer<Handle> {
         self.has_room()?;
-        let done = match (VirtualPath::parse(&filename)?, pflags.contains(OpenFlags::WRITE)) {
-            (VirtualPath::Download(name), false) => {
+        let done = match (VirtualPath::parse(&filename), pflags.contains(OpenFlags::WRITE)) {
+            (Ok(VirtualPath::Download(name)), false) => {
                 let opened = self.at_mailbox(move |mailbox| mailbox.fetch(&name)).await;
                 opened.map(|fetch| Open::Fetch(Arc::new(fetch)))
             }
-            (VirtualPath::Upload { to, name }, true) if !pflags.contains(OpenFlags::READ) => {
+            (Ok(VirtualPath::Upload { to, name }), true) if !pflags.contains(OpenFlags::READ) => {
                 let how = How {
                     create: pflags.contains(OpenFlags::CREATE),
                     exclusive: pflags.contains(OpenFlags::EXCLUDE),
@@ -207,6 +209,7 @@ impl<D: Desk> Handler for Session<D> {
                 let opened = self.at_mailbox(move |mailbox| mailbox.upload(&to, &name, how)).await;
                 opened.map(|upload| Open::Upload(Arc::new(upload)))
             }
+            (Err(why), _) => Err(why.into()),
             _ => Err(Error::Denied),
         };
         let open = self.answer("open", done)?;

@@ -1,8 +1,8 @@
 //! What a client pushes: uploads, and files on their way.
 
 use super::{
-    About, FAILED, How, Item, MODE, Mailbox, NEW, RECORD, State, Upload, Whole, content, draw, hex,
-    is_temporary, len_u64, listing, remove,
+    About, Asking, FAILED, How, Item, MODE, Mailbox, NEW, RECORD, State, Upload, Whole, content,
+    draw, hex, is_temporary, len_u64, listing, remove,
 };
 use crate::record::Record;
 use crate::{BadPath, Error};
@@ -17,23 +17,27 @@ use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 impl Mailbox {
-    /// The files whose jobs are not known to be over.
+    /// The files whose jobs are not known to be over, but for those whose verdict a client waits for: it is told first.
     pub fn under_way(&self) -> Vec<Whole> {
         let state = self.state();
         let whole = |(sent, item): (&FileName, &Item)| {
             let (to, name) = (item.to.clone(), sent.clone());
-            item.job.map(|job| Whole { job, to, name, size: item.len })
+            let job = item.job.filter(|job| !state.asked.contains(job));
+            job.map(|job| Whole { job, to, name, size: item.len })
         };
         state.items.iter().filter_map(whole).collect()
     }
 
     /// A job is over. What was delivered goes; what was not stays, under the name with `.failed` behind it, which can be
-    /// renamed to be sent again.
+    /// renamed to be sent again. A job whose verdict a client waits for is left as it is.
     ///
     /// # Errors
     /// [`Error::Io`]; it may be tried again.
     pub fn conclude(&self, job: &JobId, is_delivered: bool) -> Result<(), Error> {
         let mut state = self.state();
+        if state.asked.contains(job) {
+            return Ok(());
+        }
         let found = state.items.iter().find(|(_, item)| item.job == Some(*job));
         let Some((sent, item)) = found.map(|(sent, item)| (sent.clone(), item.clone())) else {
             return Ok(());
@@ -86,7 +90,7 @@ impl Mailbox {
                 let (to, name) = (to.clone(), name.clone());
                 let modified = SystemTime::now();
                 let item = Item { number, to, name, len: 0, modified, job: None, writer };
-                self.put(&sent, &item)?;
+                self.put(&sent, &item, false)?;
                 state.items.insert(sent.clone(), item);
                 number
             }
@@ -195,9 +199,18 @@ impl Mailbox {
         }
     }
 
+    /// From now on a session waits for the verdict about a job.
+    pub(crate) fn asking(&self, job: JobId) -> Asking<'_> {
+        self.state().asked.insert(job);
+        Asking { mailbox: self, job }
+    }
+
     /// A file was refused: nothing of it stays.
     pub(crate) fn withdraw(&self, job: &JobId) -> Result<(), Error> {
-        self.conclude(job, true)
+        let mut state = self.state();
+        let found = state.items.iter().find(|(_, item)| item.job == Some(*job));
+        let Some(sent) = found.map(|(sent, _)| sent.clone()) else { return Ok(()) };
+        self.discard(&mut state, &sent)
     }
 
     /// What there is of a name, as the client may see it.
@@ -251,8 +264,7 @@ impl Mailbox {
         let item = state.items.get_mut(sent).filter(|item| item.writer == writer);
         let item = item.ok_or(Error::Busy)?;
         let sealed = Item { job: Some(job), ..item.clone() };
-        self.put(sent, &sealed)?;
-        fsync(&self.outbox)?;
+        self.put(sent, &sealed, true)?;
         *item = sealed;
         Ok(Whole { job, to: item.to.clone(), name: sent.clone(), size: item.len })
     }
@@ -264,15 +276,14 @@ impl Mailbox {
         new: FileName,
         item: Item,
     ) -> Result<(), Error> {
-        self.put(&new, &item)?;
-        fsync(&self.outbox)?;
+        self.put(&new, &item, true)?;
         state.items.remove(old);
         state.items.insert(new, item);
         Ok(())
     }
 
-    /// Writes a record, in one step.
-    fn put(&self, sent: &FileName, item: &Item) -> Result<(), Error> {
+    /// Writes a record, in one step; where it says so, the disk has it afterwards.
+    fn put(&self, sent: &FileName, item: &Item, is_durable: bool) -> Result<(), Error> {
         let Item { to, name, job, number, .. } = item;
         let record = Record { to: to.clone(), name: name.clone(), sent: sent.clone(), job: *job };
         let mut bytes = Vec::new();
@@ -281,10 +292,14 @@ impl Mailbox {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW;
         let mut file = File::from(openat(&self.outbox, &new, flags | OFlags::CLOEXEC, MODE)?);
         file.write_all(&bytes)?;
-        if job.is_some() {
+        if is_durable {
             file.sync_all()?;
         }
-        Ok(renameat(&self.outbox, &new, &self.outbox, format!("{}{RECORD}", hex(number)))?)
+        renameat(&self.outbox, &new, &self.outbox, format!("{}{RECORD}", hex(number)))?;
+        if is_durable {
+            fsync(&self.outbox)?;
+        }
+        Ok(())
     }
 
     /// Content first: a record without content is nothing. It is emptied, too: who has served it may have it open for long.

@@ -61,7 +61,7 @@ fn code<T>(answer: Answer<T>) -> StatusCode {
 
 const PUT: OpenFlags = OpenFlags::WRITE.union(OpenFlags::CREATE).union(OpenFlags::TRUNCATE);
 
-async fn put(session: &mut Session<Told>, path: &str, content: &[u8]) -> Answer<Status> {
+async fn put<D: Desk>(session: &mut Session<D>, path: &str, content: &[u8]) -> Answer<Status> {
     let opened = session.open(1, path.into(), PUT, FileAttributes::empty()).await?;
     session.write(2, opened.handle.clone(), 0, content.to_vec()).await?;
     session.close(3, opened.handle).await
@@ -88,6 +88,55 @@ async fn closing_says_what_was_judged() {
     let done = put(&mut unanswered, "/outbox/ledger/a", b"1").await;
     assert_eq!(code(done), StatusCode::Failure);
     assert_eq!(unanswered.mailbox.under_way().len(), 1);
+}
+
+#[tokio::test]
+async fn a_way_out_is_written_down_and_a_look_at_what_is_not_there_is_not() {
+    let home = tempfile::tempdir().unwrap();
+    let mut session = session(home.path(), Asked::Accepted);
+    for path in ["/inbox/../../etc/passwd", "/etc/passwd", "/inbox/none"] {
+        let opened = session.open(1, path.into(), OpenFlags::READ, FileAttributes::empty()).await;
+        assert_ne!(code(opened), StatusCode::Ok, "{path}");
+    }
+    let (client, operation) = (session.client.clone(), "open");
+    let refused = Event::Refused { client, operation, why: BadPath::Traversal.into() };
+    assert_eq!(*session.desk.events.lock().unwrap(), [refused]);
+}
+
+/// A desk beside which somebody hurries after jobs that are over.
+struct Hurried(Arc<Mailbox>, Asked);
+
+impl Desk for Hurried {
+    async fn ask(&self, _: &PartyId, whole: &Whole) -> Asked {
+        assert_eq!(self.0.under_way(), []);
+        self.0.conclude(&whole.job, false).unwrap();
+        self.1
+    }
+
+    async fn fetched(&self, _: &PartyId, _: TransferId) {}
+
+    fn on_event(&self, _: Event) {}
+}
+
+#[tokio::test]
+async fn what_was_refused_leaves_nothing_also_if_others_knew_it_first() {
+    for (answer, left) in [(Asked::Refused(Reason::UnknownParty), 0), (Asked::Unanswered, 1)] {
+        let home = tempfile::tempdir().unwrap();
+        let mailbox = session(home.path(), answer).mailbox;
+        let desk = Arc::new(Hurried(Arc::clone(&mailbox), answer));
+        let party = PartyId::new("shop").unwrap();
+        let mut session = Session::new(party, Arc::clone(&mailbox), desk, 4);
+        assert_ne!(code(put(&mut session, "/outbox/ledger/a", b"1").await), StatusCode::Ok);
+        let failed = || mailbox.look(&ledger(), &FileName::new("a.failed").unwrap());
+        assert_eq!(failed(), Err(BadPath::Missing.into()));
+        // Nobody waits for the verdict any more: others go after the job.
+        let under_way = mailbox.under_way();
+        assert_eq!(under_way.len(), left);
+        for whole in under_way {
+            mailbox.conclude(&whole.job, false).unwrap();
+            assert_eq!(failed().map(|about| about.size), Ok(1));
+        }
+    }
 }
 
 #[tokio::test]
