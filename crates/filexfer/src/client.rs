@@ -127,6 +127,20 @@ impl ClientServer {
     /// The most hand-overs that are not recorded at the forwarding server yet.
     pub const HANDING_MAX: usize = 4_096;
 
+    /// The prefix of what became of offers: transfer.
+    pub fn outcomes(tenant: Tenant) -> Key {
+        Key::new(CrateTag::FILEXFER, tenant, TAKEN)
+    }
+
+    /// What a row of [`ClientServer::outcomes`] says: under which name the file was published, if it was, and when. Rows of
+    /// version 1 do not say when.
+    ///
+    /// # Errors
+    /// [`port::WireError`] if the row is damaged.
+    pub fn published_as(row: &[u8]) -> Result<Option<(FileName, Option<Time>)>, port::WireError> {
+        read_taken(row).map(|(done, _, at)| Some((done.ok()?, at)))
+    }
+
     /// Begins by reading what is stored.
     ///
     /// # Errors
@@ -389,7 +403,7 @@ impl ClientServer {
     }
 
     fn row(&self, transfer: &TransferId) -> Result<Key, Error> {
-        Ok(taken(self.config.tenant).raw(&transfer.0)?)
+        Ok(Self::outcomes(self.config.tenant).raw(&transfer.0)?)
     }
 }
 
@@ -436,11 +450,6 @@ fn read_taken(bytes: &[u8]) -> Result<Taken, port::WireError> {
     let at = if version == 2 { Some(Time::from_ms(from.u64()?)) } else { None };
     from.finish()?;
     Ok((done, receipt, at))
-}
-
-/// The prefix of what became of offers: transfer.
-pub(crate) fn taken(tenant: Tenant) -> Key {
-    Key::new(CrateTag::FILEXFER, tenant, TAKEN)
 }
 
 const TAKEN: u8 = 8;

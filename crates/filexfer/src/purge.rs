@@ -1,9 +1,10 @@
 //! End of life: what is over is deleted, a page at a time.
 
 use crate::backstage::{inbox_index, inbox_key};
-use crate::client::{pending, taken, taken_at};
+use crate::client::{pending, taken_at};
 use crate::{
-    BackstageServer, Bitmap, Error, Forwarder, Job, Keeping, PartyId, Registry, Stage, TransferId,
+    BackstageServer, Bitmap, ClientServer, Error, Forwarder, Job, Keeping, PartyId, Registry,
+    Stage, TransferId,
 };
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
@@ -69,7 +70,7 @@ impl Purge {
     fn prefix(&self) -> Key {
         match self.table {
             PurgeTable::Jobs => Job::table(self.tenant),
-            PurgeTable::Taken => taken(self.tenant),
+            PurgeTable::Taken => ClientServer::outcomes(self.tenant),
             PurgeTable::Inbox => inbox_index(self.tenant),
             PurgeTable::Receipts => terms(self.tenant),
         }

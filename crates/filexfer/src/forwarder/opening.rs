@@ -3,7 +3,7 @@
 use super::Forwarder;
 use super::active::Active;
 use super::event::ForwarderEvent;
-use super::rows::{OPEN, Reading, table};
+use super::rows::Reading;
 use crate::journal::Journal;
 use crate::{Error, Job, JobEvent, PartyId, Route, State, Trail, TransferId};
 use alloc::vec::Vec;
@@ -16,7 +16,7 @@ impl Forwarder {
         } else {
             Vec::new()
         };
-        let prefix = table(self.config.tenant, OPEN);
+        let prefix = Self::under_way(self.config.tenant);
         let scans = alloc::vec![Scan { prefix, after: after.clone(), limit: PAGE }];
         self.read(Reading::Open(after), ReadSet { points, scans });
     }

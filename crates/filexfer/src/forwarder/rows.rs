@@ -35,6 +35,11 @@ pub(super) enum Next {
 }
 
 impl Forwarder {
+    /// The prefix of jobs under way: transfer.
+    pub fn under_way(tenant: Tenant) -> Key {
+        table(tenant, OPEN)
+    }
+
     pub(super) fn read(&mut self, reading: Reading, want: ReadSet) {
         let ticket = self.ticket();
         self.reads.insert(ticket, reading);
@@ -121,7 +126,7 @@ impl Forwarder {
     }
 
     pub(super) fn open_key(&self, transfer: &TransferId) -> Result<Key, Error> {
-        Ok(table(self.config.tenant, OPEN).raw(&transfer.0)?)
+        Ok(Self::under_way(self.config.tenant).raw(&transfer.0)?)
     }
 
     pub(super) fn handed_key(&self, transfer: &TransferId) -> Result<Key, Error> {
@@ -133,7 +138,7 @@ pub(super) fn table(tenant: Tenant, number: u8) -> Key {
     Key::new(CrateTag::FILEXFER, tenant, number)
 }
 
-pub(super) const OPEN: u8 = 5;
+const OPEN: u8 = 5;
 
 pub(super) const RECEIPTS: u8 = 7;
 
