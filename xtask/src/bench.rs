@@ -34,7 +34,7 @@ pub(crate) struct Bench {
     #[arg(long)]
     no_install: bool,
     /// Measure nothing; write the README's table from benches/results.json
-    #[arg(long, conflicts_with_all = ["name", "quick", "date"])]
+    #[arg(long, conflicts_with_all = ["name", "quick", "date", "no_install"])]
     render: bool,
 }
 

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::shell::{Program, find_program, is_executable};
 
-/// A program that tests start.
+/// A program that tests or benches start.
 #[derive(Clone, Copy)]
 pub(crate) struct Need {
     /// Why it is needed, for the one who is asked to install it.
@@ -25,11 +25,11 @@ pub(crate) struct Need {
     /// A file that lies there while the package is installed, to keep it from more than bringing
     /// programs: its path and text.
     meanwhile: Option<(&'static str, &'static str)>,
-    /// The packages whose tests start it.
+    /// The packages whose tests start it, or benches by their names.
     packages: &'static [&'static str],
 }
 
-/// Everything that tests need. Extend this table when a test starts another program.
+/// Everything that tests and benches need. Extend this table when one starts another program.
 const NEEDS: &[Need] = &[
     Need {
         purpose: "the browser tests of refbank and vmload-report",
@@ -282,6 +282,7 @@ mod tests {
         assert_eq!(variables(&["interbank-qrpay"]), ["INTERBANK_ZBARIMG"]);
         assert_eq!(variables(&["interbank-store-postgres"]), ["INTERBANK_POSTGRES"]);
         assert_eq!(variables(&["filexfer-site"]), ["INTERBANK_SFTP"]);
+        assert_eq!(variables(&["filexfer_transfer"]), ["INTERBANK_RSYNC", "INTERBANK_SSHD"]);
         assert_eq!(variables(&["refbank", "interbank-port"]).len(), 4);
     }
 

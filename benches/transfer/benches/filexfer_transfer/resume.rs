@@ -2,7 +2,7 @@
 //!
 //! Ours reads the rows of the bitmap from the store on disk. rsync reads and compares what is there at both ends; whoever
 //! keeps nothing hashes it. Both are measured on a smaller file, sparse as the large one would be, and scaled: neither would
-//! end on the large one within a bench's patience.
+//! end on the large one within a bench's patience. How much each reads is reckoned: what it has to look at again.
 
 use super::figure::Figures;
 use super::measure::timed;
