@@ -1,5 +1,7 @@
 //! The backstage server: asks for transfers, keeps answers and results.
 
+mod records;
+
 use crate::clock;
 use crate::config::KEY_NUMBER;
 use crate::control::{Question, Wish};
@@ -7,10 +9,11 @@ use crate::failure::Failure;
 use crate::rows::{self, TENANT};
 use crate::station::{Role, Told};
 use filexfer::{
-    BackstageEvent, BackstageServer, Error, FileSpec, JobId, Mode, Notice, NoticeKind, OnConflict,
-    PartyId, Reason, Request, SignedVerdict, State, TransferId,
+    BackstageEvent, BackstageServer, Error, FileSpec, JobId, Mode, NoticeKind, OnConflict, PartyId,
+    Request, TransferId,
 };
 use port::{Batch, Commit, Expect, Key, KeyAnswer, KeyId, Keys as _, Peer, ReadSet, Store, Time};
+use records::{Records, Stand};
 use seal::SoftKeys;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
@@ -26,14 +29,6 @@ pub(crate) struct Backstage {
     stands: BTreeMap<JobId, Stand>,
 }
 
-/// How far a request is.
-#[derive(Clone, Copy)]
-enum Stand {
-    Asked,
-    Judged(Result<(), Reason>),
-    Over(State),
-}
-
 impl Backstage {
     /// With the requests that were made and have no answer yet.
     pub(crate) async fn open<S: Store>(
@@ -43,9 +38,10 @@ impl Backstage {
         store: &S,
     ) -> Result<Self, Failure> {
         let machine = BackstageServer::new(TENANT, &forwarder, pace_ms).map_err(Failure::run)?;
-        let ledger = Ledger::read(store).await.map_err(Failure::Run)?;
-        let unasked = ledger.unanswered();
-        let stands = ledger.requests.iter().map(|request| (request.id, ledger.stand(&request.id)));
+        let records = Records::read(store).await.map_err(Failure::Run)?;
+        let unasked = records.unanswered();
+        let stands =
+            records.requests.iter().map(|request| (request.id, records.stand(&request.id)));
         let stands = stands.collect();
         Ok(Self { party, forwarder, pace_ms, machine, unasked, stands })
     }
@@ -246,25 +242,26 @@ impl Role for Backstage {
                 Ok(json!({ "ids": ids.iter().map(ToString::to_string).collect::<Vec<_>>() }))
             }
             Question::Stands { ids } => {
-                let stand = |id: &String| {
+                let standing = |id: &String| {
                     let stand = self.stands.get(&rows::job_id(id)?).copied();
-                    let (state, code, why) = stand.ok_or("there is no such request")?.words();
-                    let is_over = !matches!(stand, Some(Stand::Asked | Stand::Judged(Ok(()))));
-                    Ok(json!({ "state": state, "code": code, "why": why, "is_over": is_over }))
+                    Ok(json!(stand.map(Stand::standing)))
                 };
-                ids.iter().map(stand).collect()
+                ids.iter().map(standing).collect()
             }
             Question::Status { id } => {
-                let ledger = Ledger::read(store).await?;
+                let records = Records::read(store).await?;
                 let wanted = id.as_deref().map(rows::job_id).transpose()?;
-                Ok(ledger.describe(wanted))
+                Ok(records.describe(wanted))
             }
             Question::Receipts { id } => {
-                let ledger = Ledger::read(store).await?;
                 let id = rows::job_id(id)?;
-                let result = ledger.results.get(&id);
+                if !self.stands.contains_key(&id) {
+                    return Err("there is no such request".into());
+                }
+                let records = Records::read(store).await?;
+                let result = records.results.get(&id);
                 let result = result.ok_or("there is no result of this request yet")?;
-                let notices = [result].into_iter().chain(ledger.handed_over.get(&id));
+                let notices = [result].into_iter().chain(records.handed_over.get(&id));
                 let receipts = notices.flat_map(|notice| &notice.receipts);
                 let receipts = receipts.map(|bytes| crate::hex::text(bytes));
                 Ok(json!({ "receipts": receipts.collect::<Vec<String>>() }))
@@ -272,102 +269,6 @@ impl Role for Backstage {
             Question::Audit => Err("the trail is the forwarding server's".into()),
             Question::HandOver { .. } => Err("a client server is asked that".into()),
         }
-    }
-}
-
-/// Everything that a backstage server has of its requests.
-struct Ledger {
-    requests: Vec<Request>,
-    verdicts: BTreeMap<JobId, SignedVerdict>,
-    results: BTreeMap<JobId, Notice>,
-    arrivals: Vec<Notice>,
-    /// The destination's application has it, and the destination signed that.
-    handed_over: BTreeMap<JobId, Notice>,
-}
-
-impl Ledger {
-    async fn read<S: Store>(store: &S) -> Result<Self, String> {
-        let damaged = |why: port::WireError| format!("a stored row is damaged: {why}");
-        let mut ledger = Self {
-            requests: Vec::new(),
-            verdicts: BTreeMap::new(),
-            results: BTreeMap::new(),
-            arrivals: Vec::new(),
-            handed_over: BTreeMap::new(),
-        };
-        for (_, row) in rows::all(store, rows::requests()).await? {
-            ledger.requests.push(Request::parse(&row.value).map_err(damaged)?);
-        }
-        for (_, row) in rows::all(store, rows::verdicts()).await? {
-            let signed = SignedVerdict::parse(&row.value).map_err(damaged)?;
-            ledger.verdicts.insert(signed.verdict.id, signed);
-        }
-        for (_, row) in rows::all(store, BackstageServer::inbox(TENANT)).await? {
-            let notice = Notice::parse(&row.value).map_err(damaged)?;
-            match notice.kind {
-                NoticeKind::Result => {
-                    ledger.results.insert(notice.id, notice);
-                }
-                NoticeKind::Arrival => ledger.arrivals.push(notice),
-                NoticeKind::HandedOver => {
-                    ledger.handed_over.insert(notice.id, notice);
-                }
-            }
-        }
-        ledger.requests.sort_by_key(|request| request.made);
-        Ok(ledger)
-    }
-
-    fn stand(&self, id: &JobId) -> Stand {
-        let verdict = self.verdicts.get(id).map(|signed| signed.verdict.outcome);
-        let result = self.results.get(id).map(|notice| Stand::Over(notice.state));
-        result.or(verdict.map(Stand::Judged)).unwrap_or(Stand::Asked)
-    }
-
-    fn unanswered(&self) -> VecDeque<Request> {
-        let is_open = |request: &&Request| {
-            !self.verdicts.contains_key(&request.id) && !self.results.contains_key(&request.id)
-        };
-        self.requests.iter().filter(is_open).cloned().collect()
-    }
-
-    fn describe(&self, wanted: Option<JobId>) -> Value {
-        let is_wanted = |id: &JobId| wanted.is_none_or(|wanted| wanted == *id);
-        let requests = self.requests.iter().filter(|request| is_wanted(&request.id)).map(|request| {
-            let stand = self.stand(&request.id);
-            let result = self.results.get(&request.id);
-            let (state, code, why) = stand.words();
-            let file = result.and_then(|notice| notice.file);
-            json!({
-                "id": request.id.to_string(),
-                "from": request.sender,
-                "to": request.destination,
-                "name": request.file.name,
-                "made": request.made.to_string(),
-                "state": state,
-                "code": code,
-                "why": why,
-                "published_as": result.map(|notice| notice.name.as_str()).filter(|name| !name.is_empty()),
-                "size": file.map(|(size, _)| size),
-                "root": file.map(|(_, root)| crate::hex::text(&root)),
-                "receipts": result.map_or(0, |notice| notice.receipts.len()),
-                "is_handed_over": self.handed_over.contains_key(&request.id),
-                "is_over": !matches!(stand, Stand::Asked | Stand::Judged(Ok(()))),
-            })
-        });
-        let arrivals = self.arrivals.iter().filter(|notice| is_wanted(&notice.id)).map(|notice| {
-            json!({
-                "id": notice.id.to_string(),
-                "requester": notice.requester,
-                "name": notice.name,
-                "size": notice.file.map(|(size, _)| size),
-                "root": notice.file.map(|(_, root)| crate::hex::text(&root)),
-            })
-        });
-        json!({
-            "requests": requests.collect::<Vec<Value>>(),
-            "arrivals": arrivals.collect::<Vec<Value>>(),
-        })
     }
 }
 
@@ -390,17 +291,6 @@ async fn put<S: Store>(store: &S, rows: Vec<(Key, Vec<u8>)>) -> Result<(), Strin
         }
     }
     Ok(())
-}
-
-impl Stand {
-    fn words(self) -> (&'static str, Option<u32>, Option<String>) {
-        match self {
-            Self::Asked => ("asked", None, None),
-            Self::Judged(Ok(())) => ("accepted", None, None),
-            Self::Judged(Err(why)) => rows::words(State::Refused(why)),
-            Self::Over(state) => rows::words(state),
-        }
-    }
 }
 
 /// The one key that a server signs with.

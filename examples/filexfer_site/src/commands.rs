@@ -1,7 +1,7 @@
 //! What is asked of running servers, and what needs none.
 
-use crate::config::{Config, KEY_NUMBER};
-use crate::control::{Question, Wish, ask};
+use crate::config::{Config, KEY_NUMBER, Server};
+use crate::control::{Question, Standing, Wish, ask, stands};
 use crate::failure::Failure;
 use crate::hex;
 use crate::options::{Conflict, Save, Status, Submit, Verify};
@@ -34,8 +34,13 @@ pub(crate) async fn submit(config: &Config, options: &Submit) -> Result<Value, F
     let bar = options.wait.then(progress::bar);
     let mut shown = Instant::now();
     let stands = loop {
-        let stands = stands(config, requester, &ids).await?;
-        let left = stands.iter().filter(|stand| !stand.is_enough(options.wait)).count();
+        let stands = stands(&socket, requester, &ids).await?;
+        let stands = stands.into_iter().collect::<Option<Vec<Standing>>>();
+        let stands =
+            stands.ok_or_else(|| Failure::run("what was asked for is not known any more"))?;
+        let is_enough =
+            |stand: &&Standing| stand.is_over || (!options.wait && stand.state != "asked");
+        let left = stands.len() - stands.iter().filter(is_enough).count();
         if left == 0 {
             break stands;
         }
@@ -114,41 +119,14 @@ fn pieces(names: &[String]) -> Vec<&[String]> {
     pieces
 }
 
-/// How far a request is.
-struct Stand {
-    state: String,
-    code: u32,
-    why: String,
-    is_over: bool,
-}
-
-impl Stand {
-    fn is_enough(&self, wait: bool) -> bool {
-        self.is_over || (!wait && self.state != "asked")
-    }
-}
-
-async fn stands(config: &Config, of: &str, ids: &[String]) -> Result<Vec<Stand>, Failure> {
-    let mut stands = Vec::with_capacity(ids.len());
-    for ids in ids.chunks(IDS) {
-        let question = Question::Stands { ids: ids.to_vec() };
-        let answer = ask(&config.socket(of), of, &question).await?;
-        stands.extend(answer.as_array().into_iter().flatten().map(|stand| Stand {
-            state: text(stand, "state").to_owned(),
-            code: u32::try_from(stand["code"].as_u64().unwrap_or(0)).unwrap_or(0),
-            why: stand["why"].as_str().unwrap_or_else(|| text(stand, "state")).to_owned(),
-            is_over: stand["is_over"] == true,
-        }));
-    }
-    Ok(stands)
-}
-
 /// The first request that came to nothing decides what is said.
-fn conclude(options: &Submit, ids: &[String], stands: &[Stand]) -> Result<(), Failure> {
-    let is_bad =
-        |stand: &&Stand| !matches!(stand.state.as_str(), "accepted" | "delivered" | "acknowledged");
+fn conclude(options: &Submit, ids: &[String], stands: &[Standing]) -> Result<(), Failure> {
+    let is_bad = |stand: &&Standing| {
+        !matches!(stand.state.as_str(), "accepted" | "delivered" | "acknowledged")
+    };
     let Some(at) = stands.iter().position(|stand| is_bad(&stand)) else { return Ok(()) };
-    let Stand { state, code, why, .. } = &stands[at];
+    let Standing { state, code, why, .. } = &stands[at];
+    let (code, why) = (code.unwrap_or(0), why.as_ref().unwrap_or(state));
     let why = match (ids.len(), stands.iter().filter(is_bad).count() - 1) {
         (1, _) => why.clone(),
         (_, 0) => format!("{}: {why}", options.names[at]),
@@ -156,8 +134,8 @@ fn conclude(options: &Submit, ids: &[String], stands: &[Stand]) -> Result<(), Fa
         (_, others) => format!("{}: {why}, and so are {others} others", options.names[at]),
     };
     match state.as_str() {
-        "refused" => Err(Failure::Refused { code: *code, why }),
-        _ => Err(Failure::Undelivered { code: *code, why }),
+        "refused" => Err(Failure::Refused { code, why }),
+        _ => Err(Failure::Undelivered { code, why }),
     }
 }
 
@@ -304,6 +282,9 @@ pub(crate) fn show(value: &Value) -> String {
 
 fn is_server(config: &Config, id: &str) -> Result<(), Failure> {
     match config.server(id) {
+        Some(Server::Sftp(_)) => Err(Failure::Usage(format!(
+            "{id} serves SFTP and is not asked itself; its clients and the desk are"
+        ))),
         Some(_) => Ok(()),
         None => Err(Failure::Usage(format!(
             "{id} is no server of this site; it has {}",
@@ -343,8 +324,6 @@ fn text<'a>(value: &'a Value, field: &str) -> &'a str {
 const POLL: Duration = Duration::from_millis(10);
 /// How often to show it.
 const SHOW: Duration = Duration::from_millis(200);
-/// Ids in one question.
-const IDS: usize = 1_000;
 /// How long to wait for the answer, and for the result, in seconds.
 const ANSWER_S: u64 = 30;
 const RESULT_S: u64 = 3_600;

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 pub(crate) enum Question {
     /// Of a backstage server: send files.
     Submit(Wish),
-    /// Of a backstage server: how far these requests are.
+    /// Of a backstage server: how far these requests are, a [`Standing`] each; null for one that it has not heard of.
     Stands { ids: Vec<String> },
     /// Of anybody: what is under way, and what became of the rest.
     Status { id: Option<String> },
@@ -49,6 +49,17 @@ pub(crate) struct Wish {
     pub(crate) priority: u8,
     pub(crate) not_before_ms: Option<u64>,
     pub(crate) deadline_ms: Option<u64>,
+}
+
+/// How far a request is, in words.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Standing {
+    pub(crate) state: String,
+    /// The stable number of why nothing came of it.
+    pub(crate) code: Option<u32>,
+    pub(crate) why: Option<String>,
+    /// Nothing more becomes of it.
+    pub(crate) is_over: bool,
 }
 
 /// A question on its way to a station.
@@ -139,6 +150,23 @@ pub(crate) async fn ask(socket: &Path, party: &str, question: &Question) -> Resu
     timeout(PATIENCE, exchange).await.unwrap_or_else(|_| Err(away("it does not answer".into())))
 }
 
+/// Asks a backstage server how far requests are; `None` for one that it has not heard of.
+pub(crate) async fn stands(
+    socket: &Path,
+    party: &str,
+    ids: &[String],
+) -> Result<Vec<Option<Standing>>, Failure> {
+    let mut stands = Vec::with_capacity(ids.len());
+    for ids in ids.chunks(IDS) {
+        let answer = ask(socket, party, &Question::Stands { ids: ids.to_vec() }).await?;
+        let some: Vec<Option<Standing>> = serde_json::from_value(answer).map_err(Failure::run)?;
+        stands.extend(some);
+    }
+    Ok(stands)
+}
+
+/// Ids in one question.
+const IDS: usize = 1_000;
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The longest question, in bytes.
 pub(crate) const LINE_MAX: u64 = 64 << 10;

@@ -143,11 +143,11 @@ pub(crate) enum Conflict {
 pub(crate) struct Status {
     #[command(flatten)]
     pub(crate) site: Site,
-    /// The server to ask: a backstage, forwarding or client server; the forwarding server without it
+    /// The server to ask: a backstage, forwarding, client or access server; the forwarding server without it
     #[arg(long, value_name = "ID")]
     pub(crate) of: Option<String>,
     /// Only this request (32 hexadecimal digits)
-    #[arg(long)]
+    #[arg(long, value_name = "JOB")]
     pub(crate) id: Option<String>,
 }
 
@@ -168,7 +168,7 @@ pub(crate) struct Save {
     #[arg(long = "as", value_name = "ID")]
     pub(crate) requester: String,
     /// The request (32 hexadecimal digits)
-    #[arg(long)]
+    #[arg(long, value_name = "JOB")]
     pub(crate) id: String,
     /// The folder for the files
     #[arg(long, value_name = "FOLDER", default_value = ".")]

@@ -20,13 +20,12 @@ pub(crate) async fn all<S: Store>(store: &S, prefix: Key) -> Result<Vec<(Key, Ro
     }
 }
 
-/// By which row unpublished content is known to be left over.
-#[derive(Clone, Copy)]
+/// By which row of a transfer unpublished content is known to be left over.
 pub(crate) enum Left {
-    /// The row of this table is there: the transfer is over.
-    If(u8),
-    /// It is not: no job has it.
-    Unless(u8),
+    /// One of this table is there: the transfer is over.
+    If(Key),
+    /// None is: no job has it.
+    Unless(Key),
 }
 
 /// Removes unpublished content of transfers that are over: a stop between the last commit and the removal leaves it.
@@ -37,10 +36,9 @@ pub(crate) async fn sweep<S: Store>(
     left: Left,
 ) -> Result<(), String> {
     let Some(files) = files else { return Ok(()) };
-    let (Left::If(table) | Left::Unless(table)) = left;
+    let (Left::If(table) | Left::Unless(table)) = &left;
     let is_over = async |transfer: &TransferId| {
-        let key = Key::new(CrateTag::FILEXFER, TENANT, table).raw(&transfer.0);
-        let key = key.map_err(|why| why.to_string())?;
+        let key = table.clone().raw(&transfer.0).map_err(|why| why.to_string())?;
         let rows = store.read(&ReadSet::points([key])).await.map_err(|why| why.to_string())?;
         let is_there = rows.points.first().is_some_and(Option::is_some);
         Ok::<bool, String>(is_there == matches!(left, Left::If(_)))
@@ -101,12 +99,6 @@ pub(crate) fn job_id(text: &str) -> Result<filexfer::JobId, String> {
 
 /// Each server has a store of its own, so that there is one tenant.
 pub(crate) const TENANT: Tenant = Tenant::new(1);
-
-/// Tables of `filexfer` (`docs/spec/filexfer.md`): jobs under way, and what became of a client's offers.
-pub(crate) const UNDER_WAY: u8 = 5;
-pub(crate) const TAKEN: u8 = 8;
-/// Receipts, by transfer and stage.
-pub(crate) const RECEIPTS: u8 = 7;
 
 const REQUESTS: u8 = 161;
 const VERDICTS: u8 = 162;

@@ -1,31 +1,21 @@
 //! Starting servers, and stopping them.
 
-use crate::access::Access;
-use crate::backstage::{Backstage, SIGNING};
-use crate::client::Client;
-use crate::config::{
-    ClientFile, Config, KEY_NUMBER, LinkFile, Server, StoreFile, class_of, party_id,
-};
+pub(crate) mod assembly;
+
+use crate::config::{ClientFile, Config, Server};
 use crate::control;
 use crate::failure::Failure;
-use crate::forwarder::Forwarding;
-use crate::lines::{Inboxes, Lines};
-use crate::rows::{self, Left, TENANT};
-use crate::secrets;
+use crate::lines::Lines;
+use crate::rows::{self, Left};
 use crate::station::{Role, Station};
-use files_local::{Area, LocalFiles, Options as FilesOptions};
-use filexfer::{ClientConfig, ForwarderConfig, Limit, Paces, PartyId, Place, Retry};
-use link::{Contact, Identity, Limits, Options as LinkOptions};
-use port::{MemoryStore, Peer, Store};
-use seal::SoftKeys;
-use std::fs::DirBuilder;
+use assembly::{
+    Around, access, backstage, client_server, credentials, folder, forwarding, id_of, open_rows,
+};
+use filexfer::{Forwarder, Place};
+use port::{MemoryStore, Store};
 use std::io::Write as _;
-use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use store_redb::{Options as StoreOptions, RedbStore};
 use tokio::signal::unix;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -86,9 +76,14 @@ async fn start(
             let places = places.collect::<Result<Vec<_>, Failure>>()?;
             let (role, around) = forwarding(config, party).await?;
             let store = open_rows(config, id)?;
-            rows::sweep(&store, around.files.as_deref(), &places, Left::Unless(rows::UNDER_WAY))
-                .await
-                .map_err(Failure::Run)?;
+            rows::sweep(
+                &store,
+                around.files.as_deref(),
+                &places,
+                Left::Unless(Forwarder::under_way(rows::TENANT)),
+            )
+            .await
+            .map_err(Failure::Run)?;
             begin(stations, stop, id, role, store, around)?
         }
         Server::Access(client) => {
@@ -111,115 +106,6 @@ async fn start(
         }
     };
     Ok(vec![(id.to_owned(), running.lines)])
-}
-
-async fn forwarding(config: &Config, party: PartyId) -> Result<(Forwarding, Around), Failure> {
-    let (file, state) = (&config.file, config.state(party.as_str()));
-    let keys = keys(config, &party)?;
-    let inside = |id| contact(id, None, file.link);
-    let backstages = file.backstage.iter().map(|one| inside(&one.id));
-    let accesses = file.client.iter().map(|one| inside(&one.access.id));
-    let others = file
-        .neighbour
-        .iter()
-        .map(|one| contact(&one.forwarder, one.address.clone(), one.link.unwrap_or(file.link)));
-    let contacts = backstages.chain(accesses).chain(others).collect::<Result<_, _>>()?;
-    let mut options = FilesOptions::new(folder(&state.join("work"))?)
-        .spool(Area::new(folder(&state.join("spool"))?, class("general")?));
-    for one in &file.backstage {
-        options = options.store(id_of(&one.store.id)?, area(config, &one.store)?);
-    }
-    let files = Some(files(options, party.as_str())?);
-    let mut brief = ForwarderConfig::new(TENANT, party.clone(), (SIGNING, KEY_NUMBER));
-    brief.paces = paces(config);
-    brief.again_ms = file.pace.again_ms;
-    brief.outbox.in_flight_max = IN_FLIGHT;
-    brief.outbox.page_rows = IN_FLIGHT;
-    brief.patience_ms = file.pace.silence_ms;
-    brief.spool_bytes = file.forwarder.spool_bytes;
-    brief.retry = Retry::new(file.pace.retry_ms, RETRY_MOST_MS.max(file.pace.retry_ms), 0)
-        .map_err(Failure::run)?;
-    if let Some(rate) = file.forwarder.bytes_per_s {
-        brief.rate = Limit::new(rate, rate.max(BURST)).map_err(Failure::run)?;
-    }
-    let role = Forwarding::new(brief, Arc::new(config.registry.clone()))?;
-    let link = link(config, &party, Some(file.forwarder.listen), contacts).await?;
-    Ok((role, Around { keys, link, files, socket: config.socket(party.as_str()) }))
-}
-
-async fn access(
-    config: &Config,
-    party: PartyId,
-    client: &ClientFile,
-) -> Result<(Access, Around), Failure> {
-    let contacts = vec![to_forwarder(config)?, contact(&client.id, None, over(config, client))?];
-    let role = Access::new(id_of(&config.file.forwarder.id)?, id_of(&client.id)?)?;
-    let link = link(config, &party, Some(client.access.listen), contacts).await?;
-    let socket = config.socket(party.as_str());
-    Ok((role, Around { keys: SoftKeys::new(), link, files: None, socket }))
-}
-
-async fn backstage(
-    config: &Config,
-    party: PartyId,
-    store: &RedbStore,
-) -> Result<(Backstage, Around), Failure> {
-    let keys = keys(config, &party)?;
-    let forwarder = id_of(&config.file.forwarder.id)?;
-    let pace_ms = config.file.pace.again_ms;
-    let role = Backstage::open(party.clone(), forwarder, pace_ms, store).await?;
-    let link = link(config, &party, None, vec![to_forwarder(config)?]).await?;
-    Ok((role, Around { keys, link, files: None, socket: config.socket(party.as_str()) }))
-}
-
-/// A client server, after what an earlier process left was removed.
-pub(crate) async fn client_server(
-    config: &Config,
-    party: PartyId,
-    client: &ClientFile,
-) -> Result<(Client, Around, RedbStore), Failure> {
-    let keys = keys(config, &party)?;
-    let access = id_of(&client.access.id)?;
-    let at = client.access.address.clone();
-    let at = at.unwrap_or_else(|| client.access.listen.to_string());
-    let contacts = vec![contact(access.as_str(), Some(at), over(config, client))?];
-    let work = folder(&config.state(party.as_str()).join("work"))?;
-    let options = FilesOptions::new(work).store(party.clone(), client_area(config, client)?);
-    let files = Some(files(options, party.as_str())?);
-    let key = (SIGNING, KEY_NUMBER);
-    let paces = paces(config);
-    let brief = ClientConfig { tenant: TENANT, party: party.clone(), access, key, paces };
-    let role = Client::new(brief)?;
-    let link = link(config, &party, None, contacts).await?;
-    let store = open_rows(config, party.as_str())?;
-    let places = [Place::Store(party.clone())];
-    rows::sweep(&store, files.as_deref(), &places, Left::If(rows::TAKEN))
-        .await
-        .map_err(Failure::Run)?;
-    Ok((role, Around { keys, link, files, socket: config.socket(party.as_str()) }, store))
-}
-
-fn paces(config: &Config) -> Paces {
-    Paces { patience_ms: config.file.pace.patience_ms, ..Paces::default() }
-}
-
-fn to_forwarder(config: &Config) -> Result<(LinkFile, Contact), Failure> {
-    let forwarder = &config.file.forwarder;
-    let at = forwarder.address.clone().unwrap_or_else(|| forwarder.listen.to_string());
-    contact(&forwarder.id, Some(at), config.file.link)
-}
-
-/// How a client and its access server talk.
-fn over(config: &Config, client: &ClientFile) -> LinkFile {
-    client.link.unwrap_or(config.file.link)
-}
-
-/// What a station has around its role and its store.
-pub(crate) struct Around {
-    keys: SoftKeys,
-    link: (Lines, Inboxes),
-    files: Option<Arc<LocalFiles>>,
-    socket: PathBuf,
 }
 
 /// A station that was started.
@@ -254,99 +140,6 @@ pub(crate) fn begin<R: Role + 'static, S: Store + Send + Sync + 'static>(
         ended
     });
     Ok(Running { asks, lines })
-}
-
-async fn link(
-    config: &Config,
-    party: &PartyId,
-    listen: Option<SocketAddr>,
-    contacts: Vec<(LinkFile, Contact)>,
-) -> Result<(Lines, Inboxes), Failure> {
-    let (identity, roots) = credentials(config, party.as_str())?;
-    let options = LinkOptions {
-        name: peer(party.as_str())?,
-        identity,
-        roots,
-        listen,
-        contacts: Vec::new(),
-        limits: Limits {
-            keepalive_ms: KEEPALIVE_MS,
-            backoff_most_ms: BACKOFF_MOST_MS,
-            ..Limits::default()
-        },
-    };
-    Lines::open(options, contacts).await.map_err(|why| match (why, listen) {
-        (link::OpenError::Listen(_), Some(at)) => Failure::Run(format!("{party}: {why} at {at}")),
-        _ => Failure::file(&config.certificate(party.as_str()).0, why),
-    })
-}
-
-/// What a server shows, and whom it believes, as the files say now.
-fn credentials(config: &Config, id: &str) -> Result<(Identity, Vec<u8>), Failure> {
-    let (certificate, key) = config.certificate(id);
-    let read = |path: &Path| std::fs::read(path).map_err(|why| Failure::file(path, why));
-    let identity = Identity::new(read(&certificate)?, secrets::read(&key)?.to_vec());
-    Ok((identity, read(&config.roots())?))
-}
-
-fn keys(config: &Config, party: &PartyId) -> Result<SoftKeys, Failure> {
-    let known = config.registry.party(party).and_then(|party| party.keys.get(&KEY_NUMBER));
-    secrets::signing(&config.seed(party.as_str()), known.map(|(key, _)| key))
-}
-
-fn open_rows(config: &Config, id: &str) -> Result<RedbStore, Failure> {
-    let path = config.state(id).join("rows");
-    RedbStore::open(&path, StoreOptions::new().create(true))
-        .map_err(|why| Failure::file(&path, why))
-}
-
-fn files(options: FilesOptions, id: &str) -> Result<Arc<LocalFiles>, Failure> {
-    let roots: Vec<String> =
-        options.stores.values().map(|area| area.root.display().to_string()).collect();
-    let files = LocalFiles::open(options);
-    files.map(Arc::new).map_err(|why| Failure::Run(format!("{id}: {why} ({})", roots.join(", "))))
-}
-
-fn area(config: &Config, store: &StoreFile) -> Result<Area, Failure> {
-    let mut area = Area::new(config.path(&store.root), class(&store.class)?);
-    for (folder, of) in &store.classes {
-        area.classes.push((folder.clone(), class(of)?));
-    }
-    area.quota_bytes = store.quota_bytes.unwrap_or(u64::MAX);
-    area.settle_ms = store.settle_ms;
-    Ok(area)
-}
-
-fn client_area(config: &Config, client: &ClientFile) -> Result<Area, Failure> {
-    let mut area = Area::new(config.path(&client.root), class("general")?);
-    area.quota_bytes = client.quota_bytes.unwrap_or(u64::MAX);
-    Ok(area)
-}
-
-/// A folder for this program alone, made where it is not there.
-pub(crate) fn folder(path: &Path) -> Result<PathBuf, Failure> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.map(|()| path.to_owned()).map_err(|why| Failure::file(path, why))
-}
-
-fn contact(
-    id: &str,
-    address: Option<String>,
-    over: LinkFile,
-) -> Result<(LinkFile, Contact), Failure> {
-    Ok((over, Contact { peer: peer(id)?, address }))
-}
-
-fn peer(id: &str) -> Result<Peer, Failure> {
-    Peer::new(id).ok_or_else(|| Failure::Usage(format!("{id:?} is no name")))
-}
-
-pub(crate) fn id_of(text: &str) -> Result<PartyId, Failure> {
-    party_id(text).map_err(Failure::Usage)
-}
-
-fn class(text: &str) -> Result<filexfer::FileClass, Failure> {
-    class_of(text).map_err(Failure::Usage)
 }
 
 pub(crate) fn list(config: &Config) -> String {
@@ -386,11 +179,4 @@ async fn signal() {
 }
 
 const LEVEL: tracing::Level = tracing::Level::INFO;
-const KEEPALIVE_MS: u64 = 2_000;
-const BACKOFF_MOST_MS: u64 = 5_000;
-const RETRY_MOST_MS: u64 = 300_000;
-/// Four ranges: less would not let a window through.
-const BURST: u64 = 4 << 20;
-/// Notices that wait for their answers at one time.
-const IN_FLIGHT: usize = 256;
 const CLOSING: Duration = Duration::from_secs(10);

@@ -18,6 +18,10 @@ pub(crate) fn init(options: &Init) -> Result<String, Failure> {
     };
     let site = filexfer::SiteId::new(&options.site);
     site.map_err(|why| Failure::Usage(format!("--site: {why}")))?;
+    let prefix = &options.prefix;
+    // The longest of its names.
+    filexfer::PartyId::new(&format!("{prefix}nfs-archive"))
+        .map_err(|why| Failure::Usage(format!("--prefix: {why}")))?;
     let home = &options.folder;
     std::fs::create_dir(home).map_err(|why| Failure::file(home, why))?;
     for folder in
@@ -29,10 +33,8 @@ pub(crate) fn init(options: &Init) -> Result<String, Failure> {
     let authority = Authority::new(&options.site)?;
     secrets::create(&home.join("roots.pem"), authority.pem.as_bytes(), 0o644)?;
     let mut public = Vec::new();
-    let prefix = &options.prefix;
     for party in ["r1", "a-merchant", "ledger", "archive", "merchant"] {
         let id = format!("{prefix}{party}");
-        filexfer::PartyId::new(&id).map_err(|why| Failure::Usage(format!("--prefix: {why}")))?;
         authority.issue(&id, &home.join("certificates"))?;
         if party != "a-merchant" {
             public.push(key(&id, &home.join("keys"))?);

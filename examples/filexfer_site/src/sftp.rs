@@ -4,20 +4,19 @@
 //! the mailbox is its application. What a client pushes a backstage server asks for, by delegation: nobody else may ask.
 
 use crate::config::{ClientFile, Config, SftpFile};
-use crate::control::{self, Question, Wish, ask};
+use crate::control::{self, Question, Standing, Wish, ask, stands};
 use crate::failure::Failure;
 use crate::lines::Lines;
 use crate::rows::{self, TENANT};
-use crate::servers::{self, Running, id_of};
+use crate::servers::assembly::{client_server, folder, id_of};
+use crate::servers::{self, Running};
 use crate::{hex, secrets};
-use filexfer::{FileName, PartyId, Reason, TransferId};
+use filexfer::{ClientServer, FileName, Forwarder, PartyId, Reason, Stage, TransferId};
 use link_sftp::{
     Asked, Client, ClientKey, Desk, Event, HostKey, Limits, Mailbox, MailboxLimits, Options,
     SftpServer, Whole,
 };
-use port::wire::Reader;
-use port::{CrateTag, Key, ReadSet, Store, Time, WireError};
-use serde_json::Value;
+use port::{ReadSet, Store, Time};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -46,8 +45,8 @@ pub(crate) async fn start(
         let says = |why: link_sftp::OpenError| Failure::Run(format!("{party}: {why}"));
         let keys = terms.keys.iter().map(|line| ClientKey::new(line)).collect::<Result<_, _>>();
         let keys = keys.map_err(says)?;
-        servers::folder(&config.state(&client.id))?;
-        let (role, around, store) = servers::client_server(config, party.clone(), client).await?;
+        folder(&config.state(&client.id))?;
+        let (role, around, store) = client_server(config, party.clone(), client).await?;
         restore(&store, &mailbox).await.map_err(Failure::Run)?;
         let role = role.with_mailbox(Arc::clone(&mailbox));
         let Running { asks: asked, lines } =
@@ -106,16 +105,13 @@ impl Desk for Counter {
         }
         let mut pause = Duration::from_millis(10);
         loop {
-            let question = Question::Stands { ids: vec![whole.job.to_string()] };
-            let stands = ask(&self.socket, &self.desk, &question).await.unwrap_or_default();
-            match &stands[0]["state"] {
-                Value::String(state) if state == "refused" => {
-                    let code = stands[0]["code"].as_u64();
-                    let reason = |reason: &&Reason| Some(u64::from(reason.code())) == code;
-                    let reason = Reason::ALL.iter().find(reason);
-                    return Asked::Refused(reason.copied().unwrap_or(Reason::RouteNotAllowed));
+            let stands = stands(&self.socket, &self.desk, &[whole.job.to_string()]).await;
+            match stands.unwrap_or_default().into_iter().flatten().next() {
+                Some(Standing { state, code, .. }) if state == "refused" => {
+                    let reason = Reason::ALL.into_iter().find(|reason| Some(reason.code()) == code);
+                    return Asked::Refused(reason.unwrap_or(Reason::RouteNotAllowed));
                 }
-                Value::String(state) if state != "asked" => return Asked::Accepted,
+                Some(Standing { state, .. }) if state != "asked" => return Asked::Accepted,
                 _ if Instant::now() >= until => return Asked::Unanswered,
                 _ => {}
             }
@@ -184,25 +180,19 @@ impl Counter {
 
     /// What became of jobs that are not known to be over; asks once more for those that the desk has not heard of.
     async fn conclude(&self) -> Result<(), Failure> {
-        let is_idle = |served: &Served| served.mailbox.under_way().is_empty();
-        if self.served.values().all(is_idle) {
-            return Ok(());
-        }
-        let status = ask(&self.socket, &self.desk, &Question::Status { id: None }).await?;
-        let requests = status["requests"].as_array().map_or(&[][..], Vec::as_slice);
-        let known: BTreeMap<&str, &Value> =
-            requests.iter().filter_map(|row| Some((row["id"].as_str()?, row))).collect();
         for (client, served) in &self.served {
-            for whole in served.mailbox.under_way() {
-                let Some(request) = known.get(whole.job.to_string().as_str()) else {
+            let under_way = served.mailbox.under_way();
+            let ids: Vec<String> = under_way.iter().map(|whole| whole.job.to_string()).collect();
+            let stands = stands(&self.socket, &self.desk, &ids).await?;
+            for (whole, stand) in under_way.into_iter().zip(stands) {
+                let Some(Standing { state, is_over, .. }) = stand else {
                     self.submit(client, &whole).await?;
                     continue;
                 };
-                if request["is_over"] != true {
+                if !is_over {
                     continue;
                 }
-                let state = request["state"].as_str().unwrap_or_default();
-                let is_delivered = matches!(state, "delivered" | "acknowledged");
+                let is_delivered = matches!(state.as_str(), "delivered" | "acknowledged");
                 tracing::info!(event = "sftp.over", %client, id = %whole.job, state);
                 let (mailbox, job) = (Arc::clone(&served.mailbox), whole.job);
                 let done =
@@ -256,21 +246,23 @@ fn mailbox(
 
 /// Shows the client again what was published before this process began.
 async fn restore<S: Store>(store: &S, mailbox: &Mailbox) -> Result<(), String> {
-    let table = |table| Key::new(CrateTag::FILEXFER, TENANT, table);
     // Of two files that had one name the later one is there.
     let mut found: BTreeMap<FileName, (Time, TransferId)> = BTreeMap::new();
-    for (key, row) in rows::all(store, table(rows::TAKEN)).await? {
+    for (key, row) in rows::all(store, ClientServer::outcomes(TENANT)).await? {
         let Some(transfer) = key.as_bytes().last_chunk().map(|bytes| TransferId(*bytes)) else {
             continue;
         };
-        let taken = taken(&row.value).map_err(|why| format!("a stored row is damaged: {why}"))?;
-        let Some((name, at)) = taken else { continue };
+        let published = ClientServer::published_as(&row.value);
+        let published = published.map_err(|why| format!("a stored row is damaged: {why}"))?;
+        let Some((name, at)) = published else { continue };
+        let at = at.unwrap_or(Time::EPOCH);
         if found.get(&name).is_none_or(|(earlier, _)| *earlier <= at) {
             found.insert(name, (at, transfer));
         }
     }
     for (name, (_, transfer)) in found {
-        let key = table(rows::RECEIPTS).raw(&transfer.0).and_then(|key| key.raw(&[HANDED_OVER]));
+        let key = Forwarder::receipts(TENANT).raw(&transfer.0);
+        let key = key.and_then(|key| key.raw(&[Stage::HandedOver.as_u8()]));
         let key = key.map_err(|why| why.to_string())?;
         let rows = store.read(&ReadSet::points([key])).await.map_err(|why| why.to_string())?;
         let is_handed_over = rows.points.first().is_some_and(Option::is_some);
@@ -279,21 +271,6 @@ async fn restore<S: Store>(store: &S, mailbox: &Mailbox) -> Result<(), String> {
     Ok(())
 }
 
-/// What a client took (`docs/spec/filexfer.md`, table 8): its name, and when.
-fn taken(row: &[u8]) -> Result<Option<(FileName, Time)>, WireError> {
-    let mut from = Reader::new(row);
-    let version = from.u8()?;
-    if from.u8()? != 0 {
-        return Ok(None);
-    }
-    let name = FileName::new(Reader::text(from.lp16()?)?).map_err(|_| WireError::Invalid)?;
-    from.lp16()?;
-    let at = if version == 1 { 0 } else { from.u64()? };
-    Ok(Some((name, Time::from_ms(at))))
-}
-
-/// The stage of a receipt in its row's key.
-const HANDED_OVER: u8 = 4;
 const PAUSE_MOST: Duration = Duration::from_millis(200);
 const ROUND: Duration = Duration::from_millis(500);
 const SWEEP: Duration = Duration::from_secs(600);

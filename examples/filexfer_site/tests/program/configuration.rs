@@ -1,6 +1,6 @@
 //! What is wrong with a configuration is said in one sentence, before anything starts.
 
-use crate::home::Home;
+use crate::home::{Home, init};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -25,6 +25,27 @@ fn what_is_wrong_is_said_before_anything_starts() {
     assert!(home.failure(3, &["check"]).contains("a pace is 0"));
     fs::remove_file(home.path("site.toml")).unwrap();
     assert!(home.failure(3, &["check"]).contains("site.toml: No such file"));
+}
+
+#[test]
+fn a_site_that_cannot_be_made_leaves_nothing() {
+    let home = Home::new();
+    let other = home.path("other");
+    let make = |options: &[&str]| init(&other, options);
+    for (options, words) in [
+        (&["--prefix", "B "][..], "--prefix: "),
+        // It is well with the shorter names, and not with all.
+        (&["--prefix", &"b".repeat(38)], "--prefix: "),
+        (&["--site", "B"], "--site: "),
+        (&["--ports", "7420"], "--ports takes two ports"),
+    ] {
+        let made = make(options);
+        let said = String::from_utf8(made.stderr).unwrap();
+        assert!(made.status.code() == Some(2) && said.contains(words), "{options:?}: {said}");
+        assert!(!other.exists(), "{options:?}");
+    }
+    assert!(make(&["--prefix", "b-"]).status.success());
+    assert_eq!(make(&[]).status.code(), Some(3), "it is there");
 }
 
 #[test]
@@ -83,6 +104,7 @@ fn what_is_wrong_with_sftp_is_said_too() {
     assert!(home.run(&["check"]).status.success());
     assert!(home.failure(2, &["run", "--only", "merchant"]).contains("served by the SFTP server"));
     assert!(home.failure(3, &["sftp"]).contains("k: "));
+    assert!(home.failure(2, &["status", "--of", "sftp"]).contains("is not asked itself"));
     let home = Home::new();
     client(&home, "leger");
     home.append(&section("sftp", "ledger"));

@@ -4,7 +4,7 @@ use serde_json::Value;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -25,8 +25,7 @@ impl Home {
         let home = Self { root, ports };
         let ports = format!("{},{}", ports[0], ports[1]);
         let site = home.path("");
-        let init = ["init", site.to_str().unwrap(), "--ports", &ports];
-        let made = Command::new(PROGRAM).args(init).args(options).output().unwrap();
+        let made = init(&site, &[&["--ports", &ports][..], options].concat());
         assert!(made.status.success(), "{made:?}");
         home
     }
@@ -166,6 +165,11 @@ pub(crate) fn within<T>(time: Duration, what: &str, mut look: impl FnMut() -> Op
         std::thread::sleep(Duration::from_millis(20));
     }
     panic!("{what} did not happen in time");
+}
+
+/// Makes a site.
+pub(crate) fn init(folder: &Path, options: &[&str]) -> Output {
+    Command::new(PROGRAM).arg("init").arg(folder).args(options).output().unwrap()
 }
 
 /// Made-up content.

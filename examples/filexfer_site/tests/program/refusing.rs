@@ -126,6 +126,8 @@ fn a_receipt_that_was_changed_proves_nothing() {
     let to = home.path("");
     let save = ["receipts", "save", "--as", "ledger", "--id", &id, "--to", to.to_str().unwrap()];
     let saved = home.json(&save);
+    let unknown = ["receipts", "save", "--as", "ledger", "--id", &"0".repeat(32)];
+    assert!(home.failure(2, &unknown).contains("there is no such request"));
     drop(servers);
     let receipts = saved["saved"].as_array().unwrap();
     assert_eq!(receipts.len(), 3, "origin, received, verified");
