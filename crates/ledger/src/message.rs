@@ -37,7 +37,8 @@ pub enum Message {
         /// Registered, or why not.
         outcome: Result<(), Rejected>,
     },
-    /// To a node that holds the chain: which block is wanted.
+    /// To a node that holds the chain: which block is wanted. It is silent if it does not have it: because it joined by a
+    /// snapshot later on.
     Want(Height),
     /// To who wanted it.
     Block(Box<Block>),

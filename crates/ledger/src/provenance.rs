@@ -1,10 +1,10 @@
 //! Provenance: who owned a thing, one after the other, proved by the records that made it so.
 
 use crate::{
-    Block, Chain, EntryKey, EntryProof, FileId, Height, ProofError, Record, Seen, ThingKey, Title,
-    Trust, leaf_hash, verify_inclusion,
+    Block, Body, Chain, EntryKey, EntryProof, FileId, Height, ProofError, Record, Seen, ThingKey,
+    Title, Trust, leaf_hash, verify_inclusion,
 };
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use port::WireError;
 use port::wire::{Reader, Writer};
@@ -33,7 +33,7 @@ impl Provenance {
     pub const RECORDS_MAX: usize = 4_096;
 
     /// Of a thing, after a chain's newest block, with its records and their places in the log ([`History::of`]). Those that do not
-    /// bear on its ownership are left out.
+    /// bear on its ownership are left out, also requests that came to nothing: anybody can make some.
     ///
     /// # Errors
     /// [`WireError::Invalid`] if the chain has no block yet or the log no such place; [`WireError::TooLong`] for too many
@@ -45,9 +45,13 @@ impl Provenance {
     ) -> Result<Self, WireError> {
         let now = EntryProof::of(chain, EntryKey::Thing(thing))?;
         let mut title = Title::new(thing, chain.state().genesis().policy().approvals);
+        let bearing = records.into_iter().filter(|(_, record)| title.update(record));
+        let bearing: Vec<_> = bearing.collect();
+        let registered: BTreeSet<FileId> =
+            title.steps().iter().filter_map(|step| step.file).collect();
         let mut steps = Vec::new();
-        for (index, record) in records {
-            if !title.update(record) {
+        for (index, record) in bearing {
+            if !record.transaction.concerns()?.is_some_and(|file| registered.contains(&file)) {
                 continue;
             }
             let mut bytes = Vec::with_capacity(640);
@@ -170,7 +174,7 @@ impl History {
         let first = header.log_size.checked_sub(count).ok_or(WireError::Invalid)?;
         for (place, transaction) in (0..).zip(&block.transactions) {
             let Some(file) = transaction.concerns()? else { continue };
-            if let crate::Body::Register(request) = &transaction.body {
+            if let Body::Register(request) = &transaction.body {
                 self.things.insert(file, request.thing);
             }
             let Some(thing) = self.things.get(&file) else { continue };

@@ -208,7 +208,9 @@ impl State {
     pub fn purgeable(&self, height: Height) -> impl Iterator<Item = FileId> {
         let keep = self.genesis.policy().keep;
         let is_old = move |since: &Height| since.after(keep) <= height;
-        self.over.iter().take_while(move |(since, _)| is_old(since)).map(|(_, file)| *file)
+        let over = self.over.iter().take_while(move |(since, _)| is_old(since));
+        // What is frozen stays, and is not in the way of others.
+        over.map(|(_, id)| *id).filter(|id| self.file(*id).is_some_and(|file| !file.frozen))
     }
 
     /// Files whose new owner should have registered before this height, the longest overdue first.

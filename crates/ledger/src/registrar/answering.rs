@@ -79,9 +79,9 @@ impl Registrar {
         let Some((peer, _)) = self.reads.remove(&ticket) else {
             return self.on_page(ticket, rows);
         };
-        // Who wants it asks again.
-        let Some(rows) = rows else { return Ok(true) };
-        let row = rows.points.into_iter().next().flatten().ok_or(Corrupt::Missing)?;
+        // The read failed: who wants it asks again. Or it is not here, as all before a snapshot: who wants it asks another.
+        let row = rows.and_then(|rows| rows.points.into_iter().next().flatten());
+        let Some(row) = row else { return Ok(true) };
         let block = Block::parse(&row.value).map_err(Corrupt::from)?;
         self.send(peer, &Message::Block(Box::new(block)))?;
         Ok(true)

@@ -318,8 +318,5 @@ fn the_stored_checkpoint_proves_records() {
     let size = chain.log().size();
     let path = chain.log().inclusion(size - 1, size).unwrap();
     let proof = RecordProof::new(bytes, size - 1, path, note);
-    let origin = chain.state().genesis().origin().into();
-    let trust =
-        Trust { chain: chain.id(), origin, keys: vec![key(1).verifying_key()], vouchers: 1 };
-    assert_eq!(proof.verify(&trust), Ok(record));
+    assert_eq!(proof.verify(&trust(chain)), Ok(record));
 }

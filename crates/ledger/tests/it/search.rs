@@ -40,11 +40,6 @@ fn town() -> (Place, Chain, Index, [Through; 3]) {
     (place, chain, index, owners)
 }
 
-fn trust(chain: &Chain) -> Trust {
-    let origin = chain.state().genesis().origin().into();
-    Trust { chain: chain.id(), origin, keys: vec![key(1).verifying_key()], vouchers: 1 }
-}
-
 /// Asks until all was shown, over the wire.
 fn ask(chain: &Chain, index: &Index, query: &Query) -> Result<Found, ProofError> {
     let mut bytes = Vec::new();
@@ -220,6 +215,47 @@ fn ld15_what_a_party_owns_is_for_its_members_and_supervision() {
     assert_eq!(late, Err(Refusal::NodeRevoked));
 }
 
+/// The records about a thing, with their places in the log.
+fn records_of(thing: ThingKey, blocks: &[Block]) -> Vec<(u64, Record)> {
+    let mut history = History::new();
+    blocks.iter().for_each(|block| history.update(block).unwrap());
+    let record = |it: &RecordPlace| {
+        let block = &blocks[usize::try_from(it.height.0).unwrap()];
+        (it.index, block.records().nth(it.place as usize).unwrap())
+    };
+    history.of(thing).iter().map(record).collect()
+}
+
+#[test]
+fn ld15_requests_that_came_to_nothing_do_not_make_a_provenance_longer() {
+    let mut place = Place::new(policy());
+    let owner = place.party(20, MEMBER_A);
+    let other = place.party(21, MEMBER_B);
+    // Of two that are audited at one time, the second comes too late.
+    let late = place.request(thing(1), other);
+    place.apply(&late).unwrap();
+    let rejected = place.request(thing(1), other);
+    place.apply(&rejected).unwrap();
+    let verdict =
+        place.verdict(rejected.file().unwrap().unwrap(), SUPERVISION, &[VerdictReason::Document]);
+    place.apply(&verdict).unwrap();
+    let live = place.registered(thing(1), owner);
+    let verdict = place.verdict(late.file().unwrap().unwrap(), SUPERVISION, &[]);
+    place.apply(&verdict).unwrap();
+    let (chain, blocks) = place.chain();
+    let records = records_of(thing(1), &blocks);
+    assert_eq!(records.len(), 6);
+    let prove = |records: &[(u64, Record)]| {
+        let records = records.iter().map(|(index, record)| (*index, record));
+        Provenance::new(&chain, thing(1), records).unwrap()
+    };
+    let whole = prove(&records);
+    // The request of who owns it, and its verdict.
+    assert!(whole == prove(&records[3..5]));
+    let title = whole.verify(&trust(&chain), thing(1), 1).unwrap().found.unwrap();
+    assert_eq!((title.owner(), title.file()), (Some(owner.party), Some(live)));
+}
+
 #[test]
 fn ld15_a_things_provenance_is_proved_and_a_record_left_out_is_missed() {
     let mut place = Place::new(policy());
@@ -242,16 +278,7 @@ fn ld15_a_things_provenance_is_proved_and_a_record_left_out_is_missed() {
         file = place.approved(&request);
     }
     let (chain, blocks) = place.chain();
-    let mut history = History::new();
-    blocks.iter().for_each(|block| history.update(block).unwrap());
-    let records: Vec<(u64, Record)> = history
-        .of(thing(1))
-        .iter()
-        .map(|it| {
-            let block = &blocks[usize::try_from(it.height.0).unwrap()];
-            (it.index, block.records().nth(it.place as usize).unwrap())
-        })
-        .collect();
+    let records = records_of(thing(1), &blocks);
     // Two for the first owner; lien, release, transfer, request and verdict for the four after it.
     assert_eq!(records.len(), 22);
     let trust = trust(&chain);

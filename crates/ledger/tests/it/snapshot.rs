@@ -1,11 +1,11 @@
 //! Those who come late, and what goes.
 
-use crate::place::desk::{Desk, config, peer};
+use crate::place::desk::Desk;
 use crate::place::*;
 use interbank_ledger::*;
 use port::blocking::Store as _;
 use port::{Commit, MemoryStore, Tenant};
-use simkit::Faults;
+use simkit::{Faults, FaultyStore};
 
 /// A chain with a few hundred entries and records, and its blocks.
 fn grown() -> (Place, Chain, Vec<Block>, Option<Note>) {
@@ -21,18 +21,8 @@ fn grown() -> (Place, Chain, Vec<Block>, Option<Note>) {
         place.apply(&transfer).unwrap();
     }
     let (chain, blocks) = place.chain();
-    let note = checkpoint(&chain);
+    let note = Some(checkpoint(&chain));
     (place, chain, blocks, note)
-}
-
-fn checkpoint(chain: &Chain) -> Option<Note> {
-    let checkpoint = Checkpoint::of(chain.state().genesis().origin(), chain.log());
-    Some(Note::new(&checkpoint.text()).unwrap().signed_by(&checkpoint.origin, &key(1)))
-}
-
-fn trust(chain: &Chain) -> Trust {
-    let origin = chain.state().genesis().origin().into();
-    Trust { chain: chain.id(), origin, keys: vec![key(1).verifying_key()], vouchers: 1 }
 }
 
 fn join(chain: &Chain, manifest: &Manifest) -> Result<Joining, ProofError> {
@@ -42,11 +32,9 @@ fn join(chain: &Chain, manifest: &Manifest) -> Result<Joining, ProofError> {
     Joining::new(genesis(policy()), &trust(chain), Tenant::new(7), manifest)
 }
 
-#[test]
-fn ld12_a_snapshot_leads_to_the_same_chain_and_blocks_go_on_from_it() {
-    let (mut place, chain, blocks, note) = grown();
-    let snapshot = Snapshot::of(&chain, note).unwrap();
-    let mut joining = join(&chain, snapshot.manifest()).unwrap();
+/// Takes a whole snapshot: the chain, and a node that opens on the rows.
+fn joined(chain: &Chain, snapshot: &Snapshot<'_>) -> (Chain, Desk) {
+    let mut joining = join(chain, snapshot.manifest()).unwrap();
     let store = MemoryStore::new();
     let mut chunks = 0;
     while let Some(number) = joining.wants() {
@@ -62,18 +50,20 @@ fn ld12_a_snapshot_leads_to_the_same_chain_and_blocks_go_on_from_it() {
     assert!(chunks > 4);
     assert_eq!(snapshot.chunk(chunks), Ok(None));
     let (joined, last) = joining.finish().unwrap();
-    assert_eq!(joined, chain);
-    // The rows are those of a node, which opens on them.
     assert!(matches!(store.commit(&last), Ok(Commit::Applied(_))));
     let mut desk = Desk::new(policy(), Faults::None);
-    desk.store = simkit::FaultyStore::new(Faults::None);
-    for (key, row) in store.snapshot().rows {
-        let mut batch = port::Batch::new();
-        batch.put(key, port::Expect::Absent, row.value);
-        assert!(matches!(desk.store.commit(&batch), Ok(Commit::Applied(_))));
-    }
-    desk.machine = Authority::open(config(policy())).unwrap();
+    desk.store = FaultyStore::over(&store.snapshot(), Faults::None);
+    desk.die();
     desk.settle();
+    (joined, desk)
+}
+
+#[test]
+fn ld12_a_snapshot_leads_to_the_same_chain_and_blocks_go_on_from_it() {
+    let (mut place, chain, blocks, note) = grown();
+    let snapshot = Snapshot::of(&chain, note).unwrap();
+    let (mut joined, mut desk) = joined(&chain, &snapshot);
+    assert_eq!(joined, chain);
     assert_eq!(desk.chain(), &chain);
     // From there by blocks, here and at the node.
     let owner = Through { party: place.state.holding(thing(9)).unwrap().owner, member: MEMBER_A };
@@ -83,11 +73,15 @@ fn ld12_a_snapshot_leads_to_the_same_chain_and_blocks_go_on_from_it() {
     assert!(matches!(desk.told_to("m-a")[..], [Message::Decided { .. }]));
     place.apply(&request).unwrap();
     let (later, all) = place.chain();
-    let mut joined = joined;
     joined.take(&all[blocks.len()]).unwrap();
     assert_eq!(joined, later);
     assert_eq!(desk.chain().map().root(), later.map().root());
-    assert_eq!(peer("m-a").as_str(), "m-a");
+    // The node has no block of before, and says nothing to who wants one; the one after it is there.
+    for height in [0, blocks.len() - 1, blocks.len()] {
+        desk.send("m-late", &Message::Want(Height(height as u64)));
+    }
+    let told = desk.told_to("m-late");
+    assert!(matches!(&told[..], [Message::Block(block)] if block.transactions == [request]));
 }
 
 #[test]
@@ -199,6 +193,18 @@ fn what_is_over_goes_after_its_time_and_its_proofs_still_verify() {
     let twice = place.transaction(twice, &[Signer::Node(SUPERVISION)]);
     assert!(Transaction::parse(&twice.to_bytes().unwrap()).is_err());
     assert_eq!(place.state.judge(place.at(), &twice), Err(Refusal::NotCanonical));
+    // What is frozen stays, and is not in the way of others.
+    let supervised =
+        |place: &Place| Supervised { on: place.on(rejected), by: SUPERVISION, reference: [1; 32] };
+    let freeze = Body::Freeze(supervised(&place));
+    let freeze = place.transaction(freeze, &[Signer::Node(SUPERVISION)]);
+    place.apply(&freeze).unwrap();
+    assert_eq!(place.state.purgeable(place.height).collect::<Vec<_>>(), [old]);
+    let both = purge(&place, &[rejected, old]);
+    assert_eq!(place.apply(&both), Err(Refusal::Frozen));
+    let unfreeze = Body::Unfreeze(supervised(&place));
+    let unfreeze = place.transaction(unfreeze, &[Signer::Node(SUPERVISION)]);
+    place.apply(&unfreeze).unwrap();
     let both = purge(&place, &[rejected, old]);
     place.apply(&both).unwrap();
     assert_eq!((place.state.file(rejected), place.state.file(old)), (None, None));

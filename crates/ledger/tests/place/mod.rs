@@ -50,6 +50,18 @@ pub(crate) fn thing(number: u32) -> ThingKey {
     ThingId::new("vin", &format!("V{number}")).unwrap().key()
 }
 
+/// A stranger who has the founder's key.
+pub(crate) fn trust(chain: &Chain) -> Trust {
+    let origin = chain.state().genesis().origin().into();
+    Trust { chain: chain.id(), origin, keys: vec![key(1).verifying_key()], vouchers: 1 }
+}
+
+/// The checkpoint of a chain's log, signed by the founder.
+pub(crate) fn checkpoint(chain: &Chain) -> Note {
+    let checkpoint = Checkpoint::of(chain.state().genesis().origin(), chain.log());
+    Note::new(&checkpoint.text()).unwrap().signed_by(&checkpoint.origin, &key(1))
+}
+
 impl Place {
     /// Two supervision nodes, two members; nobody is associated.
     pub(crate) fn new(policy: Policy) -> Self {
