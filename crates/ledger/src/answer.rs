@@ -87,8 +87,6 @@ pub struct Findings {
     /// The first page's header.
     first: Option<SignedHeader>,
     files: Vec<FoundFile>,
-    /// How many there have to be.
-    tally: Option<usize>,
     after: Option<Rank>,
     is_done: bool,
 }
@@ -96,7 +94,7 @@ pub struct Findings {
 impl Findings {
     /// Nothing yet.
     pub const fn new(query: Query) -> Self {
-        Self { query, first: None, files: Vec::new(), tally: None, after: None, is_done: false }
+        Self { query, first: None, files: Vec::new(), after: None, is_done: false }
     }
 
     /// Takes the next page. Says whether there is another one to ask for, after [`Findings::after`]. On error nothing changed.
@@ -108,7 +106,6 @@ impl Findings {
             return Err(ProofError::NotAsked);
         }
         trust.check(&answer.header)?;
-        let is_first = self.first.is_none();
         if matches!(self.query, Query::Owner(_))
             && self.first.as_ref().is_some_and(|first| first.header != answer.header.header)
         {
@@ -127,10 +124,7 @@ impl Findings {
         if answer.next.is_none() && tally.is_some_and(|tally| found != tally) {
             return Err(ProofError::Partial);
         }
-        if is_first {
-            self.first = Some(answer.header.clone());
-        }
-        self.tally = tally;
+        self.first.get_or_insert_with(|| answer.header.clone());
         self.files.extend(files);
         self.after = answer.next;
         self.is_done = answer.next.is_none();

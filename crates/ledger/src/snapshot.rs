@@ -40,8 +40,8 @@ impl<'a> Snapshot<'a> {
         {
             return Err(ProofError::Form);
         }
-        let per_chunk = chain.map().len().div_ceil(ENTRIES_EACH).next_power_of_two();
-        let bits = per_chunk.ilog2().min(Manifest::BITS_MAX);
+        let chunks = chain.map().len().div_ceil(ENTRIES_EACH).next_power_of_two();
+        let bits = chunks.ilog2().min(Manifest::BITS_MAX);
         let places = chain.state().keys().map(|key| (first_bits(&key.path()), key));
         let mut places: Vec<(u32, EntryKey)> = places.collect();
         places.sort_unstable();
