@@ -12,7 +12,7 @@ use port::{Time, WireError};
 /// Which files there are by owner, kind, region, stage and time: derived from the state, and kept by whoever answers.
 ///
 /// It proves nothing by itself; what it finds is shown under the state's root. An index that lacks something, or has too much, is
-/// found out as far as [`crate::Findings`] says. About 500 bytes a file.
+/// found out as far as [`crate::Findings`] says. About 700 bytes a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Index {
     placed: BTreeMap<FileId, Placed>,

@@ -151,7 +151,8 @@ impl Provenance {
     }
 }
 
-/// Which records concern which thing: made from the blocks, and kept by whoever answers. About 150 bytes a record.
+/// Which records concern which thing: made from the blocks, and kept by whoever answers. About 150 bytes a record
+/// where a thing has two, and fewer where it has more.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct History {
     things: BTreeMap<FileId, ThingKey>,
