@@ -14,7 +14,7 @@ pub enum Error {
     Block(BlockError),
     /// A proposal by who is not to propose, or not signed by it, or with votes that do not support it.
     NotProposed,
-    /// A vote by who may not vote, or not signed by it, or too far ahead.
+    /// A vote by who may not vote, or not signed by it.
     NotVoted,
     /// The rules refused what this crate gave them: a defect. Open a new machine.
     Rules,

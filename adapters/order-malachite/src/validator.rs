@@ -225,7 +225,7 @@ impl Validator {
         }
         match Message::parse(bytes)? {
             Message::Submit(transaction) => self.take(now, By::Member(from), *transaction),
-            Message::Block(block) => self.on_block(now, from, *block),
+            Message::Block(block) => self.on_block(from, *block),
             Message::Next(height) => self.on_next(now, from, height),
             message => Ok(self.registrar.on_message(now, from, message)?),
         }
@@ -249,7 +249,7 @@ impl Validator {
             self.start(now)?;
         }
         self.want_value(now)?;
-        let synced = self.take_synced();
+        let synced = self.take_synced(now);
         self.speak(now)?;
         self.say_again(now)?;
         synced

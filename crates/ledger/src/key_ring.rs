@@ -29,7 +29,8 @@ pub struct KeyRing {
 }
 
 impl KeyRing {
-    /// At most this many keys are remembered; the oldest is forgotten first.
+    /// At most this many keys are remembered; the oldest is forgotten first. When a ring has as many, its oldest one counts no more
+    /// from the next block on.
     pub const KEYS_MAX: usize = 16;
 
     /// With a first key, number 1, that counts from `from` on.
@@ -46,6 +47,17 @@ impl KeyRing {
         }
         let number = self.newest().saturating_add(1);
         self.keys.push(RingKey { number, key, from, until: FOREVER });
+        if let [oldest, ..] = &mut self.keys[..]
+            && self.keys.len() >= Self::KEYS_MAX
+        {
+            oldest.until = oldest.until.min(from);
+        }
+    }
+
+    /// Whether a rotation would forget a key that counts at this height: that has to be known to whoever verifies what it signed
+    /// there.
+    pub fn is_full(&self, at: Height) -> bool {
+        self.keys.len() >= Self::KEYS_MAX && self.keys.first().is_some_and(|key| at < key.until)
     }
 
     /// No key counts after this block.
@@ -146,10 +158,16 @@ mod tests {
     fn the_oldest_key_is_forgotten_first() {
         let mut ring = KeyRing::new(key_of(1), Height(0));
         for n in 2..=20 {
-            ring.rotate(key_of(n), Height(u64::from(n)), u64::MAX);
+            let at = Height(u64::from(n));
+            assert!(!ring.is_full(at));
+            ring.rotate(key_of(n), at, u64::MAX);
         }
-        assert_eq!(ring.at(4, Height(30)), None);
-        assert_eq!(ring.at(5, Height(30)), Some(&key_of(5)));
+        // The last one that ended is there for what it signed in that block.
+        assert_eq!(ring.at(4, Height(20)), None);
+        assert_eq!(ring.at(5, Height(20)), Some(&key_of(5)));
+        assert!(ring.is_full(Height(20)) && !ring.is_full(Height(21)));
+        assert_eq!(ring.at(5, Height(21)), None);
+        assert_eq!(ring.at(6, Height(30)), Some(&key_of(6)));
         assert_eq!(ring.newest(), 20);
     }
 

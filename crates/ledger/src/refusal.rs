@@ -116,6 +116,8 @@ refusals! {
     NotCanonical "the transaction is not in its one form",
     /// The file is not over yet, or not for long enough.
     TooEarly "the file is not over for long enough",
+    /// The ring is full, and its oldest key still counts in this block.
+    TooManyKeys "as many keys count as may at one time",
 }
 
 impl Refusal {

@@ -191,9 +191,11 @@ impl Validator {
         {
             return Ok(());
         }
-        // One that is too far ahead may still show that others are.
-        let is_of_use = self.is_near(vote.round) || session.is_further(vote);
-        if !is_of_use || !self.is_right(signed) {
+        // One that is too far ahead may still show that others are; if not, those that come with it still count.
+        if !self.is_near(vote.round) && !session.is_further(vote) {
+            return Ok(());
+        }
+        if !self.is_right(signed) {
             return Err(Error::NotVoted);
         }
         if let Some(session) = &mut self.session {

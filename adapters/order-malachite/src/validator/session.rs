@@ -181,7 +181,9 @@ impl Session {
         if self.drafts.len() >= Self::DRAFTS_MAX {
             let now = self.round().unwrap_or(0);
             let recent = self.claims.range(now..).map(|(_, it)| it.claim.value);
-            let needed: BTreeSet<_> = recent.chain(self.word().values()).collect();
+            // Its own claims are among those once they are signed.
+            let own = self.claimed.range(now..).map(|(_, it)| it.value);
+            let needed: BTreeSet<_> = recent.chain(own).chain(self.word().values()).collect();
             self.drafts.retain(|digest, _| needed.contains(digest));
         }
         self.drafts.insert(digest, draft);
@@ -312,7 +314,9 @@ impl Session {
             self.shown.retain(|(round, _), _| *round >= first);
             self.promised.retain(|(round, _), _| *round >= first);
             self.claimed.retain(|round, _| *round >= first);
-            self.votes.retain(|(round, _), _| *round >= first);
+            // The last ones stay in this node's word until it has spoken again.
+            let last = self.votes.keys().next_back().map_or(first, |(round, _)| *round);
+            self.votes.retain(|(round, _), _| *round >= first.min(last));
         }
     }
 

@@ -15,10 +15,10 @@ pub(super) struct Sync {
     next: Height,
     /// Up to which height blocks were asked for.
     asked: Height,
-    /// By when something has to come.
+    /// By when the next block has to come.
     until: Time,
-    /// Who did not keep its word last.
-    avoid: Option<Peer>,
+    /// Who did not keep its word, as long as others say that they have more.
+    avoid: BTreeSet<Peer>,
     blocks: BTreeMap<Height, Block>,
     /// Who was told that it is behind, since the last time everything was said again.
     hinted: BTreeSet<Peer>,
@@ -45,7 +45,7 @@ impl Validator {
         match &sync.from {
             Some(peer) if peer == from => sync.next = height.max(sync.next),
             Some(_) => {}
-            None if sync.avoid.as_ref() == Some(from) => sync.avoid = None,
+            None if sync.avoid.contains(from) => {}
             None => {
                 sync.from = Some(from.clone());
                 (sync.next, sync.asked) = (height, next);
@@ -76,19 +76,18 @@ impl Validator {
         Ok(())
     }
 
-    pub(super) fn on_block(&mut self, now: Time, from: &Peer, block: Block) -> Result<(), Error> {
+    pub(super) fn on_block(&mut self, from: &Peer, block: Block) -> Result<(), Error> {
         let Some(session) = &self.session else { return Ok(()) };
         let (next, height) = (session.height, block.header.header.height);
         let sync = &mut self.sync;
         if sync.from.as_ref() == Some(from) && height >= next && height < sync.asked {
-            sync.until = now.plus_ms(self.config.resend_ms);
             sync.blocks.insert(height, block);
         }
         Ok(())
     }
 
     /// The next block, if it was fetched: its votes decide, whatever goes on here.
-    pub(super) fn take_synced(&mut self) -> Result<(), Error> {
+    pub(super) fn take_synced(&mut self, now: Time) -> Result<(), Error> {
         let Some(session) = &mut self.session else { return Ok(()) };
         if session.decided.is_some() {
             return Ok(());
@@ -97,6 +96,7 @@ impl Validator {
         match self.registrar.chain_mut().check_certified(&block) {
             Ok(draft) => {
                 session.decided = Some((block.header, draft));
+                self.sync.until = now.plus_ms(self.config.resend_ms);
                 Ok(())
             }
             Err(why) => {
@@ -106,10 +106,13 @@ impl Validator {
         }
     }
 
-    /// Whoever was silent for too long is asked no more; somebody else will say that it has more.
+    /// Whoever kept this node waiting for too long is asked no more, and the others have the time until the next call to say that they
+    /// have more.
     pub(super) fn sync_again(&mut self, now: Time) {
         self.sync.hinted.clear();
-        if self.sync.from.is_some() && now >= self.sync.until {
+        if self.sync.from.is_none() {
+            self.sync.avoid.clear();
+        } else if now >= self.sync.until {
             self.give_up();
         }
     }
@@ -129,7 +132,7 @@ impl Validator {
     }
 
     fn give_up(&mut self) {
-        self.sync.avoid = self.sync.from.take();
+        self.sync.avoid.extend(self.sync.from.take());
         self.sync.blocks.clear();
     }
 }

@@ -3,6 +3,7 @@
 use crate::network::Network;
 use crate::node::Node;
 use crate::place::*;
+use interbank_order_malachite::{Claim, Frame, Proposal, SignedClaim, SignedVote, Validator};
 use ledger::*;
 use port::Peer;
 use simkit::{Failure, Faults, FaultyStore, Rng};
@@ -177,7 +178,7 @@ fn ld10_a_node_that_comes_up_many_rounds_later_is_of_use_again() {
     network.nodes[3].is_down = true;
     network.is_mute = true;
     network.submit(0, &request).unwrap();
-    let rounds = 2 * interbank_order_malachite::Validator::ROUNDS_AHEAD;
+    let rounds = 2 * Validator::ROUNDS_AHEAD;
     let is_late = |network: &Network| {
         let mut running = network.nodes[..3].iter();
         running.all(|it| it.machine.round().is_some_and(|round| round > rounds))
@@ -189,6 +190,176 @@ fn ld10_a_node_that_comes_up_many_rounds_later_is_of_use_again() {
     network.nodes[0].is_down = true;
     network.is_mute = false;
     level(&mut network, &[1, 2, 3], before.next()).unwrap();
+}
+
+#[test]
+fn ld10_one_lie_about_a_round_makes_no_node_deaf_to_the_others() {
+    let (mut network, request) = one_alone();
+    let height = network.top();
+    network.submit(ALONE, &request).unwrap();
+    // Somebody voted as it should for a while. To this node it said that it is much further, and then it is silent.
+    hand(&mut network, ALONE, 0, &votes(height, 1_000, VoteKind::Prepare, None, &[0]));
+    // What the others say again begins with its vote.
+    let reasons = votes(height, 11, VoteKind::Commit, None, &[0, 1, 3]);
+    for _ in 0..2 {
+        hand(&mut network, ALONE, 1, &reasons);
+    }
+    assert_eq!(network.nodes[ALONE].machine.round(), Some(11));
+}
+
+#[test]
+fn ld10_a_node_that_skips_many_rounds_votes_as_before_after_a_stop() {
+    let (mut network, request) = one_alone();
+    let height = network.top();
+    network.submit(ALONE, &request).unwrap();
+    // No proposal comes in time: it votes for none.
+    pass(&mut network, 1_000);
+    // Then the block comes, with the votes of all the others; the key holder fails at the second vote.
+    let proposal = propose(&network, &request, 0, 0);
+    let value = proposal.header.digest();
+    network.nodes[ALONE].keys_fail = 1;
+    hand(&mut network, ALONE, 3, &Frame::Propose(Box::new(proposal)));
+    hand(&mut network, ALONE, 0, &votes(height, 0, VoteKind::Prepare, Some(value), &[0, 1, 3]));
+    // Before it is asked again, the others are far away.
+    skip(&mut network, 100);
+    network.now = network.now.plus_ms(500);
+    let now = network.now;
+    network.nodes[ALONE].tick(now);
+    let commit = votes(height, 0, VoteKind::Commit, Some(value), &[ALONE]).to_bytes().unwrap();
+    assert!(network.nodes[ALONE].out.iter().any(|(_, bytes)| *bytes == commit));
+    network.carry(ALONE).unwrap();
+    network.nodes[ALONE].die();
+    network.nodes[ALONE].settle(now);
+    network.carry(ALONE).unwrap();
+    for _ in 0..20 {
+        pass(&mut network, 250);
+    }
+}
+
+#[test]
+fn ld10_a_block_that_waits_for_its_signature_is_kept() {
+    let (mut network, request) = one_alone();
+    let height = network.top();
+    network.submit(ALONE, &request).unwrap();
+    // Its turn, and the key holder fails.
+    network.nodes[ALONE].keys_fail = 1;
+    skip(&mut network, 19);
+    // Meanwhile come those that others proposed in other rounds, each another block.
+    let others = (0..=25).filter(|round| (height.0 + u64::from(*round)) % 4 != ALONE as u64);
+    let others: Vec<_> = others.collect();
+    assert!(others.len() > 16);
+    for round in others {
+        let proposal = propose(&network, &request, round, u64::from(round));
+        hand(&mut network, ALONE, 0, &Frame::Propose(Box::new(proposal)));
+    }
+    network.now = network.now.plus_ms(500);
+    let now = network.now;
+    network.nodes[ALONE].tick(now);
+    let is_own = |bytes: &[u8]| match Frame::parse(genesis().chain().unwrap(), bytes) {
+        Ok(Frame::Propose(it)) => it.claim.claim.node == id(ALONE),
+        _ => false,
+    };
+    assert!(network.nodes[ALONE].out.iter().any(|(_, bytes)| is_own(bytes)));
+}
+
+#[test]
+fn ld12_whoever_promises_blocks_and_sends_none_holds_nobody_up() {
+    let mut network = Network::of(Rng::new(8), 4);
+    let mut member = Member::after(4);
+    let before = network.top();
+    network.nodes[3].is_down = true;
+    for number in 0..3 {
+        decide(&mut network, &mut member, 0, number);
+    }
+    let top = network.top();
+    level(&mut network, &[0, 1, 2], top).unwrap();
+    let blocks = network.nodes[0].blocks();
+    let second = blocks.iter().find(|it| it.header.header.height == before.next()).unwrap();
+    network.nodes[3].is_down = false;
+    network.nodes[0].is_down = true;
+    // Always the first to say that it has more, and always with a block that is not the next one.
+    let liar = Peer::new(name(0)).unwrap();
+    let lies = [Message::Next(Height(1_000)), Message::Block(Box::new(second.clone()))];
+    let lies = lies.map(|it| it.to_frame().unwrap());
+    for _ in 0..5_000 {
+        if network.nodes[3].height() == top {
+            return;
+        }
+        for lie in &lies {
+            let now = network.now;
+            network.nodes[3].frame(now, &liar, lie);
+            network.nodes[3].frame(now, &liar, lie);
+            network.carry(3).unwrap();
+        }
+        network.step().unwrap();
+    }
+    panic!("it never catches up: {}", network.report());
+}
+
+/// The node that runs while the others are down, and hears what is said in their names.
+const ALONE: usize = 2;
+
+fn one_alone() -> (Network, Transaction) {
+    let mut network = Network::of(Rng::new(9), 4);
+    let request = Member::after(4).request(network.top(), thing(1), 50);
+    for at in [0, 1, 3] {
+        network.nodes[at].is_down = true;
+    }
+    (network, request)
+}
+
+fn hand(network: &mut Network, to: usize, from: usize, frame: &Frame) {
+    let (now, from) = (network.now, Peer::new(name(from)).unwrap());
+    network.nodes[to].frame(now, &from, &frame.to_bytes().unwrap());
+    network.carry(to).unwrap();
+}
+
+fn pass(network: &mut Network, ms: u64) {
+    network.now = network.now.plus_ms(ms);
+    let now = network.now;
+    network.nodes[ALONE].tick(now);
+    network.carry(ALONE).unwrap();
+}
+
+/// So many say that they are in another round that not all of them lie.
+fn skip(network: &mut Network, round: u32) {
+    let votes = votes(network.top(), round, VoteKind::Prepare, None, &[0, 1]);
+    // Of the first one is known only that its voter is there, until the second has come.
+    for _ in 0..2 {
+        hand(network, ALONE, 0, &votes);
+    }
+    assert_eq!(network.nodes[ALONE].machine.round(), Some(round));
+}
+
+/// The same vote by each of these.
+fn votes(
+    height: Height,
+    round: u32,
+    kind: VoteKind,
+    value: Option<[u8; 32]>,
+    by: &[usize],
+) -> Frame {
+    let chain = genesis().chain().unwrap();
+    let votes = by.iter().map(|at| {
+        let vote = Vote { chain, height, round, kind, value, node: id(*at) };
+        let signature = key(seed(*at)).sign(&vote.to_sign());
+        SignedVote { vote, key_number: 1, signature }
+    });
+    Frame::Votes(height, votes.collect())
+}
+
+/// What the proposer of a round proposes, so many milliseconds later.
+fn propose(network: &Network, request: &Transaction, round: u32, later_ms: u64) -> Proposal {
+    let mut chain = network.nodes[ALONE].machine.chain().unwrap().clone();
+    let height = chain.next_height();
+    let at = usize::try_from((height.0 + u64::from(round)) % 4).unwrap();
+    let time = network.now.plus_ms(later_ms);
+    let draft = chain.draft(time, id(at), std::slice::from_ref(request), 80);
+    let value = draft.header.digest();
+    let claim = Claim { chain: chain.id(), height, round, pol_round: None, value, node: id(at) };
+    let signature = key(seed(at)).sign(&claim.to_sign());
+    let claim = SignedClaim { claim, key_number: 1, signature };
+    Proposal { claim, header: draft.header, transactions: draft.transactions, polka: Vec::new() }
 }
 
 #[test]

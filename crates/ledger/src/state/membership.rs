@@ -61,6 +61,9 @@ impl State {
         if node.ring.newest() != it.newest || it.newest == u16::MAX {
             return Err(Refusal::StaleSequence);
         }
+        if node.ring.is_full(at.height) {
+            return Err(Refusal::TooManyKeys);
+        }
         let mut node = node.clone();
         node.ring.rotate(it.signing.clone(), at.height, self.genesis.policy().overlap);
         node.sealing = it.sealing;
@@ -121,6 +124,9 @@ impl State {
         let mut party =
             self.parties.get(&it.through.party).cloned().ok_or(Refusal::UnknownParty)?;
         next_sequence(&mut party, it.sequence)?;
+        if party.ring.is_full(at.height) {
+            return Err(Refusal::TooManyKeys);
+        }
         party.ring.rotate(it.key.clone(), at.height, self.genesis.policy().overlap);
         plan.entries.push(Entry::Party(it.through.party, party));
         Ok(plan)

@@ -216,6 +216,40 @@ fn ld12_a_late_joiner_reaches_the_same_roots() {
 }
 
 #[test]
+fn ld13_no_block_takes_the_keys_away_that_vouch_for_it() {
+    let (mut chain, _) = Place::new(policy()).chain();
+    let rotation = |newest: u16| {
+        let next = key(u8::try_from(100 + newest).unwrap());
+        let signing = next.verifying_key();
+        let proof = Signer::Key(signing.to_bytes());
+        let body = RotateNode { node: SUPERVISION, newest, signing, sealing: [1; 32] };
+        let window = Window::new(chain.next_height(), 10);
+        let rotation = Transaction::new(chain.id(), window, Body::RotateNode(body));
+        let rotation = rotation.sign(proof, 0, &next).unwrap();
+        rotation.sign(Signer::Node(SUPERVISION), 1, &key(1)).unwrap()
+    };
+    // As many as the ring has keys, at one time.
+    let rotations: Vec<_> = (1..=16).map(rotation).collect();
+    let draft = chain.draft(START, SUPERVISION, &rotations, 80);
+    assert_eq!(draft.fates[..15], [Ok(()); 15]);
+    assert_eq!(draft.fates[15], Err(Refusal::TooManyKeys));
+    let block = draft.into_block(1, [0; 64]);
+    let head = signed(block.header.header, 1, 1);
+    chain.take(&Block { header: head.clone(), ..block }).unwrap();
+    let entries = chain.state().nodes().map(|(id, node)| Entry::Node(id, node.clone()));
+    let leaves = (0..chain.log().size()).map(|at| chain.log().leaf(at).unwrap());
+    let restored = Chain::restore(genesis(policy()), head, entries, leaves);
+    assert_eq!(restored.as_ref(), Ok(&chain));
+    // From the next block on there is room for one.
+    let mut later = rotations[15].clone();
+    later.signatures.clear();
+    let next = key(116);
+    let later = later.sign(Signer::Key(next.verifying_key().to_bytes()), 0, &next).unwrap();
+    let later = later.sign(Signer::Node(SUPERVISION), 2, &key(101)).unwrap();
+    assert_eq!(chain.draft(START, SUPERVISION, &[later], 80).fates, [Ok(())]);
+}
+
+#[test]
 fn a_draft_changes_nothing_and_fits_one_head() {
     let (place, _) = story();
     let (mut chain, _) = place.chain();
