@@ -16,13 +16,14 @@ use tokio::task::JoinSet;
 /// Makes a network if it is not there, and runs it until Ctrl-C.
 pub(crate) fn network(options: &options::Network, json: bool) -> Result<(), Failure> {
     let home = &options.folder;
-    let configs = match home.join(making::NETWORK).exists() {
-        true => making::made(home)?,
-        false => making::make(options)?,
-    };
+    let is_there = home.join(making::NETWORK).exists();
+    let configs = if is_there { making::made(home)? } else { making::make(options)? };
     if options.only_make {
         let nodes: Vec<_> = configs.iter().map(|path| path.display().to_string()).collect();
-        let said = format!("made {}; run each node with `ledger_node run CONFIG`", home.display());
+        let home = home.display();
+        let made =
+            if is_there { format!("{home} is left as it was") } else { format!("made {home}") };
+        let said = format!("{made}; run each node with `ledger_node run CONFIG`");
         return say(&if json { json!({ "nodes": nodes }).to_string() } else { said });
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

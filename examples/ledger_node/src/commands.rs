@@ -1,5 +1,6 @@
 //! What users ask of running nodes. What needs a signature is checked and signed here: keys never leave the user's side.
 
+use crate::clock;
 use crate::config::{Config, KEY_NUMBER};
 use crate::control::{Payment, Question, Wish, ask};
 use crate::failure::Failure;
@@ -14,9 +15,13 @@ use crate::proof::Proof;
 use crate::say;
 use crate::secrets;
 use base64ct::{Base64, Encoding as _};
-use ledger::{Body, PartyId, Signer, Transaction};
+use ledger::{
+    Associate, Body, FileId, Height, LienTerms, PartyId, PartyKind, Signer, Through, Transaction,
+    Transfer,
+};
 use seal::SigningKey;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -32,6 +37,11 @@ impl Desk {
         let config = Config::load(&user.at.config)?;
         let path = user.key.clone();
         let path = path.unwrap_or_else(|| config.parties().join(format!("{}.seed", user.user)));
+        if !path.exists() {
+            let name = &user.user;
+            let why = format!("{name} has no key there; `ledger_node party {name}` makes one");
+            return Err(Failure::file(&path, why));
+        }
         let key = SigningKey::from_seed(&secrets::seed(&path)?);
         let party = PartyId::of(&key.verifying_key());
         Ok(Self { config, key, party })
@@ -45,10 +55,50 @@ impl Desk {
     pub(crate) async fn submit(
         &self,
         wish: Wish,
-        is_meant: impl Fn(&Body) -> bool,
+        is_meant: impl Fn(&Transaction) -> bool,
     ) -> Result<String, Failure> {
         let by = (Signer::Party(self.party), KEY_NUMBER);
         submit(&self.config, wish, is_meant, by, &self.key).await
+    }
+
+    /// Has a file of a type registered; what is said of the document binds the member, too.
+    pub(crate) async fn register(
+        &self,
+        thing: &str,
+        (kind, region): (&str, &str),
+        (media_type, bytes): (&str, Vec<u8>),
+    ) -> Result<String, Failure> {
+        let key = say::thing(thing).map_err(Failure::Usage)?.key();
+        let text = Base64::encode_string(&bytes);
+        let salt = clock::entropy()?;
+        let document = ledger::Document::new(media_type, bytes, salt);
+        let commitment = document.map_err(|why| Failure::usage(format!("the document: {why}")))?;
+        let commitment = commitment.commitment();
+        let wish = Wish::Register {
+            owner: self.party(),
+            thing: thing.into(),
+            kind: kind.into(),
+            region: region.into(),
+            media_type: media_type.into(),
+            document: text,
+            salt: hex::text(&salt),
+        };
+        let is_meant = |it: &Transaction| match &it.body {
+            Body::Register(it) => {
+                it.thing == key
+                    && it.owner == self.through()
+                    && it.kind.as_str() == kind
+                    && it.region.as_str() == region
+                    && it.commitment == commitment
+            }
+            _ => false,
+        };
+        self.submit(wish, is_meant).await
+    }
+
+    /// The user, by the member that is asked.
+    const fn through(&self) -> Through {
+        Through { party: self.party, member: self.config.node }
     }
 
     pub(crate) async fn outcome(&self, digest: &str, wait: Wait) -> Result<Value, Failure> {
@@ -78,11 +128,21 @@ pub(crate) async fn party(options: &Party) -> Result<Value, Failure> {
         is_intermediary: options.intermediary,
     };
     let party = PartyId::of(&public);
-    let is_meant = |body: &Body| matches!(body, Body::Associate(it) if it.through.party == party);
+    let kind = if options.intermediary { PartyKind::Intermediary } else { PartyKind::Individual };
+    let through = Through { party, member: config.node };
+    let meant = Body::Associate(Associate {
+        through,
+        kind,
+        key: Some(public.clone()),
+        leaves: None,
+        sequence: 0,
+    });
+    let is_meant = |it: &Transaction| it.body == meant;
     let by = (Signer::Key(public.to_bytes()), 0);
     let digest = submit(&config, wish, is_meant, by, &key).await?;
     let mut shown = outcome(&config, &digest, options.wait).await?;
     shown["party"] = hex::text(&party.0).into();
+    shown["public_key"] = hex::text(&public.to_bytes()).into();
     shown["name"] = options.name.as_str().into();
     shown["member"] = config.file.name.as_str().into();
     shown["key"] = path.display().to_string().into();
@@ -98,39 +158,12 @@ pub(crate) async fn register(options: &Register) -> Result<Value, Failure> {
         None => media_type(path)?.to_owned(),
     };
     let bytes = std::fs::read(path).map_err(|why| Failure::file(path, why))?;
-    let document = Base64::encode_string(&bytes);
-    let shown = register_one(&desk, options, media_type, document).await?;
-    desk.outcome(&shown, options.wait).await.map(|mut outcome| {
+    let kind = (options.kind.as_str(), options.region.as_str());
+    let digest = desk.register(&options.thing, kind, (&media_type, bytes)).await?;
+    desk.outcome(&digest, options.wait).await.map(|mut outcome| {
         outcome["thing"] = options.thing.as_str().into();
         outcome
     })
-}
-
-async fn register_one(
-    desk: &Desk,
-    options: &Register,
-    media_type: String,
-    document: String,
-) -> Result<String, Failure> {
-    let thing = say::thing(&options.thing).map_err(Failure::Usage)?.key();
-    let wish = Wish::Register {
-        owner: desk.party(),
-        thing: options.thing.clone(),
-        kind: options.kind.clone(),
-        region: options.region.clone(),
-        media_type,
-        document,
-    };
-    let is_meant = |body: &Body| match body {
-        Body::Register(it) => {
-            it.thing == thing
-                && it.owner.party == desk.party
-                && it.kind.as_str() == options.kind
-                && it.region.as_str() == options.region
-        }
-        _ => false,
-    };
-    desk.submit(wish, is_meant).await
 }
 
 /// What waits at a supervision node, or a decision about it.
@@ -149,8 +182,12 @@ pub(crate) async fn audit(options: &Audit) -> Result<Value, Failure> {
 pub(crate) async fn offer(options: &Offer) -> Result<Value, Failure> {
     let desk = Desk::open(&options.user)?;
     let to = say::party(&options.to).map_err(Failure::Usage)?;
+    let (file, height) = live(&desk.config, &options.thing).await?;
     let settlement = options.pay.clone().zip(options.witness.clone());
-    let has_settlement = settlement.is_some();
+    let paid = settlement.clone().map(|(reference, witness)| {
+        let until = height.after(options.pay_within);
+        (digest_of(&reference), say::digest(&witness), until..=until.after(BUILT_WITHIN))
+    });
     let settlement = settlement.map(|(reference, witness)| Payment {
         reference,
         witness,
@@ -158,8 +195,22 @@ pub(crate) async fn offer(options: &Offer) -> Result<Value, Failure> {
     });
     let (owner, thing, to_text) = (desk.party(), options.thing.clone(), options.to.clone());
     let wish = Wish::Offer { owner, thing, to: to_text, settlement };
-    let is_meant = |body: &Body| match body {
-        Body::Transfer(it) => it.to.party == to && it.settlement.is_some() == has_settlement,
+    let is_meant = |it: &Transaction| match &it.body {
+        Body::Transfer(it) => {
+            let is_settled_so = match (&it.settlement, &paid) {
+                (None, None) => true,
+                (Some(it), Some((reference, witness, until))) => {
+                    it.reference == *reference
+                        && Some(it.witness.to_bytes()) == *witness
+                        && until.contains(&it.until)
+                }
+                _ => false,
+            };
+            it.on.file == file
+                && it.member == desk.config.node
+                && it.to.party == to
+                && is_settled_so
+        }
         _ => false,
     };
     let offer = desk.submit(wish, is_meant).await?;
@@ -170,13 +221,23 @@ pub(crate) async fn offer(options: &Offer) -> Result<Value, Failure> {
 pub(crate) async fn lien(options: &Security) -> Result<Value, Failure> {
     let desk = Desk::open(&options.user)?;
     let to = say::party(&options.to).map_err(Failure::Usage)?;
+    let (file, _) = live(&desk.config, &options.thing).await?;
     let wish = Wish::Lien {
         owner: desk.party(),
         thing: options.thing.clone(),
         to: options.to.clone(),
         reference: options.reference.clone(),
     };
-    let is_meant = |body: &Body| matches!(body, Body::PlaceLien(it) if it.holder.party == to);
+    let reference = digest_of(&options.reference);
+    let is_meant = |it: &Transaction| match &it.body {
+        Body::PlaceLien(it) => {
+            it.on.file == file
+                && it.member == desk.config.node
+                && it.holder.party == to
+                && it.reference == reference
+        }
+        _ => false,
+    };
     let offer = desk.submit(wish, is_meant).await?;
     Ok(json!({ "offer": offer, "thing": options.thing, "to": options.to }))
 }
@@ -184,8 +245,12 @@ pub(crate) async fn lien(options: &Security) -> Result<Value, Failure> {
 /// Releases what one has as security.
 pub(crate) async fn release(options: &Release) -> Result<Value, Failure> {
     let desk = Desk::open(&options.user)?;
+    let (file, _) = live(&desk.config, &options.thing).await?;
     let wish = Wish::Release { party: desk.party(), thing: options.thing.clone() };
-    let is_meant = |body: &Body| matches!(body, Body::ReleaseLien(it) if it.by.party == desk.party);
+    let is_meant = |it: &Transaction| match &it.body {
+        Body::ReleaseLien(it) => it.on.file == file && it.by == desk.through(),
+        _ => false,
+    };
     let digest = desk.submit(wish, is_meant).await?;
     desk.outcome(&digest, options.wait).await
 }
@@ -194,9 +259,11 @@ pub(crate) async fn release(options: &Release) -> Result<Value, Failure> {
 pub(crate) async fn accept(options: &Accept) -> Result<Value, Failure> {
     let desk = Desk::open(&options.user)?;
     let wish = Wish::Accept { party: desk.party(), offer: options.offer.clone() };
-    let is_meant = |body: &Body| match body {
-        Body::Transfer(it) => it.to.party == desk.party,
-        Body::PlaceLien(it) => it.holder.party == desk.party,
+    let named = say::digest(&options.offer);
+    let is_meant = |it: &Transaction| match &it.body {
+        Body::Transfer(Transfer { to, .. }) | Body::PlaceLien(LienTerms { holder: to, .. }) => {
+            *to == desk.through() && it.digest().ok() == named
+        }
         _ => false,
     };
     let digest = desk.submit(wish, is_meant).await?;
@@ -208,8 +275,9 @@ pub(crate) async fn settle(options: &Settle) -> Result<Value, Failure> {
     let config = Config::load(&options.at.config)?;
     let key = SigningKey::from_seed(&secrets::seed(&options.witness_key)?);
     let by = (Signer::Key(key.verifying_key().to_bytes()), 0);
+    let (file, _) = live(&config, &options.thing).await?;
     let wish = Wish::Settle { thing: options.thing.clone() };
-    let is_meant = |body: &Body| matches!(body, Body::Settle(_));
+    let is_meant = |it: &Transaction| matches!(&it.body, Body::Settle(it) if it.file == file);
     let digest = submit(&config, wish, is_meant, by, &key).await?;
     outcome(&config, &digest, options.wait).await
 }
@@ -282,7 +350,7 @@ pub(crate) async fn ask_of(config: &Config, question: &Question) -> Result<Value
 async fn submit(
     config: &Config,
     wish: Wish,
-    is_meant: impl Fn(&Body) -> bool,
+    is_meant: impl Fn(&Transaction) -> bool,
     (by, number): (Signer, u16),
     key: &SigningKey,
 ) -> Result<String, Failure> {
@@ -290,7 +358,7 @@ async fn submit(
     let text = built["transaction"].as_str().unwrap_or_default();
     let read = hex::all(text).and_then(|bytes| Transaction::parse(&bytes).ok());
     // A node that is not honest must not get a signature under something else.
-    let meant = read.filter(|it| it.chain == config.network.chain && is_meant(&it.body));
+    let meant = read.filter(|it| it.chain == config.network.chain && is_meant(it));
     let transaction = meant.ok_or_else(|| {
         Failure::run(format!("{} built something else than was asked for", config.file.name))
     })?;
@@ -300,6 +368,26 @@ async fn submit(
     let answer = ask_of(config, &question).await?;
     let digest = answer["digest"].as_str().map(str::to_owned);
     digest.ok_or_else(|| Failure::run("the node gave no digest"))
+}
+
+/// The live file of a thing after some block, as the network's supervision has signed it: what the member says of it is not believed.
+async fn live(config: &Config, thing: &str) -> Result<(FileId, Height), Failure> {
+    let key = say::thing(thing).map_err(Failure::Usage)?.key();
+    let question = Question::Prove { what: thing.into(), history: false };
+    let proof = ask_of(config, &question).await?;
+    let shown = Proof::parse(proof.to_string().as_bytes())?.verify(&config.network)?;
+    if shown["thing_key"] != hex::text(&key.0) {
+        return Err(Failure::Unproven(format!("{} proved another thing", config.file.name)));
+    }
+    let file = shown["file"].as_str().map(say::file).transpose().map_err(Failure::Unproven)?;
+    let height = Height(shown["as_of"]["height"].as_u64().unwrap_or_default());
+    file.map(|file| (file, height.next()))
+        .ok_or_else(|| Failure::usage(format!("{thing} is not registered")))
+}
+
+/// What both sides know of a payment or a debt, as the chain has it.
+fn digest_of(reference: &str) -> [u8; 32] {
+    Sha256::digest(reference.as_bytes()).into()
 }
 
 /// Waits until something is decided.
@@ -365,4 +453,6 @@ fn media_type(path: &Path) -> Result<&'static str, Failure> {
 }
 
 const POLL: Duration = Duration::from_millis(50);
+/// A member may know so many blocks more than it has proved.
+const BUILT_WITHIN: u64 = 100;
 const CHECKPOINT_PATIENCE: Duration = Duration::from_secs(10);

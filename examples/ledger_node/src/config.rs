@@ -151,7 +151,12 @@ pub(crate) struct NodeKeys {
 impl Config {
     /// Reads and checks a configuration.
     pub(crate) fn load(path: &Path) -> Result<Self, Failure> {
-        let text = std::fs::read_to_string(path).map_err(|why| Failure::file(path, why))?;
+        let text = std::fs::read_to_string(path).map_err(|why| match why.kind() {
+            std::io::ErrorKind::NotFound => {
+                Failure::file(path, "it is not there; go to a node's folder, or name its node.toml")
+            }
+            _ => Failure::file(path, why),
+        })?;
         let file: NodeFile =
             toml::from_str(&text).map_err(|why| Failure::file(path, why.to_string().trim_end()))?;
         file.check().map_err(|why| Failure::file(path, why))?;

@@ -56,6 +56,8 @@ pub(crate) enum Wish {
         media_type: String,
         /// In base64.
         document: String,
+        /// What hides it on the chain; drawn by the user, who so knows what it has to look like there.
+        salt: String,
     },
     /// To offer a thing to somebody.
     Offer { owner: String, thing: String, to: String, settlement: Option<Payment> },

@@ -1,10 +1,10 @@
 //! Sealed documents in rows, in parts that a batch can carry.
 
 use crate::failure::Failure;
-use crate::rows::{self, Table};
+use crate::rows::Table;
 use bytes::Bytes;
 use ledger::SealedDocument;
-use port::{Batch, Commit, Expect, Key, Row, Store};
+use port::{Batch, Commit, Expect, Key, ReadSet, Row, Scan, Store};
 
 /// The rows of a sealed document: its parts, and how long it is.
 pub(crate) fn rows_of(
@@ -26,18 +26,22 @@ pub(crate) fn rows_of(
 }
 
 /// Keeps a sealed document; the last rows are left for a batch of the caller, so that a small one costs no commit of its own.
+///
+/// Who may read a document stands at its end. So what was kept before stays whole until that last batch, which has the end of the
+/// new one and its length, is there.
 pub(crate) async fn keep_most<S: Store>(
     store: &S,
     mut rows: Vec<(Key, Bytes)>,
 ) -> Result<Vec<(Key, Bytes)>, Failure> {
-    while rows.len() > PARTS {
+    let last = rows.split_off(rows.len().saturating_sub(PARTS));
+    for some in rows.chunks(PARTS) {
         let mut batch = Batch::with_capacity(PARTS);
-        for (key, part) in rows.drain(..PARTS) {
-            batch.put(key, Expect::Any, part);
+        for (key, part) in some {
+            batch.put(key.clone(), Expect::Any, part.clone());
         }
         commit(store, &batch).await?;
     }
-    Ok(rows)
+    Ok(last)
 }
 
 /// Keeps a sealed document.
@@ -58,11 +62,13 @@ pub(crate) async fn load<S: Store>(
     store: &S,
     digest: &[u8; 32],
 ) -> Result<Option<(SealedDocument, Bytes)>, Failure> {
-    let Some(row) = rows::one(store, Table::Documents.row(digest)?).await? else {
-        return Ok(None);
-    };
+    // In one read: it may be shared with somebody meanwhile.
+    let parts = Scan { prefix: Table::Parts.row(digest)?, after: None, limit: Scan::ROWS_MAX };
+    let wanted = ReadSet { points: vec![Table::Documents.row(digest)?], scans: vec![parts] };
+    let rows = store.read(&wanted).await.map_err(Failure::run)?;
+    let Some(row) = rows.points.into_iter().next().flatten() else { return Ok(None) };
     let mut bytes = Vec::new();
-    for (_, part) in rows::all(store, Table::Parts.row(digest)?).await? {
+    for (_, part) in rows.scans.iter().flatten() {
         bytes.extend_from_slice(&part.value);
     }
     let is_whole = row.value[..] == (bytes.len() as u64).to_be_bytes();
@@ -83,3 +89,41 @@ pub(crate) async fn commit<S: Store>(store: &S, batch: &Batch) -> Result<(), Fai
 const PART: usize = Row::VALUE_BYTES_MAX - 1_024;
 /// So many parts in one batch, with room for other rows beside them.
 const PARTS: usize = 12;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ledger::{ChainId, Document, Height, NodeId, SealingKey};
+    use port::MemoryStore;
+    use seal::Secret;
+
+    #[tokio::test]
+    async fn what_was_kept_stays_whole_until_all_of_what_replaces_it_is_there() {
+        let (store, chain) = (MemoryStore::new(), ChainId([1; 32]));
+        let nodes = [1, 2].map(|seed| SealingKey::from_seed(&Secret::new([seed; 32])));
+        let [first, second] = [0, 1].map(|number| NodeId(Height(number)));
+        // Its rows are one more than fill batches.
+        let bytes = vec![7; 2 * PARTS * PART - 1_000];
+        let document = Document::new("text/plain", bytes, [2; 32]).unwrap();
+        let readers = [(first, nodes[0].public())];
+        let mut sealed =
+            SealedDocument::seal(chain, &document, &readers, &Secret::new([3; 32])).unwrap();
+        let digest = sealed.digest();
+        assert_eq!(rows_of(&digest, &sealed).unwrap().len(), 2 * PARTS + 1);
+        keep(&store, &digest, &sealed).await.unwrap();
+        let (own, reader) = ((first, &nodes[0]), (second, nodes[1].public()));
+        let commitment = document.commitment();
+        sealed.share(chain, &commitment, own, reader, &Secret::new([4; 32])).unwrap();
+        // It stops before the last batch.
+        let last = keep_most(&store, rows_of(&digest, &sealed).unwrap()).await.unwrap();
+        let (kept, _) = load(&store, &digest).await.unwrap().unwrap();
+        assert_eq!(kept.readers().collect::<Vec<_>>(), [first]);
+        let mut batch = Batch::with_capacity(PARTS);
+        last.into_iter().for_each(|(key, part)| {
+            batch.put(key, Expect::Any, part);
+        });
+        commit(&store, &batch).await.unwrap();
+        let (kept, _) = load(&store, &digest).await.unwrap().unwrap();
+        assert_eq!(kept, sealed);
+    }
+}

@@ -3,7 +3,7 @@
 use crate::documents::commit;
 use crate::failure::Failure;
 use crate::rows::{self, Table};
-use ledger::{Body, Chain, FileId, Height, Record, State, ThingKey, Transaction};
+use ledger::{Body, Chain, Height, Record, State, ThingKey, Transaction};
 use port::{Batch, Expect, Key, Store};
 
 /// A record, and its place in the log.
@@ -65,23 +65,7 @@ pub(crate) fn thing_of(state: &State, transaction: &Transaction) -> Option<Thing
     if let Body::Register(it) = &transaction.body {
         return Some(it.thing);
     }
-    state.file(file_of(&transaction.body)?).map(|file| file.thing)
-}
-
-fn file_of(body: &Body) -> Option<FileId> {
-    Some(match body {
-        Body::Judge(it) => it.file,
-        Body::Transfer(it) => it.on.file,
-        Body::Settle(it) => it.file,
-        Body::CallOff(it) => it.agreed.file,
-        Body::Lease(it) => it.on.file,
-        Body::EndLease(it) | Body::ReleaseLien(it) => it.on.file,
-        Body::PlaceLien(it) => it.on.file,
-        Body::Freeze(it) | Body::Unfreeze(it) => it.on.file,
-        Body::Retire(it) | Body::Erase(it) => it.on.file,
-        Body::Reseal(it) => it.acted.on.file,
-        _ => return None,
-    })
+    state.file(transaction.concerns().ok()??).map(|file| file.thing)
 }
 
 fn position(key: &Key) -> Option<(Height, u64)> {

@@ -1,13 +1,9 @@
 //! Made-up registrations as fast as a network takes them: a measurement, and something to stop nodes under.
 
 use crate::commands::Desk;
-use crate::control::Wish;
 use crate::failure::Failure;
 use crate::options::{Load, Wait};
 use crate::progress;
-use crate::say;
-use base64ct::{Base64, Encoding as _};
-use ledger::Body;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -62,17 +58,7 @@ pub(crate) async fn load(options: &Load) -> Result<Value, Failure> {
 }
 
 async fn one(desk: &Desk, thing: &str) -> Result<(), Failure> {
-    let key = say::thing(thing).map_err(Failure::Usage)?.key();
-    let wish = Wish::Register {
-        owner: desk.party(),
-        thing: thing.into(),
-        kind: "load".into(),
-        region: "eu".into(),
-        media_type: "text/plain".into(),
-        document: Base64::encode_string(thing.as_bytes()),
-    };
-    let is_meant = |body: &Body| matches!(body, Body::Register(it) if it.thing == key);
-    let digest = desk.submit(wish, is_meant).await?;
+    let digest = desk.register(thing, ("load", "eu"), ("text/plain", thing.into())).await?;
     desk.outcome(&digest, Wait { no_wait: false, timeout_s: TIMEOUT_S }).await.map(drop)
 }
 

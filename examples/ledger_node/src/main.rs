@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod auditor;
+mod checkpoints;
 mod children;
 mod clock;
 mod commands;

@@ -7,7 +7,7 @@ use crate::network::Network;
 use crate::options;
 use crate::secrets;
 use ledger::{
-    Body, Genesis, Height, Identity, NodeId, NodeName, Policy, Role, SealingKey, Signer,
+    Body, Genesis, Height, Identity, Label, NodeId, NodeName, Policy, Role, SealingKey, Signer,
     Transaction, Window,
 };
 use port::Time;
@@ -34,6 +34,9 @@ pub(crate) fn make(options: &options::Network) -> Result<Vec<PathBuf>, Failure> 
     }
     if !(1..=MEMBERS_MAX).contains(&usize::from(options.members)) {
         return Err(Failure::usage(format!("--members is 1 to {MEMBERS_MAX}")));
+    }
+    for kind in options.ask_people.iter().filter(|kind| *kind != "*") {
+        Label::new(kind).map_err(|why| Failure::usage(format!("the type {kind:?}: {why}")))?;
     }
     let folder = |path: &Path| std::fs::create_dir(path).map_err(|why| Failure::file(path, why));
     folder(home)?;

@@ -1,6 +1,7 @@
 //! The desk of a member: takes users' transactions, keeps them until their outcome is known, gives documents to who may read them.
 
 mod building;
+mod drafts;
 mod offer;
 
 use crate::auditor;
@@ -15,6 +16,7 @@ use crate::rows::{self, Table};
 use crate::say;
 use crate::word::Word;
 use bytes::Bytes;
+use drafts::{Draft, Drafts};
 use ledger::{Body, Chain, FileId, Message, NodeId, SealedDocument, Signer, Status, Transaction};
 use offer::{Offer, Share, sides, stands};
 use port::{Batch, Expect, Key, Peer, Time};
@@ -29,9 +31,7 @@ pub(crate) struct Member {
     node: NodeId,
     store: Arc<RedbStore>,
     again_ms: u64,
-    /// Built, and not handed back yet: forgotten when there are too many.
-    built: BTreeMap<[u8; 32], Built>,
-    order: VecDeque<[u8; 32]>,
+    drafts: Drafts,
     /// Stored, and without an outcome; whether it is a request for registration.
     open: BTreeMap<[u8; 32], bool>,
     /// Stored, and to be submitted.
@@ -66,14 +66,6 @@ enum Way {
     Offer,
 }
 
-/// A transaction that its users have not signed yet.
-struct Built {
-    transaction: Transaction,
-    way: Way,
-    /// Rows that are stored with it.
-    rows: Vec<(Key, Bytes)>,
-}
-
 impl Member {
     pub(crate) async fn open(
         config: &Config,
@@ -83,8 +75,7 @@ impl Member {
         let mut member = Self {
             node: config.node,
             again_ms: config.file.pace.again_ms,
-            built: BTreeMap::new(),
-            order: VecDeque::new(),
+            drafts: Drafts::default(),
             open: BTreeMap::new(),
             ready: VecDeque::new(),
             outcomes: Vec::new(),
@@ -138,8 +129,8 @@ impl Member {
         let read = hex::all(text).and_then(|bytes| Transaction::parse(&bytes).ok());
         let transaction = read.ok_or("this is no transaction")?;
         let digest = digest(&transaction).map_err(|why| why.to_string())?;
-        let built = self.built.remove(&digest);
-        let Built { way, rows, .. } = built
+        let draft = self.drafts.remove(&digest);
+        let Draft { way, rows, .. } = draft
             .ok_or("this member has not built that transaction, or too long ago; begin again")?;
         let is_own = acts(&transaction.body, self.node);
         let own = Signer::Node(self.node);
@@ -366,7 +357,11 @@ impl Member {
                 let digest = digest(&transaction)?;
                 let row = rows::one(&*self.store, Table::Offers.row(&digest)?).await?;
                 let own = row.and_then(|row| Offer::parse(&row.value)).filter(|it| it.is_own);
-                if own.is_some() && !self.open.contains_key(&digest) {
+                // Nobody else has it from whoever accepted.
+                let other = own.and_then(|it| sides(&it.transaction.body));
+                let other = other.and_then(|it| chain.state().node(it.to.member));
+                let is_theirs = other.is_some_and(|it| it.name.as_str() == from.as_str());
+                if is_theirs && !self.open.contains_key(&digest) {
                     self.store(None, *transaction, Way::Chain, Vec::new(), None);
                 }
             }

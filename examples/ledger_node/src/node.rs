@@ -1,25 +1,23 @@
 //! A running node: its chain and its desk between link, store, keys and whoever asks.
 
+mod questions;
+
+pub(crate) use questions::NOT_YET;
+
 use crate::auditor::Auditor;
+use crate::checkpoints::Checkpoints;
 use crate::clock;
 use crate::config::{Config, NodeKeys};
-use crate::control::{self, Asked, Question};
+use crate::control::{self, Asked};
 use crate::failure::Failure;
-use crate::hex;
-use crate::index;
 use crate::keeper::{Keeper, News, peer};
-use crate::look;
 use crate::member::{Member, Stored};
-use crate::proof::Proof;
-use crate::say;
 use crate::word::{Channel, Word};
-use ledger::{Chain, Checkpoint, Height, Note, Trust};
+use ledger::{Chain, Height, Trust};
 use link_tls::{
     Contact, Frame, Identity, Inbox, Incoming, Limits, Options as LinkOptions, TlsLink,
 };
 use port::{Link as _, Peer};
-use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::fs::DirBuilder;
 use std::io::Write as _;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -68,8 +66,7 @@ struct Node {
     questions: mpsc::Receiver<Asked>,
     stored: mpsc::UnboundedReceiver<Stored>,
     trust: Trust,
-    /// Checkpoints of orderers, by the size of the log: this node may be behind, or ahead.
-    checkpoints: BTreeMap<u64, Note>,
+    checkpoints: Checkpoints,
 }
 
 /// What a node does beside keeping the chain.
@@ -106,7 +103,7 @@ impl Node {
             questions,
             stored,
             trust: config.network.trust(),
-            checkpoints: BTreeMap::new(),
+            checkpoints: Checkpoints::new(config.network.trust()),
         };
         Ok((node, to))
     }
@@ -230,7 +227,7 @@ impl Node {
             Word::Head { next, checkpoint } => {
                 self.keeper.on_head(now, from, next);
                 if let Some(note) = checkpoint {
-                    self.on_checkpoint(*note);
+                    self.checkpoints.take(&note);
                 }
                 return Ok(());
             }
@@ -254,127 +251,11 @@ impl Node {
         }
     }
 
-    /// Kept if somebody who orders has signed it, whoever brings it.
-    fn on_checkpoint(&mut self, note: Note) {
-        let Trust { origin, keys, .. } = &self.trust;
-        if let Ok(checkpoint) = Checkpoint::parse(&note)
-            && keys.iter().any(|key| note.is_signed_by(origin, key))
-        {
-            self.checkpoints.insert(checkpoint.size, note);
-            while self.checkpoints.len() > CHECKPOINTS_MAX {
-                self.checkpoints.pop_first();
-            }
-        }
-    }
-
     fn on_stored(&mut self, stored: Stored) -> Result<(), Failure> {
         match (&mut self.desk, self.keeper.chain()) {
             (Desk::Member(member), Some(chain)) => member.on_stored(chain, stored),
             _ => Ok(()),
         }
-    }
-
-    async fn on_question(&mut self, asked: Asked) {
-        let Asked { question, reply } = asked;
-        let Some(chain) = self.keeper.chain() else {
-            let _ = reply.send(Err("the node still reads its chain; ask again".into()));
-            return;
-        };
-        if let (Question::Submit { transaction }, Desk::Member(member)) =
-            (&question, &mut self.desk)
-        {
-            return member.submit(&self.keys, chain, transaction, reply);
-        }
-        let answer = self.answer(question).await;
-        // Who asked may have gone meanwhile.
-        let _ = reply.send(answer);
-    }
-
-    async fn answer(&mut self, question: Question) -> Result<Value, String> {
-        let now = clock::now();
-        let store = &*self.store;
-        let chain = self.keeper.chain().ok_or("the node still reads its chain; ask again")?;
-        match (question, &mut self.desk) {
-            (Question::Status, _) => Ok(self.status(chain)),
-            (Question::Show { what }, _) => look::show(store, chain, &what).await,
-            (Question::List { owner, lienholder, kind }, _) => {
-                look::list(chain, owner.as_deref(), lienholder.as_deref(), kind.as_deref())
-            }
-            (Question::Prove { what, history }, _) => {
-                let checkpoint = match self.keeper.checkpoint() {
-                    Some(note) => Some(note),
-                    None => self.checkpoints.get(&chain.log().size()),
-                };
-                let is_newest = |note: &&Note| {
-                    Checkpoint::parse(note).is_ok_and(|it| {
-                        it.size == chain.log().size() && it.root == chain.log().root()
-                    })
-                };
-                let checkpoint = checkpoint.filter(is_newest).ok_or(NOT_YET)?;
-                prove(store, chain, checkpoint, &what, history).await
-            }
-            (Question::Document { file }, Desk::Member(member)) => {
-                let found = member.document(chain, &self.keys, say::file(&file)?).await?;
-                found.ok_or_else(|| format!("the document of {file} is not here"))
-            }
-            (Question::Document { file }, Desk::Supervision(auditor)) => {
-                let found = auditor.document(now, say::file(&file)?);
-                found.ok_or_else(|| {
-                    format!(
-                        "the document of {file} is not here; if it waits for a person, ask again"
-                    )
-                })
-            }
-            (Question::Build { wish }, Desk::Member(member)) => {
-                member.build(now, chain, wish).await
-            }
-            (Question::Outcome { digest }, Desk::Member(member)) => {
-                member.outcome(chain, &digest).await
-            }
-            (Question::Offers, Desk::Member(member)) => member.offers(chain).await,
-            (Question::Audit, Desk::Supervision(auditor)) => Ok(auditor.list(chain)),
-            (Question::Say { file, approves, reason }, Desk::Supervision(auditor)) => {
-                auditor.say(now, store, chain, &file, (approves, &reason)).await
-            }
-            (Question::Audit | Question::Say { .. }, _) => {
-                Err(format!("{} is a member; audits are made by supervision nodes", self.name))
-            }
-            (_, _) => Err(format!(
-                "{} is a supervision node; users reach the chain through members",
-                self.name
-            )),
-        }
-    }
-
-    fn status(&self, chain: &Chain) -> Value {
-        let head = chain.head().map(|head| head.header);
-        let peers: serde_json::Map<_, _> = self
-            .peers
-            .iter()
-            .map(|peer| (peer.as_str().to_owned(), self.link.is_connected(peer).into()))
-            .collect();
-        let mut status = json!({
-            "node": self.name,
-            "chain": hex::text(&chain.id().0),
-            "height": head.map(|head| head.height.0),
-            "time": head.map(|head| head.time.to_string()),
-            "state_root": head.map(|head| hex::text(&head.state_root)),
-            "log_root": head.map(|head| hex::text(&head.log_root)),
-            "records": chain.log().size(),
-            "things": chain.state().holdings().count(),
-            "peers": peers,
-        });
-        match &self.desk {
-            Desk::Member(member) => {
-                status["role"] = "member".into();
-                status["waiting"] = member.waiting().into();
-            }
-            Desk::Supervision(auditor) => {
-                status["role"] = "supervision".into();
-                status["audits"] = auditor.list(chain)["open"].clone();
-            }
-        }
-        status
     }
 
     fn head(&self) -> Word {
@@ -408,22 +289,6 @@ impl Desk {
             Self::Supervision(auditor) => auditor.poll_send(),
         }
     }
-}
-
-async fn prove(
-    store: &RedbStore,
-    chain: &Chain,
-    checkpoint: &Note,
-    what: &str,
-    history: bool,
-) -> Result<Value, String> {
-    let (thing, words) = look::what(chain, what)?;
-    let making = async {
-        index::catch_up(store, chain).await?;
-        Proof::make(store, chain, checkpoint, thing, words.as_ref(), history).await
-    };
-    let proof = making.await.map_err(|why| why.to_string())?;
-    serde_json::to_value(proof).map_err(|why| why.to_string())
 }
 
 async fn link(config: &Config) -> Result<(TlsLink, Inbox), Failure> {
@@ -479,7 +344,6 @@ async fn parent_ends() {
     while matches!(tokio::io::stdin().read(&mut byte).await, Ok(1)) {}
 }
 
-pub(crate) const NOT_YET: &str = "the newest checkpoint is not here yet; ask again";
 const LEVEL: tracing::Level = tracing::Level::INFO;
 const IDLE: Duration = Duration::from_secs(60);
 /// A deadline that has passed is no reason to spin.
@@ -488,6 +352,5 @@ const CLOSING: Duration = Duration::from_secs(2);
 const QUESTIONS_MAX: usize = 256;
 /// So much is taken from a queue before the next block is begun.
 const TOGETHER: usize = 512;
-const CHECKPOINTS_MAX: usize = 64;
 /// Nodes of one network are looked for again at least this often.
 const BACKOFF_MS: u64 = 1_000;

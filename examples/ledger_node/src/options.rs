@@ -207,7 +207,7 @@ pub(crate) struct Offer {
     /// What has to be paid first, in words or a number that both sides know
     #[arg(long, value_name = "REFERENCE", requires = "witness")]
     pub(crate) pay: Option<String>,
-    /// The public key of whoever says that it was paid
+    /// The public key of whoever says that it was paid, as `party` printed it there
     #[arg(long, value_name = "KEY", requires = "pay")]
     pub(crate) witness: Option<String>,
     /// For so many blocks the payment may take
@@ -366,8 +366,9 @@ To try it, in one terminal:
   ledger_node network demo
 and in another:
   cd demo/member-1
+  echo "this car is hers" > deed.txt
   ledger_node party alice
-  ledger_node register deed.pdf --thing vin:WVWZZZ1JZXW000001 --type vehicle --as alice
+  ledger_node register deed.txt --thing vin:WVWZZZ1JZXW000001 --type vehicle --as alice
   ledger_node show vin:WVWZZZ1JZXW000001
   ledger_node prove vin:WVWZZZ1JZXW000001 --to proof.json
   ledger_node verify proof.json --network ../network.toml";

@@ -10,8 +10,8 @@ use crate::network::Network;
 use crate::say;
 use base64ct::{Base64, Encoding as _};
 use ledger::{
-    Chain, EntryKey, EntryProof, Note, ProofError, RecordProof, ThingId, ThingKey, Title,
-    TitleStep, Trust,
+    Certificate, Chain, EntryKey, EntryProof, Note, ProofError, RecordProof, SignedHeader, ThingId,
+    ThingKey, Title, TitleStep, Trust,
 };
 use port::Store;
 use serde::{Deserialize, Serialize};
@@ -34,16 +34,20 @@ pub(crate) struct Proof {
 }
 
 impl Proof {
-    /// Makes a proof at the chain's newest block; the index has to be up to date, the checkpoint of this very block.
+    /// Makes a proof at the chain's newest block; the index has to be up to date. With the checkpoint of this very block it has the
+    /// history, too.
+    ///
+    /// Signatures beyond those that it takes are left out: nobody has to believe them, and nobody would notice a change in them.
     pub(crate) async fn make<S: Store>(
         store: &S,
         chain: &Chain,
-        checkpoint: &Note,
+        trust: &Trust,
+        checkpoint: Option<&Note>,
         thing: ThingKey,
         words: Option<&ThingId>,
-        with_history: bool,
     ) -> Result<Self, Failure> {
         let head = chain.head().ok_or_else(|| Failure::run("the chain has no block yet"))?;
+        let head = with_enough(head, trust);
         let entry = |key: EntryKey| -> Result<String, Failure> {
             let value = chain.state().entry(key).map(|entry| entry.value()).transpose();
             let value = value.map_err(Failure::run)?.flatten();
@@ -54,7 +58,7 @@ impl Proof {
         };
         let holding = chain.state().holding(thing);
         let mut records = Vec::new();
-        if with_history {
+        if let Some(checkpoint) = checkpoint {
             let size = head.header.log_size;
             let mut title = Title::new(thing, chain.state().genesis().policy().approvals);
             for Entry { record, index } in index::history(store, thing).await? {
@@ -170,6 +174,20 @@ impl Proof {
     }
 }
 
+/// A header with as many votes as it takes, of those who are believed.
+fn with_enough(head: &SignedHeader, trust: &Trust) -> SignedHeader {
+    let mut head = head.clone();
+    if let Certificate::Votes { round, votes } = &mut head.certificate {
+        let (round, header) = (*round, &head.header);
+        votes.retain(|vote| {
+            let one = Certificate::Votes { round, votes: vec![*vote] };
+            one.signed_by(header, &trust.keys) == 1
+        });
+        votes.truncate(trust.vouchers);
+    }
+    head
+}
+
 fn entry(text: &str) -> Result<EntryProof, Failure> {
     let bytes = Base64::decode_vec(text).ok();
     let proof = bytes.and_then(|bytes| EntryProof::parse(&bytes).ok());
@@ -186,3 +204,50 @@ pub(crate) fn step(step: &TitleStep) -> Value {
 }
 
 const FORMAT: &str = "interbank/ledger_node/proof/v1";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ledger::{ChainId, Header, Height, NodeId, Vote, VoteSignature, votes_needed};
+    use port::Time;
+    use seal::{Secret, SigningKey};
+
+    #[test]
+    fn a_header_carries_as_many_votes_as_it_takes() {
+        let chain = ChainId([1; 32]);
+        let header = Header {
+            chain,
+            height: Height(7),
+            previous: [2; 32],
+            time: Time::EPOCH,
+            proposer: NodeId(Height(0)),
+            transactions_root: [3; 32],
+            log_size: 9,
+            log_root: [4; 32],
+            state_root: [5; 32],
+        };
+        let keys: Vec<_> =
+            (1..=5).map(|seed| SigningKey::from_seed(&Secret::new([seed; 32]))).collect();
+        let votes = (0..).zip(&keys).map(|(at, key)| {
+            let node = NodeId(Height(at));
+            let vote = Vote::commit(&header, node, 0, header.digest());
+            VoteSignature { node, key_number: 1, signature: key.sign(&vote.to_sign()) }
+        });
+        // The first one is a stranger's.
+        let trusted = keys[1..].iter().map(SigningKey::verifying_key).collect();
+        let vouchers = votes_needed(4);
+        let trust = Trust { chain, origin: "registry.example".into(), keys: trusted, vouchers };
+        let certificate = Certificate::Votes { round: 0, votes: votes.collect() };
+        let head = with_enough(&SignedHeader { header, certificate }, &trust);
+        assert_eq!(trust.check(&head), Ok(()));
+        let Certificate::Votes { votes, .. } = &head.certificate else { panic!("no votes") };
+        assert_eq!(votes.len(), 3);
+        for at in 0..votes.len() {
+            let mut changed = head.clone();
+            if let Certificate::Votes { votes, .. } = &mut changed.certificate {
+                votes[at].signature[5] ^= 1;
+            }
+            assert_eq!(trust.check(&changed), Err(ProofError::NotSigned), "vote {at}");
+        }
+    }
+}

@@ -42,7 +42,8 @@ fn line(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Object(fields) => {
-            let mut known: Vec<_> = fields.iter().filter(|(_, value)| !value.is_null()).collect();
+            let is_known = |value: &Value| !value.is_null() && *value != Value::Array(Vec::new());
+            let mut known: Vec<_> = fields.iter().filter(|(_, value)| is_known(value)).collect();
             known.sort_by_key(|(name, _)| {
                 FIRST.iter().position(|first| first == name).unwrap_or(FIRST.len())
             });
@@ -72,5 +73,6 @@ mod tests {
         let answer = json!({ "state": "registered", "why": null, "history": [{ "what": "approved", "height": 3 }] });
         assert_eq!(text(&answer), "history\n  height 3, what approved\nstate    registered\n");
         assert_eq!(text(&json!([])), "nothing");
+        assert_eq!(text(&json!([{ "type": "boat", "liens": [] }])), "type boat\n");
     }
 }

@@ -1,7 +1,8 @@
 //! Transactions out of what users want.
 
+use super::drafts::Draft;
 use super::offer::{Offer, sides};
-use super::{Built, Member, Way, digest, row};
+use super::{Member, Way, digest, row};
 use crate::clock;
 use crate::control::{Payment, Wish};
 use crate::documents;
@@ -29,21 +30,14 @@ impl Member {
         chain: &Chain,
         wish: Wish,
     ) -> Result<Value, String> {
-        let built = self.built(now, chain, wish).await?;
-        let digest = digest(&built.transaction).map_err(|why| why.to_string())?;
-        let bytes = built.transaction.to_bytes().map_err(|why| why.to_string())?;
-        if self.built.insert(digest, built).is_none() {
-            self.order.push_back(digest);
-        }
-        while self.order.len() > BUILT_MAX {
-            if let Some(oldest) = self.order.pop_front() {
-                self.built.remove(&oldest);
-            }
-        }
+        let draft = self.draft(now, chain, wish).await?;
+        let digest = digest(&draft.transaction).map_err(|why| why.to_string())?;
+        let bytes = draft.transaction.to_bytes().map_err(|why| why.to_string())?;
+        self.drafts.insert(digest, draft);
         Ok(json!({ "digest": hex::text(&digest), "transaction": hex::text(&bytes) }))
     }
 
-    async fn built(&self, now: Time, chain: &Chain, wish: Wish) -> Result<Built, String> {
+    async fn draft(&self, now: Time, chain: &Chain, wish: Wish) -> Result<Draft, String> {
         if let Wish::Accept { party, offer } = &wish {
             return self.accepted(party, offer).await;
         }
@@ -93,11 +87,11 @@ impl Member {
         };
         let policy = chain.state().genesis().policy();
         let window = Window::new(chain.next_height(), policy.window_max.min(WINDOW));
-        Ok(Built { transaction: Transaction::new(chain.id(), window, body), way, rows })
+        Ok(Draft { transaction: Transaction::new(chain.id(), window, body), way, rows })
     }
 
     /// What the other side has signed already.
-    async fn accepted(&self, party: &str, offer: &str) -> Result<Built, String> {
+    async fn accepted(&self, party: &str, offer: &str) -> Result<Draft, String> {
         let to = Through { party: say::party(party)?, member: self.node };
         let digest = say::digest(offer).ok_or("an offer has 64 digits")?;
         let row = rows::one(&*self.store, row(Table::Offers, &digest)?).await;
@@ -106,7 +100,7 @@ impl Member {
         let transaction =
             kept.ok_or_else(|| format!("there is no offer {offer} here"))?.transaction;
         if sides(&transaction.body).is_some_and(|it| it.to == to) {
-            Ok(Built { transaction, way: Way::Chain, rows: Vec::new() })
+            Ok(Draft { transaction, way: Way::Chain, rows: Vec::new() })
         } else {
             Err(format!("the offer {offer} is to somebody else"))
         }
@@ -120,14 +114,15 @@ impl Member {
         wish: Wish,
         rows: &mut Vec<(Key, Bytes)>,
     ) -> Result<Register, String> {
-        let Wish::Register { owner, thing, kind, region, media_type, document } = wish else {
+        let Wish::Register { owner, thing, kind, region, media_type, document, salt } = wish else {
             return Err("this is no request".into());
         };
         let owner = say::party(&owner)?;
         let words = say::thing(&thing)?;
         let bytes = Base64::decode_vec(&document).map_err(|_| "the document is damaged")?;
         let entropy = || clock::entropy::<32>().map_err(|why| why.to_string());
-        let document = Document::new(&media_type, bytes, entropy()?)
+        let salt = say::digest(&salt).ok_or("a salt has 64 digits")?;
+        let document = Document::new(&media_type, bytes, salt)
             .map_err(|why| format!("the document: {why}"))?;
         let readers = readers(chain, self.node);
         let sealed =
@@ -162,7 +157,7 @@ fn associate(
     let key = public(key)?;
     let party = PartyId::of(&key);
     if chain.state().party(party).is_some() {
-        return Err(format!("{name} is known to the chain already"));
+        return Err(format!("{name} is known to the chain already, as {}", hex::text(&party.0)));
     }
     let kind = if is_intermediary { PartyKind::Intermediary } else { PartyKind::Individual };
     let through = Through { party, member };
@@ -231,4 +226,3 @@ fn public(text: &str) -> Result<VerifyingKey, String> {
 
 /// For so many blocks a transaction may wait.
 const WINDOW: u64 = 5_000;
-const BUILT_MAX: usize = 4_096;

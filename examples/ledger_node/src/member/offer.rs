@@ -10,7 +10,10 @@ use crate::keeper::peer;
 use crate::rows::{self, Table};
 use crate::word::Word;
 use bytes::Bytes;
-use ledger::{Body, Chain, ChainId, NodeId, OnFile, SealingKey, Through, Transaction};
+use ledger::{
+    Body, Chain, ChainId, File, FileId, Height, NodeId, OnFile, Party, PartyId, SealingKey, Signer,
+    Through, Transaction,
+};
 use port::wire::{Reader, Writer};
 use port::{Batch, Expect, Key, Peer};
 use seal::Secret;
@@ -92,7 +95,8 @@ impl Member {
         let is_meant = transaction.chain == chain.id() && sender == Some(from.as_str());
         // Nobody can make this node keep what is not, or no longer, to be decided here. The chain may still be behind: it comes
         // again.
-        if !is_ours || !is_meant || stands(chain, &transaction).is_none() {
+        let is_owners = is_by_owner(chain, &transaction, it.on.file);
+        if !is_ours || !is_meant || !is_owners || stands(chain, &transaction).is_none() {
             return Ok(());
         }
         let digest = digest(&transaction)?;
@@ -158,6 +162,22 @@ pub(super) fn sides(body: &Body) -> Option<Sides> {
     })
 }
 
+/// Whether the owner of a file has signed an offer.
+fn is_by_owner(chain: &Chain, offer: &Transaction, file: FileId) -> bool {
+    let state = chain.state();
+    let owner = state.file(file).map(File::holder);
+    let owner = owner.and_then(|id| Some((id, state.party(id)?)));
+    owner.is_some_and(|(id, party)| is_signed_by(offer, id, party, chain.next_height()))
+}
+
+fn is_signed_by(offer: &Transaction, id: PartyId, party: &Party, height: Height) -> bool {
+    let Ok(message) = offer.to_sign() else { return false };
+    offer.signatures.iter().filter(|it| it.by == Signer::Party(id)).any(|it| {
+        let key = party.ring.at(it.key_number, height);
+        key.is_some_and(|key| it.is_right(key, &message))
+    })
+}
+
 /// The node of the other side, as long as what an offer is about is as it was.
 pub(super) fn stands<'a>(chain: &'a Chain, offer: &Transaction) -> Option<&'a str> {
     let it = sides(&offer.body)?;
@@ -200,5 +220,35 @@ impl Share {
             .share(self.chain, &self.commitment, own, self.reader, &entropy)
             .map_err(|why| Failure::run(format!("the document cannot be shared: {why}")))?;
         documents::rows_of(&self.sealed, &sealed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ledger::{Agreed, ClaimId, KeyRing, PartyKind, Window};
+    use seal::SigningKey;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn an_offer_counts_with_the_owners_own_signature_alone() {
+        let [hers, his] = [1, 2].map(|seed| SigningKey::from_seed(&Secret::new([seed; 32])));
+        let id = PartyId::of(&hers.verifying_key());
+        let party = Party {
+            kind: PartyKind::Individual,
+            ring: KeyRing::new(hers.verifying_key(), Height(0)),
+            members: BTreeSet::new(),
+            sequence: 0,
+        };
+        let body = Body::Settle(Agreed { file: FileId([1; 32]), agreement: ClaimId([2; 32]) });
+        let offer = Transaction::new(ChainId([3; 32]), Window::new(Height(0), 9), body);
+        let is_hers = |offer: &Transaction| is_signed_by(offer, id, &party, Height(4));
+        assert!(!is_hers(&offer));
+        let by = Signer::Party(id);
+        assert!(is_hers(&offer.clone().sign(by, 1, &hers).unwrap()));
+        assert!(!is_hers(&offer.clone().sign(by, 1, &his).unwrap()));
+        assert!(!is_hers(&offer.clone().sign(by, 2, &hers).unwrap()));
+        let other = Signer::Party(PartyId::of(&his.verifying_key()));
+        assert!(!is_hers(&offer.sign(other, 1, &his).unwrap()));
     }
 }

@@ -10,10 +10,12 @@ fn what_cannot_work_is_said_in_one_sentence() {
     let said = home.failure(7, "member-1", &["status"]);
     assert!(said.contains("the node member-1 cannot be asked: it does not run here"), "{said}");
     let said = home.failure(3, "member-1", &["status", "-c", "nowhere.toml"]);
-    assert!(said.contains("nowhere.toml"), "{said}");
+    assert!(said.contains("nowhere.toml: it is not there; go to a node's folder"), "{said}");
+    let said = home.failure(2, "", &["network", "other", "--ask-people", "A B", "--only-make"]);
+    assert!(said.contains("the type \"A B\"") && !home.path("other").exists(), "{said}");
     let said =
         home.failure(3, "member-1", &["transfer", "offer", "vin:1", "--to", "1", "--as", "x"]);
-    assert!(said.contains("parties/x.seed"), "{said}");
+    assert!(said.contains("parties/x.seed: x has no key there; `ledger_node party x`"), "{said}");
     let said = home.failure(6, "", &["verify", "roots.pem"]);
     assert!(said.contains("not in the form of a proof"), "{said}");
     // A key that others may read is not used.

@@ -10,5 +10,6 @@
 mod command_line;
 mod home;
 mod kills;
+mod lies;
 mod network;
 mod story;

@@ -1,0 +1,135 @@
+//! What a node answers to whoever may ask it.
+
+use super::{Desk, Node};
+use crate::clock;
+use crate::control::{Asked, Question};
+use crate::hex;
+use crate::index;
+use crate::look;
+use crate::proof::Proof;
+use crate::say;
+use ledger::{Chain, Note, Trust};
+use serde_json::{Value, json};
+use store_redb::RedbStore;
+
+impl Node {
+    pub(super) async fn on_question(&mut self, asked: Asked) {
+        let Asked { question, reply } = asked;
+        let Some(chain) = self.keeper.chain() else {
+            let _ = reply.send(Err("the node still reads its chain; ask again".into()));
+            return;
+        };
+        if let (Question::Submit { transaction }, Desk::Member(member)) =
+            (&question, &mut self.desk)
+        {
+            return member.submit(&self.keys, chain, transaction, reply);
+        }
+        let answer = self.answer(question).await;
+        // Who asked may have gone meanwhile.
+        let _ = reply.send(answer);
+    }
+
+    async fn answer(&mut self, question: Question) -> Result<Value, String> {
+        let now = clock::now();
+        let store = &*self.store;
+        let chain = self.keeper.chain().ok_or("the node still reads its chain; ask again")?;
+        match (question, &mut self.desk) {
+            (Question::Status, _) => Ok(self.status(chain)),
+            (Question::Show { what }, _) => look::show(store, chain, &what).await,
+            (Question::List { owner, lienholder, kind }, _) => {
+                look::list(chain, owner.as_deref(), lienholder.as_deref(), kind.as_deref())
+            }
+            (Question::Prove { what, history }, _) => {
+                // Of nodes that order, the own one.
+                if let Some(note) = self.keeper.checkpoint() {
+                    self.checkpoints.take(note);
+                }
+                let log = chain.log();
+                let checkpoint = match history {
+                    true => Some(self.checkpoints.of(log.size(), log.root()).ok_or(NOT_YET)?),
+                    false => None,
+                };
+                prove(store, chain, &self.trust, checkpoint, &what).await
+            }
+            (Question::Document { file }, Desk::Member(member)) => {
+                let found = member.document(chain, &self.keys, say::file(&file)?).await?;
+                found.ok_or_else(|| format!("the document of {file} is not here"))
+            }
+            (Question::Document { file }, Desk::Supervision(auditor)) => {
+                let found = auditor.document(now, say::file(&file)?);
+                found.ok_or_else(|| {
+                    format!(
+                        "the document of {file} is not here; if it waits for a person, ask again"
+                    )
+                })
+            }
+            (Question::Build { wish }, Desk::Member(member)) => {
+                member.build(now, chain, wish).await
+            }
+            (Question::Outcome { digest }, Desk::Member(member)) => {
+                member.outcome(chain, &digest).await
+            }
+            (Question::Offers, Desk::Member(member)) => member.offers(chain).await,
+            (Question::Audit, Desk::Supervision(auditor)) => Ok(auditor.list(chain)),
+            (Question::Say { file, approves, reason }, Desk::Supervision(auditor)) => {
+                auditor.say(now, store, chain, &file, (approves, &reason)).await
+            }
+            (Question::Audit | Question::Say { .. }, _) => {
+                Err(format!("{} is a member; audits are made by supervision nodes", self.name))
+            }
+            (_, _) => Err(format!(
+                "{} is a supervision node; users reach the chain through members",
+                self.name
+            )),
+        }
+    }
+
+    fn status(&self, chain: &Chain) -> Value {
+        let head = chain.head().map(|head| head.header);
+        let peers: serde_json::Map<_, _> = self
+            .peers
+            .iter()
+            .map(|peer| (peer.as_str().to_owned(), self.link.is_connected(peer).into()))
+            .collect();
+        let mut status = json!({
+            "node": self.name,
+            "chain": hex::text(&chain.id().0),
+            "height": head.map(|head| head.height.0),
+            "time": head.map(|head| head.time.to_string()),
+            "state_root": head.map(|head| hex::text(&head.state_root)),
+            "log_root": head.map(|head| hex::text(&head.log_root)),
+            "records": chain.log().size(),
+            "things": chain.state().holdings().count(),
+            "peers": peers,
+        });
+        match &self.desk {
+            Desk::Member(member) => {
+                status["role"] = "member".into();
+                status["waiting"] = member.waiting().into();
+            }
+            Desk::Supervision(auditor) => {
+                status["role"] = "supervision".into();
+                status["audits"] = auditor.list(chain)["open"].clone();
+            }
+        }
+        status
+    }
+}
+
+async fn prove(
+    store: &RedbStore,
+    chain: &Chain,
+    trust: &Trust,
+    checkpoint: Option<&Note>,
+    what: &str,
+) -> Result<Value, String> {
+    let (thing, words) = look::what(chain, what)?;
+    let making = async {
+        index::catch_up(store, chain).await?;
+        Proof::make(store, chain, trust, checkpoint, thing, words.as_ref()).await
+    };
+    let proof = making.await.map_err(|why| why.to_string())?;
+    serde_json::to_value(proof).map_err(|why| why.to_string())
+}
+
+pub(crate) const NOT_YET: &str = "the newest checkpoint is not here yet; ask again";
