@@ -47,8 +47,9 @@ impl KeyRing {
         }
         let number = self.newest().saturating_add(1);
         self.keys.push(RingKey { number, key, from, until: FOREVER });
+        let is_full = self.keys.len() >= Self::KEYS_MAX;
         if let [oldest, ..] = &mut self.keys[..]
-            && self.keys.len() >= Self::KEYS_MAX
+            && is_full
         {
             oldest.until = oldest.until.min(from);
         }

@@ -366,7 +366,7 @@ To try it, in one terminal:
   ledger_node network demo
 and in another:
   cd demo/member-1
-  echo "this car is hers" > deed.txt
+  echo 'this car is hers' > deed.txt
   ledger_node party alice
   ledger_node register deed.txt --thing vin:WVWZZZ1JZXW000001 --type vehicle --as alice
   ledger_node show vin:WVWZZZ1JZXW000001

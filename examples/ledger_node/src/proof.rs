@@ -208,7 +208,7 @@ const FORMAT: &str = "interbank/ledger_node/proof/v1";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ledger::{ChainId, Header, Height, NodeId, Vote, VoteSignature, votes_needed};
+    use ledger::{ChainId, Header, Height, NodeId, Vote, VoteKind, VoteSignature, votes_needed};
     use port::Time;
     use seal::{Secret, SigningKey};
 
@@ -230,7 +230,9 @@ mod tests {
             (1..=5).map(|seed| SigningKey::from_seed(&Secret::new([seed; 32]))).collect();
         let votes = (0..).zip(&keys).map(|(at, key)| {
             let node = NodeId(Height(at));
-            let vote = Vote::commit(&header, node, 0, header.digest());
+            let (height, value) = (header.height, Some(header.digest()));
+            let kind = VoteKind::Commit;
+            let vote = Vote { chain, height, round: 0, kind, value, node };
             VoteSignature { node, key_number: 1, signature: key.sign(&vote.to_sign()) }
         });
         // The first one is a stranger's.
