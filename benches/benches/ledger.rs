@@ -526,7 +526,7 @@ impl World {
         let note = Note::new(&Checkpoint::of(origin, &log).text()).unwrap();
         let note = note.signed_by(origin, &key(Signer::Node(FOUNDER)));
         let (mut header, mut value) = (Vec::new(), Vec::new());
-        head.encode(&mut header);
+        head.encode(&mut header).unwrap();
         let mut writer = Writer::new(&mut value, 1);
         writer.lp16(&header).unwrap().lp16(note.to_string().as_bytes()).unwrap();
         let mut rows = vec![(Key::new(CrateTag::LEDGER, TENANT, HEAD), value)];
