@@ -20,7 +20,7 @@ use port::{
 use rs_merkle::MerkleTree;
 use seal::{Secret, SigningKey, SoftKeys, VerifyingKey};
 use sha2::{Digest as _, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -73,38 +73,33 @@ fn execute(state: &mut State, transactions: &[Transaction]) {
     }
 }
 
-/// As in blocks of one batch of rows each.
+/// As in blocks of one batch of rows each: what stands under a name at a block's end goes into the map, once.
 fn execute_with_roots(it: &mut (State, StateMap, Log), transactions: &[Transaction]) {
     const CHANGED_MAX: usize = 91;
     let (state, map, log) = it;
-    let mut changed: BTreeMap<EntryKey, Option<[u8; 32]>> = BTreeMap::new();
+    let (mut changed, mut stored) = (BTreeSet::new(), 0);
     let mut record = Vec::new();
     for transaction in transactions {
         for entry in state.judge_verified(AT, transaction).unwrap() {
-            let digest = entry.value().unwrap().map(|value| Sha256::digest(&value).into());
-            changed.insert(entry.key(), digest);
-            let Entry::Thing(thing, after) = entry else {
-                state.take(entry);
-                continue;
-            };
-            // What the two parties own is under the root as well.
-            let before = state.holding(thing);
-            state.take(entry);
-            for Holding { owner, .. } in before.into_iter().chain(after) {
-                let tally = Entry::Tally(owner, state.tally(owner));
-                let digest = tally.value().unwrap().map(|value| Sha256::digest(&value).into());
-                changed.insert(tally.key(), digest);
+            stored += usize::from(changed.insert(entry.key()));
+            if let Entry::Thing(thing, after) = &entry {
+                // What the two parties own is under the root as well.
+                let holders = state.holding(*thing).into_iter().chain(*after);
+                changed.extend(holders.map(|holding| EntryKey::Tally(holding.owner)));
             }
+            state.take(entry);
         }
         record.clear();
         let (height, time) = (AT.height, AT.time);
         let it = Record { height, place: 0, time, transaction: transaction.clone() };
         it.encode(&mut record).unwrap();
         log.push(leaf_hash(&record));
-        let stored = changed.keys().filter(|key| !matches!(key, EntryKey::Tally(_))).count();
         if stored + 3 > CHANGED_MAX {
-            let block = std::mem::take(&mut changed);
-            map.update(block.into_iter().map(|(key, digest)| (key.path(), digest)));
+            map.update(std::mem::take(&mut changed).into_iter().map(|key| {
+                let value = state.entry(key).and_then(|entry| entry.value().unwrap());
+                (key.path(), value.map(|value| Sha256::digest(&value).into()))
+            }));
+            stored = 0;
             black_box((map.root(), log.root()));
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::block::transactions_root;
 use crate::body::Body;
+use crate::restoring::{Restoring, digest_of};
 use crate::{
     At, Block, Certificate, ChainId, Corrupt, Entry, EntryKey, Genesis, Header, Height, Log,
     NodeId, Refusal, Role, SignedHeader, State, StateMap, Transaction, VALIDATORS_MAX, Vote,
@@ -12,7 +13,6 @@ use alloc::vec::Vec;
 use core::fmt;
 use port::{Time, WireError};
 use seal::VerifyingKey;
-use sha2::{Digest as _, Sha256};
 
 /// What a node knows after the newest block: every block before it was verified, or was this node's own.
 ///
@@ -48,19 +48,13 @@ impl Chain {
         entries: impl IntoIterator<Item = Entry>,
         leaves: impl IntoIterator<Item = [u8; 32]>,
     ) -> Result<Self, Corrupt> {
-        let mut chain = Self::new(genesis)?;
-        let mut values = Vec::new();
+        let mut restoring = Restoring::new(genesis)?;
         for entry in entries {
-            values.push((entry.key().path(), digest_of(&entry)?));
-            chain.state.take(entry);
+            let digest = digest_of(&entry)?;
+            restoring.put(entry, digest);
         }
-        for (party, count) in chain.state.tallies() {
-            let entry = Entry::Tally(party, count);
-            values.push((entry.key().path(), digest_of(&entry)?));
-        }
-        chain.map.update(values);
-        leaves.into_iter().for_each(|leaf| chain.log.push(leaf));
-        Self::resume(chain.state, chain.map, chain.log, head)
+        leaves.into_iter().for_each(|leaf| restoring.push_leaf(leaf));
+        restoring.finish(head)
     }
 
     /// The same of what was put together already.
@@ -640,8 +634,4 @@ impl Undo {
             self.stored += usize::from(key.is_stored());
         }
     }
-}
-
-fn digest_of(entry: &Entry) -> Result<Option<[u8; 32]>, WireError> {
-    Ok(entry.value()?.map(|value| Sha256::digest(&value).into()))
 }

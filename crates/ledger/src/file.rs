@@ -121,8 +121,8 @@ impl File {
         let count = |len| u8::try_from(len).map_err(|_| WireError::TooLong);
         let mut to = Writer::new(to, 1);
         to.fixed(&self.thing.0)
-            .lp8(self.kind.as_str().as_bytes())?
-            .lp8(self.region.as_str().as_bytes())?
+            .lp8(self.kind.as_bytes())?
+            .lp8(self.region.as_bytes())?
             .fixed(&self.owner.0)
             .u64(self.member.0.0)
             .fixed(&self.commitment)

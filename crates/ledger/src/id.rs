@@ -1,12 +1,25 @@
 //! What things are called on the chain: chains, heights, nodes, parties, files.
 
+use core::cmp::Ordering;
 use core::fmt;
 
 macro_rules! digest_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, PartialEq, Eq, Hash)]
         pub struct $name(pub [u8; 32]);
+
+        impl Ord for $name {
+            fn cmp(&self, other: &Self) -> Ordering {
+                cmp_digests(&self.0, &other.0)
+            }
+        }
+
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -80,5 +93,36 @@ impl NodeId {
 impl fmt::Display for NodeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// As arrays of bytes are compared; of two digests nearly always the first eight bytes tell.
+#[inline]
+pub(crate) fn cmp_digests(one: &[u8; 32], other: &[u8; 32]) -> Ordering {
+    let first = |[a, b, c, d, e, f, g, h, ..]: &[u8; 32]| {
+        u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h])
+    };
+    first(one).cmp(&first(other)).then_with(|| one.cmp(other))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_in_the_order_of_their_bytes() {
+        let mut names = alloc::vec![[0; 32], [0x7F; 32], [0x80; 32], [0xFF; 32]];
+        for at in [0, 7, 8, 31] {
+            for byte in [1, 0x80, 0xFF] {
+                let mut name = [0; 32];
+                name[at] = byte;
+                names.push(name);
+            }
+        }
+        for one in &names {
+            for other in &names {
+                assert_eq!(FileId(*one).cmp(&FileId(*other)), one.cmp(other), "{one:?} {other:?}");
+            }
+        }
     }
 }

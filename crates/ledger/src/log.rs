@@ -87,24 +87,20 @@ impl Log {
     pub fn inclusion(&self, index: u64, size: u64) -> Option<Vec<[u8; 32]>> {
         let size = self.within(size)?;
         let mut node = usize::try_from(index).ok().filter(|index| *index < size)?;
-        let mut proof = Vec::with_capacity(32);
-        // Over the last entries, which make no complete subtree of the level.
-        let mut rest: Option<[u8; 32]> = None;
+        let mut proof = Vec::with_capacity(self.levels.len());
         for (level, hashes) in self.levels.iter().enumerate() {
             let complete = size >> level;
-            let nodes = complete + usize::from(rest.is_some());
-            if nodes == 1 {
+            // The last entries may make no complete subtree of the level, and are one node together.
+            let has_rest = !size.is_multiple_of(1 << level);
+            if complete + usize::from(has_rest) == 1 {
                 break;
             }
             let sibling = node ^ 1;
             if sibling < complete {
                 proof.push(*hashes.get(sibling)?);
-            } else if sibling < nodes {
-                proof.push(rest?);
-            }
-            if !complete.is_multiple_of(2) {
-                let last = hashes.get(complete - 1)?;
-                rest = Some(rest.map_or(*last, |rest| node_hash(last, &rest)));
+            } else if sibling == complete && has_rest {
+                // Once in a proof at most: above, the way is in the rest itself.
+                proof.push(self.subtree(complete << level, size)?);
             }
             node >>= 1;
         }

@@ -30,22 +30,21 @@ impl StateMap {
         let mut changes: Vec<Change> = changes.into_iter().collect();
         // Stable: of two changes for a path the later one comes last.
         changes.sort_by_key(|change| change.0);
-        let mut kept: Vec<Change> = Vec::with_capacity(changes.len());
-        for change in changes {
-            match kept.last_mut() {
-                Some(before) if before.0 == change.0 => before.1 = change.1,
-                _ => kept.push(change),
+        changes.dedup_by(|next, before| {
+            let is_again = next.0 == before.0;
+            if is_again {
+                before.1 = next.1;
             }
-        }
+            is_again
+        });
         let mut leaves = 0;
-        let tree = core::mem::take(&mut self.tree);
-        self.tree = tree.updated(0, &kept, &mut leaves);
+        self.tree.update(0, &changes, &mut leaves);
         self.leaves = self.leaves.saturating_add_signed(leaves);
     }
 
     /// The root.
     pub fn root(&self) -> [u8; 32] {
-        self.tree.hash()
+        *self.tree.hash()
     }
 
     /// How many leaves there are.
@@ -83,7 +82,7 @@ impl StateMap {
                 break;
             }
             let way = usize::from(bit(&start, depth));
-            siblings.push(halves[1 - way].hash());
+            siblings.push(*halves[1 - way].hash());
             tree = &halves[way];
         }
         let other = match tree {
@@ -103,7 +102,7 @@ impl StateMap {
         while let Tree::Fork { halves, .. } = tree {
             let [left, right] = &**halves;
             let (next, sibling) = if bit(path, depth) { (right, left) } else { (left, right) };
-            siblings.push(sibling.hash());
+            siblings.push(*sibling.hash());
             tree = next;
             depth += 1;
         }
@@ -232,7 +231,7 @@ impl RangeProof {
             (None, _) if siblings.len() == bits => {
                 let leaves: Vec<Change> =
                     leaves.iter().map(|(path, value)| (*path, Some(*value))).collect();
-                built(bits, &leaves, &mut 0).hash()
+                *built(bits, &leaves, &mut 0).hash()
             }
             _ => return false,
         };
@@ -267,48 +266,48 @@ enum Tree {
 }
 
 impl Tree {
-    const fn hash(&self) -> [u8; 32] {
+    const fn hash(&self) -> &[u8; 32] {
         match self {
-            Self::Empty => EMPTY,
-            Self::Leaf { hash, .. } | Self::Fork { hash, .. } => *hash,
+            Self::Empty => &EMPTY,
+            Self::Leaf { hash, .. } | Self::Fork { hash, .. } => hash,
         }
     }
 
-    /// After changes, which are sorted, one for each path, and all in this subtree. Counts leaves that come and go.
-    fn updated(self, depth: usize, changes: &[Change], leaves: &mut isize) -> Self {
+    /// Makes changes, which are sorted, one for each path, and all in this subtree. Counts leaves that come and go.
+    fn update(&mut self, depth: usize, changes: &[Change], leaves: &mut isize) {
         if changes.is_empty() {
-            return self;
+            return;
         }
         match self {
-            Self::Empty => built(depth, changes, leaves),
+            Self::Empty => *self = built(depth, changes, leaves),
             Self::Leaf { path, value, .. } => {
                 *leaves -= 1;
-                let place = changes.partition_point(|change| change.0 < path);
-                if changes.get(place).is_some_and(|change| change.0 == path) {
-                    return built(depth, changes, leaves);
+                let place = changes.partition_point(|change| change.0 < *path);
+                if changes.get(place).is_some_and(|change| change.0 == *path) {
+                    *self = built(depth, changes, leaves);
+                    return;
                 }
                 let mut with_leaf = Vec::with_capacity(changes.len() + 1);
                 with_leaf.extend_from_slice(&changes[..place]);
-                with_leaf.push((path, Some(value)));
+                with_leaf.push((*path, Some(*value)));
                 with_leaf.extend_from_slice(&changes[place..]);
-                built(depth, &with_leaf, leaves)
+                *self = built(depth, &with_leaf, leaves);
             }
-            Self::Fork { mut halves, .. } => {
-                let (low, high) = parted(depth, changes);
-                for (half, changes) in halves.iter_mut().zip([low, high]) {
-                    if !changes.is_empty() {
-                        *half = core::mem::take(half).updated(depth + 1, changes, leaves);
+            Self::Fork { hash, halves } => {
+                let (low_changes, high_changes) = parted(depth, changes);
+                let [low, high] = &mut **halves;
+                low.update(depth + 1, low_changes, leaves);
+                high.update(depth + 1, high_changes, leaves);
+                // A single leaf stands as high as it can.
+                let only = match (&mut *low, &mut *high) {
+                    (Self::Empty, one @ (Self::Empty | Self::Leaf { .. }))
+                    | (one @ Self::Leaf { .. }, Self::Empty) => core::mem::take(one),
+                    _ => {
+                        *hash = node_hash(low.hash(), high.hash());
+                        return;
                     }
-                }
-                match &mut *halves {
-                    [Self::Empty, Self::Empty] => Self::Empty,
-                    // A single leaf stands as high as it can.
-                    [one @ Self::Leaf { .. }, Self::Empty]
-                    | [Self::Empty, one @ Self::Leaf { .. }] => core::mem::take(one),
-                    [low, high] => {
-                        Self::Fork { hash: node_hash(&low.hash(), &high.hash()), halves }
-                    }
-                }
+                };
+                *self = only;
             }
         }
     }
@@ -326,7 +325,7 @@ fn built(depth: usize, changes: &[Change], leaves: &mut isize) -> Tree {
         (Some(_), Some(_)) => {
             let (low, high) = parted(depth, changes);
             let halves = [built(depth + 1, low, leaves), built(depth + 1, high, leaves)];
-            let hash = node_hash(&halves[0].hash(), &halves[1].hash());
+            let hash = node_hash(halves[0].hash(), halves[1].hash());
             Tree::Fork { hash, halves: Box::new(halves) }
         }
     }
@@ -366,4 +365,4 @@ fn agree(one: &[u8; 32], other: &[u8; 32], bits: usize) -> bool {
     (0..bits).all(|depth| bit(one, depth) == bit(other, depth))
 }
 
-const EMPTY: [u8; 32] = [0; 32];
+static EMPTY: [u8; 32] = [0; 32];

@@ -23,7 +23,7 @@ pub struct Identity {
 impl Identity {
     /// Name (`lp8`), role (1), keys (32 each).
     pub(crate) fn write(&self, to: &mut Writer<'_>) -> Result<(), WireError> {
-        to.lp8(self.name.as_str().as_bytes())?
+        to.lp8(self.name.as_bytes())?
             .u8(self.role.as_u8())
             .fixed(&self.signing.to_bytes())
             .fixed(&self.sealing);
@@ -79,7 +79,7 @@ impl Node {
     /// [`WireError::TooLong`].
     pub fn encode(&self, to: &mut Vec<u8>) -> Result<(), WireError> {
         let mut to = Writer::new(to, 1);
-        to.lp8(self.name.as_str().as_bytes())?.u8(self.role.as_u8());
+        to.lp8(self.name.as_bytes())?.u8(self.role.as_u8());
         self.ring.write(&mut to)?;
         to.fixed(&self.sealing);
         put_height(&mut to, self.revoked);

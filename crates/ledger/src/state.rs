@@ -1,5 +1,6 @@
 //! The state: who takes part, what is registered, who owns it. A pure function of its past transactions.
 
+mod calendar;
 mod claims;
 mod membership;
 mod ownership;
@@ -7,13 +8,15 @@ mod plan;
 mod registration;
 
 use crate::body::Body;
+use crate::digest_map::DigestMap;
 use crate::{
     ChainId, Entry, EntryKey, File, FileId, Genesis, Height, Holding, Node, NodeId, Party, PartyId,
     Refusal, Role, Signer, Status, ThingKey, Transaction,
 };
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use calendar::Calendar;
 use plan::Plan;
 use port::{Time, WireError};
 
@@ -26,15 +29,15 @@ pub struct State {
     genesis: Genesis,
     chain: ChainId,
     nodes: BTreeMap<NodeId, Node>,
-    parties: BTreeMap<PartyId, Party>,
-    files: BTreeMap<FileId, Box<File>>,
-    things: BTreeMap<ThingKey, Holding>,
+    parties: DigestMap<PartyId, Party>,
+    files: DigestMap<FileId, Box<File>>,
+    things: DigestMap<ThingKey, Holding>,
     /// How many things each party owns, where it owns any.
-    tallies: BTreeMap<PartyId, u32>,
+    tallies: DigestMap<PartyId, u32>,
     /// Files whose new owner has to register, by when.
-    awaited: BTreeSet<(Height, FileId)>,
+    awaited: Calendar,
     /// Files that are over, since when.
-    over: BTreeSet<(Height, FileId)>,
+    over: Calendar,
 }
 
 impl State {
@@ -47,12 +50,12 @@ impl State {
             chain: genesis.chain()?,
             genesis,
             nodes: BTreeMap::new(),
-            parties: BTreeMap::new(),
-            files: BTreeMap::new(),
-            things: BTreeMap::new(),
-            tallies: BTreeMap::new(),
-            awaited: BTreeSet::new(),
-            over: BTreeSet::new(),
+            parties: DigestMap::new(),
+            files: DigestMap::new(),
+            things: DigestMap::new(),
+            tallies: DigestMap::new(),
+            awaited: Calendar::default(),
+            over: Calendar::default(),
         })
     }
 
@@ -207,15 +210,15 @@ impl State {
     /// [`Policy::keep`]: crate::Policy::keep
     pub fn purgeable(&self, height: Height) -> impl Iterator<Item = FileId> {
         let keep = self.genesis.policy().keep;
-        let is_old = move |since: &Height| since.after(keep) <= height;
-        let over = self.over.iter().take_while(move |(since, _)| is_old(since));
+        let is_old = move |since: Height| since.after(keep) <= height;
+        let over = self.over.iter().take_while(move |(since, _)| is_old(*since));
         // What is frozen stays, and is not in the way of others.
-        over.map(|(_, id)| *id).filter(|id| self.file(*id).is_some_and(|file| !file.frozen))
+        over.map(|(_, id)| id).filter(|id| self.file(*id).is_some_and(|file| !file.frozen))
     }
 
     /// Files whose new owner should have registered before this height, the longest overdue first.
     pub fn overdue(&self, height: Height) -> impl Iterator<Item = FileId> {
-        self.awaited.iter().take_while(move |(until, _)| *until <= height).map(|(_, file)| *file)
+        self.awaited.iter().take_while(move |(until, _)| *until <= height).map(|(_, file)| file)
     }
 
     /// The names of all entries.
@@ -250,15 +253,15 @@ impl State {
             return;
         }
         match was {
-            Due::Awaited(until) => self.awaited.remove(&(until, id)),
-            Due::Over(since) => self.over.remove(&(since, id)),
-            Due::Never => false,
-        };
+            Due::Awaited(until) => self.awaited.remove(until, id),
+            Due::Over(since) => self.over.remove(since, id),
+            Due::Never => {}
+        }
         match now {
-            Due::Awaited(until) => self.awaited.insert((until, id)),
-            Due::Over(since) => self.over.insert((since, id)),
-            Due::Never => false,
-        };
+            Due::Awaited(until) => self.awaited.insert(until, id),
+            Due::Over(since) => self.over.insert(since, id),
+            Due::Never => {}
+        }
     }
 
     fn count(&mut self, before: Option<Holding>, after: Option<Holding>) {
@@ -266,17 +269,21 @@ impl State {
         if before == after {
             return;
         }
-        if let Some(count) = before.and_then(|owner| self.tallies.get_mut(&owner)) {
-            *count -= 1;
-        }
         if let Some(owner) = before
-            && self.tally(owner) == 0
+            && let Some(count) = self.tallies.get_mut(&owner)
         {
-            self.tallies.remove(&owner);
+            *count -= 1;
+            if *count == 0 {
+                self.tallies.remove(&owner);
+            }
         }
         if let Some(owner) = after {
-            let count = self.tallies.entry(owner).or_default();
-            *count = count.saturating_add(1);
+            match self.tallies.get_mut(&owner) {
+                Some(count) => *count = count.saturating_add(1),
+                None => {
+                    self.tallies.insert(owner, 1);
+                }
+            }
         }
     }
 

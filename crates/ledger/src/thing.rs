@@ -1,7 +1,9 @@
 //! What files are about: real things, each with one canonical name.
 
+use crate::id::cmp_digests;
 use crate::{Misuse, name::Label};
 use alloc::string::String;
+use core::cmp::Ordering;
 use core::fmt;
 use port::WireError;
 use port::wire::Reader;
@@ -76,12 +78,24 @@ impl fmt::Display for ThingId {
 }
 
 /// What the chain calls a thing; of one thing there is at most one live file.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ThingKey(pub [u8; 32]);
 
 impl ThingKey {
     pub(crate) fn read(from: &mut Reader<'_>) -> Result<Self, WireError> {
         from.array().map(Self)
+    }
+}
+
+impl Ord for ThingKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        cmp_digests(&self.0, &other.0)
+    }
+}
+
+impl PartialOrd for ThingKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

@@ -31,8 +31,8 @@ impl Register {
     pub(super) fn write(&self, to: &mut Writer<'_>) -> Result<(), WireError> {
         to.fixed(&self.instruction)
             .fixed(&self.thing.0)
-            .lp8(self.kind.as_str().as_bytes())?
-            .lp8(self.region.as_str().as_bytes())?;
+            .lp8(self.kind.as_bytes())?
+            .lp8(self.region.as_bytes())?;
         self.owner.write(to);
         to.fixed(&self.commitment).fixed(&self.sealed);
         match self.predecessor {

@@ -1,10 +1,12 @@
 //! What is stored is read, page by page, and has to be one block's end.
 
 use super::{Registrar, RegistrarEvent};
+use crate::restoring::Restoring;
 use crate::rows::{DECIDED, Decided, ENTRIES, Head, Rows, TILES};
-use crate::{Certificate, Chain, Checkpoint, Corrupt, Entry, Error, Height, Misuse, Status};
+use crate::{Certificate, Checkpoint, Corrupt, Error, Height, Misuse, Status};
 use alloc::vec::Vec;
 use port::{Effect, Key, ReadSet, Row, Scan, Ticket, Version};
+use sha2::{Digest as _, Sha256};
 
 /// What was read so far.
 #[derive(Debug, Default)]
@@ -12,8 +14,8 @@ pub(super) struct Opening {
     asked: Option<Ticket>,
     stage: Stage,
     head: Option<(Version, Head)>,
-    entries: Vec<Entry>,
-    leaves: Vec<[u8; 32]>,
+    /// Since there is a head.
+    chain: Option<Restoring>,
     decided: Vec<(Height, Decided)>,
 }
 
@@ -72,6 +74,8 @@ impl Registrar {
                     self.opened(None)?;
                     return Ok(true);
                 }
+                let genesis = self.chain.state().genesis().clone();
+                opening.chain = Some(Restoring::new(genesis).map_err(Misuse::too_long)?);
                 opening.stage = Stage::Page(ENTRIES, None);
             }
             Stage::Page(table, _) => {
@@ -105,10 +109,8 @@ impl Registrar {
 
     fn opened(&mut self, head: Option<(Version, Head)>) -> Result<(), Error> {
         let opening = self.opening.take().unwrap_or_default();
-        if let Some((version, head)) = head {
-            let genesis = self.chain.state().genesis().clone();
-            self.chain =
-                Chain::restore(genesis, head.header.clone(), opening.entries, opening.leaves)?;
+        if let (Some((version, head)), Some(chain)) = (head, opening.chain) {
+            self.chain = chain.finish(head.header.clone())?;
             if !self.is_own(&head) {
                 return Err(Corrupt::Root.into());
             }
@@ -151,17 +153,20 @@ impl Registrar {
 
 impl Opening {
     fn take(&mut self, table: u8, key: &Key, value: &[u8]) -> Result<(), Corrupt> {
+        let chain = self.chain.as_mut().ok_or(Corrupt::Missing)?;
         match table {
-            ENTRIES => self.entries.push(Rows::parse_entry(key, value)?),
+            ENTRIES => {
+                chain.put(Rows::parse_entry(key, value)?, Some(Sha256::digest(value).into()));
+            }
             TILES => {
                 // Every tile but the last one is full, and none is missing.
                 let index = Rows::parse_number(key)?;
                 let hashes = Rows::parse_tile(value)?;
                 let width = crate::Log::TILE_WIDTH as u64;
-                if Some(self.leaves.len() as u64) != index.checked_mul(width) {
+                if Some(chain.log_size()) != index.checked_mul(width) {
                     return Err(Corrupt::Missing);
                 }
-                self.leaves.extend_from_slice(hashes);
+                hashes.iter().for_each(|leaf| chain.push_leaf(*leaf));
             }
             _ => {
                 let height = Height(Rows::parse_number(key)?);

@@ -7,7 +7,6 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 /// What a transaction would do, and who has to have signed it.
-#[derive(Default)]
 pub(super) struct Plan {
     /// What changes.
     pub(super) entries: Vec<Entry>,
@@ -15,6 +14,13 @@ pub(super) struct Plan {
     pub(super) signers: Vec<Signer>,
     /// How many supervision nodes have to sign besides.
     pub(super) quorum: usize,
+}
+
+impl Default for Plan {
+    /// With room for what most transactions need.
+    fn default() -> Self {
+        Self { entries: Vec::with_capacity(3), signers: Vec::with_capacity(4), quorum: 0 }
+    }
 }
 
 impl Plan {

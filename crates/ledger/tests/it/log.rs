@@ -188,6 +188,35 @@ fn tiles_are_hashes_of_every_eighth_level() {
     assert_eq!(log.tile(2, 0), None);
 }
 
+/// The path as RFC 6962 §2.1.1 defines it.
+fn path(index: usize, leaves: &[[u8; 32]]) -> Vec<[u8; 32]> {
+    if leaves.len() == 1 {
+        return Vec::new();
+    }
+    let (left, right) = leaves.split_at(1 << (leaves.len() - 1).ilog2());
+    let (mut path, sibling) = match index.checked_sub(left.len()) {
+        None => (path(index, left), right),
+        Some(index) => (path(index, right), left),
+    };
+    path.push(root_over(sibling));
+    path
+}
+
+#[test]
+fn paths_are_as_defined_for_every_size_the_log_has_had() {
+    let leaves: Vec<[u8; 32]> = (0..70_u32).map(|n| leaf_hash(&n.to_be_bytes())).collect();
+    let mut log = Log::new();
+    leaves.iter().for_each(|leaf| log.push(*leaf));
+    for size in 1..=leaves.len() {
+        for index in 0..size {
+            let proof = log.inclusion(index as u64, size as u64).unwrap();
+            assert_eq!(proof, path(index, &leaves[..size]), "{index} of {size}");
+        }
+        assert_eq!(log.inclusion(size as u64, size as u64), None);
+    }
+    assert_eq!(log.inclusion(0, 71), None);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 

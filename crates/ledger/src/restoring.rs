@@ -1,0 +1,53 @@
+//! A chain out of what was stored.
+
+use crate::{Chain, Corrupt, Entry, Genesis, Log, SignedHeader, State, StateMap};
+use alloc::vec::Vec;
+use port::WireError;
+use sha2::{Digest as _, Sha256};
+
+/// A chain that is put together of its entries and leaf hashes, as they are read; then they have to give the roots that were
+/// signed.
+#[derive(Debug)]
+pub(crate) struct Restoring {
+    state: State,
+    log: Log,
+    /// Paths in the state map, and digests of values: the map is made of all of them at one time.
+    values: Vec<([u8; 32], Option<[u8; 32]>)>,
+}
+
+impl Restoring {
+    pub(crate) fn new(genesis: Genesis) -> Result<Self, WireError> {
+        Ok(Self { state: State::new(genesis)?, log: Log::new(), values: Vec::new() })
+    }
+
+    /// An entry, and the digest of its value: of the stored bytes, if it was stored.
+    pub(crate) fn put(&mut self, entry: Entry, digest: Option<[u8; 32]>) {
+        self.values.push((entry.key().path(), digest));
+        self.state.take(entry);
+    }
+
+    pub(crate) fn push_leaf(&mut self, leaf: [u8; 32]) {
+        self.log.push(leaf);
+    }
+
+    /// How many leaf hashes there are.
+    pub(crate) fn log_size(&self) -> u64 {
+        self.log.size()
+    }
+
+    pub(crate) fn finish(self, head: SignedHeader) -> Result<Chain, Corrupt> {
+        let Self { state, log, mut values } = self;
+        for (party, count) in state.tallies() {
+            let entry = Entry::Tally(party, count);
+            values.push((entry.key().path(), digest_of(&entry)?));
+        }
+        let mut map = StateMap::new();
+        map.update(values);
+        Chain::resume(state, map, log, head)
+    }
+}
+
+/// Of the value that an entry has; `None` where the name stands for nothing.
+pub(crate) fn digest_of(entry: &Entry) -> Result<Option<[u8; 32]>, WireError> {
+    Ok(entry.value()?.map(|value| Sha256::digest(&value).into()))
+}
