@@ -34,8 +34,10 @@ fn ocra(c: &mut Criterion) {
     let key = Key::new(suite.hash(), secret);
     let input = || DataInput::new("11111111");
     let code = suite.respond(&key, &input()).unwrap();
+    // What a person typed is a text already.
+    let typed = code.as_str();
     group.bench_function("verify", |b| {
-        b.iter(|| suite.verify(&key, black_box(&input()), code.as_str()).unwrap());
+        b.iter(|| suite.verify(&key, black_box(&input()), black_box(typed)).unwrap());
     });
     // The floor: the MAC alone, over the same message, with the key prepared.
     let message = suite.message(&input()).unwrap();

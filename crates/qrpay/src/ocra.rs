@@ -20,6 +20,7 @@
 //! step once; this module keeps no state.
 
 mod code;
+mod decimal;
 mod error;
 mod input;
 mod key;
@@ -33,6 +34,7 @@ pub use key::Key;
 pub use otp::{hotp, hotp_verify, totp, totp_verify};
 pub use suite::{Format, Hash, SESSION_MAX_BYTES, Suite, TimeStep};
 
+use code::is_code;
 use input::Message;
 use subtle::{Choice, ConditionallySelectable};
 
@@ -44,10 +46,7 @@ impl Suite {
     /// `KeyHash`, and what is wrong with the input.
     #[inline]
     pub fn respond(&self, key: &Key, input: &DataInput<'_>) -> Result<Code, OcraError> {
-        if key.hash() != self.hash() {
-            return Err(OcraError::KeyHash);
-        }
-        key.code(self.digits(), &Message { suite: self, input })
+        self.with_tag(key, input, |tag| truncate(tag, self.digits()))
     }
 
     /// Whether `typed` answers `input`, compared in constant time.
@@ -57,7 +56,7 @@ impl Suite {
     /// As [`Suite::respond`]; a wrong code is `false`, not an error.
     #[inline]
     pub fn verify(&self, key: &Key, input: &DataInput<'_>, typed: &str) -> Result<bool, OcraError> {
-        Ok(self.respond(key, input)?.matches(typed))
+        Ok(self.choice(key, input, typed)?.into())
     }
 
     /// Looks for `typed` among the codes of the counters and time steps around those of `input`.
@@ -94,7 +93,7 @@ impl Suite {
                 let mut candidate = *input;
                 candidate.counter = input.counter.map(|_| count);
                 candidate.time_steps = input.time_steps.map(|_| time);
-                let fit = self.respond(key, &candidate)?.choice(typed);
+                let fit = self.choice(key, &candidate, typed)?;
                 counter.conditional_assign(&count, fit & !found);
                 step.conditional_assign(&time, fit & !found);
                 found |= fit;
@@ -104,6 +103,25 @@ impl Suite {
             counter: input.counter.map(|_| counter),
             time_steps: input.time_steps.map(|_| step),
         }))
+    }
+
+    #[inline]
+    fn choice(&self, key: &Key, input: &DataInput<'_>, typed: &str) -> Result<Choice, OcraError> {
+        self.with_tag(key, input, |tag| is_code(tag, self.digits(), typed))
+    }
+
+    /// What `finish` makes of the HMAC over the message of `input`.
+    #[inline]
+    fn with_tag<T>(
+        &self,
+        key: &Key,
+        input: &DataInput<'_>,
+        finish: impl Fn(&[u8]) -> Result<T, OcraError>,
+    ) -> Result<T, OcraError> {
+        if key.hash() != self.hash() {
+            return Err(OcraError::KeyHash);
+        }
+        key.with_tag(&Message { suite: self, input }, finish)
     }
 }
 

@@ -5,6 +5,7 @@ use core::fmt;
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use super::decimal::Decimal;
 use super::error::OcraError;
 
 /// A code: decimal digits with leading zeros kept, or the whole HMAC in lower-case hexadecimal.
@@ -110,6 +111,31 @@ pub fn truncate(tag: &[u8], digits: u8) -> Result<Code, OcraError> {
 /// `TagLength` if `tag` has fewer than 20 bytes; `Digits`.
 #[inline]
 pub fn hotp_truncate(tag: &[u8], digits: u8) -> Result<Code, OcraError> {
+    // `decimal` keeps the last digits, which is the modulus.
+    Ok(Code::decimal(truncated(tag, digits)?, digits))
+}
+
+/// Whether `typed` is the code that [`truncate`] makes of `tag`, in constant time for texts of the right length. Numbers are
+/// compared where the code is one: digits need not be written down for that.
+///
+/// # Errors
+///
+/// As [`truncate`].
+#[inline]
+pub(super) fn is_code(tag: &[u8], digits: u8, typed: &str) -> Result<Choice, OcraError> {
+    if digits == 0 {
+        return Ok(truncate(tag, digits)?.choice(typed));
+    }
+    let right = u64::from(truncated(tag, digits)?) % 10_u64.pow(digits.into());
+    if typed.len() != usize::from(digits) {
+        return Ok(Choice::from(0));
+    }
+    Ok(Decimal::new().read(typed).is(right))
+}
+
+/// The number of 31 bits that the digits are taken from.
+#[inline]
+fn truncated(tag: &[u8], digits: u8) -> Result<u32, OcraError> {
     if !(1..=10).contains(&digits) {
         return Err(OcraError::Digits);
     }
@@ -119,9 +145,29 @@ pub fn hotp_truncate(tag: &[u8], digits: u8) -> Result<Code, OcraError> {
     let offset = tag.last().map_or(0, |last| usize::from(last & 15));
     let word =
         tag.get(offset..).and_then(|rest| rest.first_chunk::<4>()).ok_or(OcraError::TagLength)?;
-    // `decimal` keeps the last digits, which is the modulus.
-    Ok(Code::decimal(u32::from_be_bytes(*word) & 0x7FFF_FFFF, digits))
+    Ok(u32::from_be_bytes(*word) & 0x7FFF_FFFF)
 }
 
 /// SHA-512 in hexadecimal.
 const CODE_MAX_CHARS: usize = 128;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_code_is_told_as_if_it_were_written_down(tag: [u8; 32], digits in 0..=10_u8, at: prop::sample::Index, other: char) {
+            let code = truncate(&tag, digits).unwrap();
+            let told = |typed: &str| bool::from(is_code(&tag, digits, typed).unwrap());
+            prop_assert!(told(code.as_str()));
+            let at = at.index(code.as_str().len());
+            let (head, tail) = (&code.as_str()[..at], &code.as_str()[at + 1..]);
+            for typed in [format!("{head}{other}{tail}"), format!("{head}9{tail}"), format!("{head}{tail}"), format!("0{head}0{tail}")] {
+                prop_assert_eq!(told(&typed), code.matches(&typed), "{}", typed);
+            }
+        }
+    }
+}

@@ -5,6 +5,7 @@ use core::fmt;
 
 use zeroize::Zeroizing;
 
+use super::decimal::Decimal;
 use super::error::{Field, OcraError};
 use super::key::Feed;
 use super::suite::{Format, Hash, SUITE_MAX_BYTES, Suite};
@@ -88,16 +89,27 @@ impl<'a> Question<'a> {
         Self { first: text, second: None }
     }
 
+    fn parts(self) -> [&'a str; 2] {
+        [self.first, self.second.unwrap_or_default()]
+    }
+
     fn chars(self) -> impl Iterator<Item = u8> + Clone + 'a {
-        self.first.bytes().chain(self.second.unwrap_or_default().bytes())
+        self.parts().into_iter().flat_map(str::bytes)
     }
 
     fn all(self, mut fits: impl FnMut(u8) -> bool) -> bool {
-        self.first.bytes().all(&mut fits) && self.second.unwrap_or_default().bytes().all(fits)
+        self.parts().iter().all(|part| part.bytes().all(&mut fits))
     }
 
     fn len(self) -> usize {
-        self.first.len() + self.second.unwrap_or_default().len()
+        self.parts().map(str::len).iter().sum()
+    }
+
+    /// The number that up to 19 digits make; `None` where anything else is among them.
+    #[inline]
+    fn small_number(self) -> Option<u64> {
+        let [first, second] = self.parts();
+        Decimal::new().read(first).read(second).number()
     }
 }
 
@@ -174,6 +186,15 @@ impl Suite {
         if !lengths.iter().flatten().all(|part| allowed.contains(&part.len())) {
             return Err(OcraError::QuestionLength);
         }
+        // Below 10^19, so in nearly all cases, a machine word holds the number.
+        if self.format() == Format::Numeric && question.len() <= 19 {
+            let number = question.small_number().ok_or(OcraError::QuestionFormat)?;
+            let leading = number.leading_zeros() / 4 * 4;
+            if let Some(head) = bytes.first_chunk_mut() {
+                *head = number.checked_shl(leading).unwrap_or(0).to_be_bytes();
+            }
+            return Ok(());
+        }
         let fits = match self.format() {
             Format::Alphanumeric => question.all(|byte| byte.is_ascii_alphanumeric()),
             Format::Numeric => question.all(|byte| byte.is_ascii_digit()),
@@ -186,16 +207,6 @@ impl Suite {
             Format::Alphanumeric => {
                 for (byte, char) in bytes.iter_mut().zip(question.chars()) {
                     *byte = char;
-                }
-            }
-            // Below 10^19, so in nearly all cases, a machine word holds the number.
-            Format::Numeric if question.len() <= 19 => {
-                let number = question
-                    .chars()
-                    .fold(0u64, |number, digit| number * 10 + u64::from(digit - b'0'));
-                let leading = number.leading_zeros() / 4 * 4;
-                if let Some(head) = bytes.first_chunk_mut() {
-                    *head = number.checked_shl(leading).unwrap_or(0).to_be_bytes();
                 }
             }
             Format::Numeric => write_number(bytes, question.chars()),
@@ -238,8 +249,7 @@ impl Feed for Message<'_> {
             _ => 0,
         };
         // One large piece costs an HMAC less than three small ones.
-        let mut head = Head { bytes: [0; HEAD_BYTES], len: 0 };
-        head.push(suite.with_zero());
+        let mut head = Head::of(suite);
         if let Some(counter) = counter {
             head.push(&counter.to_be_bytes());
         }
@@ -268,6 +278,15 @@ struct Head {
 }
 
 impl Head {
+    /// The suite and the zero byte after it. All of its room is copied: a copy of fixed length is a few instructions.
+    #[inline]
+    fn of(suite: &Suite) -> Self {
+        let (room, len) = suite.with_zero();
+        let mut bytes = [0; HEAD_BYTES];
+        bytes[..SUITE_MAX_BYTES].copy_from_slice(room);
+        Self { bytes, len }
+    }
+
     fn push(&mut self, piece: &[u8]) {
         let end = self.len + piece.len();
         if let Some(place) = self.bytes.get_mut(self.len..end) {

@@ -7,7 +7,6 @@ use sha1::Sha1;
 use sha2::{Sha256, Sha512};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use super::code::{Code, truncate};
 use super::error::OcraError;
 use super::suite::Hash;
 
@@ -48,13 +47,17 @@ impl Key {
         }
     }
 
-    /// The code of the HMAC of what `input` writes, `digits` as in [`truncate`].
+    /// What `finish` makes of the HMAC of what `input` writes; the HMAC itself is erased.
     #[inline]
-    pub(super) fn code(&self, digits: u8, input: &impl Feed) -> Result<Code, OcraError> {
+    pub(super) fn with_tag<T>(
+        &self,
+        input: &impl Feed,
+        finish: impl Fn(&[u8]) -> Result<T, OcraError>,
+    ) -> Result<T, OcraError> {
         match &self.state {
-            State::Sha1(mac) => run(mac, digits, input),
-            State::Sha256(mac) => run(mac, digits, input),
-            State::Sha512(mac) => run(mac, digits, input),
+            State::Sha1(mac) => run(mac, input, finish),
+            State::Sha256(mac) => run(mac, input, finish),
+            State::Sha512(mac) => run(mac, input, finish),
         }
     }
 }
@@ -80,11 +83,15 @@ fn prepare<M: KeyInit>(secret: &[u8]) -> M {
 }
 
 #[inline]
-fn run<M: Mac + Clone>(prepared: &M, digits: u8, input: &impl Feed) -> Result<Code, OcraError> {
+fn run<M: Mac + Clone, T>(
+    prepared: &M,
+    input: &impl Feed,
+    finish: impl Fn(&[u8]) -> Result<T, OcraError>,
+) -> Result<T, OcraError> {
     let mut mac = prepared.clone();
     input.feed(|bytes| mac.update(bytes))?;
     let mut tag = mac.finalize().into_bytes();
-    let code = truncate(&tag, digits);
+    let made = finish(&tag);
     tag.as_mut_slice().zeroize();
-    code
+    made
 }

@@ -2,7 +2,7 @@
 
 use subtle::{Choice, ConditionallySelectable};
 
-use super::code::Code;
+use super::code::{Code, hotp_truncate};
 use super::error::OcraError;
 use super::key::{Feed, Key};
 use super::{WINDOW_MAX, Window};
@@ -13,10 +13,7 @@ use super::{WINDOW_MAX, Window};
 ///
 /// `Digits`.
 pub fn hotp(key: &Key, counter: u64, digits: u8) -> Result<Code, OcraError> {
-    if digits == 0 {
-        return Err(OcraError::Digits);
-    }
-    key.code(digits, &Counter(counter))
+    key.with_tag(&Counter(counter), |tag| hotp_truncate(tag, digits))
 }
 
 /// Looks for `typed` among the codes of `counter` and the `ahead` counters after it (RFC 4226

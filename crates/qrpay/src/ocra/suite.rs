@@ -69,9 +69,9 @@ impl Suite {
         self.text.as_str()
     }
 
-    /// The suite string and a zero byte, as a message begins.
-    pub(super) fn with_zero(&self) -> &[u8] {
-        self.text.bytes.get(..=usize::from(self.text.len)).unwrap_or_default()
+    /// The suite string and a zero byte, as a message begins: so many bytes of these, and zeros after them.
+    pub(super) fn with_zero(&self) -> (&[u8; SUITE_MAX_BYTES], usize) {
+        (&self.text.bytes, usize::from(self.text.len) + 1)
     }
 
     /// The hash of the HMAC.
