@@ -77,11 +77,15 @@ impl Payee {
     /// [`Misuse::Text`].
     pub fn new(name: impl Into<Bytes>) -> Result<Self, Misuse> {
         let name = name.into();
-        let text = core::str::from_utf8(&name).map_err(|_| Misuse::Text)?;
-        if text.is_empty() || text.len() > Self::BYTES_MAX || text.chars().any(is_unprintable) {
+        if name.is_empty() || name.len() > Self::BYTES_MAX {
             return Err(Misuse::Text);
         }
-        Ok(Self(name))
+        // Most names are plain, and each row that is read has one.
+        if name.iter().all(|byte| (0x20..0x7F).contains(byte)) {
+            return Ok(Self(name));
+        }
+        let text = core::str::from_utf8(&name).map_err(|_| Misuse::Text)?;
+        if text.chars().any(is_unprintable) { Err(Misuse::Text) } else { Ok(Self(name)) }
     }
 
     /// The name.
