@@ -44,10 +44,13 @@ impl Needles {
         tags: &[TokenTag; Profile::NEIGHBOURS_MAX],
         marks: &mut [u32; Profile::NEIGHBOURS_MAX],
     ) {
-        let last = self.places.len() - 1;
+        let Some(last) = self.places.len().checked_sub(1) else { return };
+        let at = |number: u32| self.places[(number >> self.shift) as usize & last];
         for (tags, marks) in tags.as_chunks::<4>().0.iter().zip(marks.as_chunks_mut::<4>().0) {
-            let numbers = tags.map(TokenTag::needle);
-            let there = numbers.map(|number| self.places[(number >> self.shift) as usize & last]);
+            // One by one, and not with `map`, which is a call here and hands its results over through memory.
+            let [a, b, c, d] = *tags;
+            let numbers = [a.needle(), b.needle(), c.needle(), d.needle()];
+            let there = [at(numbers[0]), at(numbers[1]), at(numbers[2]), at(numbers[3])];
             for at in 0..4 {
                 marks[at] = if there[at] == numbers[at] { u32::MAX } else { 0 };
             }

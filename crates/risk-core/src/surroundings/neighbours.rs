@@ -3,6 +3,7 @@
 use super::population::Share;
 use super::profile::{Neighbour, Profile};
 use super::scan::{Dwell, TokenTag};
+use core::hint::black_box;
 
 /// Up to 64 neighbours, in the order of their tags. Behind the last one every column holds [`Neighbour::NONE`], so that loops
 /// may run to the end of a block.
@@ -44,8 +45,22 @@ impl Neighbours {
         self.ages[at] = age;
     }
 
+    /// Reads a little of every cache line that an assessment needs before it needs any: what is not in the cache comes all at
+    /// once, and not piece by piece.
+    #[inline]
+    pub(super) fn fetch(&self) {
+        let mut all = self.tags.iter().step_by(16).fold(0, |all, tag| all ^ tag.0);
+        all ^= u32::from(self.counts[0] ^ self.counts[32]);
+        all ^= u32::from(self.dwells[0].0 ^ self.shares[0].as_u8());
+        // Columns need not begin where cache lines do.
+        all ^= u32::from(self.shares[Profile::NEIGHBOURS_MAX - 1].as_u8());
+        black_box(all);
+    }
+
     /// Takes over stored neighbours, from the first place on.
     pub(super) fn fill(&mut self, records: &[[u8; Self::RECORD]]) {
+        // As in `fetch`: six records are nearly a cache line.
+        black_box(records.iter().step_by(6).chain(records.last()).fold(0, |all, one| all ^ one[0]));
         let places = (self.tags.iter_mut().zip(&mut self.counts))
             .zip(self.dwells.iter_mut().zip(&mut self.last_dwells))
             .zip(self.shares.iter_mut().zip(&mut self.ages));

@@ -323,27 +323,36 @@ impl Profile {
     /// [`WireError`].
     pub fn parse(bytes: &[u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new(bytes);
-        let profile = Self::read(&mut reader)?;
+        // Filled where it is: it is too long to be handed on from one function to the next.
+        let mut profile = Self::new(Grid::HOUR_OF_WEEK, 0);
+        profile.fill(&mut reader)?;
         reader.finish()?;
         Ok(profile)
     }
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        let mut profile = Self::new(Grid::HOUR_OF_WEEK, 0);
+        profile.fill(reader)?;
+        Ok(profile)
+    }
+
+    /// Takes over a stored form; this has to be a new one.
+    fn fill(&mut self, reader: &mut Reader<'_>) -> Result<(), WireError> {
         reader.version(1)?;
-        let grid = Grid::from_u8(reader.u8()?).ok_or(WireError::Invalid)?;
-        let mut profile = Self::new(grid, reader.u16()?);
-        let [key_id] = reader.array()?;
-        (profile.key_id, profile.day, profile.occurrences) = (key_id, reader.u16()?, reader.u16()?);
-        (profile.novelty, profile.count) = (reader.u8()?, reader.u8()?);
-        if profile.period >= grid.periods() || usize::from(profile.count) > Self::NEIGHBOURS_MAX {
+        self.grid = Grid::from_u8(reader.u8()?).ok_or(WireError::Invalid)?;
+        self.period = reader.u16()?;
+        [self.key_id] = reader.array()?;
+        (self.day, self.occurrences) = (reader.u16()?, reader.u16()?);
+        (self.novelty, self.count) = (reader.u8()?, reader.u8()?);
+        let count = usize::from(self.count);
+        if self.period >= self.grid.periods() || count > Self::NEIGHBOURS_MAX {
             return Err(WireError::Invalid);
         }
-        let count = usize::from(profile.count);
         let records = reader.fixed(Neighbours::RECORD * count)?;
-        profile.neighbours.fill(records.as_chunks().0);
-        profile.has_siblings = profile.neighbours.have_siblings();
-        let orderly = profile.neighbours.are_orderly(count, key_id, profile.occurrences);
-        if orderly { Ok(profile) } else { Err(WireError::Invalid) }
+        self.neighbours.fill(records.as_chunks().0);
+        self.has_siblings = self.neighbours.have_siblings();
+        let orderly = self.neighbours.are_orderly(count, self.key_id, self.occurrences);
+        if orderly { Ok(()) } else { Err(WireError::Invalid) }
     }
 
     /// Forgets what was learned under keys older than the one before `key_id`. Where that is all, the occurrences go too: they
