@@ -3,7 +3,7 @@
 //! Every supervision node hears of every request. A hash ranks them for each file: the first one audits at once, the next one after a
 //! while if nobody has, so that work is spread and no request waits for a node that is away.
 
-use crate::config::{Config, KEY_NUMBER, NodeKeys};
+use crate::config::{Config, NodeKeys};
 use crate::documents::commit;
 use crate::failure::Failure;
 use crate::hex;
@@ -198,7 +198,7 @@ impl Auditor {
                 let policy = chain.state().genesis().policy();
                 let window = Window::new(chain.next_height(), policy.window_max.min(WINDOW));
                 let transaction = verdict.into_transaction(chain.state(), window);
-                let signed = transaction.sign(Signer::Node(self.node), KEY_NUMBER, &keys.signing);
+                let signed = transaction.sign(Signer::Node(self.node), keys.number, &keys.signing);
                 // What is not taken now is said again.
                 if let Ok(transaction) = signed
                     && let Err(code) = keeper.submit(now, transaction)

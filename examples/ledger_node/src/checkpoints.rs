@@ -1,33 +1,44 @@
 //! The newest checkpoints of those who order: a node that follows is behind some of them, or ahead, and makes none of its own.
 
-use ledger::{Checkpoint, Note, Trust};
+use ledger::{Checkpoint, Note};
+use seal::VerifyingKey;
 use std::collections::BTreeMap;
 
 /// Checkpoints by who signed them, so that one orderer who lies crowds out nobody's but its own.
 pub(crate) struct Checkpoints {
-    trust: Trust,
-    /// By the signer's place among those who order, and the size of the log.
-    kept: BTreeMap<(usize, u64), Note>,
+    origin: String,
+    keys: Vec<VerifyingKey>,
+    /// By the key, and the size of the log.
+    kept: BTreeMap<([u8; 32], u64), Note>,
 }
 
 impl Checkpoints {
-    pub(crate) const fn new(trust: Trust) -> Self {
-        Self { trust, kept: BTreeMap::new() }
+    pub(crate) fn new(origin: &str) -> Self {
+        Self { origin: origin.into(), keys: Vec::new(), kept: BTreeMap::new() }
     }
 
-    /// Keeps a checkpoint once for each orderer who has signed it, with that signature alone; whoever brings it.
+    /// These keys count from now on.
+    pub(crate) fn believe(&mut self, keys: Vec<VerifyingKey>) {
+        if self.keys != keys {
+            self.kept.retain(|(key, _), _| keys.iter().any(|it| it.to_bytes() == *key));
+            self.keys = keys;
+        }
+    }
+
+    /// Keeps a checkpoint once for each key that has signed it, with that signature alone; whoever brings it.
     pub(crate) fn take(&mut self, note: &Note) {
         let Ok(Checkpoint { size, .. }) = Checkpoint::parse(note) else { return };
-        let Trust { origin, keys, .. } = &self.trust;
+        let Self { origin, keys, kept } = self;
         let alone = alone(note);
-        for (place, key) in keys.iter().enumerate() {
+        for key in keys {
             let Some(own) = alone.iter().find(|it| it.is_signed_by(origin, key)) else { continue };
-            self.kept.insert((place, size), own.clone());
-            let sizes = || self.kept.range((place, 0)..=(place, u64::MAX)).map(|(key, _)| *key);
+            let key = key.to_bytes();
+            kept.insert((key, size), own.clone());
+            let sizes = || kept.range((key, 0)..=(key, u64::MAX)).map(|(key, _)| *key);
             if sizes().count() > KEPT_MAX
                 && let Some(oldest) = sizes().next()
             {
-                self.kept.remove(&oldest);
+                kept.remove(&oldest);
             }
         }
     }
@@ -54,7 +65,7 @@ const KEPT_MAX: usize = 16;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ledger::{ChainId, Log};
+    use ledger::Log;
     use seal::{Secret, SigningKey};
 
     const ORIGIN: &str = "registry.example";
@@ -70,8 +81,9 @@ mod tests {
 
     fn checkpoints() -> Checkpoints {
         let keys = (1..=4).map(|seed| key(seed).verifying_key()).collect();
-        let (chain, origin) = (ChainId([0; 32]), ORIGIN.into());
-        Checkpoints::new(Trust { chain, origin, keys, vouchers: 3 })
+        let mut checkpoints = Checkpoints::new(ORIGIN);
+        checkpoints.believe(keys);
+        checkpoints
     }
 
     #[test]
@@ -97,5 +109,18 @@ mod tests {
         kept.take(&note.signed_by(ORIGIN, &key(1)).signed_by(ORIGIN, &key(2)));
         let alone = checkpoint(7, root).signed_by(ORIGIN, &key(1));
         assert_eq!(kept.of(7, root), Some(&alone));
+    }
+
+    #[test]
+    fn a_new_key_counts_from_now_on_and_a_replaced_one_no_more() {
+        let (mut kept, root) = (checkpoints(), [5; 32]);
+        kept.take(&checkpoint(7, root).signed_by(ORIGIN, &key(1)));
+        kept.take(&checkpoint(8, root).signed_by(ORIGIN, &key(2)));
+        kept.believe([2, 3, 4, 5].map(|seed| key(seed).verifying_key()).to_vec());
+        assert!(kept.of(7, root).is_none() && kept.of(8, root).is_some());
+        kept.take(&checkpoint(9, root).signed_by(ORIGIN, &key(1)));
+        assert!(kept.of(9, root).is_none());
+        kept.take(&checkpoint(9, root).signed_by(ORIGIN, &key(5)));
+        assert!(kept.of(9, root).is_some());
     }
 }

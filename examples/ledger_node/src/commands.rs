@@ -1,50 +1,46 @@
 //! What users ask of running nodes. What needs a signature is checked and signed here: keys never leave the user's side.
 
 use crate::clock;
-use crate::config::{Config, KEY_NUMBER};
+use crate::config::Config;
 use crate::control::{Payment, Question, Wish, ask};
 use crate::failure::Failure;
 use crate::hex;
 use crate::network::Network;
 use crate::options::{
-    Accept, Audit, Document, Offer, Party, Prove, Register, Release, Security, Settle, Status,
-    User, Verify, Wait,
+    Accept, Audit, Document, End, Erase, Let, Offer, Party, Prove, Register, Release, Security,
+    Settle, Status, User, Verify, Wait,
 };
 use crate::progress;
 use crate::proof::Proof;
+use crate::rotating::{self, UserKey};
 use crate::say;
 use crate::secrets;
 use base64ct::{Base64, Encoding as _};
 use ledger::{
-    Associate, Body, FileId, Height, LienTerms, PartyId, PartyKind, Signer, Through, Transaction,
-    Transfer,
+    Associate, Body, FileId, Height, LeaseTerms, LienTerms, PartyId, PartyKind, Signer, Through,
+    Transaction, Transfer,
 };
 use seal::SigningKey;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// A user and the member that is asked.
 pub(crate) struct Desk {
     config: Config,
     key: SigningKey,
+    /// Which of the party's keys that is.
+    number: u16,
     party: PartyId,
 }
 
 impl Desk {
-    pub(crate) fn open(user: &User) -> Result<Self, Failure> {
+    pub(crate) async fn open(user: &User) -> Result<Self, Failure> {
         let config = Config::load(&user.at.config)?;
-        let path = user.key.clone();
-        let path = path.unwrap_or_else(|| config.parties().join(format!("{}.seed", user.user)));
-        if !path.exists() {
-            let name = &user.user;
-            let why = format!("{name} has no key there; `ledger_node party {name}` makes one");
-            return Err(Failure::file(&path, why));
-        }
-        let key = SigningKey::from_seed(&secrets::seed(&path)?);
-        let party = PartyId::of(&key.verifying_key());
-        Ok(Self { config, key, party })
+        let path = key_path(&config, &user.user, user.key.as_deref())?;
+        let UserKey { key, number, party } = rotating::key_in_use(&config, &path).await?;
+        Ok(Self { config, key, number, party })
     }
 
     pub(crate) fn party(&self) -> String {
@@ -57,8 +53,8 @@ impl Desk {
         wish: Wish,
         is_meant: impl Fn(&Transaction) -> bool,
     ) -> Result<String, Failure> {
-        let by = (Signer::Party(self.party), KEY_NUMBER);
-        submit(&self.config, wish, is_meant, by, &self.key).await
+        let by = [(Signer::Party(self.party), self.number, &self.key)];
+        submit(&self.config, wish, is_meant, &by).await.map(|it| it.digest)
     }
 
     /// Has a file of a type registered; what is said of the document binds the member, too.
@@ -119,7 +115,14 @@ pub(crate) async fn party(options: &Party) -> Result<Value, Failure> {
     if options.key.is_none() {
         std::fs::create_dir_all(&folder).map_err(|why| Failure::file(&folder, why))?;
     }
-    let seed = if path.exists() { secrets::seed(&path)? } else { secrets::draw(&path)? };
+    let (seed, note) = match path.exists() {
+        true => secrets::noted(&path)?,
+        false => (secrets::draw(&path, "")?, String::new()),
+    };
+    if !note.is_empty() {
+        let name = &options.name;
+        return Err(Failure::usage(format!("{name} is known to the chain already, as {note}")));
+    }
     let key = SigningKey::from_seed(&seed);
     let public = key.verifying_key();
     let wish = Wish::Associate {
@@ -138,8 +141,8 @@ pub(crate) async fn party(options: &Party) -> Result<Value, Failure> {
         sequence: 0,
     });
     let is_meant = |it: &Transaction| it.body == meant;
-    let by = (Signer::Key(public.to_bytes()), 0);
-    let digest = submit(&config, wish, is_meant, by, &key).await?;
+    let by = [(Signer::Key(public.to_bytes()), 0, &key)];
+    let digest = submit(&config, wish, is_meant, &by).await?.digest;
     let mut shown = outcome(&config, &digest, options.wait).await?;
     shown["party"] = hex::text(&party.0).into();
     shown["public_key"] = hex::text(&public.to_bytes()).into();
@@ -151,7 +154,7 @@ pub(crate) async fn party(options: &Party) -> Result<Value, Failure> {
 
 /// Has a file registered.
 pub(crate) async fn register(options: &Register) -> Result<Value, Failure> {
-    let desk = Desk::open(&options.user)?;
+    let desk = Desk::open(&options.user).await?;
     let path = &options.document;
     let media_type = match &options.media_type {
         Some(media_type) => media_type.clone(),
@@ -180,7 +183,7 @@ pub(crate) async fn audit(options: &Audit) -> Result<Value, Failure> {
 
 /// Offers a thing.
 pub(crate) async fn offer(options: &Offer) -> Result<Value, Failure> {
-    let desk = Desk::open(&options.user)?;
+    let desk = Desk::open(&options.user).await?;
     let to = say::party(&options.to).map_err(Failure::Usage)?;
     let (file, height) = live(&desk.config, &options.thing).await?;
     let settlement = options.pay.clone().zip(options.witness.clone());
@@ -219,7 +222,7 @@ pub(crate) async fn offer(options: &Offer) -> Result<Value, Failure> {
 
 /// Offers a thing as security.
 pub(crate) async fn lien(options: &Security) -> Result<Value, Failure> {
-    let desk = Desk::open(&options.user)?;
+    let desk = Desk::open(&options.user).await?;
     let to = say::party(&options.to).map_err(Failure::Usage)?;
     let (file, _) = live(&desk.config, &options.thing).await?;
     let wish = Wish::Lien {
@@ -244,7 +247,7 @@ pub(crate) async fn lien(options: &Security) -> Result<Value, Failure> {
 
 /// Releases what one has as security.
 pub(crate) async fn release(options: &Release) -> Result<Value, Failure> {
-    let desk = Desk::open(&options.user)?;
+    let desk = Desk::open(&options.user).await?;
     let (file, _) = live(&desk.config, &options.thing).await?;
     let wish = Wish::Release { party: desk.party(), thing: options.thing.clone() };
     let is_meant = |it: &Transaction| match &it.body {
@@ -255,15 +258,94 @@ pub(crate) async fn release(options: &Release) -> Result<Value, Failure> {
     desk.outcome(&digest, options.wait).await
 }
 
+/// Offers the use of a thing.
+pub(crate) async fn lease(options: &Let) -> Result<Value, Failure> {
+    let desk = Desk::open(&options.user).await?;
+    let to = say::party(&options.to).map_err(Failure::Usage)?;
+    let from = say::time(&options.from).map_err(Failure::Usage)?;
+    let until = say::time(&options.until).map_err(Failure::Usage)?;
+    if from >= until {
+        return Err(Failure::usage("--until has to be after --from"));
+    }
+    let (file, _) = live(&desk.config, &options.thing).await?;
+    let wish = Wish::Lease {
+        owner: desk.party(),
+        thing: options.thing.clone(),
+        to: options.to.clone(),
+        from_ms: from.as_ms(),
+        until_ms: until.as_ms(),
+        exclusive: options.exclusive,
+    };
+    let is_meant = |it: &Transaction| match &it.body {
+        Body::Lease(it) => {
+            it.on.file == file
+                && it.member == desk.config.node
+                && it.lessee.party == to
+                && (it.from, it.until, it.exclusive) == (from, until, options.exclusive)
+        }
+        _ => false,
+    };
+    let offer = desk.submit(wish, is_meant).await?;
+    Ok(json!({
+        "offer": offer,
+        "thing": options.thing,
+        "to": options.to,
+        "from_time": from.to_string(),
+        "until_time": until.to_string(),
+    }))
+}
+
+/// Ends a lease, or offers to.
+pub(crate) async fn end_lease(options: &End) -> Result<Value, Failure> {
+    let desk = Desk::open(&options.user).await?;
+    let lease = options.lease.as_deref().map(say::lease).transpose().map_err(Failure::Usage)?;
+    let (file, _) = live(&desk.config, &options.thing).await?;
+    let wish = Wish::EndLease {
+        party: desk.party(),
+        thing: options.thing.clone(),
+        lease: options.lease.clone(),
+    };
+    let is_meant = |it: &Transaction| match &it.body {
+        Body::EndLease(it) => {
+            it.on.file == file
+                && it.by == desk.through()
+                && lease.is_none_or(|lease| lease == it.claim)
+        }
+        _ => false,
+    };
+    let by = [(Signer::Party(desk.party), desk.number, &desk.key)];
+    let Submitted { digest, is_offer } = submit(&desk.config, wish, is_meant, &by).await?;
+    if is_offer {
+        return Ok(json!({ "offer": digest, "thing": options.thing }));
+    }
+    desk.outcome(&digest, options.wait).await
+}
+
+/// Has a document erased.
+pub(crate) async fn erase(options: &Erase) -> Result<Value, Failure> {
+    let desk = Desk::open(&options.user).await?;
+    let file = say::file(&options.file).map_err(Failure::Usage)?;
+    let wish = Wish::Erase { owner: desk.party(), file: options.file.clone() };
+    let is_meant = |it: &Transaction| match &it.body {
+        Body::Erase(it) => it.on.file == file && it.by == desk.through(),
+        _ => false,
+    };
+    let digest = desk.submit(wish, is_meant).await?;
+    desk.outcome(&digest, options.wait).await
+}
+
 /// Accepts an offer.
 pub(crate) async fn accept(options: &Accept) -> Result<Value, Failure> {
-    let desk = Desk::open(&options.user)?;
+    let desk = Desk::open(&options.user).await?;
     let wish = Wish::Accept { party: desk.party(), offer: options.offer.clone() };
     let named = say::digest(&options.offer);
     let is_meant = |it: &Transaction| match &it.body {
-        Body::Transfer(Transfer { to, .. }) | Body::PlaceLien(LienTerms { holder: to, .. }) => {
+        Body::Transfer(Transfer { to, .. })
+        | Body::PlaceLien(LienTerms { holder: to, .. })
+        | Body::Lease(LeaseTerms { lessee: to, .. }) => {
             *to == desk.through() && it.digest().ok() == named
         }
+        Body::EndLease(_) => it.digest().ok() == named,
         _ => false,
     };
     let digest = desk.submit(wish, is_meant).await?;
@@ -274,11 +356,11 @@ pub(crate) async fn accept(options: &Accept) -> Result<Value, Failure> {
 pub(crate) async fn settle(options: &Settle) -> Result<Value, Failure> {
     let config = Config::load(&options.at.config)?;
     let key = SigningKey::from_seed(&secrets::seed(&options.witness_key)?);
-    let by = (Signer::Key(key.verifying_key().to_bytes()), 0);
+    let by = [(Signer::Key(key.verifying_key().to_bytes()), 0, &key)];
     let (file, _) = live(&config, &options.thing).await?;
     let wish = Wish::Settle { thing: options.thing.clone() };
     let is_meant = |it: &Transaction| matches!(&it.body, Body::Settle(it) if it.file == file);
-    let digest = submit(&config, wish, is_meant, by, &key).await?;
+    let digest = submit(&config, wish, is_meant, &by).await?.digest;
     outcome(&config, &digest, options.wait).await
 }
 
@@ -347,27 +429,52 @@ pub(crate) async fn ask_of(config: &Config, question: &Question) -> Result<Value
     ask(&config.socket(), &config.file.name, question).await
 }
 
-async fn submit(
+/// Where a user's key is; it has to be there.
+pub(crate) fn key_path(
+    config: &Config,
+    user: &str,
+    key: Option<&Path>,
+) -> Result<PathBuf, Failure> {
+    let usual = || config.parties().join(format!("{user}.seed"));
+    let path = key.map_or_else(usual, Path::to_owned);
+    if path.exists() {
+        return Ok(path);
+    }
+    let why = format!("{user} has no key there; `ledger_node party {user}` makes one");
+    Err(Failure::file(&path, why))
+}
+
+/// What became of a wish that was signed.
+pub(crate) struct Submitted {
+    pub(crate) digest: String,
+    /// Whether the other side has to sign first.
+    pub(crate) is_offer: bool,
+}
+
+/// Has a transaction built, checks it, signs it, and hands it back.
+pub(crate) async fn submit(
     config: &Config,
     wish: Wish,
     is_meant: impl Fn(&Transaction) -> bool,
-    (by, number): (Signer, u16),
-    key: &SigningKey,
-) -> Result<String, Failure> {
+    by: &[(Signer, u16, &SigningKey)],
+) -> Result<Submitted, Failure> {
     let built = ask_of(config, &Question::Build { wish }).await?;
     let text = built["transaction"].as_str().unwrap_or_default();
     let read = hex::all(text).and_then(|bytes| Transaction::parse(&bytes).ok());
     // A node that is not honest must not get a signature under something else.
     let meant = read.filter(|it| it.chain == config.network.chain && is_meant(it));
-    let transaction = meant.ok_or_else(|| {
+    let mut transaction = meant.ok_or_else(|| {
         Failure::run(format!("{} built something else than was asked for", config.file.name))
     })?;
-    let signed = transaction.sign(by, number, key).map_err(Failure::run)?;
-    let bytes = signed.to_bytes().map_err(Failure::run)?;
+    for (signer, number, key) in by {
+        transaction = transaction.sign(*signer, *number, key).map_err(Failure::run)?;
+    }
+    let bytes = transaction.to_bytes().map_err(Failure::run)?;
     let question = Question::Submit { transaction: hex::text(&bytes) };
     let answer = ask_of(config, &question).await?;
     let digest = answer["digest"].as_str().map(str::to_owned);
-    digest.ok_or_else(|| Failure::run("the node gave no digest"))
+    let digest = digest.ok_or_else(|| Failure::run("the node gave no digest"))?;
+    Ok(Submitted { digest, is_offer: answer["is_offer"] == true })
 }
 
 /// The live file of a thing after some block, as the network's supervision has signed it: what the member says of it is not believed.
@@ -391,7 +498,7 @@ fn digest_of(reference: &str) -> [u8; 32] {
 }
 
 /// Waits until something is decided.
-async fn outcome(config: &Config, digest: &str, wait: Wait) -> Result<Value, Failure> {
+pub(crate) async fn outcome(config: &Config, digest: &str, wait: Wait) -> Result<Value, Failure> {
     if wait.no_wait {
         return Ok(json!({ "transaction": digest, "state": "submitted" }));
     }
@@ -452,7 +559,7 @@ fn media_type(path: &Path) -> Result<&'static str, Failure> {
     })
 }
 
-const POLL: Duration = Duration::from_millis(50);
+pub(crate) const POLL: Duration = Duration::from_millis(50);
 /// A member may know so many blocks more than it has proved.
 const BUILT_WITHIN: u64 = 100;
 const CHECKPOINT_PATIENCE: Duration = Duration::from_secs(10);

@@ -5,7 +5,7 @@ use crate::network::Network;
 use crate::secrets;
 use ledger::{Identity, Label, NodeId, Role, SealingKey};
 use port::KeyId;
-use seal::{Secret, SigningKey, SoftKeys};
+use seal::{SigningKey, SoftKeys};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -143,6 +143,8 @@ impl Default for PaceFile {
 /// What a node signs and opens with.
 pub(crate) struct NodeKeys {
     pub(crate) signing: SigningKey,
+    /// Which of the node's keys that is, on the chain.
+    pub(crate) number: u16,
     pub(crate) sealing: SealingKey,
     /// The same signing key behind the port.
     pub(crate) soft: SoftKeys,
@@ -197,27 +199,31 @@ impl Config {
         (self.folder.join(certificate), self.folder.join(key))
     }
 
-    /// Reads the node's keys, and holds them against its identity record.
+    /// Where the node's signing key is.
+    pub(crate) fn signing(&self) -> PathBuf {
+        self.folder.join(&self.file.keys.signing)
+    }
+
+    /// Reads the node's keys, and holds its first ones against its identity record; later ones are held against the chain.
     pub(crate) fn keys(&self) -> Result<NodeKeys, Failure> {
-        let read = |path: &Path| -> Result<(PathBuf, Secret<32>), Failure> {
-            let path = self.folder.join(path);
-            let seed = secrets::seed(&path)?;
-            Ok((path, seed))
-        };
-        let (path, seed) = read(&self.file.keys.signing)?;
+        let path = self.signing();
+        let (seed, note) = secrets::noted(&path)?;
+        let number = if note.is_empty() { Ok(1) } else { note.parse() };
+        let number =
+            number.map_err(|_| Failure::file(&path, "no number stands behind its seed"))?;
         let signing = SigningKey::from_seed(&seed);
         let foreign = "its public half is not in the node's identity record";
-        if signing.verifying_key() != self.identity.signing {
+        if number == 1 && signing.verifying_key() != self.identity.signing {
             return Err(Failure::file(&path, foreign));
         }
         let mut soft = SoftKeys::new();
         soft.add_signing(SIGNING, &seed);
-        let (path, seed) = read(&self.file.keys.sealing)?;
-        let sealing = SealingKey::from_seed(&seed);
+        let path = self.folder.join(&self.file.keys.sealing);
+        let sealing = SealingKey::from_seed(&secrets::seed(&path)?);
         if sealing.public() != self.identity.sealing {
             return Err(Failure::file(&path, foreign));
         }
-        Ok(NodeKeys { signing, sealing, soft })
+        Ok(NodeKeys { signing, number, sealing, soft })
     }
 }
 
@@ -243,5 +249,3 @@ fn state() -> PathBuf {
 
 /// The node's signing key at its key holder.
 pub(crate) const SIGNING: KeyId = KeyId(1);
-/// The number of that key on the chain.
-pub(crate) const KEY_NUMBER: u16 = 1;

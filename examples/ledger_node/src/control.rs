@@ -19,6 +19,10 @@ use tokio::time::timeout;
 pub(crate) enum Question {
     /// Of every node: where it stands.
     Status,
+    /// Of every node: its next signing key.
+    Rotate,
+    /// Of every node: what the chain knows of a party.
+    Party { party: String },
     /// Of every node: a thing or a file, with its history.
     Show { what: String },
     /// Of every node: registered things, by what is known of them.
@@ -63,6 +67,14 @@ pub(crate) enum Wish {
     Offer { owner: String, thing: String, to: String, settlement: Option<Payment> },
     /// To offer a thing as security.
     Lien { owner: String, thing: String, to: String, reference: String },
+    /// To let a thing to somebody, from a time until another one, in milliseconds.
+    Lease { owner: String, thing: String, to: String, from_ms: u64, until_ms: u64, exclusive: bool },
+    /// To end a lease; the only one of this party on the thing, if none is named.
+    EndLease { party: String, thing: String, lease: Option<String> },
+    /// To have a document's keys destroyed by everybody who holds one.
+    Erase { owner: String, file: String },
+    /// To sign with another key from now on.
+    Rotate { party: String, key: String },
     /// To release what one has as security.
     Release { party: String, thing: String },
     /// To accept an offer.

@@ -1,7 +1,7 @@
 //! Sealed documents in rows, in parts that a batch can carry.
 
 use crate::failure::Failure;
-use crate::rows::Table;
+use crate::rows::{self, Table};
 use bytes::Bytes;
 use ledger::SealedDocument;
 use port::{Batch, Commit, Expect, Key, ReadSet, Row, Scan, Store};
@@ -77,6 +77,25 @@ pub(crate) async fn load<S: Store>(
     Ok(Some((sealed, bytes.into())))
 }
 
+/// Deletes what is here of a sealed document; its end, where the keys are, first. Says whether there was anything.
+pub(crate) async fn erase<S: Store>(store: &S, digest: &[u8; 32]) -> Result<bool, Failure> {
+    let mut keys = vec![Table::Documents.row(digest)?];
+    let whole = rows::one(store, keys[0].clone()).await?.is_some();
+    let parts = rows::all(store, Table::Parts.row(digest)?).await?;
+    if !whole && parts.is_empty() {
+        return Ok(false);
+    }
+    keys.extend(parts.into_iter().rev().map(|(key, _)| key));
+    for some in keys.chunks(Batch::OPS_MAX) {
+        let mut batch = Batch::with_capacity(some.len());
+        some.iter().for_each(|key| {
+            batch.delete(key.clone(), Expect::Any);
+        });
+        commit(store, &batch).await?;
+    }
+    Ok(true)
+}
+
 /// Commits what is nobody else's.
 pub(crate) async fn commit<S: Store>(store: &S, batch: &Batch) -> Result<(), Failure> {
     match store.commit(batch).await {
@@ -125,5 +144,25 @@ mod tests {
         commit(&store, &batch).await.unwrap();
         let (kept, _) = load(&store, &digest).await.unwrap().unwrap();
         assert_eq!(kept, sealed);
+    }
+
+    #[tokio::test]
+    async fn what_was_erased_is_gone_in_all_its_parts() {
+        let (store, chain) = (MemoryStore::new(), ChainId([1; 32]));
+        let key = SealingKey::from_seed(&Secret::new([1; 32]));
+        let mut digests = Vec::new();
+        for salt in [2, 3] {
+            let document = Document::new("text/plain", vec![7; 3 * PART], [salt; 32]).unwrap();
+            let readers = [(NodeId(Height(0)), key.public())];
+            let sealed =
+                SealedDocument::seal(chain, &document, &readers, &Secret::new([salt; 32])).unwrap();
+            keep(&store, &sealed.digest(), &sealed).await.unwrap();
+            digests.push(sealed.digest());
+        }
+        assert!(erase(&store, &digests[0]).await.unwrap());
+        assert!(!erase(&store, &digests[0]).await.unwrap());
+        assert!(load(&store, &digests[0]).await.unwrap().is_none());
+        assert!(load(&store, &digests[1]).await.unwrap().is_some());
+        assert_eq!(rows::all(&store, Table::Parts.prefix()).await.unwrap().len(), 4);
     }
 }

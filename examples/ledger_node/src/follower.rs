@@ -6,7 +6,9 @@
 use crate::failure::Failure;
 use crate::rows::{self, chain};
 use bytes::Bytes;
-use ledger::{Block, Chain, Entry, EntryKey, Genesis, Height, Log, Message, SignedHeader};
+use ledger::{
+    Block, Body, Chain, Entry, EntryKey, FileId, Genesis, Height, Log, Message, SignedHeader,
+};
 use port::wire::{Reader, Writer};
 use port::{Batch, Expect, Key, Peer, Store, Time, Version, WireError};
 use std::collections::{BTreeMap, VecDeque};
@@ -110,13 +112,13 @@ impl Follower {
     }
 
     /// Goes on to the blocks that were received; they are durable when this returns. A block that does not follow is dropped, and
-    /// another supplier asked. Returns the heights.
+    /// another supplier asked.
     pub(crate) async fn apply<S: Store>(
         &mut self,
         now: Time,
         store: &S,
-    ) -> Result<Vec<Height>, Failure> {
-        let mut applied = Vec::new();
+    ) -> Result<Applied, Failure> {
+        let mut applied = Applied::default();
         while self.received.contains_key(&self.chain.next_height()) {
             let mut step = Step::default();
             let before = self.chain.log().size();
@@ -150,7 +152,8 @@ impl Follower {
                     break;
                 }
             }
-            applied.append(&mut step.heights);
+            applied.heights.append(&mut step.heights);
+            applied.erased.append(&mut step.erased);
         }
         self.ask(now);
         Ok(applied)
@@ -176,10 +179,19 @@ impl Follower {
     }
 }
 
+/// What is new and durable.
+#[derive(Default)]
+pub(crate) struct Applied {
+    pub(crate) heights: Vec<Height>,
+    /// Files whose documents are to be erased.
+    pub(crate) erased: Vec<FileId>,
+}
+
 /// Blocks that go into one batch.
 #[derive(Default)]
 struct Step {
     heights: Vec<Height>,
+    erased: Vec<FileId>,
     blocks: Vec<(Key, Bytes)>,
     entries: BTreeMap<EntryKey, Option<Vec<u8>>>,
     /// Rows, at most.
@@ -203,6 +215,10 @@ impl Step {
         for entry in entries {
             self.entries.insert(entry.key(), entry.value().map_err(Failure::run)?);
         }
+        self.erased.extend(block.transactions.iter().filter_map(|it| match &it.body {
+            Body::Erase(it) => Some(it.on.file),
+            _ => None,
+        }));
         self.heights.push(height);
         Ok(())
     }

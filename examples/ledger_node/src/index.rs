@@ -3,6 +3,7 @@
 use crate::documents::commit;
 use crate::failure::Failure;
 use crate::rows::{self, Table};
+use crate::vouchers::{self, Change};
 use ledger::{Body, Chain, Height, Record, State, ThingKey, Transaction};
 use port::{Batch, Expect, Key, Store};
 
@@ -26,6 +27,10 @@ pub(crate) async fn catch_up<S: Store>(store: &S, chain: &Chain) -> Result<(), F
             // A block with more than fits is an index of its own, in several batches: what was written twice is the same.
             if !batch.is_empty() && batch.ops().len() + block.transactions.len() >= ROWS {
                 break;
+            }
+            if block.transactions.iter().any(|it| vouchers::is_change(chain, &it.body)) {
+                let row = Table::Changes.prefix().number(height.0).map_err(Failure::run)?;
+                batch.put(row, Expect::Any, vec![1]);
             }
             for (place, transaction) in (0..).zip(&block.transactions) {
                 let Some(thing) = thing_of(chain.state(), transaction) else { continue };
@@ -60,6 +65,24 @@ pub(crate) async fn history<S: Store>(store: &S, thing: ThingKey) -> Result<Vec<
     Ok(history)
 }
 
+/// Every change among those who vouch for blocks, from a height on; the index has to be up to date.
+pub(crate) async fn changes<S: Store>(
+    store: &S,
+    chain: &Chain,
+    from: Height,
+) -> Result<Vec<Change>, Failure> {
+    let mut changes = Vec::new();
+    for (key, _) in rows::all(store, Table::Changes.prefix()).await? {
+        let height = key.as_bytes().get(Key::HEAD_BYTES..).and_then(|it| it.try_into().ok());
+        let height = height.map(u64::from_be_bytes).map(Height);
+        let height = height.ok_or_else(|| Failure::run("a row is damaged"))?;
+        if height >= from {
+            changes.extend(vouchers::changes(chain, &rows::block(store, height).await?)?);
+        }
+    }
+    Ok(changes)
+}
+
 /// The thing that a transaction is about.
 pub(crate) fn thing_of(state: &State, transaction: &Transaction) -> Option<ThingKey> {
     if let Body::Register(it) = &transaction.body {
@@ -74,4 +97,5 @@ fn position(key: &Key) -> Option<(Height, u64)> {
     Some((Height(number(0)?), number(8)?))
 }
 
+/// Beside the mark, and a row for a change.
 const ROWS: usize = Batch::OPS_MAX - 2;

@@ -33,6 +33,8 @@ pub(crate) enum News {
     Requested(FileId),
     /// A new owner has not registered in time.
     Overdue(FileId),
+    /// A file's document is to be erased.
+    Erased(FileId),
     /// A transaction of this node stands in a block.
     Decided { digest: [u8; 32], height: Height, place: u32 },
     /// A transaction of this node is refused.
@@ -43,11 +45,15 @@ pub(crate) enum News {
 
 impl Keeper {
     /// Goes on from what is stored.
-    pub(crate) async fn open(config: &Config, store: &RedbStore) -> Result<Self, Failure> {
+    pub(crate) async fn open(
+        config: &Config,
+        key_number: u16,
+        store: &RedbStore,
+    ) -> Result<Self, Failure> {
         let network = &config.network;
         let orders = network.orderers().any(|(id, _)| id == config.node);
         Ok(match orders {
-            true => Self::Orders(Box::new(Orders::open(config)?)),
+            true => Self::Orders(Box::new(Orders::open(config, key_number)?)),
             false => Self::Follows(Box::new(Follows::open(config, store).await?)),
         })
     }
@@ -83,6 +89,14 @@ impl Keeper {
                 let done = follows.submitter.submit(now, &transaction);
                 done.map(drop).map_err(|why| why.code())
             }
+        }
+    }
+
+    /// The node signs with another one of its keys from now on.
+    pub(crate) fn rekey(&mut self, number: u16) -> Result<(), Failure> {
+        match self {
+            Self::Orders(orders) => orders.machine.rekey(number),
+            Self::Follows(_) => Ok(()),
         }
     }
 
@@ -150,8 +164,8 @@ pub(crate) struct Orders {
 }
 
 impl Orders {
-    fn open(config: &Config) -> Result<Self, Failure> {
-        let machine = Order::open(Brief::of(config)?)?;
+    fn open(config: &Config, key_number: u16) -> Result<Self, Failure> {
+        let machine = Order::open(Brief::of(config, key_number)?)?;
         Ok(Self { machine, founding: config.network.founding.clone() })
     }
 
@@ -304,8 +318,16 @@ impl Follows {
             let open = files.filter(|(_, file)| file.status == Status::Auditing);
             news.extend(open.map(|(id, _)| News::Requested(id)));
         }
+        if !self.has_begun {
+            // A stop may have come between the block and this.
+            let files = self.follower.chain().state().files();
+            let erased = files.filter(|(_, file)| file.erased.is_some());
+            news.extend(erased.map(|(id, _)| News::Erased(id)));
+        }
         self.has_begun = true;
-        for height in self.follower.apply(now, store).await? {
+        let applied = self.follower.apply(now, store).await?;
+        news.extend(applied.erased.into_iter().map(News::Erased));
+        for height in applied.heights {
             news.push(News::Block);
             if self.audits {
                 let block = rows::block(store, height).await?;

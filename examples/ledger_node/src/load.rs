@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 /// Registers things, several at a time, and waits until each is registered.
 pub(crate) async fn load(options: &Load) -> Result<Value, Failure> {
-    let desk = Arc::new(Desk::open(&options.user)?);
+    let desk = Arc::new(Desk::open(&options.user).await?);
     let next = Arc::new(AtomicU32::new(0));
     let line = progress::line();
     let begun = Instant::now();

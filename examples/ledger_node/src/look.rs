@@ -5,7 +5,9 @@ use crate::hex;
 use crate::index::{self, Entry};
 use crate::rows::{self, Table};
 use crate::say;
-use ledger::{Body, Chain, Lien, PartyId, Settlement, Status, ThingId, ThingKey, Title};
+use ledger::{
+    Body, Chain, KeyRing, Lease, Lien, PartyId, Settlement, Status, ThingId, ThingKey, Title,
+};
 use port::Store;
 use serde_json::{Value, json};
 
@@ -52,7 +54,14 @@ pub(crate) async fn show<S: Store>(store: &S, chain: &Chain, text: &str) -> Resu
                 liens.push(row);
             }
             shown["liens"] = liens.into();
-            shown["leases"] = file.leases.len().into();
+            let mut leases = Vec::new();
+            for lease in &file.leases {
+                let mut row = lease_row(lease);
+                row["lessee"] = name(store, lease.lessee).await;
+                leases.push(row);
+            }
+            shown["leases"] = leases.into();
+            shown["erased"] = file.erased.map(|height| height.0).into();
             if let Status::Pending { to, settlement, .. } = &file.status {
                 shown["pending"] = pending(*to, settlement);
             }
@@ -115,6 +124,7 @@ pub(crate) fn list(
             "state": say::stage(file.stage()),
             "since": file.since.0,
             "liens": file.liens.iter().map(lien_row).collect::<Vec<_>>(),
+            "leases": file.leases.iter().map(lease_row).collect::<Vec<_>>(),
         })
     });
     Ok(rows.collect())
@@ -126,6 +136,34 @@ fn lien_row(lien: &Lien) -> Value {
         "placed": lien.placed.0,
         "reference": hex::text(&lien.reference),
     })
+}
+
+fn lease_row(lease: &Lease) -> Value {
+    json!({
+        "lease": hex::text(&lease.id.0),
+        "lessee": hex::text(&lease.lessee.0),
+        "from_time": lease.from.to_string(),
+        "until_time": lease.until.to_string(),
+        "exclusive": lease.exclusive,
+    })
+}
+
+/// What the chain knows of a party: members, and the keys that count for the next block.
+pub(crate) fn party(chain: &Chain, text: &str) -> Result<Value, String> {
+    let state = chain.state();
+    let party = state.party(say::party(text)?);
+    let party = party.ok_or_else(|| format!("the chain knows no party {text}"))?;
+    let members = party.members.iter().filter_map(|id| state.node(*id));
+    let numbers = (1..=party.ring.newest()).rev().take(KeyRing::KEYS_MAX);
+    let keys = numbers.filter_map(|number| {
+        let key = party.ring.at(number, chain.next_height())?;
+        Some(json!({ "number": number, "public_key": hex::text(&key.to_bytes()) }))
+    });
+    Ok(json!({
+        "party": text,
+        "members": members.map(|node| node.name.as_str()).collect::<Vec<_>>(),
+        "keys": keys.collect::<Vec<_>>(),
+    }))
 }
 
 /// A party, by the name under which it is known here if it is.

@@ -15,6 +15,7 @@ mod follower;
 mod hex;
 mod index;
 mod keeper;
+mod key_file;
 mod load;
 mod look;
 mod making;
@@ -25,17 +26,19 @@ mod options;
 mod order;
 mod progress;
 mod proof;
+mod rotating;
 mod rows;
 mod say;
 mod secrets;
 mod show;
+mod vouchers;
 mod word;
 
 use clap::Parser as _;
 use config::Config;
 use control::Question;
 use failure::Failure;
-use options::{Lien, Options, Task, Transfer};
+use options::{Lease, Lien, Options, Task, Transfer};
 use serde_json::Value;
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -65,13 +68,20 @@ fn run(options: &Options) -> Result<(), Failure> {
         Task::Lien(Lien::Offer(offer)) => wait(commands::lien(offer))?,
         Task::Lien(Lien::Release(release)) => wait(commands::release(release))?,
         Task::Lien(Lien::Accept(accept)) => wait(commands::accept(accept))?,
+        Task::Lease(Lease::Offer(offer)) => wait(commands::lease(offer))?,
+        Task::Lease(Lease::Accept(accept)) => wait(commands::accept(accept))?,
+        Task::Lease(Lease::End(end)) => wait(commands::end_lease(end))?,
+        Task::Erase(erase) => wait(commands::erase(erase))?,
+        Task::Rotate(rotate) => wait(rotating::rotate(rotate))?,
         Task::List(list) => {
             let config = Config::load(&list.at.config)?;
             let (owner, lienholder) = (list.owner.clone(), list.lienholder.clone());
             let question = Question::List { owner, lienholder, kind: list.kind.clone() };
             wait(commands::ask_of(&config, &question))?
         }
-        Task::Transfer(Transfer::List(at)) | Task::Lien(Lien::List(at)) => {
+        Task::Transfer(Transfer::List(at))
+        | Task::Lien(Lien::List(at))
+        | Task::Lease(Lease::List(at)) => {
             let config = Config::load(&at.config)?;
             wait(commands::ask_of(&config, &Question::Offers))?
         }

@@ -56,8 +56,8 @@ pub(crate) fn make(options: &options::Network) -> Result<Vec<PathBuf>, Failure> 
         folder(&own)?;
         folder(&own.join("parties"))?;
         authority.issue(&name, &own)?;
-        let signing = SigningKey::from_seed(&secrets::draw(&own.join("signing.seed"))?);
-        let sealing = SealingKey::from_seed(&secrets::draw(&own.join("sealing.seed"))?);
+        let signing = SigningKey::from_seed(&secrets::draw(&own.join("signing.seed"), "")?);
+        let sealing = SealingKey::from_seed(&secrets::draw(&own.join("sealing.seed"), "")?);
         let name = NodeName::new(&name).map_err(Failure::run)?;
         let identity =
             Identity { name, role, signing: signing.verifying_key(), sealing: sealing.public() };
@@ -105,8 +105,7 @@ fn found(nodes: &[New], by_votes: bool, now: Time) -> Result<Network, Failure> {
         let signers = before.filter(|(_, it)| it.identity.role == Role::Supervision);
         for (height, signer) in signers.take(quorum) {
             let by = Signer::Node(NodeId(Height(height)));
-            let number = crate::config::KEY_NUMBER;
-            record = record.sign(by, number, &signer.signing).map_err(Failure::run)?;
+            record = record.sign(by, FIRST_KEY, &signer.signing).map_err(Failure::run)?;
         }
         records.push(record);
     }
@@ -194,5 +193,6 @@ impl Authority {
 
 /// The public file of a network.
 pub(crate) const NETWORK: &str = "network.toml";
+const FIRST_KEY: u16 = 1;
 const VALIDATORS_MAX: usize = 16;
 const MEMBERS_MAX: usize = 32;

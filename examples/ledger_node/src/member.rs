@@ -5,7 +5,7 @@ mod drafts;
 mod offer;
 
 use crate::auditor;
-use crate::config::{Config, KEY_NUMBER, NodeKeys};
+use crate::config::{Config, NodeKeys};
 use crate::control::Reply;
 use crate::documents::{self, commit};
 use crate::failure::Failure;
@@ -107,9 +107,8 @@ impl Member {
         match self.signed(keys, text) {
             Ok((transaction, way, rows)) => {
                 let share = match (&transaction.body, way) {
-                    (body, Way::Offer) => {
-                        sides(body).and_then(|it| Share::of(chain, keys, self.node, it))
-                    }
+                    (body, Way::Offer) => sides(chain.state(), body)
+                        .and_then(|it| Share::of(chain, keys, self.node, it)),
                     _ => None,
                 };
                 self.store(share, transaction, way, rows, Some(reply));
@@ -135,7 +134,7 @@ impl Member {
         let is_own = acts(&transaction.body, self.node);
         let own = Signer::Node(self.node);
         let transaction = match is_own {
-            true => transaction.sign(own, KEY_NUMBER, &keys.signing),
+            true => transaction.sign(own, keys.number, &keys.signing),
             false => Ok(transaction),
         };
         Ok((transaction.map_err(|why| why.to_string())?, way, rows))
@@ -176,14 +175,14 @@ impl Member {
                     }
                     // Both sides may have the same member.
                     Way::Offer
-                        if sides(&transaction.body).is_some_and(|it| it.to.member == self.node) => {
-                    }
+                        if sides(chain.state(), &transaction.body)
+                            .is_some_and(|it| it.to.member == self.node) => {}
                     Way::Offer => {
                         self.offered.insert(digest, transaction.clone());
                         self.due = Time::EPOCH;
                     }
                 }
-                Ok(json!({ "digest": hex::text(&digest) }))
+                Ok(json!({ "digest": hex::text(&digest), "is_offer": way == Way::Offer }))
             }
         };
         if let Some(reply) = reply {
@@ -305,6 +304,15 @@ impl Member {
         }
     }
 
+    /// A document's owner wants that nobody reads it any more: what this node holds of it goes, the key before the rest.
+    pub(crate) async fn erase(&self, chain: &Chain, id: FileId) -> Result<(), Failure> {
+        let Some(file) = chain.state().file(id) else { return Ok(()) };
+        if documents::erase(&*self.store, &file.sealed).await? {
+            tracing::info!(event = "document.erased", file = %id);
+        }
+        Ok(())
+    }
+
     /// A document that this node may read.
     pub(crate) async fn document(
         &self,
@@ -313,6 +321,9 @@ impl Member {
         id: FileId,
     ) -> Result<Option<Value>, String> {
         let Some(file) = chain.state().file(id) else { return Ok(None) };
+        if let Some(height) = file.erased {
+            return Err(format!("the document was erased in block {height}"));
+        }
         let found = documents::load(&*self.store, &file.sealed).await;
         let Some((sealed, _)) = found.map_err(|why| why.to_string())? else { return Ok(None) };
         let document = sealed.open(chain.id(), &file.commitment, self.node, &keys.sealing);
@@ -340,8 +351,13 @@ impl Member {
                 self.sends.push_back((from.clone(), answer));
             }
             Word::Document(bytes) => {
+                let is_wanted = |digest: &[u8; 32]| {
+                    let mut files = chain.state().files();
+                    !files.any(|(_, file)| file.sealed == *digest && file.erased.is_some())
+                };
                 if let Ok(sealed) = SealedDocument::parse(&bytes)
                     && self.wanted.remove(&sealed.digest())
+                    && is_wanted(&sealed.digest())
                 {
                     documents::keep(&*self.store, &sealed.digest(), &sealed).await?;
                 }
@@ -358,7 +374,7 @@ impl Member {
                 let row = rows::one(&*self.store, Table::Offers.row(&digest)?).await?;
                 let own = row.and_then(|row| Offer::parse(&row.value)).filter(|it| it.is_own);
                 // Nobody else has it from whoever accepted.
-                let other = own.and_then(|it| sides(&it.transaction.body));
+                let other = own.and_then(|it| sides(chain.state(), &it.transaction.body));
                 let other = other.and_then(|it| chain.state().node(it.to.member));
                 let is_theirs = other.is_some_and(|it| it.name.as_str() == from.as_str());
                 if is_theirs && !self.open.contains_key(&digest) {
@@ -434,9 +450,14 @@ async fn keep_some(store: &RedbStore, outcomes: &[([u8; 32], Message)]) -> Resul
 fn acts(body: &Body, node: NodeId) -> bool {
     match body {
         Body::Associate(it) => it.through.member == node,
+        Body::RotateParty(it) => it.through.member == node,
         Body::Register(it) => it.owner.member == node,
-        Body::ReleaseLien(it) => it.by.member == node,
-        body => sides(body).is_some_and(|it| it.member == node || it.to.member == node),
+        Body::EndLease(it) | Body::ReleaseLien(it) => it.by.member == node,
+        Body::Erase(it) => it.by.member == node,
+        Body::Transfer(it) => it.member == node || it.to.member == node,
+        Body::PlaceLien(it) => it.member == node || it.holder.member == node,
+        Body::Lease(it) => it.member == node || it.lessee.member == node,
+        _ => false,
     }
 }
 

@@ -2,9 +2,7 @@
 
 use crate::failure::Failure;
 use crate::hex;
-use ledger::{
-    Body, ChainId, Genesis, Height, Identity, NodeId, Role, Transaction, Trust, votes_needed,
-};
+use ledger::{Body, ChainId, Genesis, Height, Identity, NodeId, Role, Transaction};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -127,15 +125,5 @@ impl Network {
             Ordering::Single => 1,
             Ordering::Bft => ledger::VALIDATORS_MAX,
         })
-    }
-
-    /// What a stranger believes who has this file.
-    pub(crate) fn trust(&self) -> Trust {
-        let keys: Vec<_> = self.orderers().map(|(_, identity)| identity.signing.clone()).collect();
-        let vouchers = match self.ordering {
-            Ordering::Single => 1,
-            Ordering::Bft => votes_needed(keys.len()),
-        };
-        Trust { chain: self.chain, origin: self.genesis.origin().into(), keys, vouchers }
     }
 }

@@ -1,6 +1,7 @@
 //! A running node: its chain and its desk between link, store, keys and whoever asks.
 
 mod questions;
+mod rotation;
 
 pub(crate) use questions::NOT_YET;
 
@@ -12,12 +13,15 @@ use crate::control::{self, Asked};
 use crate::failure::Failure;
 use crate::keeper::{Keeper, News, peer};
 use crate::member::{Member, Stored};
+use crate::network::Network;
+use crate::vouchers::Vouchers;
 use crate::word::{Channel, Word};
-use ledger::{Chain, Height, Trust};
+use ledger::{Chain, Height, Note};
 use link_tls::{
     Contact, Frame, Identity, Inbox, Incoming, Limits, Options as LinkOptions, TlsLink,
 };
 use port::{Link as _, Peer};
+use rotation::Rotation;
 use std::fs::DirBuilder;
 use std::io::Write as _;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -65,7 +69,8 @@ struct Node {
     desk: Desk,
     questions: mpsc::Receiver<Asked>,
     stored: mpsc::UnboundedReceiver<Stored>,
-    trust: Trust,
+    network: Network,
+    rotation: Rotation,
     checkpoints: Checkpoints,
 }
 
@@ -82,7 +87,9 @@ impl Node {
         let rows = config.state().join("rows");
         let store = RedbStore::open(&rows, StoreOptions::new().create(true));
         let store = Arc::new(store.map_err(|why| Failure::file(&rows, why))?);
-        let keeper = Keeper::open(config, &store).await?;
+        let keeper = Keeper::open(config, keys.number, &store).await?;
+        let again_ms = config.file.pace.again_ms;
+        let rotation = Rotation::open(config.node, config.signing(), again_ms)?;
         let (told, stored) = mpsc::unbounded_channel();
         let desk = match config.is_supervision() {
             true => Desk::Supervision(Box::new(Auditor::open(config, &*store).await?)),
@@ -102,8 +109,9 @@ impl Node {
             desk,
             questions,
             stored,
-            trust: config.network.trust(),
-            checkpoints: Checkpoints::new(config.network.trust()),
+            rotation,
+            checkpoints: Checkpoints::new(config.network.genesis.origin()),
+            network: config.network.clone(),
         };
         Ok((node, to))
     }
@@ -111,7 +119,11 @@ impl Node {
     async fn run(mut self) -> Result<(), Failure> {
         loop {
             self.attend().await?;
-            let deadline = [self.keeper.next_deadline(), self.desk.next_deadline()];
+            let deadline = [
+                self.keeper.next_deadline(),
+                self.desk.next_deadline(),
+                self.rotation.next_deadline(),
+            ];
             let wait = deadline.into_iter().flatten().min().map_or(IDLE, |at| {
                 Duration::from_millis(at.since_ms(clock::now()).max(LEAST_MS)).min(IDLE)
             });
@@ -146,6 +158,7 @@ impl Node {
                 Desk::Member(member) => member.on_tick(now, &mut self.keeper).await?,
                 Desk::Supervision(auditor) => auditor.on_tick(now, &mut self.keeper, &self.keys),
             }
+            self.rotation.on_tick(now, &mut self.keeper, &mut self.keys)?;
             while let Some((to, word)) = self.desk.poll_send() {
                 self.send(&to, &word).await;
             }
@@ -176,6 +189,11 @@ impl Node {
             }
             (News::Overdue(file), _) => {
                 tracing::warn!(event = "file.overdue", file = %file);
+            }
+            (News::Erased(file), Desk::Member(member)) => {
+                if let Some(chain) = self.keeper.chain() {
+                    member.erase(chain, *file).await?;
+                }
             }
             (news, Desk::Member(member)) => member.on_news(news),
             _ => {}
@@ -227,7 +245,7 @@ impl Node {
             Word::Head { next, checkpoint } => {
                 self.keeper.on_head(now, from, next);
                 if let Some(note) = checkpoint {
-                    self.checkpoints.take(&note);
+                    self.take_checkpoint(&note);
                 }
                 return Ok(());
             }
@@ -255,6 +273,15 @@ impl Node {
         match (&mut self.desk, self.keeper.chain()) {
             (Desk::Member(member), Some(chain)) => member.on_stored(chain, stored),
             _ => Ok(()),
+        }
+    }
+
+    /// Keeps a checkpoint, if one of those has signed it who vouch for blocks now.
+    fn take_checkpoint(&mut self, note: &Note) {
+        if let Some(chain) = self.keeper.chain() {
+            let height = chain.head().map_or(Height(0), |head| head.header.height);
+            self.checkpoints.believe(Vouchers::of(&self.network, chain).keys(height));
+            self.checkpoints.take(note);
         }
     }
 

@@ -38,6 +38,13 @@ pub(crate) enum Task {
     /// Give a thing as security, and take it back
     #[command(subcommand)]
     Lien(Lien),
+    /// Let a thing to somebody for a time
+    #[command(subcommand)]
+    Lease(Lease),
+    /// Have a document erased: everybody who holds a key to it destroys that
+    Erase(Erase),
+    /// Replace the signing key of a user, or of a node
+    Rotate(Rotate),
     /// List registered things
     List(List),
     /// Show owner, state and history of a thing
@@ -273,6 +280,77 @@ pub(crate) struct Release {
     pub(crate) thing: String,
     #[command(flatten)]
     pub(crate) wait: Wait,
+}
+
+/// Steps of a lease.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Lease {
+    /// Offer the use of a thing: it goes to the other side's member, and to nobody else
+    Offer(Let),
+    /// Show offers that wait, own and others'
+    List(At),
+    /// Accept an offer, or that a lease ends early
+    Accept(Accept),
+    /// End a lease: at once if its time is over, otherwise as an offer that the other side accepts
+    End(End),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Let {
+    #[command(flatten)]
+    pub(crate) user: User,
+    /// The thing
+    pub(crate) thing: String,
+    /// To whom: the 64 digits that `party` printed there
+    #[arg(long, value_name = "PARTY")]
+    pub(crate) to: String,
+    /// From when: a day, such as 2027-01-31, or a moment, such as 2027-01-31T12:00:00Z; days begin at midnight UTC
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: String,
+    /// The first moment after it, in the same way
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: String,
+    /// Nobody else may use it meanwhile
+    #[arg(long)]
+    pub(crate) exclusive: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct End {
+    #[command(flatten)]
+    pub(crate) user: User,
+    /// The thing
+    pub(crate) thing: String,
+    /// Which lease, where there are several: the 64 digits that `show` prints
+    #[arg(long, value_name = "LEASE")]
+    pub(crate) lease: Option<String>,
+    #[command(flatten)]
+    pub(crate) wait: Wait,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Erase {
+    #[command(flatten)]
+    pub(crate) user: User,
+    /// The 64 digits of the file whose document it is; of a file that was followed by another one as well
+    pub(crate) file: String,
+    #[command(flatten)]
+    pub(crate) wait: Wait,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rotate {
+    #[command(flatten)]
+    pub(crate) at: At,
+    /// The user whose key is replaced: a name given to `party`; without it, the node's own key is
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) user: Option<String>,
+    /// Where the user's key is, if not in `parties/NAME.seed` beside the configuration
+    #[arg(long, value_name = "FILE", requires = "user")]
+    pub(crate) key: Option<PathBuf>,
+    /// How long to wait, in seconds; stopped before, it is gone on with when asked again
+    #[arg(long, value_name = "S", default_value_t = 300)]
+    pub(crate) timeout_s: u64,
 }
 
 #[derive(Debug, Args)]

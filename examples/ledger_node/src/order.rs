@@ -1,6 +1,6 @@
 //! The two ways of ordering behind one face: this is the one place that knows both.
 
-use crate::config::{Config, KEY_NUMBER, SIGNING};
+use crate::config::{Config, SIGNING};
 use crate::failure::Failure;
 use crate::keeper::peer;
 use crate::network::Ordering;
@@ -45,7 +45,7 @@ pub(crate) enum Event {
 }
 
 impl Brief {
-    pub(crate) fn of(config: &Config) -> Result<Self, Failure> {
+    pub(crate) fn of(config: &Config, key_number: u16) -> Result<Self, Failure> {
         let (genesis, node) = (config.network.genesis.clone(), config.node);
         let pace = config.file.pace;
         Ok(match config.network.ordering {
@@ -54,7 +54,7 @@ impl Brief {
                 genesis,
                 node,
                 key: SIGNING,
-                key_number: KEY_NUMBER,
+                key_number,
                 retry_ms: pace.again_ms,
             })),
             Ordering::Bft => {
@@ -62,6 +62,7 @@ impl Brief {
                 let others = config.network.orderers().filter(|(id, _)| *id != node);
                 brief.seeds =
                     others.map(|(_, it)| peer(it.name.as_str())).collect::<Result<_, _>>()?;
+                brief.key_number = key_number;
                 brief.propose_ms = pace.propose_ms;
                 brief.vote_ms = pace.vote_ms;
                 brief.resend_ms = pace.resend_ms;
@@ -92,6 +93,15 @@ impl Order {
     pub(crate) fn reopen(&mut self) -> Result<(), Failure> {
         self.machine = self.brief.open()?;
         Ok(())
+    }
+
+    /// Goes on with another key, from what is stored: what was signed with the one before stays as it was said.
+    pub(crate) fn rekey(&mut self, number: u16) -> Result<(), Failure> {
+        match &mut self.brief {
+            Brief::Single(brief) => brief.key_number = number,
+            Brief::Bft(brief) => brief.key_number = number,
+        }
+        self.reopen()
     }
 
     pub(crate) const fn chain(&self) -> Option<&Chain> {

@@ -1,17 +1,19 @@
 //! Proof files: who owns a thing, and how that came to be, for strangers who have nothing but the network's public file.
 //!
 //! JSON around the ledger's own proofs: an entry proof for the thing and one for its file (base64), and a C2SP `tlog-proof` for each
-//! record of the title. All of them are of one moment: one header, one checkpoint.
+//! record of the title. All of them are of one moment: one header, one checkpoint. Where those who vouch for blocks have changed since the public
+//! file was made, what changed is shown as well.
 
 use crate::failure::Failure;
 use crate::hex;
 use crate::index::{self, Entry};
 use crate::network::Network;
 use crate::say;
+use crate::vouchers::{Change, Vouchers};
 use base64ct::{Base64, Encoding as _};
 use ledger::{
-    Certificate, Chain, EntryKey, EntryProof, Note, ProofError, RecordProof, SignedHeader, ThingId,
-    ThingKey, Title, TitleStep, Trust,
+    Certificate, Chain, EntryKey, EntryProof, Height, Note, ProofError, RecordProof, SignedHeader,
+    ThingId, ThingKey, Title, TitleStep, Trust,
 };
 use port::Store;
 use serde::{Deserialize, Serialize};
@@ -31,6 +33,9 @@ pub(crate) struct Proof {
     file: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     records: Vec<String>,
+    /// What changed among those who vouch for blocks since the network's public file was made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    changes: Vec<Change>,
 }
 
 impl Proof {
@@ -41,13 +46,14 @@ impl Proof {
     pub(crate) async fn make<S: Store>(
         store: &S,
         chain: &Chain,
-        trust: &Trust,
+        network: &Network,
         checkpoint: Option<&Note>,
         thing: ThingKey,
         words: Option<&ThingId>,
     ) -> Result<Self, Failure> {
         let head = chain.head().ok_or_else(|| Failure::run("the chain has no block yet"))?;
-        let head = with_enough(head, trust);
+        let head = with_enough(head, &Vouchers::of(network, chain).trust(head));
+        let founded = Height(u64::try_from(network.founding.len()).map_err(Failure::run)?);
         let entry = |key: EntryKey| -> Result<String, Failure> {
             let value = chain.state().entry(key).map(|entry| entry.value()).transpose();
             let value = value.map_err(Failure::run)?.flatten();
@@ -79,6 +85,7 @@ impl Proof {
             holding: entry(EntryKey::Thing(thing))?,
             file: holding.map(|holding| entry(EntryKey::File(holding.file))).transpose()?,
             records,
+            changes: index::changes(store, chain, founded).await?,
         })
     }
 
@@ -96,7 +103,10 @@ impl Proof {
     pub(crate) fn verify(&self, network: &Network) -> Result<Value, Failure> {
         let unproven = |why: String| Failure::Unproven(why);
         let shows = |why: ProofError| Failure::Unproven(format!("{why} ({})", why.code()));
-        let trust = network.trust();
+        let mut vouchers = Vouchers::founding(network);
+        for change in &self.changes {
+            vouchers.learn(change).map_err(shows)?;
+        }
         let key = hex::bytes::<32>(&self.thing_key).map(|key| ThingKey(*key));
         let key = key.ok_or_else(|| unproven("its thing has no name".into()))?;
         if let Some(words) = &self.thing
@@ -105,8 +115,13 @@ impl Proof {
             return Err(unproven(format!("it is not about {words}")));
         }
         let proof = entry(&self.holding)?;
+        let trust = vouchers.trust(&proof.header);
+        if !vouchers.reaches(&proof.header) {
+            return Err(unproven("it is older than what it shows of its signers".into()));
+        }
         let seen = proof.verify_holding(&trust, key).map_err(shows)?;
         let header = proof.header.header;
+        let keys = vouchers.keys(header.height);
         let mut shown = json!({
             "thing": self.thing,
             "thing_key": self.thing_key,
@@ -139,7 +154,8 @@ impl Proof {
         }
         if !self.records.is_empty() {
             let approvals = network.genesis.policy().approvals;
-            let title = self.title(&trust, Title::new(key, approvals), &header)?;
+            let one = Trust { vouchers: 1, keys, ..trust };
+            let title = self.title(&one, Title::new(key, approvals), &header)?;
             let found = seen.found.map(|holding| (holding.owner, holding.file));
             if title.owner().zip(title.file()) != found {
                 return Err(unproven("its history does not end with the owner".into()));
@@ -151,18 +167,17 @@ impl Proof {
 
     fn title(
         &self,
-        trust: &Trust,
+        // Enough vouch for the header, and it has the log's root; of the checkpoints, which say the same, one signature has to be right.
+        one: &Trust,
         mut title: Title,
         header: &ledger::Header,
     ) -> Result<Title, Failure> {
         let unproven = |why: &str| Failure::Unproven(why.into());
-        // Enough vouch for the header, and it has the log's root; of the checkpoints, which say the same, one signature has to be right.
-        let one = Trust { vouchers: 1, ..trust.clone() };
         let mut last = None;
         for text in &self.records {
             let shows = |why: ProofError| Failure::Unproven(format!("{why} ({})", why.code()));
             let proof = RecordProof::parse(text).map_err(shows)?;
-            proof.verify(&one).map_err(shows)?;
+            proof.verify(one).map_err(shows)?;
             let record = proof.verify_in(header).map_err(shows)?;
             let at = (record.height, record.place);
             if last.is_some_and(|last| last >= at) || !title.update(&record) {

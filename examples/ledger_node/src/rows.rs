@@ -50,6 +50,10 @@ pub(crate) enum Table {
     Parties = 179,
     /// Instruction: what a user wanted.
     Instructions = 180,
+    /// Height: blocks in which it changed who vouches for blocks.
+    Changes = 181,
+    /// Digest: who shall join or leave, with the signatures so far.
+    Motions = 182,
 }
 
 impl Table {

@@ -1,7 +1,11 @@
 //! How things are called in commands and answers.
 
 use crate::hex;
-use ledger::{Body, FileId, PartyId, Refusal, Rejected, Stage, ThingId};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use ledger::{Body, ClaimId, FileId, PartyId, Refusal, Rejected, Stage, ThingId};
+use port::Time;
 use serde_json::{Value, json};
 
 /// A thing, as people write it: `scheme:NUMBER`.
@@ -20,6 +24,24 @@ pub(crate) fn party(text: &str) -> Result<PartyId, String> {
 /// A file: 64 digits.
 pub(crate) fn file(text: &str) -> Result<FileId, String> {
     digest(text).map(FileId).ok_or_else(|| format!("{text:?} is no file: give its 64 digits"))
+}
+
+/// A lease: 64 digits.
+pub(crate) fn lease(text: &str) -> Result<ClaimId, String> {
+    digest(text).map(ClaimId).ok_or_else(|| format!("{text:?} is no lease: give its 64 digits"))
+}
+
+/// A moment, or the first one of a day, in UTC.
+pub(crate) fn time(text: &str) -> Result<Time, String> {
+    let day = || -> Option<Timestamp> {
+        let day = text.parse::<Date>().ok().filter(|day| day.to_string() == text)?;
+        TimeZone::UTC.to_timestamp(day.at(0, 0, 0, 0)).ok()
+    };
+    let at = text.parse::<Timestamp>().ok().or_else(day);
+    let ms = at.and_then(|at| u64::try_from(at.as_millisecond()).ok());
+    ms.map(Time::from_ms).ok_or_else(|| {
+        format!("{text:?} is no time: give a day, such as 2027-01-31, or 2027-01-31T12:00:00Z")
+    })
 }
 
 pub(crate) fn digest(text: &str) -> Option<[u8; 32]> {
@@ -77,5 +99,21 @@ pub(crate) const fn body(body: &Body) -> &'static str {
         Body::Reseal(_) => "document sealed anew",
         Body::Erase(_) => "document erased",
         Body::Purge(_) => "ended files purged",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_a_day_or_a_moment() {
+        let day = time("2027-01-31").unwrap();
+        assert_eq!(day.to_string(), "2027-01-31T00:00:00Z");
+        assert_eq!(time("2027-01-31T00:00:00.5Z").unwrap().since_ms(day), 500);
+        assert_eq!(time("2027-01-31T02:00:00+02:00").unwrap(), day);
+        for no_time in ["", "tomorrow", "2027-02-30", "2027-01-31T12:00", "1969-12-31"] {
+            assert!(time(no_time).unwrap_err().contains("no time"), "{no_time}");
+        }
     }
 }

@@ -37,19 +37,32 @@ pub(crate) fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|why| Failure::file(path, why))
 }
 
-/// Reads the seed of a key: 64 hexadecimal digits.
+/// Reads the seed of a key: 64 hexadecimal digits; what may be noted behind it is left.
 pub(crate) fn seed(path: &Path) -> Result<Secret<32>, Failure> {
-    let bytes = read(path)?;
-    let text = std::str::from_utf8(&bytes).unwrap_or_default();
-    let seed = hex::bytes::<32>(text.trim()).map(|seed| Secret::new(*seed));
-    seed.ok_or_else(|| Failure::file(path, "it does not hold 64 hexadecimal digits"))
+    noted(path).map(|(seed, _)| seed)
 }
 
-/// Draws the seed of a key into a file that must not be there yet.
-pub(crate) fn draw(path: &Path) -> Result<Secret<32>, Failure> {
+/// Reads the seed of a key, and what is noted behind it.
+pub(crate) fn noted(path: &Path) -> Result<(Secret<32>, String), Failure> {
+    let bytes = read(path)?;
+    let text = std::str::from_utf8(&bytes).unwrap_or_default().trim();
+    let (seed, note) = text.split_once(' ').unwrap_or((text, ""));
+    let seed = hex::bytes::<32>(seed).map(|seed| Secret::new(*seed));
+    let seed = seed.ok_or_else(|| Failure::file(path, "it does not hold 64 hexadecimal digits"))?;
+    Ok((seed, note.trim().into()))
+}
+
+/// Draws the seed of a key into a file that must not be there yet, with a note behind it.
+pub(crate) fn draw(path: &Path, note: &str) -> Result<Secret<32>, Failure> {
     let seed = Zeroizing::new(clock::entropy::<32>()?);
     let text = Zeroizing::new(hex::text(&*seed));
-    create(path, text.as_bytes(), 0o600)?;
+    let mut line = Zeroizing::new(String::with_capacity(text.len() + 1 + note.len()));
+    line.push_str(&text);
+    if !note.is_empty() {
+        line.push(' ');
+        line.push_str(note);
+    }
+    create(path, line.as_bytes(), 0o600)?;
     Ok(Secret::new(*seed))
 }
 

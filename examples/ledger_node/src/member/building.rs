@@ -12,9 +12,9 @@ use crate::say;
 use base64ct::{Base64, Encoding as _};
 use bytes::Bytes;
 use ledger::{
-    Agreed, Associate, Body, Chain, Document, EndClaim, FileId, Label, LienTerms, NodeId, OnFile,
-    PartyId, PartyKind, Register, Role, SealedDocument, Settlement, Status, Through, Transaction,
-    Transfer, Window,
+    Acted, Agreed, Associate, Body, Chain, Document, EndClaim, FileId, Label, Lease, LeaseTerms,
+    LienTerms, NodeId, OnFile, PartyId, PartyKind, Register, Role, RotateParty, SealedDocument,
+    Settlement, Status, Through, Transaction, Transfer, Window,
 };
 use port::wire::Writer;
 use port::{Key, Time, WireError};
@@ -39,12 +39,17 @@ impl Member {
 
     async fn draft(&self, now: Time, chain: &Chain, wish: Wish) -> Result<Draft, String> {
         if let Wish::Accept { party, offer } = &wish {
-            return self.accepted(party, offer).await;
+            return self.accepted(chain, party, offer).await;
         }
         let own = |party: PartyId| Through { party, member: self.node };
         let mut rows = Vec::new();
         let way = match wish {
-            Wish::Offer { .. } | Wish::Lien { .. } => Way::Offer,
+            Wish::Offer { .. } | Wish::Lien { .. } | Wish::Lease { .. } => Way::Offer,
+            // What is over needs nobody's consent.
+            Wish::EndLease { ref party, ref thing, ref lease } => {
+                let lease = lease_of(chain, party, thing, lease.as_deref())?;
+                if now_on(now, chain) < lease.until { Way::Offer } else { Way::Chain }
+            }
             _ => Way::Chain,
         };
         let body = match wish {
@@ -65,6 +70,32 @@ impl Member {
                 let (on, holder) = offered(chain, &owner, &thing, &to)?;
                 let reference = Sha256::digest(reference.as_bytes()).into();
                 Body::PlaceLien(LienTerms { on, member: self.node, holder, reference })
+            }
+            Wish::Lease { owner, thing, to, from_ms, until_ms, exclusive } => {
+                let (on, lessee) = offered(chain, &owner, &thing, &to)?;
+                let (from, until) = (Time::from_ms(from_ms), Time::from_ms(until_ms));
+                let member = self.node;
+                Body::Lease(LeaseTerms { on, member, lessee, from, until, exclusive })
+            }
+            Wish::EndLease { party, thing, lease } => {
+                let lease = lease_of(chain, &party, &thing, lease.as_deref())?;
+                let (_, on) = live(chain, &thing)?;
+                Body::EndLease(EndClaim { on, claim: lease.id, by: own(say::party(&party)?) })
+            }
+            Wish::Erase { owner, file } => {
+                let owner = say::party(&owner)?;
+                let id = say::file(&file)?;
+                let found = chain.state().file(id);
+                let found = found.ok_or_else(|| format!("the chain knows no file {file}"))?;
+                let on = OnFile { file: id, revision: found.revision };
+                Body::Erase(Acted { on, by: own(owner) })
+            }
+            Wish::Rotate { party, key } => {
+                let id = say::party(&party)?;
+                let known = chain.state().party(id);
+                let known = known.ok_or_else(|| format!("the chain knows no party {party}"))?;
+                let (through, key) = (own(id), public(&key)?);
+                Body::RotateParty(RotateParty { through, key, sequence: known.sequence })
             }
             Wish::Release { party, thing } => {
                 let holder = say::party(&party)?;
@@ -91,7 +122,7 @@ impl Member {
     }
 
     /// What the other side has signed already.
-    async fn accepted(&self, party: &str, offer: &str) -> Result<Draft, String> {
+    async fn accepted(&self, chain: &Chain, party: &str, offer: &str) -> Result<Draft, String> {
         let to = Through { party: say::party(party)?, member: self.node };
         let digest = say::digest(offer).ok_or("an offer has 64 digits")?;
         let row = rows::one(&*self.store, row(Table::Offers, &digest)?).await;
@@ -99,7 +130,7 @@ impl Member {
         let kept = row.and_then(|row| Offer::parse(&row.value));
         let transaction =
             kept.ok_or_else(|| format!("there is no offer {offer} here"))?.transaction;
-        if sides(&transaction.body).is_some_and(|it| it.to == to) {
+        if sides(chain.state(), &transaction.body).is_some_and(|it| it.to == to) {
             Ok(Draft { transaction, way: Way::Chain, rows: Vec::new() })
         } else {
             Err(format!("the offer {offer} is to somebody else"))
@@ -174,6 +205,25 @@ fn offered(chain: &Chain, owner: &str, thing: &str, to: &str) -> Result<(OnFile,
     let member = chain.state().party(party).and_then(|party| party.members.first());
     let member = *member.ok_or_else(|| format!("the chain knows no party {to}"))?;
     Ok((on, Through { party, member }))
+}
+
+/// The lease that is meant, of one side of it.
+fn lease_of(chain: &Chain, party: &str, thing: &str, lease: Option<&str>) -> Result<Lease, String> {
+    let (id, named) = (say::party(party)?, lease.map(say::lease).transpose()?);
+    let (file, _) = live(chain, thing)?;
+    let file = chain.state().file(file).ok_or("a file is missing")?;
+    let concerned = file.leases.iter().filter(|it| file.owner == id || it.lessee == id);
+    let mut meant = concerned.filter(|it| named.is_none_or(|named| named == it.id));
+    let first = meant.next().ok_or_else(|| format!("no such lease of yours is on {thing}"))?;
+    match meant.next() {
+        None => Ok(*first),
+        Some(_) => Err(format!("{thing} has several leases; name one with --lease")),
+    }
+}
+
+/// The time of a block that is made now.
+fn now_on(now: Time, chain: &Chain) -> Time {
+    chain.head().map_or(now, |head| head.header.time.max(now))
 }
 
 /// The live file of a thing.

@@ -11,11 +11,11 @@ use crate::rows::{self, Table};
 use crate::word::Word;
 use bytes::Bytes;
 use ledger::{
-    Body, Chain, ChainId, File, FileId, Height, NodeId, OnFile, Party, PartyId, SealingKey, Signer,
+    Body, Chain, ChainId, Height, NodeId, OnFile, Party, PartyId, SealingKey, Signer, State,
     Through, Transaction,
 };
 use port::wire::{Reader, Writer};
-use port::{Batch, Expect, Key, Peer};
+use port::{Batch, Expect, Key, Peer, Time};
 use seal::Secret;
 use serde_json::{Value, json};
 use store_redb::RedbStore;
@@ -60,7 +60,7 @@ impl Member {
         let all = all.map_err(|why| why.to_string())?;
         let mut shown = Vec::new();
         for offer in all.iter().filter_map(|(_, row)| Offer::parse(&row.value)) {
-            let Some(it) = sides(&offer.transaction.body) else { continue };
+            let Some(it) = sides(chain.state(), &offer.transaction.body) else { continue };
             if stands(chain, &offer.transaction).is_none() {
                 continue;
             }
@@ -71,12 +71,15 @@ impl Member {
                 "file": hex::text(&it.on.file.0),
                 "thing_key": file.map(|file| hex::text(&file.thing.0)),
                 "type": file.map(|file| file.kind.as_str()),
-                "from": file.map(|file| hex::text(&file.owner.0)),
+                "from": hex::text(&it.from.0),
                 "to": hex::text(&it.to.party.0),
                 "is_own": offer.is_own,
                 "has_arrived": offer.is_kept,
                 "what": it.what,
                 "reference": it.reference.map(|reference| hex::text(&reference)),
+                "from_time": it.lease.map(|(from, _, _)| from.to_string()),
+                "until_time": it.lease.map(|(_, until, _)| until.to_string()),
+                "exclusive": it.lease.map(|(_, _, exclusive)| exclusive),
             }));
         }
         Ok(shown.into())
@@ -89,19 +92,20 @@ impl Member {
         from: &Peer,
         transaction: Transaction,
     ) -> Result<(), Failure> {
-        let Some(it) = sides(&transaction.body) else { return Ok(()) };
+        let Some(it) = sides(chain.state(), &transaction.body) else { return Ok(()) };
         let sender = chain.state().node(it.member).map(|node| node.name.as_str());
         let is_ours = it.to.member == self.node && chain.state().party(it.to.party).is_some();
         let is_meant = transaction.chain == chain.id() && sender == Some(from.as_str());
         // Nobody can make this node keep what is not, or no longer, to be decided here. The chain may still be behind: it comes
         // again.
-        let is_owners = is_by_owner(chain, &transaction, it.on.file);
-        if !is_ours || !is_meant || !is_owners || stands(chain, &transaction).is_none() {
+        let is_theirs = is_by(chain, &transaction, it.from);
+        if !is_ours || !is_meant || !is_theirs || stands(chain, &transaction).is_none() {
             return Ok(());
         }
         let digest = digest(&transaction)?;
         let known = rows::one(&*self.store, Table::Offers.row(&digest)?).await?.is_some();
         if let Some(file) = chain.state().file(it.on.file)
+            && file.erased.is_none()
             && documents::load(&*self.store, &file.sealed).await?.is_none()
         {
             self.wanted.insert(file.sealed);
@@ -120,7 +124,7 @@ impl Member {
         chain: &Chain,
         transaction: &Transaction,
     ) -> Result<(), Failure> {
-        if let Some(it) = sides(&transaction.body)
+        if let Some(it) = sides(chain.state(), &transaction.body)
             && it.member != self.node
             && let Some(member) = chain.state().node(it.member)
         {
@@ -131,43 +135,55 @@ impl Member {
     }
 }
 
-/// What two parties sign, each through its member: the owner offers, the other side accepts.
+/// What two parties sign, each through its member: one offers, the other side accepts.
 #[derive(Clone, Copy)]
 pub(super) struct Sides {
     what: &'static str,
     on: OnFile,
-    /// The owner's.
+    /// Who offers: of a lease that is to end, either side; otherwise the owner.
+    from: PartyId,
+    /// Through which member.
     pub(super) member: NodeId,
     pub(super) to: Through,
     reference: Option<[u8; 32]>,
+    lease: Option<(Time, Time, bool)>,
 }
 
-pub(super) fn sides(body: &Body) -> Option<Sides> {
-    Some(match body {
-        Body::Transfer(it) => Sides {
-            what: "transfer",
-            on: it.on,
-            member: it.member,
-            to: it.to,
-            reference: it.settlement.as_ref().map(|settlement| settlement.reference),
-        },
-        Body::PlaceLien(it) => Sides {
-            what: "lien",
-            on: it.on,
-            member: it.member,
-            to: it.holder,
-            reference: Some(it.reference),
-        },
-        _ => return None,
-    })
+pub(super) fn sides(state: &State, body: &Body) -> Option<Sides> {
+    let of = |what, on: OnFile, member, to| {
+        let from = state.file(on.file)?.holder();
+        Some(Sides { what, on, from, member, to, reference: None, lease: None })
+    };
+    match body {
+        Body::Transfer(it) => {
+            let reference = it.settlement.as_ref().map(|settlement| settlement.reference);
+            Some(Sides { reference, ..of("transfer", it.on, it.member, it.to)? })
+        }
+        Body::PlaceLien(it) => {
+            let reference = Some(it.reference);
+            Some(Sides { reference, ..of("lien", it.on, it.member, it.holder)? })
+        }
+        Body::Lease(it) => {
+            let lease = Some((it.from, it.until, it.exclusive));
+            Some(Sides { lease, ..of("lease", it.on, it.member, it.lessee)? })
+        }
+        Body::EndLease(it) => {
+            let file = state.file(it.on.file)?;
+            let lease = file.leases.iter().find(|lease| lease.id == it.claim)?;
+            let party = if it.by.party == lease.lessee { file.owner } else { lease.lessee };
+            let member = *state.party(party)?.members.first()?;
+            let terms = Some((lease.from, lease.until, lease.exclusive));
+            let sides = of("end of a lease", it.on, it.by.member, Through { party, member })?;
+            Some(Sides { from: it.by.party, lease: terms, ..sides })
+        }
+        _ => None,
+    }
 }
 
-/// Whether the owner of a file has signed an offer.
-fn is_by_owner(chain: &Chain, offer: &Transaction, file: FileId) -> bool {
-    let state = chain.state();
-    let owner = state.file(file).map(File::holder);
-    let owner = owner.and_then(|id| Some((id, state.party(id)?)));
-    owner.is_some_and(|(id, party)| is_signed_by(offer, id, party, chain.next_height()))
+/// Whether somebody has signed an offer.
+fn is_by(chain: &Chain, offer: &Transaction, id: PartyId) -> bool {
+    let party = chain.state().party(id);
+    party.is_some_and(|party| is_signed_by(offer, id, party, chain.next_height()))
 }
 
 fn is_signed_by(offer: &Transaction, id: PartyId, party: &Party, height: Height) -> bool {
@@ -180,8 +196,8 @@ fn is_signed_by(offer: &Transaction, id: PartyId, party: &Party, height: Height)
 
 /// The node of the other side, as long as what an offer is about is as it was.
 pub(super) fn stands<'a>(chain: &'a Chain, offer: &Transaction) -> Option<&'a str> {
-    let it = sides(&offer.body)?;
     let state = chain.state();
+    let it = sides(state, &offer.body)?;
     let file = state.file(it.on.file)?;
     let is_as_it_was = file.revision == it.on.revision && file.check_usable().is_ok();
     let is_in_time = chain.next_height() < offer.window.until;
@@ -226,7 +242,7 @@ impl Share {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ledger::{Agreed, ClaimId, KeyRing, PartyKind, Window};
+    use ledger::{Agreed, ClaimId, FileId, KeyRing, PartyKind, Window};
     use seal::SigningKey;
     use std::collections::BTreeSet;
 

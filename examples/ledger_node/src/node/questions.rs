@@ -6,9 +6,10 @@ use crate::control::{Asked, Question};
 use crate::hex;
 use crate::index;
 use crate::look;
+use crate::network::Network;
 use crate::proof::Proof;
 use crate::say;
-use ledger::{Chain, Note, Trust};
+use ledger::{Chain, Note};
 use serde_json::{Value, json};
 use store_redb::RedbStore;
 
@@ -31,25 +32,29 @@ impl Node {
 
     async fn answer(&mut self, question: Question) -> Result<Value, String> {
         let now = clock::now();
+        // Of nodes that order, the own one.
+        if matches!(question, Question::Prove { .. })
+            && let Some(note) = self.keeper.checkpoint().cloned()
+        {
+            self.take_checkpoint(&note);
+        }
         let store = &*self.store;
         let chain = self.keeper.chain().ok_or("the node still reads its chain; ask again")?;
         match (question, &mut self.desk) {
             (Question::Status, _) => Ok(self.status(chain)),
+            (Question::Rotate, _) => self.rotation.begin(now, chain, &self.keys),
+            (Question::Party { party }, _) => look::party(chain, &party),
             (Question::Show { what }, _) => look::show(store, chain, &what).await,
             (Question::List { owner, lienholder, kind }, _) => {
                 look::list(chain, owner.as_deref(), lienholder.as_deref(), kind.as_deref())
             }
             (Question::Prove { what, history }, _) => {
-                // Of nodes that order, the own one.
-                if let Some(note) = self.keeper.checkpoint() {
-                    self.checkpoints.take(note);
-                }
                 let log = chain.log();
                 let checkpoint = match history {
                     true => Some(self.checkpoints.of(log.size(), log.root()).ok_or(NOT_YET)?),
                     false => None,
                 };
-                prove(store, chain, &self.trust, checkpoint, &what).await
+                prove(store, chain, &self.network, checkpoint, &what).await
             }
             (Question::Document { file }, Desk::Member(member)) => {
                 let found = member.document(chain, &self.keys, say::file(&file)?).await?;
@@ -101,6 +106,8 @@ impl Node {
             "records": chain.log().size(),
             "things": chain.state().holdings().count(),
             "peers": peers,
+            "key": self.keys.number,
+            "next_key": self.rotation.is_under_way().then_some(self.keys.number + 1),
         });
         match &self.desk {
             Desk::Member(member) => {
@@ -119,14 +126,14 @@ impl Node {
 async fn prove(
     store: &RedbStore,
     chain: &Chain,
-    trust: &Trust,
+    network: &Network,
     checkpoint: Option<&Note>,
     what: &str,
 ) -> Result<Value, String> {
     let (thing, words) = look::what(chain, what)?;
     let making = async {
         index::catch_up(store, chain).await?;
-        Proof::make(store, chain, trust, checkpoint, thing, words.as_ref()).await
+        Proof::make(store, chain, network, checkpoint, thing, words.as_ref()).await
     };
     let proof = making.await.map_err(|why| why.to_string())?;
     serde_json::to_value(proof).map_err(|why| why.to_string())

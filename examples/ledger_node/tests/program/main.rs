@@ -9,7 +9,9 @@
 
 mod command_line;
 mod home;
+mod keys;
 mod kills;
+mod leases;
 mod lies;
 mod network;
 mod story;
