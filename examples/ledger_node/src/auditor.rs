@@ -75,7 +75,7 @@ impl Auditor {
             said.insert(FileId(file), approves);
         }
         Ok(Self {
-            node: config.node,
+            node: config.node()?,
             pipeline,
             takeover_ms: file.takeover_ms,
             again_ms: config.file.pace.again_ms,

@@ -1,5 +1,6 @@
 //! What users ask of running nodes. What needs a signature is checked and signed here: keys never leave the user's side.
 
+use crate::adding;
 use crate::clock;
 use crate::config::Config;
 use crate::control::{Payment, Question, Wish, ask};
@@ -7,8 +8,8 @@ use crate::failure::Failure;
 use crate::hex;
 use crate::network::Network;
 use crate::options::{
-    Accept, Audit, Document, End, Erase, Let, Offer, Party, Prove, Register, Release, Security,
-    Settle, Status, User, Verify, Wait,
+    Accept, Audit, Document, End, Erase, Let, Node, Offer, Party, Prove, Register, Release,
+    Security, Settle, Status, User, Verify, Wait,
 };
 use crate::progress;
 use crate::proof::Proof;
@@ -17,8 +18,8 @@ use crate::say;
 use crate::secrets;
 use base64ct::{Base64, Encoding as _};
 use ledger::{
-    Associate, Body, FileId, Height, LeaseTerms, LienTerms, PartyId, PartyKind, Signer, Through,
-    Transaction, Transfer,
+    Associate, Body, FileId, Height, LeaseTerms, LienTerms, NodeId, PartyId, PartyKind, Signer,
+    Through, Transaction, Transfer,
 };
 use seal::SigningKey;
 use serde_json::{Value, json};
@@ -29,6 +30,8 @@ use std::time::{Duration, Instant};
 /// A user and the member that is asked.
 pub(crate) struct Desk {
     config: Config,
+    /// The member.
+    node: NodeId,
     key: SigningKey,
     /// Which of the party's keys that is.
     number: u16,
@@ -40,7 +43,8 @@ impl Desk {
         let config = Config::load(&user.at.config)?;
         let path = key_path(&config, &user.user, user.key.as_deref())?;
         let UserKey { key, number, party } = rotating::key_in_use(&config, &path).await?;
-        Ok(Self { config, key, number, party })
+        let node = config.node()?;
+        Ok(Self { config, node, key, number, party })
     }
 
     pub(crate) fn party(&self) -> String {
@@ -94,7 +98,7 @@ impl Desk {
 
     /// The user, by the member that is asked.
     const fn through(&self) -> Through {
-        Through { party: self.party, member: self.config.node }
+        Through { party: self.party, member: self.node }
     }
 
     pub(crate) async fn outcome(&self, digest: &str, wait: Wait) -> Result<Value, Failure> {
@@ -132,7 +136,7 @@ pub(crate) async fn party(options: &Party) -> Result<Value, Failure> {
     };
     let party = PartyId::of(&public);
     let kind = if options.intermediary { PartyKind::Intermediary } else { PartyKind::Individual };
-    let through = Through { party, member: config.node };
+    let through = Through { party, member: config.node()? };
     let meant = Body::Associate(Associate {
         through,
         kind,
@@ -167,6 +171,18 @@ pub(crate) async fn register(options: &Register) -> Result<Value, Failure> {
         outcome["thing"] = options.thing.as_str().into();
         outcome
     })
+}
+
+/// Nodes of the chain, and who of them joins and leaves.
+pub(crate) async fn node(options: &Node) -> Result<Value, Failure> {
+    let (at, question) = match options {
+        Node::List(at) => (at, Question::Nodes),
+        Node::Admit(it) => (&it.at, Question::Admit { name: it.name.clone() }),
+        Node::Revoke(it) => (&it.at, Question::Revoke { name: it.name.clone() }),
+        Node::Reload(at) => (at, Question::Reload),
+        Node::Add(add) => return adding::add(add).await,
+    };
+    ask_of(&Config::load(&at.config)?, &question).await
 }
 
 /// What waits at a supervision node, or a decision about it.
@@ -209,10 +225,7 @@ pub(crate) async fn offer(options: &Offer) -> Result<Value, Failure> {
                 }
                 _ => false,
             };
-            it.on.file == file
-                && it.member == desk.config.node
-                && it.to.party == to
-                && is_settled_so
+            it.on.file == file && it.member == desk.node && it.to.party == to && is_settled_so
         }
         _ => false,
     };
@@ -235,7 +248,7 @@ pub(crate) async fn lien(options: &Security) -> Result<Value, Failure> {
     let is_meant = |it: &Transaction| match &it.body {
         Body::PlaceLien(it) => {
             it.on.file == file
-                && it.member == desk.config.node
+                && it.member == desk.node
                 && it.holder.party == to
                 && it.reference == reference
         }
@@ -279,7 +292,7 @@ pub(crate) async fn lease(options: &Let) -> Result<Value, Failure> {
     let is_meant = |it: &Transaction| match &it.body {
         Body::Lease(it) => {
             it.on.file == file
-                && it.member == desk.config.node
+                && it.member == desk.node
                 && it.lessee.party == to
                 && (it.from, it.until, it.exclusive) == (from, until, options.exclusive)
         }

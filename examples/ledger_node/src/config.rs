@@ -1,9 +1,9 @@
 //! The configuration of one node: a TOML file.
 
 use crate::failure::Failure;
-use crate::network::Network;
+use crate::network::{Network, Ordering};
 use crate::secrets;
-use ledger::{Identity, Label, NodeId, Role, SealingKey};
+use ledger::{Height, Identity, Label, NodeId, Role, SealingKey};
 use port::KeyId;
 use seal::{SigningKey, SoftKeys};
 use serde::Deserialize;
@@ -15,9 +15,11 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Config {
     pub(crate) file: NodeFile,
     pub(crate) network: Network,
-    /// Which node of the network this is.
-    pub(crate) node: NodeId,
-    pub(crate) identity: Identity,
+    pub(crate) role: Role,
+    /// Which node of the chain this is; `None` for one that has not joined yet.
+    node: Option<NodeId>,
+    /// If it is one of the network's first nodes.
+    identity: Option<Identity>,
     /// Paths in the file are relative to this.
     folder: PathBuf,
 }
@@ -28,6 +30,8 @@ pub(crate) struct Config {
 pub(crate) struct NodeFile {
     /// As in the network's file.
     pub(crate) name: String,
+    /// What it does, if it is none of the network's first nodes.
+    role: Option<RoleName>,
     /// The network's public file.
     network: PathBuf,
     /// Rows and the socket.
@@ -42,6 +46,14 @@ pub(crate) struct NodeFile {
     pub(crate) audit: AuditFile,
     #[serde(default)]
     pub(crate) pace: PaceFile,
+}
+
+/// What a node that joins later does.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum RoleName {
+    Supervision,
+    Member,
 }
 
 /// Certificates, as PEM.
@@ -164,15 +176,80 @@ impl Config {
         file.check().map_err(|why| Failure::file(path, why))?;
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
         let network = Network::load(&folder.join(&file.network))?;
-        let (node, identity) = network.node(&file.name).ok_or_else(|| {
-            Failure::file(path, format!("{} is no node of the network", file.name))
-        })?;
-        let identity = identity.clone();
-        Ok(Self { file, network, node, identity, folder })
+        let mut config =
+            Self { role: Role::Member, node: None, identity: None, file, network, folder };
+        match (config.network.node(&config.file.name), config.file.role) {
+            (Some((node, identity)), None) => {
+                config.role = identity.role;
+                config.node = Some(node);
+                config.identity = Some(identity.clone());
+            }
+            (Some(_), Some(_)) => {
+                let why = "its network's file has a node of this name; then its role is left out";
+                return Err(Failure::file(path, why));
+            }
+            (None, Some(role)) => {
+                config.role = match role {
+                    RoleName::Supervision => Role::Supervision,
+                    RoleName::Member => Role::Member,
+                };
+                config.node = config.read_node()?;
+            }
+            (None, None) => {
+                let name = &config.file.name;
+                let why =
+                    format!("{name} is no node of the network; one that joins later has a role");
+                return Err(Failure::file(path, why));
+            }
+        }
+        Ok(config)
+    }
+
+    /// Which node of the chain this is.
+    pub(crate) fn node(&self) -> Result<NodeId, Failure> {
+        let name = &self.file.name;
+        self.node.ok_or_else(|| {
+            Failure::usage(format!(
+                "{name} has not joined yet; let it run, and `ledger_node node admit {name}` at supervision nodes"
+            ))
+        })
+    }
+
+    pub(crate) const fn has_joined(&self) -> bool {
+        self.node.is_some()
+    }
+
+    /// Writes down that this node has joined.
+    pub(crate) fn write_node(&self, node: NodeId) -> Result<(), Failure> {
+        let path = self.state().join(NODE);
+        let new = path.with_extension("new");
+        let _ = std::fs::remove_file(&new);
+        secrets::create(&new, node.0.0.to_string().as_bytes(), 0o644)?;
+        std::fs::rename(&new, &path).map_err(|why| Failure::file(&path, why))
+    }
+
+    fn read_node(&self) -> Result<Option<NodeId>, Failure> {
+        let path = self.state().join(NODE);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => match text.trim().parse() {
+                Ok(number) => Ok(Some(NodeId(Height(number)))),
+                Err(_) => Err(Failure::file(&path, "it holds no number of a node")),
+            },
+            Err(why) if why.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(why) => Err(Failure::file(&path, why)),
+        }
+    }
+
+    /// Whether it puts transactions in their order, with others or alone.
+    pub(crate) fn orders(&self) -> bool {
+        match self.network.ordering {
+            Ordering::Single => self.node == Some(NodeId::FOUNDER),
+            Ordering::Bft => self.is_supervision(),
+        }
     }
 
     pub(crate) fn is_supervision(&self) -> bool {
-        self.identity.role == Role::Supervision
+        self.role == Role::Supervision
     }
 
     /// Where the node keeps what it has to remember.
@@ -213,14 +290,15 @@ impl Config {
             number.map_err(|_| Failure::file(&path, "no number stands behind its seed"))?;
         let signing = SigningKey::from_seed(&seed);
         let foreign = "its public half is not in the node's identity record";
-        if number == 1 && signing.verifying_key() != self.identity.signing {
+        let first = self.identity.as_ref();
+        if number == 1 && first.is_some_and(|it| it.signing != signing.verifying_key()) {
             return Err(Failure::file(&path, foreign));
         }
         let mut soft = SoftKeys::new();
         soft.add_signing(SIGNING, &seed);
         let path = self.folder.join(&self.file.keys.sealing);
         let sealing = SealingKey::from_seed(&secrets::seed(&path)?);
-        if sealing.public() != self.identity.sealing {
+        if first.is_some_and(|it| it.sealing != sealing.public()) {
             return Err(Failure::file(&path, foreign));
         }
         Ok(NodeKeys { signing, number, sealing, soft })
@@ -247,5 +325,7 @@ fn state() -> PathBuf {
     "state".into()
 }
 
+/// Which node of the chain this is, of one that has joined.
+const NODE: &str = "node";
 /// The node's signing key at its key holder.
 pub(crate) const SIGNING: KeyId = KeyId(1);

@@ -39,6 +39,14 @@ pub(crate) enum Question {
     Outcome { digest: String },
     /// Of a member: offers that wait, own and others'.
     Offers,
+    /// Of every node: the nodes of the chain; of a supervision node also who is to join or leave.
+    Nodes,
+    /// Of every node: read the configuration again.
+    Reload,
+    /// Of a supervision node: this node may join.
+    Admit { name: String },
+    /// Of a supervision node: this node shall be revoked.
+    Revoke { name: String },
     /// Of a supervision node: what waits for a person.
     Audit,
     /// Of a supervision node: what a person says.

@@ -28,6 +28,8 @@ pub(crate) struct Follower {
     due: Time,
     /// As far as somebody says.
     known: Height,
+    /// Whether anybody has said.
+    was_told: bool,
     sends: VecDeque<(Peer, Message)>,
 }
 
@@ -51,6 +53,7 @@ impl Follower {
             asked: next,
             due: Time::EPOCH,
             known: next,
+            was_told: false,
             sends: VecDeque::new(),
         })
     }
@@ -74,8 +77,9 @@ impl Follower {
 
     /// Somebody has blocks up to this height.
     pub(crate) fn on_head(&mut self, now: Time, from: &Peer, next: Height) {
-        if next > self.known && self.suppliers.contains(from) {
-            self.known = next;
+        if self.suppliers.contains(from) {
+            self.was_told = true;
+            self.known = self.known.max(next);
         }
         self.ask(now);
     }
@@ -97,6 +101,11 @@ impl Follower {
         if self.asked == next {
             self.want(next);
         }
+    }
+
+    /// Whether it has all blocks that it has heard of, and has heard of any.
+    pub(crate) fn has_caught_up(&self) -> bool {
+        self.was_told && self.chain.next_height() >= self.known
     }
 
     pub(crate) const fn next_deadline(&self) -> Time {

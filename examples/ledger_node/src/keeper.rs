@@ -50,9 +50,7 @@ impl Keeper {
         key_number: u16,
         store: &RedbStore,
     ) -> Result<Self, Failure> {
-        let network = &config.network;
-        let orders = network.orderers().any(|(id, _)| id == config.node);
-        Ok(match orders {
+        Ok(match config.orders() {
             true => Self::Orders(Box::new(Orders::open(config, key_number)?)),
             false => Self::Follows(Box::new(Follows::open(config, store).await?)),
         })

@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 use crate::hex;
 use crate::index::{self, Entry};
+use crate::motions::role_name;
 use crate::rows::{self, Table};
 use crate::say;
 use ledger::{
@@ -146,6 +147,20 @@ fn lease_row(lease: &Lease) -> Value {
         "until_time": lease.until.to_string(),
         "exclusive": lease.exclusive,
     })
+}
+
+/// The nodes of the chain; at a supervision node, who is to join or leave as well.
+pub(crate) fn nodes(chain: &Chain, motions: Option<Vec<Value>>) -> Value {
+    let rows = chain.state().nodes().map(|(id, node)| {
+        json!({
+            "name": node.name.as_str(),
+            "role": role_name(node.role),
+            "joined": id.0.0,
+            "key": node.ring.newest(),
+            "revoked": node.revoked.map(|height| height.0),
+        })
+    });
+    json!({ "nodes": rows.collect::<Vec<_>>(), "waiting": motions })
 }
 
 /// What the chain knows of a party: members, and the keys that count for the next block.

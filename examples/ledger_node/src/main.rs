@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod adding;
 mod auditor;
 mod checkpoints;
 mod children;
@@ -14,12 +15,14 @@ mod failure;
 mod follower;
 mod hex;
 mod index;
+mod joining;
 mod keeper;
 mod key_file;
 mod load;
 mod look;
 mod making;
 mod member;
+mod motions;
 mod network;
 mod node;
 mod options;
@@ -59,7 +62,7 @@ fn run(options: &Options) -> Result<(), Failure> {
     let answer = match &options.task {
         Task::Network(network) => return children::network(network, options.json),
         Task::Run(run) => {
-            return node::run(&Config::load(&run.config)?, options.json, run.with_parent);
+            return node::run(&run.config, options.json, run.with_parent);
         }
         Task::Party(party) => wait(commands::party(party))?,
         Task::Register(register) => wait(commands::register(register))?,
@@ -72,6 +75,7 @@ fn run(options: &Options) -> Result<(), Failure> {
         Task::Lease(Lease::Accept(accept)) => wait(commands::accept(accept))?,
         Task::Lease(Lease::End(end)) => wait(commands::end_lease(end))?,
         Task::Erase(erase) => wait(commands::erase(erase))?,
+        Task::Node(node) => wait(commands::node(node))?,
         Task::Rotate(rotate) => wait(rotating::rotate(rotate))?,
         Task::List(list) => {
             let config = Config::load(&list.at.config)?;

@@ -42,6 +42,8 @@ pub(crate) fn make(options: &options::Network) -> Result<Vec<PathBuf>, Failure> 
     folder(home)?;
     let authority = Authority::new()?;
     secrets::create(&home.join("roots.pem"), authority.pem.as_bytes(), 0o644)?;
+    let key = Zeroizing::new(authority.issuer.key().serialize_pem());
+    secrets::create(&home.join(AUTHORITY), key.as_bytes(), 0o600)?;
     let names = (1..=options.validators).map(|number| (Role::Supervision, number));
     let names = names.chain((1..=options.members).map(|number| (Role::Member, number)));
     let names: Vec<_> = names.collect();
@@ -83,7 +85,19 @@ pub(crate) fn make(options: &options::Network) -> Result<Vec<PathBuf>, Failure> 
 pub(crate) fn made(home: &Path) -> Result<Vec<PathBuf>, Failure> {
     let network = Network::load(&home.join(NETWORK))?;
     let nodes = network.nodes();
-    Ok(nodes.map(|(_, it)| home.join(it.name.as_str()).join("node.toml")).collect())
+    let first = nodes.map(|(_, it)| home.join(it.name.as_str()).join("node.toml"));
+    let mut made: Vec<_> = first.collect();
+    // Those that were added later, behind the first ones.
+    let mut added = Vec::new();
+    for entry in std::fs::read_dir(home).map_err(|why| Failure::file(home, why))? {
+        let path = entry.map_err(|why| Failure::file(home, why))?.path().join("node.toml");
+        if path.exists() && !made.contains(&path) {
+            added.push(path);
+        }
+    }
+    added.sort();
+    made.append(&mut added);
+    Ok(made)
 }
 
 /// The genesis, and the identity records of all nodes: each a block, signed by the supervision nodes that are there before it.
@@ -149,7 +163,7 @@ sealing = \"sealing.seed\"
 }
 
 /// Ports in a row, or any that are free now.
-fn ports(first: u16, count: usize) -> Result<Vec<u16>, Failure> {
+pub(crate) fn ports(first: u16, count: usize) -> Result<Vec<u16>, Failure> {
     if first > 0 {
         let ports: Vec<u16> = (first..=u16::MAX).take(count).collect();
         return match ports.len() == count {
@@ -164,15 +178,25 @@ fn ports(first: u16, count: usize) -> Result<Vec<u16>, Failure> {
     ports.collect::<Result<_, _>>().map_err(Failure::run)
 }
 
-struct Authority {
+pub(crate) struct Authority {
     pem: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
 impl Authority {
-    /// Its own key is thrown away in the end: a network's certificates are made once.
     fn new() -> Result<Self, Failure> {
-        let key = KeyPair::generate().map_err(Failure::run)?;
+        Self::of(KeyPair::generate().map_err(Failure::run)?)
+    }
+
+    /// That of a local network, for one more node.
+    pub(crate) fn load(home: &Path) -> Result<Self, Failure> {
+        let path = home.join(AUTHORITY);
+        let pem = secrets::read(&path)?;
+        let pem = std::str::from_utf8(&pem).map_err(|why| Failure::file(&path, why))?;
+        Self::of(KeyPair::from_pem(pem).map_err(|why| Failure::file(&path, why))?)
+    }
+
+    fn of(key: KeyPair) -> Result<Self, Failure> {
         let mut params = CertificateParams::new(Vec::new()).map_err(Failure::run)?;
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.distinguished_name.push(rcgen::DnType::CommonName, "ledger_node network");
@@ -180,7 +204,7 @@ impl Authority {
         Ok(Self { pem, issuer: Issuer::new(params, key) })
     }
 
-    fn issue(&self, name: &str, folder: &Path) -> Result<(), Failure> {
+    pub(crate) fn issue(&self, name: &str, folder: &Path) -> Result<(), Failure> {
         let key = KeyPair::generate().map_err(Failure::run)?;
         let mut params = CertificateParams::new(vec![name.into()]).map_err(Failure::run)?;
         params.distinguished_name.push(rcgen::DnType::CommonName, name);
@@ -191,6 +215,8 @@ impl Authority {
     }
 }
 
+/// The key with which a local network's certificates are signed.
+const AUTHORITY: &str = "authority.key";
 /// The public file of a network.
 pub(crate) const NETWORK: &str = "network.toml";
 const FIRST_KEY: u16 = 1;

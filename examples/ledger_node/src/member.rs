@@ -73,7 +73,7 @@ impl Member {
         stored: mpsc::UnboundedSender<Stored>,
     ) -> Result<Self, Failure> {
         let mut member = Self {
-            node: config.node,
+            node: config.node()?,
             again_ms: config.file.pace.again_ms,
             drafts: Drafts::default(),
             open: BTreeMap::new(),

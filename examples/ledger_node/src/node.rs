@@ -11,8 +11,10 @@ use crate::clock;
 use crate::config::{Config, NodeKeys};
 use crate::control::{self, Asked};
 use crate::failure::Failure;
+use crate::joining;
 use crate::keeper::{Keeper, News, peer};
 use crate::member::{Member, Stored};
+use crate::motions::Motions;
 use crate::network::Network;
 use crate::vouchers::Vouchers;
 use crate::word::{Channel, Word};
@@ -27,34 +29,92 @@ use std::io::Write as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use store_redb::{Options as StoreOptions, RedbStore};
 use tokio::sync::mpsc;
 
 /// Runs a node until SIGINT or SIGTERM; with `with_parent`, also until standard input ends.
-pub(crate) fn run(config: &Config, json: bool, with_parent: bool) -> Result<(), Failure> {
+pub(crate) fn run(path: &Path, json: bool, with_parent: bool) -> Result<(), Failure> {
+    // What cannot work is said before anything is begun.
+    let config = Config::load(path)?;
+    config.keys()?;
     let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(LEVEL);
     // A second subscriber in one process is no reason not to serve.
     let _ = if json { log.json().try_init() } else { log.with_target(false).try_init() };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(Failure::run)?;
     let done = runtime.block_on(async {
-        let (node, to) = Node::open(config).await?;
-        let socket = config.socket();
-        let serving = tokio::spawn(control::serve(control::listen(&socket)?, to));
-        // For people and for scripts that wait; logs go to standard error.
-        let _ = writeln!(std::io::stdout(), "ready: {}", config.file.name);
-        let ended = tokio::select! {
-            ended = node.run() => ended,
+        tokio::select! {
+            ended = lives(path) => ended,
             () = signal() => Ok(()),
             () = parent_ends(), if with_parent => Ok(()),
-        };
-        serving.abort();
-        let _ = std::fs::remove_file(socket);
-        ended
+        }
     });
+    let _ = std::fs::remove_file(config.socket());
     runtime.shutdown_timeout(CLOSING);
     done
+}
+
+/// What a node is, one after the other: who asks to join, a node, the same with another configuration.
+async fn lives(path: &Path) -> Result<(), Failure> {
+    let mut is_first = true;
+    loop {
+        let config = Config::load(path)?;
+        if !config.has_joined() {
+            joining::join(&config).await?;
+            is_first = false;
+            continue;
+        }
+        let (node, to) = opened(&config, is_first).await?;
+        let serving = tokio::spawn(control::serve(control::listen(&config.socket())?, to));
+        if is_first {
+            say_ready(&config.file.name);
+        }
+        is_first = false;
+        let ended = node.run().await;
+        serving.abort();
+        match ended? {
+            Ended::Closed => return Ok(()),
+            Ended::Reload => tracing::info!(event = "node.reloads"),
+        }
+    }
+}
+
+/// Opens a node; where it was one before, rows and port are free a moment later.
+async fn opened(config: &Config, is_first: bool) -> Result<(Node, mpsc::Sender<Asked>), Failure> {
+    let until = Instant::now() + CLOSING;
+    loop {
+        match Node::open(config).await {
+            Err(why) if !is_first && Instant::now() < until => {
+                tracing::debug!(event = "node.waits", %why);
+                tokio::time::sleep(PAUSE).await;
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// For people and for scripts that wait; logs go to standard error.
+pub(crate) fn say_ready(name: &str) {
+    let _ = writeln!(std::io::stdout(), "ready: {name}");
+}
+
+/// The rows of a node; its folder is made.
+pub(crate) fn rows(config: &Config) -> Result<RedbStore, Failure> {
+    folder(&config.state())?;
+    // One that orders takes blocks by itself, and leaves nothing out of what it stores.
+    let name = if config.has_joined() || !config.orders() { "rows" } else { "joining" };
+    let rows = config.state().join(name);
+    let store = RedbStore::open(&rows, StoreOptions::new().create(true));
+    store.map_err(|why| Failure::file(&rows, why))
+}
+
+/// Why a node ends.
+enum Ended {
+    /// Its link did.
+    Closed,
+    /// Somebody wants it to read its configuration again.
+    Reload,
 }
 
 /// A node with everything around it.
@@ -72,27 +132,29 @@ struct Node {
     network: Network,
     rotation: Rotation,
     checkpoints: Checkpoints,
+    reloads: bool,
 }
 
 /// What a node does beside keeping the chain.
 enum Desk {
     Member(Box<Member>),
-    Supervision(Box<Auditor>),
+    Supervision(Box<Auditor>, Box<Motions>),
 }
 
 impl Node {
     async fn open(config: &Config) -> Result<(Self, mpsc::Sender<Asked>), Failure> {
         let keys = config.keys()?;
-        folder(&config.state())?;
-        let rows = config.state().join("rows");
-        let store = RedbStore::open(&rows, StoreOptions::new().create(true));
-        let store = Arc::new(store.map_err(|why| Failure::file(&rows, why))?);
-        let keeper = Keeper::open(config, keys.number, &store).await?;
+        let store = Arc::new(rows(config)?);
         let again_ms = config.file.pace.again_ms;
-        let rotation = Rotation::open(config.node, config.signing(), again_ms)?;
+        let keeper = Keeper::open(config, keys.number, &store).await?;
+        let rotation = Rotation::open(config.node()?, config.signing(), again_ms)?;
         let (told, stored) = mpsc::unbounded_channel();
         let desk = match config.is_supervision() {
-            true => Desk::Supervision(Box::new(Auditor::open(config, &*store).await?)),
+            true => {
+                let motions = Motions::open(config.node()?, again_ms, &*store).await?;
+                let auditor = Auditor::open(config, &*store).await?;
+                Desk::Supervision(Box::new(auditor), Box::new(motions))
+            }
             false => Desk::Member(Box::new(Member::open(config, Arc::clone(&store), told).await?)),
         };
         let (link, inbox) = link(config).await?;
@@ -112,13 +174,17 @@ impl Node {
             rotation,
             checkpoints: Checkpoints::new(config.network.genesis.origin()),
             network: config.network.clone(),
+            reloads: false,
         };
         Ok((node, to))
     }
 
-    async fn run(mut self) -> Result<(), Failure> {
+    async fn run(mut self) -> Result<Ended, Failure> {
         loop {
             self.attend().await?;
+            if self.reloads {
+                return Ok(Ended::Reload);
+            }
             let deadline = [
                 self.keeper.next_deadline(),
                 self.desk.next_deadline(),
@@ -129,7 +195,7 @@ impl Node {
             });
             tokio::select! {
                 incoming = self.inbox.recv() => {
-                    let Some(incoming) = incoming else { return Ok(()) };
+                    let Some(incoming) = incoming else { return Ok(Ended::Closed) };
                     self.on_incoming(incoming).await?;
                     // What came together goes into one block.
                     for _ in 0..TOGETHER {
@@ -156,7 +222,10 @@ impl Node {
             let now = clock::now();
             match &mut self.desk {
                 Desk::Member(member) => member.on_tick(now, &mut self.keeper).await?,
-                Desk::Supervision(auditor) => auditor.on_tick(now, &mut self.keeper, &self.keys),
+                Desk::Supervision(auditor, motions) => {
+                    auditor.on_tick(now, &mut self.keeper, &self.keys);
+                    motions.on_tick(now, &*self.store, &mut self.keeper).await?;
+                }
             }
             self.rotation.on_tick(now, &mut self.keeper, &mut self.keys)?;
             while let Some((to, word)) = self.desk.poll_send() {
@@ -182,7 +251,7 @@ impl Node {
 
     async fn on_news(&mut self, news: News) -> Result<(), Failure> {
         match (&news, &mut self.desk) {
-            (News::Requested(file), Desk::Supervision(auditor)) => {
+            (News::Requested(file), Desk::Supervision(auditor, _)) => {
                 if let Some(chain) = self.keeper.chain() {
                     auditor.on_request(clock::now(), chain, &*self.store, *file).await?;
                 }
@@ -260,12 +329,15 @@ impl Node {
         }
         let Some(chain) = self.keeper.chain() else { return Ok(()) };
         match (&mut self.desk, word) {
-            (Desk::Supervision(auditor), Word::Document(bytes)) => {
+            (Desk::Supervision(auditor, _), Word::Document(bytes)) => {
                 auditor.on_document(now, chain, &self.keys, &bytes);
                 Ok(())
             }
+            (Desk::Supervision(_, motions), Word::Motion(motion)) => {
+                motions.on_motion(chain, &*self.store, from, *motion).await
+            }
             (Desk::Member(member), word) => member.on_word(chain, from, word).await,
-            (Desk::Supervision(_), _) => Ok(()),
+            (Desk::Supervision(..), _) => Ok(()),
         }
     }
 
@@ -306,19 +378,23 @@ impl Desk {
     fn next_deadline(&self) -> Option<port::Time> {
         match self {
             Self::Member(member) => member.next_deadline(),
-            Self::Supervision(auditor) => auditor.next_deadline(),
+            Self::Supervision(auditor, motions) => {
+                [auditor.next_deadline(), motions.next_deadline()].into_iter().flatten().min()
+            }
         }
     }
 
     fn poll_send(&mut self) -> Option<(Peer, Word)> {
         match self {
             Self::Member(member) => member.poll_send(),
-            Self::Supervision(auditor) => auditor.poll_send(),
+            Self::Supervision(auditor, motions) => {
+                auditor.poll_send().or_else(|| motions.poll_send())
+            }
         }
     }
 }
 
-async fn link(config: &Config) -> Result<(TlsLink, Inbox), Failure> {
+pub(crate) async fn link(config: &Config) -> Result<(TlsLink, Inbox), Failure> {
     let read = |path: PathBuf| std::fs::read(&path).map_err(|why| Failure::file(&path, why));
     let (certificate, key) = config.certificate();
     let key = crate::secrets::read(&key)?;
@@ -376,6 +452,7 @@ const IDLE: Duration = Duration::from_secs(60);
 /// A deadline that has passed is no reason to spin.
 const LEAST_MS: u64 = 5;
 const CLOSING: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(20);
 const QUESTIONS_MAX: usize = 256;
 /// So much is taken from a queue before the next block is begun.
 const TOGETHER: usize = 512;

@@ -43,6 +43,9 @@ pub(crate) enum Task {
     Lease(Lease),
     /// Have a document erased: everybody who holds a key to it destroys that
     Erase(Erase),
+    /// Nodes of the chain: who they are, who joins, who leaves
+    #[command(subcommand)]
+    Node(Node),
     /// Replace the signing key of a user, or of a node
     Rotate(Rotate),
     /// List registered things
@@ -280,6 +283,52 @@ pub(crate) struct Release {
     pub(crate) thing: String,
     #[command(flatten)]
     pub(crate) wait: Wait,
+}
+
+/// What can be done about nodes.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Node {
+    /// Show the nodes, and who waits to be let in or is to leave
+    List(At),
+    /// Make the files of one more node of a local network; it asks to join when it runs
+    Add(Add),
+    /// Let a node join that asks to: at as many supervision nodes as have to agree
+    Admit(Named),
+    /// Revoke a node: at as many supervision nodes as have to agree
+    Revoke(Named),
+    /// Have a running node read its configuration again, such as a new peer
+    Reload(At),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Named {
+    #[command(flatten)]
+    pub(crate) at: At,
+    /// The name of the node
+    pub(crate) name: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Add {
+    /// The folder of the network
+    pub(crate) folder: PathBuf,
+    /// What the node is called; a folder of this name is made
+    pub(crate) name: String,
+    /// What it does
+    #[arg(long, value_enum, default_value_t = RoleOption::Member)]
+    pub(crate) role: RoleOption,
+    /// The port on which it listens; 0: any that is free
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub(crate) port: u16,
+}
+
+/// What a node does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RoleOption {
+    /// Orders, where votes do, and audits
+    Supervision,
+    /// Serves users
+    Member,
 }
 
 /// Steps of a lease.

@@ -46,7 +46,7 @@ pub(crate) enum Event {
 
 impl Brief {
     pub(crate) fn of(config: &Config, key_number: u16) -> Result<Self, Failure> {
-        let (genesis, node) = (config.network.genesis.clone(), config.node);
+        let (genesis, node) = (config.network.genesis.clone(), config.node()?);
         let pace = config.file.pace;
         Ok(match config.network.ordering {
             Ordering::Single => Self::Single(Box::new(AuthorityConfig {

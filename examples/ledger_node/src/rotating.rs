@@ -66,7 +66,7 @@ async fn user(config: &Config, path: &Path, options: &Rotate) -> Result<Value, F
         return Ok(shown(&digits, path, &old));
     }
     let (next, _) = key_file::prepare(path, &digits)?;
-    let through = Through { party: old.party, member: config.node };
+    let through = Through { party: old.party, member: config.node()? };
     let wish = Wish::Rotate { party: digits.clone(), key: public(&next) };
     let is_meant = |it: &Transaction| match &it.body {
         Body::RotateParty(it) => it.through == through && it.key == next.verifying_key(),

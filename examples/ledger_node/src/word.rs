@@ -27,6 +27,8 @@ pub(crate) enum Word {
     OfferKept([u8; 32]),
     /// The other side has signed, too.
     Accepted(Box<Transaction>),
+    /// To a supervision node: who shall join or leave, and who has signed that so far.
+    Motion(Box<Transaction>),
 }
 
 impl Word {
@@ -60,6 +62,9 @@ impl Word {
             Self::Accepted(transaction) => {
                 to.u8(8).lp16(&transaction.to_bytes()?)?;
             }
+            Self::Motion(transaction) => {
+                to.u8(9).lp16(&transaction.to_bytes()?)?;
+            }
         }
         Ok(bytes.into())
     }
@@ -85,6 +90,7 @@ impl Word {
             6 => Self::Offer(Box::new(Transaction::parse(from.lp16()?)?)),
             7 => Self::OfferKept(from.array()?),
             8 => Self::Accepted(Box::new(Transaction::parse(from.lp16()?)?)),
+            9 => Self::Motion(Box::new(Transaction::parse(from.lp16()?)?)),
             _ => return Err(WireError::Invalid),
         };
         from.finish()?;
@@ -142,6 +148,6 @@ mod tests {
             let more = [&frame[1..], &[0]].concat();
             assert!(Word::parse(&more).is_err());
         }
-        assert_eq!(Word::parse(&[1, 9]), Err(WireError::Invalid));
+        assert_eq!(Word::parse(&[1, 10]), Err(WireError::Invalid));
     }
 }

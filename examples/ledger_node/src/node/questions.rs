@@ -60,7 +60,7 @@ impl Node {
                 let found = member.document(chain, &self.keys, say::file(&file)?).await?;
                 found.ok_or_else(|| format!("the document of {file} is not here"))
             }
-            (Question::Document { file }, Desk::Supervision(auditor)) => {
+            (Question::Document { file }, Desk::Supervision(auditor, _)) => {
                 let found = auditor.document(now, say::file(&file)?);
                 found.ok_or_else(|| {
                     format!(
@@ -75,10 +75,31 @@ impl Node {
                 member.outcome(chain, &digest).await
             }
             (Question::Offers, Desk::Member(member)) => member.offers(chain).await,
-            (Question::Audit, Desk::Supervision(auditor)) => Ok(auditor.list(chain)),
-            (Question::Say { file, approves, reason }, Desk::Supervision(auditor)) => {
+            (Question::Audit, Desk::Supervision(auditor, _)) => Ok(auditor.list(chain)),
+            (Question::Say { file, approves, reason }, Desk::Supervision(auditor, _)) => {
                 auditor.say(now, store, chain, &file, (approves, &reason)).await
             }
+            (Question::Nodes, desk) => {
+                let motions = match desk {
+                    Desk::Supervision(_, motions) => Some(motions.list(chain)),
+                    Desk::Member(_) => None,
+                };
+                Ok(look::nodes(chain, motions))
+            }
+            (Question::Reload, _) => {
+                self.reloads = true;
+                Ok(json!({ "node": self.name, "state": "reads its configuration again" }))
+            }
+            (Question::Admit { name }, Desk::Supervision(_, motions)) => {
+                motions.admit(chain, store, &self.keys, &name).await
+            }
+            (Question::Revoke { name }, Desk::Supervision(_, motions)) => {
+                motions.revoke(chain, store, &self.keys, &name).await
+            }
+            (Question::Admit { .. } | Question::Revoke { .. }, _) => Err(format!(
+                "{} is a member; supervision nodes say who joins and leaves",
+                self.name
+            )),
             (Question::Audit | Question::Say { .. }, _) => {
                 Err(format!("{} is a member; audits are made by supervision nodes", self.name))
             }
@@ -114,7 +135,7 @@ impl Node {
                 status["role"] = "member".into();
                 status["waiting"] = member.waiting().into();
             }
-            Desk::Supervision(auditor) => {
+            Desk::Supervision(auditor, _) => {
                 status["role"] = "supervision".into();
                 status["audits"] = auditor.list(chain)["open"].clone();
             }

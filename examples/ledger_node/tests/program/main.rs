@@ -14,4 +14,5 @@ mod kills;
 mod leases;
 mod lies;
 mod network;
+mod nodes;
 mod story;
