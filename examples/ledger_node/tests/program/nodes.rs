@@ -65,6 +65,7 @@ fn a_member_that_comes_later_serves_users_and_one_that_is_revoked_does_not() {
     assert!(said.contains("has a node member-1 already"), "{said}");
     nodes.push(("member-2".into(), joined(&home, "member-2", "member")));
     let bob = home.party("member-2", "bob");
+    home.agreed(&["supervision-1", "supervision-2", "member-1", "member-2"]);
     let offer = ["transfer", "offer", CAR, "--to", &bob, "--as", "alice"];
     let offer = home.json("member-1", &offer)["offer"].as_str().unwrap().to_owned();
     until("the offer arrives", || {
