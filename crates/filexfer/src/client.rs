@@ -141,6 +141,16 @@ impl ClientServer {
         read_taken(row).map(|(done, _, at)| Some((done.ok()?, at)))
     }
 
+    /// The receipt in a row of [`ClientServer::outcomes`], with which a published file can be compared at any time; `None` if
+    /// none was published.
+    ///
+    /// # Errors
+    /// [`port::WireError`] if the row is damaged.
+    pub fn receipt_in(row: &[u8]) -> Result<Option<SignedReceipt>, port::WireError> {
+        let (done, receipt) = parse_taken(row)?;
+        done.ok().map(|_| SignedReceipt::parse(&receipt)).transpose()
+    }
+
     /// Begins by reading what is stored.
     ///
     /// # Errors

@@ -22,6 +22,11 @@ pub(crate) fn time_of_day(at: Time) -> String {
     readable(at).split_once(' ').map(|(_, time)| time.to_owned()).unwrap_or_default()
 }
 
+/// The date, `2026-11-25`, in UTC.
+pub(crate) fn date(at: Time) -> String {
+    readable(at).split_once(' ').map(|(day, _)| day.to_owned()).unwrap_or_default()
+}
+
 /// A time for people: `2026-11-25 15:33:02`, in UTC.
 pub(crate) fn readable(at: Time) -> String {
     let text = at.to_string();

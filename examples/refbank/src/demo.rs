@@ -3,6 +3,7 @@
 mod fuel;
 mod outage;
 mod payment;
+mod settlement;
 mod surroundings;
 
 use crate::bank::currency;
@@ -61,6 +62,7 @@ impl<'a> Story<'a> {
         self.car_pays(&office).await?;
         self.thief_drives_on(&office).await?;
         let office = self.outage(office, folder).await?;
+        let office = self.settlement(office, folder).await?;
         self.books_and_records(&office).await?;
         office.close().await;
         Ok(())

@@ -3,13 +3,16 @@
 #![forbid(unsafe_code)]
 
 mod accounting;
+mod agreement;
 mod around;
 mod bank;
 mod book;
+mod business_day;
 mod car;
 mod clearing;
 mod clock;
 mod demo;
+mod exchange;
 mod failure;
 mod forecourt;
 mod gate;
@@ -18,6 +21,7 @@ mod keyring;
 mod line;
 mod log;
 mod manual_override;
+mod merchant_bank;
 mod message;
 mod movement;
 mod office;
@@ -34,6 +38,7 @@ mod rows;
 mod secrets;
 mod seen;
 mod serve;
+mod settlement_file;
 mod shop;
 mod slip;
 mod stand_in;

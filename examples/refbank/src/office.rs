@@ -2,6 +2,7 @@
 
 use crate::bank::{Bank, ISSUER, ISSUER_KEY, currency};
 use crate::clearing;
+use crate::exchange::{self, Exchange};
 use crate::failure::Failure;
 use crate::line::Line;
 use crate::options::Place;
@@ -19,6 +20,7 @@ use tokio::task::JoinHandle;
 pub(crate) struct Office {
     pub(crate) bank: Arc<Bank>,
     pub(crate) wallet: Arc<Wallet>,
+    pub(crate) exchange: Exchange,
     closing: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -33,12 +35,14 @@ impl Office {
         let wallet = Wallet::new(phones, Line::new(public(bank.clone())));
         enrol(&bank, &wallet).await?;
         let closing = watch::Sender::new(false);
+        let (exchange, running) = Exchange::new(folder);
         let tasks = vec![
+            tokio::spawn(exchange::run(bank.clone(), running, closing.subscribe())),
             tokio::spawn(clearing::run(bank.clone(), closing.subscribe())),
             tokio::spawn(clearing::look_after(bank.clone(), closing.subscribe())),
             tokio::spawn(bank.trail().clone().run(bank.recorded().clone(), closing.subscribe())),
         ];
-        Ok(Self { bank, wallet: Arc::new(wallet), closing, tasks })
+        Ok(Self { bank, wallet: Arc::new(wallet), exchange, closing, tasks })
     }
 
     /// Told when the office closes.

@@ -80,6 +80,31 @@ pub(crate) fn slip_key(key: &Key) -> Option<RequestKey> {
     RequestKey::parse(key.as_bytes().get(Key::HEAD_BYTES + 8..)?).ok()
 }
 
+/// All business days, newest first.
+pub(crate) fn business_days() -> Key {
+    Key::new(BANK, TENANT, BUSINESS_DAY)
+}
+
+/// One business day.
+pub(crate) fn business_day(number: u32) -> Result<Key, KeyError> {
+    business_days().number(u64::from(u32::MAX - number))
+}
+
+/// In which day's file a posting is.
+pub(crate) fn settled(key: &RequestKey) -> Result<Key, KeyError> {
+    Key::new(BANK, TENANT, SETTLED).raw(&key.to_bytes())
+}
+
+/// The postings in a day's files, oldest first.
+pub(crate) fn settled_lines(day: u32) -> Result<Key, KeyError> {
+    Key::new(BANK, TENANT, SETTLED_LINE).number(day.into())
+}
+
+/// One of them.
+pub(crate) fn settled_line(day: u32, at: Time, key: &RequestKey) -> Result<Key, KeyError> {
+    settled_lines(day)?.number(at.as_ms())?.raw(&key.to_bytes())
+}
+
 /// What an operator ordered.
 pub(crate) fn manual_override() -> Key {
     Key::new(BANK, TENANT, MANUAL_OVERRIDE)
@@ -142,8 +167,12 @@ const OWNER: u8 = 1;
 const CAR: u8 = 2;
 const SLIP: u8 = 3;
 const MANUAL_OVERRIDE: u8 = 4;
+const BUSINESS_DAY: u8 = 5;
+const SETTLED: u8 = 6;
+const SETTLED_LINE: u8 = 7;
 
-const fn foreign(tag: u8) -> CrateTag {
+/// The tag of an application's own rows.
+pub(crate) const fn foreign(tag: u8) -> CrateTag {
     match CrateTag::foreign(tag) {
         Some(tag) => tag,
         None => CrateTag::PORT,

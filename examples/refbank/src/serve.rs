@@ -40,8 +40,14 @@ pub(crate) async fn serve(options: &Serve) -> Result<(), Failure> {
     }
     let hosts = Hosts::new(bound, &options.host);
     let registry = options.registry();
-    let app =
-        web::router(office.bank.clone(), office.wallet.clone(), registry, office.closing(), hosts);
+    let app = web::router(
+        office.bank.clone(),
+        office.wallet.clone(),
+        office.exchange.clone(),
+        registry,
+        office.closing(),
+        hosts,
+    );
     tracing::info!(event = "serve.started", address = %bound);
     // For people and for tests; logs may be off.
     let _ = writeln!(std::io::stdout(), "refbank is open: http://{bound}");

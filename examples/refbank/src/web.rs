@@ -13,10 +13,12 @@ mod page;
 mod pay;
 mod payer;
 mod registry;
+mod settlement;
 
 pub(crate) use guard::Hosts;
 
 use crate::bank::Bank;
+use crate::exchange::Exchange;
 use crate::registry::Registry;
 use crate::wallet::Wallet;
 use axum::Router;
@@ -35,6 +37,7 @@ use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
 pub(crate) struct App {
     bank: Arc<Bank>,
     wallet: Arc<Wallet>,
+    exchange: Exchange,
     registry: Option<Arc<Registry>>,
     closing: watch::Receiver<bool>,
     /// Pages that are kept up to date; each holds a connection.
@@ -47,13 +50,14 @@ pub(crate) struct App {
 pub(crate) fn router(
     bank: Arc<Bank>,
     wallet: Arc<Wallet>,
+    exchange: Exchange,
     registry: Option<Arc<Registry>>,
     closing: watch::Receiver<bool>,
     hosts: Hosts,
 ) -> Router {
     let streams = Arc::new(Semaphore::new(STREAMS_MAX));
     let uploads = Arc::new(Semaphore::new(UPLOADS_MAX));
-    let app = App { bank: bank.clone(), wallet, registry, closing, streams, uploads };
+    let app = App { bank: bank.clone(), wallet, exchange, registry, closing, streams, uploads };
     let pages = Router::new()
         .route("/", get(home::show))
         .route("/merchant", get(merchant::list))
@@ -88,6 +92,13 @@ pub(crate) fn router(
         .route("/operator/accounting", post(operator::accounting))
         .route("/operator/force", post(operator::force))
         .route("/operator/resolve", post(operator::resolve))
+        .route("/settlement", get(settlement::show))
+        .route("/settlement/events", get(live::settlement))
+        .route("/settlement/files/{bank}/{number}", get(settlement::file))
+        .route("/settlement/close", post(settlement::close))
+        .route("/settlement/attend", post(settlement::attend))
+        .route("/settlement/damage", post(settlement::damage))
+        .route("/settlement/ask", post(settlement::ask))
         .layer(from_fn_with_state(app.clone(), form::session))
         .fallback(page::not_found)
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))

@@ -216,7 +216,7 @@ impl Story<'_> {
 type Balances = BTreeMap<String, Amount>;
 
 /// Lets somebody pay a new order.
-async fn pays(
+pub(super) async fn pays(
     office: &Office,
     key: &str,
     payer: &Payer,

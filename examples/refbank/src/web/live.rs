@@ -5,7 +5,9 @@ use super::form::Session;
 use super::merchant::{OrderPart, find, list_rows, read_uid};
 use super::operator::operator_part;
 use super::page::WebError;
+use super::settlement::settlement_part;
 use crate::clock;
+use crate::exchange::Shown;
 use crate::trouble::Trouble;
 use askama::Template;
 use axum::Extension;
@@ -47,12 +49,21 @@ pub(crate) async fn operator(
     follow(app, session, Part::Operator)
 }
 
+/// Follows the settlement files.
+pub(crate) async fn settlement(
+    State(app): State<App>,
+    Extension(session): Extension<Session>,
+) -> Result<Response, WebError> {
+    follow(app, session, Part::Settlement)
+}
+
 fn follow(app: App, session: Session, part: Part) -> Result<Response, WebError> {
     let permit = app.streams.clone().try_acquire_owned();
     let _permit = permit.map_err(|_| WebError::Trouble(Trouble::Busy))?;
     let follower = Follower {
         changes: app.bank.watch(),
         closing: app.closing.clone(),
+        exchange: app.exchange.shown(),
         app,
         session,
         part,
@@ -74,13 +85,14 @@ enum Part {
     Orders,
     Order(Uid),
     Operator,
+    Settlement,
 }
 
 impl Part {
     /// Whether a change of this order may show in it.
     fn shows(&self, uid: &Uid) -> bool {
         match self {
-            Self::Orders | Self::Operator => true,
+            Self::Orders | Self::Operator | Self::Settlement => true,
             Self::Order(only) => only == uid,
         }
     }
@@ -92,6 +104,7 @@ struct Follower {
     part: Part,
     changes: Receiver<Uid>,
     closing: watch::Receiver<bool>,
+    exchange: watch::Receiver<Shown>,
     /// What was sent last: the same is not sent again.
     last: Option<String>,
     /// When something may change without anybody doing anything, as a code that runs out.
@@ -132,7 +145,14 @@ impl Follower {
                     None => std::future::pending().await,
                 }
             };
+            let files = async {
+                let is_shown = matches!(self.part, Part::Settlement);
+                if !is_shown || self.exchange.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            };
             tokio::select! {
+                () = files => return Some(()),
                 _ = self.closing.wait_for(|closing| *closing) => return None,
                 () = timer => return Some(()),
                 changed = self.changes.recv() => match changed {
@@ -155,6 +175,10 @@ impl Follower {
             Part::Operator => {
                 self.recheck = Some(Instant::now() + Duration::from_millis(300));
                 operator_part(bank).await?.render()
+            }
+            Part::Settlement => {
+                self.recheck = Some(Instant::now() + Duration::from_secs(10));
+                settlement_part(bank, &self.app.exchange).await?.render()
             }
             Part::Order(uid) => {
                 let Some(order) = bank.order(uid).await? else { return Ok(String::new()) };
