@@ -1,6 +1,6 @@
 //! Closing a business day: which postings the settlement files of that closing are about, each in one file only.
 
-use crate::bank::{Bank, ISSUER, CURRENCY};
+use crate::bank::{Bank, CURRENCY, ISSUER};
 use crate::book;
 use crate::clock;
 use crate::hex;
@@ -11,7 +11,9 @@ use crate::settlement_file::{Head, Line, LineKind, SettlementFile};
 use crate::trouble::Trouble;
 use bytes::Bytes;
 use interbank::port::wire::{Reader, Writer};
-use interbank::port::{Batch, Commit, Expect, Key, ReadSet, Row, Scan, Store as _, Time, WireError};
+use interbank::port::{
+    Batch, Commit, Expect, Key, ReadSet, Row, Scan, Store as _, Time, WireError,
+};
 use interbank::qrpay::{Settlement, Uid};
 use interbank::seal::Audit;
 use std::collections::BTreeMap;
@@ -117,7 +119,11 @@ impl Bank {
             for (row, line) in some {
                 let reference = &line.movement.key;
                 let settled = rows::settled_line(day.number, line.at, reference)?;
-                batch.put(rows::settled(reference)?, Expect::Absent, day.number.to_be_bytes().to_vec());
+                batch.put(
+                    rows::settled(reference)?,
+                    Expect::Absent,
+                    day.number.to_be_bytes().to_vec(),
+                );
                 batch.put(settled, Expect::Absent, row.value.clone());
             }
             self.must_apply(&batch).await?;
@@ -195,9 +201,8 @@ impl Bank {
         let want = ReadSet::scan(Scan::first(rows::business_days(), limit));
         let found = self.vault().read(&want).await.map_err(Trouble::store)?;
         let rows = found.scans.into_iter().flatten();
-        let mut days = rows
-            .map(|(_, row)| BusinessDay::parse(&row.value))
-            .collect::<Result<Vec<_>, _>>()?;
+        let mut days =
+            rows.map(|(_, row)| BusinessDay::parse(&row.value)).collect::<Result<Vec<_>, _>>()?;
         days.retain(|day| day.is_gathered);
         Ok(days)
     }
@@ -216,7 +221,9 @@ impl Bank {
             let mut lines = Vec::with_capacity(page.len());
             for (_, row) in page {
                 let line = book::Line::parse(&row.value)?;
-                if line.settlement == Settlement::Done && MerchantBank::of(&line.movement.merchant).is_some() {
+                if line.settlement == Settlement::Done
+                    && MerchantBank::of(&line.movement.merchant).is_some()
+                {
                     lines.push((row.clone(), line));
                 }
             }
@@ -274,4 +281,89 @@ fn told(line: &book::Line) -> Line {
 /// A merchant's identifier in files.
 pub(crate) fn merchant_word(merchant: &Uid) -> String {
     merchant.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bank::tests::{bank, order, pay};
+    use crate::clearing;
+    use std::sync::Arc;
+    use tokio::sync::watch;
+
+    #[test]
+    fn days_come_back() {
+        let day = BusinessDay {
+            number: 7,
+            closed: Time::from_s(1_800_000_000),
+            is_gathered: true,
+            files: [("north-bank".into(), (7, 5)), ("harbour-bank".into(), (6, 2))].into(),
+            carried: [("M0001".into(), -400)].into(),
+        };
+        let bytes = day.encode().unwrap();
+        assert_eq!(BusinessDay::parse(&bytes), Ok(day.clone()));
+        for short in 0..bytes.len() {
+            assert!(BusinessDay::parse(&bytes[..short]).is_err(), "{short}");
+        }
+        let [north, harbour] =
+            ["north-bank", "harbour-bank"].map(|id| MerchantBank::named(id).unwrap());
+        assert_eq!(day.file_name(north).as_deref(), Some("north-bank/2027-01-15-000007.csv"));
+        assert_eq!(day.file_name(harbour), None);
+    }
+
+    async fn paid(bank: &Arc<Bank>, wallet: &crate::wallet::Wallet, minor: i64) {
+        let before = bank.book().postings(100).await.unwrap().len();
+        let (_, code) = order(bank, minor).await;
+        assert_eq!(pay(wallet, &code).await.outcome, "accepted");
+        while bank.book().postings(100).await.unwrap().len() == before {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn each_posting_is_in_one_file_also_if_a_closing_is_interrupted() {
+        let folder = tempfile::tempdir().unwrap();
+        let (bank, wallet) = bank(&folder).await;
+        let closing = watch::Sender::new(false);
+        let running = tokio::spawn(clearing::run(bank.clone(), closing.subscribe()));
+        assert_eq!(bank.close_day(clock::now()).await.unwrap(), None);
+        paid(&bank, &wallet, 400).await;
+        paid(&bank, &wallet, 300).await;
+        let first = bank.close_day(clock::now()).await.unwrap().unwrap();
+        assert_eq!(bank.close_day(clock::now()).await.unwrap(), None);
+
+        // A stop after the day was begun, and after one of its postings was taken.
+        paid(&bank, &wallet, 200).await;
+        let begun = first.next(clock::now());
+        let mut batch = Batch::new();
+        batch.put(rows::business_day(2).unwrap(), Expect::Absent, begun.encode().unwrap());
+        let (row, line) = bank.unsettled().await.unwrap().remove(0);
+        let reference = &line.movement.key;
+        batch.put(rows::settled(reference).unwrap(), Expect::Absent, vec![0, 0, 0, 2]);
+        batch.put(rows::settled_line(2, line.at, reference).unwrap(), Expect::Absent, row.value);
+        let _ = bank.vault().commit(&batch).await.unwrap();
+        assert_eq!(bank.days(10).await.unwrap().as_slice(), std::slice::from_ref(&first));
+        paid(&bank, &wallet, 100).await;
+        let second = bank.close_day(clock::now()).await.unwrap().unwrap();
+        assert_eq!((second.number, second.closed), (2, begun.closed));
+        assert_eq!(bank.close_day(clock::now()).await.unwrap(), None);
+        closing.send_replace(true);
+        running.await.unwrap();
+
+        let north = MerchantBank::named("north-bank").unwrap();
+        let mut minors = Vec::new();
+        for (day, follows, brought) in [(&first, 0, 0), (&second, 1, 700)] {
+            let file = bank.settlement_file(day, north).await.unwrap().unwrap();
+            assert_eq!((file.head.number, file.head.follows), (day.number, follows));
+            assert_eq!(file.merchants[0].brought, brought);
+            minors.extend(file.lines.iter().map(|line| line.minor));
+            let text = file.to_text().unwrap();
+            assert_eq!(SettlementFile::parse(text.as_bytes()), Ok(file));
+        }
+        assert_eq!(minors, [400, 300, 200, 100]);
+        assert_eq!(
+            second.carried,
+            [(merchant_word(&crate::bank::merchant().unwrap()), 1_000)].into()
+        );
+    }
 }

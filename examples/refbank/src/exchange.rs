@@ -14,8 +14,8 @@ use crate::clock;
 use crate::merchant_bank::MerchantBank;
 use crate::trouble::Trouble;
 use interbank::filexfer::{
-    BackstageEvent, BackstageServer, ClientEvent, FileSpec, JobId, Misuse, Mode, Notice, OnConflict,
-    Registry, Request, StreamingRoot, Trail,
+    BackstageEvent, BackstageServer, ClientEvent, FileSpec, JobId, Misuse, Mode, Notice,
+    OnConflict, Registry, Request, StreamingRoot, Trail,
 };
 use interbank::port::{
     Batch, Expect, Key, KeyAnswer, Keys as _, ReadSet, Row, Scan, Store, Tenant, Time,
@@ -45,7 +45,10 @@ impl Exchange {
     pub(crate) fn new(data: &Path) -> (Self, Running) {
         let (orders, asked) = mpsc::channel(16);
         let (show, shown) = watch::channel(Shown::default());
-        (Self { orders, shown, folders: Folders::new(data) }, Running { data: data.into(), asked, show })
+        (
+            Self { orders, shown, folders: Folders::new(data) },
+            Running { data: data.into(), asked, show },
+        )
     }
 
     /// How it stands.
@@ -64,7 +67,11 @@ impl Exchange {
     }
 
     /// A merchant's bank comes or goes.
-    pub(crate) async fn attend(&self, bank: &'static MerchantBank, present: bool) -> Result<(), Trouble> {
+    pub(crate) async fn attend(
+        &self,
+        bank: &'static MerchantBank,
+        present: bool,
+    ) -> Result<(), Trouble> {
         self.order(|reply| Order::Attend { bank, present, reply }).await
     }
 
@@ -78,7 +85,10 @@ impl Exchange {
         self.order(|reply| Order::Audit { reply }).await?
     }
 
-    async fn order<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Result<T, Trouble> {
+    async fn order<T>(
+        &self,
+        order: impl FnOnce(oneshot::Sender<T>) -> Order,
+    ) -> Result<T, Trouble> {
         let (reply, answer) = oneshot::channel();
         // Another process has it, or it is closing.
         self.orders.send(order(reply)).await.map_err(|_| Trouble::Busy)?;
@@ -164,7 +174,12 @@ pub(crate) async fn run(bank: Arc<Bank>, mut running: Running, mut closing: watc
     loop {
         let standing = match Site::open(&running.data).await {
             Ok(site) => {
-                let mut work = Work { bank: bank.clone(), site, sent: BTreeMap::new(), checked: String::new() };
+                let mut work = Work {
+                    bank: bank.clone(),
+                    site,
+                    sent: BTreeMap::new(),
+                    checked: String::new(),
+                };
                 match work.run(&mut running, &mut closing).await {
                     Ok(()) => return,
                     Err(why) => {
@@ -255,7 +270,9 @@ impl Work {
                 let id = signed.verdict.id;
                 match &signed.verdict.outcome {
                     Ok(()) => tracing::info!(event = "exchange.accepted", %id),
-                    Err(why) => tracing::info!(event = "exchange.refused", %id, code = why.code(), %why),
+                    Err(why) => {
+                        tracing::info!(event = "exchange.refused", %id, code = why.code(), %why)
+                    }
                 }
                 let Some(sent) = self.sent.get_mut(&id) else { return Ok(()) };
                 (id, sent.verdict.replace(signed).is_none())
@@ -372,7 +389,8 @@ impl Work {
             root.update(text.as_bytes());
             let (root, size) = root.finish();
             let path = self.site.folders.settlement().join(&name);
-            let draft = self.site.folders.exchange("drafts").join(format!("{}-{}", to.id, day.number));
+            let draft =
+                self.site.folders.exchange("drafts").join(format!("{}-{}", to.id, day.number));
             let written = blocking(move || write_whole(&draft, &path, text.as_bytes())).await;
             written.ok_or(Trouble::Busy)?.map_err(|why| Trouble::Inside(Box::new(why)))?;
             let wish = Wish {
@@ -573,3 +591,74 @@ const LEAST_MS: u64 = 5;
 const SHOWN: usize = 50;
 /// Days whose files may be owed still.
 const DAYS_LOOKED_AT: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bank::tests::{bank, order, pay};
+    use crate::clearing;
+
+    /// Waits until the exchange shows something.
+    async fn until(exchange: &Exchange, found: impl Fn(&Shown) -> bool) {
+        let mut shown = exchange.shown();
+        shown.wait_for(found).await.unwrap();
+    }
+
+    fn is_entered(shown: &Shown) -> bool {
+        shown.transfers.len() == 1 && shown.transfers[0].sent.handed_over.is_some()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn one_process_has_it_and_another_takes_over_what_is_owed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (bank, wallet) = bank(&folder).await;
+        let clearing = watch::Sender::new(false);
+        let running = tokio::spawn(clearing::run(bank.clone(), clearing.subscribe()));
+        let start = || {
+            let closing = watch::Sender::new(false);
+            let (exchange, running) = Exchange::new(folder.path());
+            let task = tokio::spawn(run(bank.clone(), running, closing.subscribe()));
+            (exchange, closing, task)
+        };
+        let (first, closing, task) = start();
+        until(&first, |shown| shown.standing == Standing::Open).await;
+        let (second, closing_second, second_task) = start();
+        until(&second, |shown| shown.standing == Standing::Elsewhere).await;
+        assert!(matches!(second.close_day().await, Err(Trouble::Busy)));
+        assert!(first.close_day().await.unwrap().is_none());
+        closing.send_replace(true);
+        task.await.unwrap();
+
+        // The day was closed, and its files were not written when the process ended.
+        let (_, code) = order(&bank, 400).await;
+        assert_eq!(pay(&wallet, &code).await.outcome, "accepted");
+        while bank.unsettled().await.unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let day = bank.close_day(clock::now()).await.unwrap().unwrap();
+        until(&second, |shown| shown.standing == Standing::Open).await;
+        closing_second.send_replace(true);
+        second_task.await.unwrap();
+        let (third, closing, task) = start();
+        until(&third, is_entered).await;
+        let north = MerchantBank::named("north-bank").unwrap();
+        let name = day.file_name(north).unwrap();
+        let received = std::fs::read(third.folders.received(north).join(&name)).unwrap();
+        let file = bank.settlement_file(&day, north).await.unwrap().unwrap();
+        assert_eq!(received, file.to_text().unwrap().into_bytes());
+        closing.send_replace(true);
+        task.await.unwrap();
+
+        // Again from the start: nothing is asked for twice, and nothing is entered twice.
+        let (fourth, closing, task) = start();
+        until(&fourth, is_entered).await;
+        let shown = fourth.shown().borrow().clone();
+        assert_eq!(shown.transfers[0].touched, 0);
+        assert_eq!(shown.banks[0].books.last, 1);
+        assert_eq!(fourth.audit().await.unwrap().1, true);
+        closing.send_replace(true);
+        task.await.unwrap();
+        clearing.send_replace(true);
+        running.await.unwrap();
+    }
+}

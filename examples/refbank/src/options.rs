@@ -205,6 +205,8 @@ Files in the data folder:
   accounting.json
                 the accounting system's secret, mode 0600: it signs what may be approved without it
   wallet.json   the demo payers' phones, mode 0600: not the bank's
+  exchange/, merchant-banks/
+                settlement files on their way and received, with keys of mode 0600
   store/        orders, bindings, payments, accounts, journal, audit log; not with --store postgres:URL
 
 Exit codes:

@@ -60,18 +60,11 @@ impl SettlementFile {
         for one in &self.merchants {
             let Merchant { merchant, counts: [p, r, v], sums: [ps, rs, vs], net, brought, carried } =
                 one;
-            let _ = writeln!(
-                text,
-                "M,{merchant},{p},{ps},{r},{rs},{v},{vs},{net},{brought},{carried}"
-            );
+            let _ =
+                writeln!(text, "M,{merchant},{p},{ps},{r},{rs},{v},{vs},{net},{brought},{carried}");
         }
         let (turnover, net) = (self.turnover_minor()?, self.net_minor()?);
-        let _ = writeln!(
-            text,
-            "T,{},{},{turnover},{net}",
-            self.lines.len(),
-            self.merchants.len()
-        );
+        let _ = writeln!(text, "T,{},{},{turnover},{net}", self.lines.len(), self.merchants.len());
         Ok(text)
     }
 
@@ -285,7 +278,8 @@ impl std::error::Error for BadFile {}
 
 /// A field that holds no separator and nothing that a spreadsheet would take for a formula.
 fn word(text: &str) -> Option<String> {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b':' | b'-');
+    let is_plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b':' | b'-');
     let is_word = text.len() <= WORD_BYTES_MAX
         && text.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric)
         && text.bytes().all(is_plain);
@@ -381,7 +375,11 @@ pub(crate) mod tests {
 
     #[test]
     fn sums_do_not_wrap() {
-        let lines = vec![line(LineKind::Payment, "M0001", i64::MAX), line(LineKind::Payment, "M0001", 1)];
-        assert_eq!(SettlementFile::new(head(1, 0), lines, &BTreeMap::new()), Err(BadFile::Overflow));
+        let lines =
+            vec![line(LineKind::Payment, "M0001", i64::MAX), line(LineKind::Payment, "M0001", 1)];
+        assert_eq!(
+            SettlementFile::new(head(1, 0), lines, &BTreeMap::new()),
+            Err(BadFile::Overflow)
+        );
     }
 }

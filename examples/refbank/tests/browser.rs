@@ -209,6 +209,123 @@ fn an_outage_is_seen_through_at_the_operator_s_page() {
 }
 
 #[test]
+fn a_business_day_is_closed_and_its_files_are_followed_at_the_settlement_page() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let bank = Bank::start(&data);
+    let visitor = Visitor::new(&bank);
+    let browser = Browser::start();
+    let home = format!("http://{}", bank.address);
+    let text = |id: &str, want: &str| {
+        browser.until(&format!("return document.getElementById('{id}')?.textContent === '{want}'"));
+    };
+    let state = |name: &str, want: &str| {
+        browser.until(&format!(
+            "return [...document.querySelectorAll('.transfers li')].some((one) =>
+               one.textContent.includes('{name}') && one.dataset.state === '{want}')"
+        ));
+    };
+    let figure = |of: &str| {
+        let script = format!(
+            "return document.querySelector('[data-merchant=\"Corner Coffee\"] [data-{of}]').textContent"
+        );
+        browser.run(&script).as_str().unwrap_or_default().to_owned()
+    };
+    let paid = |key: &str, amount: &str| {
+        let order = visitor.order(key, amount);
+        let code = visitor.scan("ava", &order);
+        assert_eq!(visitor.confirm("ava", &code, PIN).status, 303);
+        visitor.until(&order, "Paid");
+    };
+
+    paid("first", "12.50");
+    browser.open(&format!("{home}/bank"));
+    browser.run("document.querySelector('a[href=\"/settlement\"]').click()");
+    text("state", "open");
+    browser.open(&format!("{home}/settlement"));
+    assert_eq!([figure("filed"), figure("unfiled")], ["0.00", "12.50"]);
+    browser.screenshot("settlement-1-open");
+    browser.click("#close");
+    state("-000001.csv", "entered");
+    text("files", "all entered");
+    text("books", "books agree");
+    browser.until("return document.querySelector('[data-merchant=\"Corner Coffee\"] [data-entered]')?.textContent === '12.50'");
+    assert_eq!([figure("filed"), figure("unfiled")], ["12.50", "0.00"]);
+    let receipts = browser.run(
+        "return [...document.querySelectorAll('.receipts .badge.good')].map((one) => one.textContent).join()",
+    );
+    assert_eq!(receipts, "sent,verified,entered");
+    assert_eq!(browser.run("return document.querySelectorAll('.badge.warn').length"), 0);
+    browser.screenshot("settlement-2-entered");
+
+    // What the page hands out is what arrived.
+    let received = std::fs::read_dir(data.join("merchant-banks/north-bank/files/north-bank"));
+    let received = received.expect("a folder").next().expect("a file").expect("an entry");
+    let name = received.file_name().into_string().expect("a plain name");
+    let received = std::fs::read(received.path()).expect("a file");
+    assert_eq!(visitor.get("/settlement/files/north-bank/1").body, received);
+    assert_eq!(visitor.get("/settlement/files/harbour-bank/1").status, 404);
+
+    // A bank that is away gets its file when it is back; a part that is damaged is sent again.
+    paid("second", "4.00");
+    browser.open(&format!("{home}/settlement"));
+    browser.click("#attend-north-bank");
+    browser.until("return document.getElementById('attend-north-bank')?.value === 'yes'");
+    browser.click("#damage");
+    browser.click("#close");
+    text("files", "on their way");
+    browser.until("return document.querySelector('[data-merchant=\"Corner Coffee\"] [data-filed]')?.textContent === '16.50'");
+    assert_eq!(figure("entered"), "12.50");
+    browser.screenshot("settlement-3-waits");
+    browser.click("#attend-north-bank");
+    state("-000002.csv", "entered");
+    text("refused-parts", "1");
+    browser.until("return document.querySelector('[data-merchant=\"Corner Coffee\"] [data-entered]')?.textContent === '16.50'");
+
+    // Refusals have a number, and are the same whether the file is there or not.
+    for (desk, name, to, code) in [
+        ("settlement-desk", format!("north-bank/{name}"), "harbour-bank", "5047"),
+        ("reporting-desk", "north-bank/none.csv".into(), "north-bank", "5045"),
+        ("settlement-desk", "north-bank/none.csv".into(), "north-bank", "5047"),
+        ("settlement-desk", "../keys.json".into(), "north-bank", "5046"),
+        ("settlement-desk", "north-bank/none.csv".into(), "reporting-desk", "5044"),
+    ] {
+        browser.open(&format!("{home}/settlement"));
+        // What is kept up to date may be replaced between finding and reading.
+        let before = browser.run("return Number(document.getElementById('refused').textContent)");
+        let before = before.as_u64().expect("a number");
+        browser.run(&format!("document.getElementById('desk').value = '{desk}'"));
+        browser.run(&format!("document.getElementById('to').value = '{to}'"));
+        browser.enter("#name", &name);
+        browser.click("#ask");
+        text("refused", &(before + 1).to_string());
+        let why = "return document.querySelector('.transfers .why code').textContent";
+        assert_eq!(browser.run(why), code, "{desk} {name} {to}");
+    }
+    browser.open(&format!("{home}/settlement"));
+    assert_eq!(browser.text("#trail"), "chain intact");
+    for (screen, width, dark) in
+        [("phone", 390, false), ("dark", 390, true), ("desktop", 1200, false)]
+    {
+        browser.resize(width, 844, dark);
+        browser.open(&format!("{home}/settlement"));
+        browser.screenshot(&format!("settlement-{screen}"));
+        let found = browser.run(&INSPECT.replace("WIDTH", &width.to_string()));
+        let found = found.as_array().expect("a list");
+        assert!(found.is_empty(), "{screen}: {found:#?}");
+    }
+
+    // After a power cut everything is as it was.
+    bank.kill();
+    let bank = Bank::start(&data);
+    browser.open(&format!("http://{}/settlement", bank.address));
+    text("state", "open");
+    text("files", "all entered");
+    state("-000002.csv", "entered");
+    assert_eq!(browser.run("return document.querySelectorAll('.transfers li').length"), 7);
+}
+
+#[test]
 fn pictures_can_be_uploaded_and_pasted() {
     let folder = tempfile::tempdir().expect("a folder");
     let bank = Bank::start(&folder.path().join("data"));
@@ -271,6 +388,7 @@ fn pages_are_readable_on_every_screen() {
         ("phone", "/wallet/ava"),
         ("bank", "/bank"),
         ("operator", "/operator"),
+        ("settlement", "/settlement"),
         ("error", "/nothing"),
     ];
     for (screen, width, height, dark) in

@@ -4,7 +4,9 @@ use super::outage::pays;
 use super::{Story, until, until_nothing_is_owed};
 use crate::agreement::Agreement;
 use crate::business_day::BusinessDay;
-use crate::exchange::{REPORTING_DESK, SETTLEMENT_DESK, Sent, Shown, Standing, Transfer, Wish, is_proven};
+use crate::exchange::{
+    REPORTING_DESK, SETTLEMENT_DESK, Sent, Shown, Standing, Transfer, Wish, is_proven,
+};
 use crate::failure::Failure;
 use crate::merchant_bank::MerchantBank;
 use crate::office::Office;
@@ -12,7 +14,9 @@ use crate::options::Place;
 use crate::settlement_file::SettlementFile;
 use crate::shop::Standing as OrderStanding;
 use crate::wallet::PAYERS;
-use interbank::filexfer::{JobId, OnConflict, Reason, Stage, State, StreamingRoot};
+use interbank::filexfer::{
+    Failure as JobFailure, JobId, OnConflict, Reason, Stage, State, StreamingRoot,
+};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -47,7 +51,8 @@ impl Story<'_> {
         let mut bytes = 0;
         for to in MerchantBank::all() {
             until_entered(office, day.number, to).await?;
-            let (written, received) = (read(&written(office, day, to)?)?, read(&received(office, day, to)?)?);
+            let (written, received) =
+                (read(&written(office, day, to)?)?, read(&received(office, day, to)?)?);
             let file = office.bank.settlement_file(day, to).await?;
             let text = file.and_then(|file| file.to_text().ok()).unwrap_or_default();
             equal += usize::from(written == received && written == text.as_bytes());
@@ -75,7 +80,6 @@ impl Story<'_> {
                     && receipts.iter().all(|(_, is_right)| *is_right)
                     && receipts.iter().map(|(signed, _)| signed.receipt.stage).eq([
                         Stage::Origin,
-                        Stage::Received,
                         Stage::Verified,
                         Stage::HandedOver,
                     ]),
@@ -94,7 +98,7 @@ impl Story<'_> {
         }
         self.holds(
             "settlement-receipts",
-            "Each was judged before it was read, and the verdict is signed. Each bank signed that it received, verified and entered the file: the receipts are about these bytes, and about no others.",
+            "Each was judged before it was read, and the verdict is signed. Each bank signed that it verified and entered the file: the receipts are about these bytes, and about no others.",
             (right, proven, changed) == (2, 2, 0),
         )
     }
@@ -112,8 +116,15 @@ impl Story<'_> {
             .collect::<Result<_, Failure>>()?;
         self.holds(
             "settlement-totals",
-            &format!("Their {lines} lines come to what is in the bank's books and in theirs: {}.", told.join(", ")),
-            lines >= 6 && agreements.len() == 2 && agreements.iter().all(|one| all_agree(one) && one.unfiled == 0 && one.filed != 0),
+            &format!(
+                "Their {lines} lines come to what is in the bank's books and in theirs: {}.",
+                told.join(", ")
+            ),
+            lines >= 6
+                && agreements.len() == 2
+                && agreements
+                    .iter()
+                    .all(|one| all_agree(one) && one.unfiled == 0 && one.filed != 0),
         )
     }
 
@@ -166,13 +177,17 @@ impl Story<'_> {
         let is_other = changed.as_bytes() != was && changed.len() == was.len();
         write(&path, changed.as_bytes())?;
         let id = ask(office, SETTLEMENT_DESK, day, to, Some((size, root))).await?;
-        let sent = until_judged(office, id).await?;
+        let sent = until_shown(office, "over", |shown| {
+            let own = shown.transfers.iter().find(|one| one.sent.id() == id)?;
+            own.sent.state()?.is_final().then(|| own.clone())
+        });
+        let sent = sent.await?;
         write(&path, &was)?;
         self.holds(
             "settlement-tampering-refused",
             &format!("Somebody changes an amount in the bank's own copy and has it sent again: {}, and nothing arrives.", refusal(&sent.sent)),
             is_other
-                && sent.sent.state() == Some(State::Refused(Reason::FileUnstable))
+                && sent.sent.state() == Some(State::Failed(JobFailure::FileUnstable))
                 && names(office, to)? == before,
         )
     }
@@ -196,18 +211,18 @@ impl Story<'_> {
         let outcomes: Vec<String> = answers.iter().map(|one| refusal(&one.sent)).collect();
         let is_equal = |pair: &[Transfer]| matches!(pair, [one, other] if said(&one.sent) == said(&other.sent));
         let reasons: Vec<_> = answers.iter().map(|one| one.sent.state()).collect();
-        let [route, entitled] = [Reason::RouteNotAllowed, Reason::RequesterNotEntitled]
+        let [missing, entitled] = [Reason::FileMissing, Reason::RequesterNotEntitled]
             .map(|why| Some(State::Refused(why)));
         self.holds(
             "settlement-refusal-tells-nothing",
             &format!(
-                "Another bank is to get the file: {}. Another desk asks for it: {}. Both get the same answer, to the byte, about a file that is not there; no file was touched to find that out.",
+                "Another bank is to get the file: {}. Another desk asks for it: {}. Both get the same answer, to the byte, about a file that is not there. No content is read for that, and for the other desk nothing is even looked at.",
                 outcomes[0], outcomes[2]
             ),
-            reasons == [route, route, entitled, entitled]
+            reasons == [missing, missing, entitled, entitled]
                 && is_equal(&answers[..2])
                 && is_equal(&answers[2..])
-                && answers.iter().all(|one| one.touched == 0)
+                && answers.iter().map(|one| one.touched).eq([1, 1, 0, 0])
                 && before == [names(office, north)?, names(office, other)?],
         )
     }
@@ -223,7 +238,8 @@ impl Story<'_> {
             let own = of_day(shown, day.number, to);
             own.is_some_and(|one| one.state.is_some_and(State::is_under_way))
         };
-        until_shown(&office, "waiting for an absent bank", |shown| is_waiting(shown).then_some(())).await?;
+        until_shown(&office, "waiting for an absent bank", |shown| is_waiting(shown).then_some(()))
+            .await?;
         let held_back = !received(&office, &day, to)?.exists();
         office.close().await;
         let office = Office::open(folder, &Place::Folder).await?;
@@ -290,8 +306,7 @@ async fn until_shown<T>(
 }
 
 fn of_day<'a>(shown: &'a Shown, day: u32, to: &MerchantBank) -> Option<&'a Transfer> {
-    let is_own =
-        |one: &&Transfer| one.sent.day == day && one.sent.request.destination == to.id;
+    let is_own = |one: &&Transfer| one.sent.day == day && one.sent.request.destination == to.id;
     shown.transfers.iter().find(is_own)
 }
 
@@ -341,6 +356,7 @@ fn said(sent: &Sent) -> Option<Vec<u8>> {
 fn refusal(sent: &Sent) -> String {
     match sent.state() {
         Some(State::Refused(why)) => format!("refused, {why} ({})", why.code()),
+        Some(State::Failed(why)) => format!("not delivered, {why} ({})", why.code()),
         other => format!("{other:?}"),
     }
 }

@@ -242,7 +242,9 @@ pub(crate) fn is_proven(content: &[u8], receipt: &SignedReceipt, key: &Verifying
     let mut root = StreamingRoot::new();
     root.update(content);
     let about = (receipt.receipt.root, receipt.receipt.size);
-    receipt.receipt.stage >= Stage::Verified && receipt.verify(key).is_ok() && root.finish() == about
+    receipt.receipt.stage >= Stage::Verified
+        && receipt.verify(key).is_ok()
+        && root.finish() == about
 }
 
 fn ledger() -> Key {
@@ -263,3 +265,97 @@ pub(super) const TENANT: Tenant = Tenant::new(1);
 const BOOKS: CrateTag = foreign(0x85);
 const LEDGER: u8 = 1;
 const ENTERED: u8 = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settlement_file::LineKind;
+    use crate::settlement_file::tests::{head, line};
+    use interbank::filexfer::{JobId, PartyId, Receipt, ReceiptBatch};
+    use interbank::port::Time;
+    use interbank::seal::{Secret, SigningKey};
+
+    fn file(number: u32, follows: u32, minor: i64, brought: i64) -> SettlementFile {
+        let lines = vec![line(LineKind::Payment, "M0001", minor)];
+        SettlementFile::new(head(number, follows), lines, &[("M0001".into(), brought)].into())
+            .unwrap()
+    }
+
+    fn receipt(content: &[u8], stage: Stage, key: &SigningKey) -> SignedReceipt {
+        let mut root = StreamingRoot::new();
+        root.update(content);
+        let (root, size) = root.finish();
+        let mut batch = ReceiptBatch::new();
+        let party = PartyId::new("north-bank").unwrap();
+        let (id, at) = (JobId([1; 16]), Time::from_s(1));
+        let (request, verdict) = ([2; 32], [3; 32]);
+        batch
+            .push(Receipt {
+                stage,
+                party,
+                id,
+                request,
+                verdict,
+                root,
+                size,
+                at,
+                content: None,
+                follows: None,
+            })
+            .unwrap();
+        let signature = key.sign(&batch.head().to_sign());
+        batch.sign(1, signature).remove(0)
+    }
+
+    #[test]
+    fn a_file_is_entered_only_if_receipt_totals_and_order_are_right() {
+        let folder = tempfile::tempdir().unwrap();
+        let rows = RedbStore::open(folder.path(), store_redb::Options::new().create(true)).unwrap();
+        let [key, other] = [[1; 32], [2; 32]].map(|seed| SigningKey::from_seed(&Secret::new(seed)));
+        let receiving = Receiving {
+            bank: MerchantBank::named("north-bank").unwrap(),
+            folder: folder.path().into(),
+            rows: Arc::new(rows),
+            key: key.verifying_key(),
+            waiting: BTreeMap::new(),
+            to_hand_over: Vec::new(),
+        };
+        let mut books = Ledger::default();
+        let check = |file: &SettlementFile, books: &Ledger| {
+            let text = file.to_text().unwrap();
+            let receipt = receipt(text.as_bytes(), Stage::Verified, &key);
+            receiving.check(text.as_bytes(), &receipt, books).map(|_| ())
+        };
+        let first = file(1, 0, 400, 0);
+        assert_eq!(check(&first, &books), Ok(()));
+        let text = first.to_text().unwrap();
+        let bytes = text.as_bytes();
+        for (content, stage, by) in [
+            (text.replace("400", "401").as_bytes(), Stage::Verified, &key),
+            (bytes, Stage::Received, &key),
+            (bytes, Stage::Verified, &other),
+        ] {
+            let why = receiving.check(content, &receipt(bytes, stage, by), &books);
+            assert_eq!(why, Err(NotEntered::Unproven));
+        }
+        let wrong = text.replace(",400\n", ",401\n");
+        let why = receiving.check(
+            wrong.as_bytes(),
+            &receipt(wrong.as_bytes(), Stage::Verified, &key),
+            &books,
+        );
+        assert!(matches!(why, Err(NotEntered::Bad(_))), "{why:?}");
+        let mut strange = first.clone();
+        strange.head.acquirer = "harbour-bank".into();
+        assert_eq!(check(&strange, &books), Err(NotEntered::Stranger));
+        assert_eq!(check(&file(3, 2, 10, 400), &books), Err(NotEntered::Early));
+
+        books.enter(&first);
+        assert_eq!(check(&first, &books), Err(NotEntered::Before));
+        assert_eq!(check(&file(2, 1, 10, 401), &books), Err(NotEntered::BroughtForward));
+        let second = file(2, 1, 10, 400);
+        assert_eq!(check(&second, &books), Ok(()));
+        books.enter(&second);
+        assert_eq!(books, Ledger { last: 2, carried: [("M0001".into(), 410)].into() });
+    }
+}

@@ -61,8 +61,12 @@ impl Sent {
         let notices = self.result.iter().chain(&self.handed_over);
         let parsed = notices.flat_map(|notice| &notice.receipts);
         let parsed = parsed.filter_map(|bytes| SignedReceipt::parse(bytes).ok());
-        let mut all: Vec<_> =
-            parsed.map(|signed| { let is_right = self.is_right(&signed, registry); (signed, is_right) }).collect();
+        let mut all: Vec<_> = parsed
+            .map(|signed| {
+                let is_right = self.is_right(&signed, registry);
+                (signed, is_right)
+            })
+            .collect();
         all.sort_by_key(|(signed, _)| signed.receipt.stage);
         all
     }
@@ -72,7 +76,8 @@ impl Sent {
         let site = registry.forwarder(registry.site());
         let key = site.and_then(|id| registry.party(id)?.keys.get(&KEY_NUMBER));
         let (Some(signed), Some((key, _))) = (&self.verdict, key) else { return false };
-        signed.is_signed_by(key) && self.request.digest().is_ok_and(|it| it == signed.verdict.request)
+        signed.is_signed_by(key)
+            && self.request.digest().is_ok_and(|it| it == signed.verdict.request)
     }
 
     fn is_right(&self, signed: &SignedReceipt, registry: &Registry) -> bool {

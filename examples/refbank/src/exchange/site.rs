@@ -104,7 +104,8 @@ impl Site {
             let folders = folders.clone();
             move || Opened::open(&folders)
         });
-        let opened = opened.await.ok_or_else(|| Failure::Run("the exchange ended early".into()))??;
+        let opened =
+            opened.await.ok_or_else(|| Failure::Run("the exchange ended early".into()))??;
         let Opened { rows, banks, parties, files } = opened;
         let registry = Arc::new(registry(&parties).map_err(failed)?);
         let wire = Wire::default();
@@ -112,11 +113,8 @@ impl Site {
         let forwarder_id = id(FORWARDER)?;
         let forwarding = {
             let (peer, key) = station(FORWARDER)?;
-            let mut config = ForwarderConfig::new(
-                Tenant::new(1),
-                forwarder_id.clone(),
-                (SIGNING, KEY_NUMBER),
-            );
+            let mut config =
+                ForwarderConfig::new(Tenant::new(1), forwarder_id.clone(), (SIGNING, KEY_NUMBER));
             config.paces = paces();
             config.again_ms = AGAIN_MS;
             config.patience_ms = PATIENCE_MS;
@@ -165,7 +163,9 @@ impl Site {
                 bank,
                 folder: folders.received(bank),
                 rows: rows.clone(),
-                key: key.map(|key| key.public.clone()).ok_or_else(|| Failure::Run("a key is missing".into()))?,
+                key: key
+                    .map(|key| key.public.clone())
+                    .ok_or_else(|| Failure::Run("a key is missing".into()))?,
                 waiting: BTreeMap::new(),
                 to_hand_over: Vec::new(),
             };
@@ -261,7 +261,9 @@ impl Opened {
 
 /// Who may send what to whom. Each merchant's bank has a folder of its own, and gets nothing from any other; the reporting desk
 /// gets and sends nothing.
-fn registry(parties: &BTreeMap<String, PartyKey>) -> Result<Registry, Box<dyn Error + Send + Sync>> {
+fn registry(
+    parties: &BTreeMap<String, PartyKey>,
+) -> Result<Registry, Box<dyn Error + Send + Sync>> {
     let party = |name: &str, role| {
         let party = Party::new(PartyId::new(name)?, role);
         Ok::<_, Box<dyn Error + Send + Sync>>(match parties.get(name) {

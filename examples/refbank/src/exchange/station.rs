@@ -236,6 +236,8 @@ const fn transfer_of(work: &Work) -> TransferId {
 }
 
 /// On a thread that may wait; `None` if it ended early.
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
     tokio::task::spawn_blocking(work).await.ok()
 }

@@ -55,7 +55,8 @@ impl Wire {
     fn put(&self, from: &Peer, to: &Peer, frame: &Bytes) -> Result<(), NobodyThere> {
         let mut state = self.lock();
         let mut frame = frame.clone();
-        if state.to_damage > 0 && matches!(Message::parse_frame(&frame), Ok(Message::Slice { .. })) {
+        if state.to_damage > 0 && matches!(Message::parse_frame(&frame), Ok(Message::Slice { .. }))
+        {
             let mut bytes = frame.to_vec();
             if let Some(last) = bytes.last_mut() {
                 *last ^= 1;

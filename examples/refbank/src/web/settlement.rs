@@ -264,15 +264,18 @@ impl TransferRow {
             at: clock::readable(request.made),
             name: request.file.name.clone(),
             to: request.destination.clone(),
-            by: if request.requester.as_str() == REPORTING_DESK { "reporting" } else { "settlement" },
+            by: if request.requester.as_str() == REPORTING_DESK {
+                "reporting"
+            } else {
+                "settlement"
+            },
             file: (sent.day > 0).then(|| (request.destination.clone(), sent.day)),
             state: word,
             tone,
             code,
             why,
-            verdict: verdict.map(|(signed, registry)| {
-                (signed.verdict.rules.version, sent.is_judged(registry))
-            }),
+            verdict: verdict
+                .map(|(signed, registry)| (signed.verdict.rules.version, sent.is_judged(registry))),
             root: sent.root().map(|root| hex::digits(&root[..8])).unwrap_or_default(),
             size: size.or(request.file.size),
             receipts: receipts
