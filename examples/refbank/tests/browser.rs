@@ -310,6 +310,8 @@ fn a_business_day_is_closed_and_its_files_are_followed_at_the_settlement_page() 
         browser.resize(width, 844, dark);
         browser.open(&format!("{home}/settlement"));
         browser.screenshot(&format!("settlement-{screen}"));
+        browser.run("document.getElementById('transfers').scrollIntoView()");
+        browser.screenshot(&format!("settlement-{screen}-requests"));
         let found = browser.run(&INSPECT.replace("WIDTH", &width.to_string()));
         let found = found.as_array().expect("a list");
         assert!(found.is_empty(), "{screen}: {found:#?}");

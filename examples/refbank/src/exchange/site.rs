@@ -122,29 +122,25 @@ impl Site {
             config.retry = Retry::new(AGAIN_MS, RETRY_MOST_MS, 0).map_err(failed)?;
             config.spool_bytes = SPOOL_BYTES;
             wire.connect(&peer, true);
-            Station {
-                role: Forwarding::open(config, registry.clone())?,
+            Station::new(
+                Forwarding::open(config, registry.clone())?,
                 peer,
-                rows: rows.clone(),
-                keys: keys(key),
-                files: Some(files),
-                touched: BTreeMap::new(),
-                refused_parts: 0,
-            }
+                rows.clone(),
+                keys(key),
+                Some(files),
+            )
         };
         let mut desks = Vec::new();
         for (tenant, (desk, _)) in (TENANT_OF_FIRST_DESK..).zip(DESKS) {
             let (peer, key) = station(desk)?;
             wire.connect(&peer, true);
-            desks.push(Station {
-                role: Desk::open(Tenant::new(tenant), forwarder_id.clone())?,
+            desks.push(Station::new(
+                Desk::open(Tenant::new(tenant), forwarder_id.clone())?,
                 peer,
-                rows: rows.clone(),
-                keys: keys(key),
-                files: None,
-                touched: BTreeMap::new(),
-                refused_parts: 0,
-            });
+                rows.clone(),
+                keys(key),
+                None,
+            ));
         }
         let mut branches = Vec::new();
         for (bank, (rows, files)) in banks {
@@ -171,25 +167,20 @@ impl Site {
             };
             receiving.recall().await?;
             branches.push(Branch {
-                access: Station {
-                    role: Access::open(forwarder_id.clone(), id(client)?)?,
-                    peer: access_peer,
-                    // It keeps nothing.
-                    rows: rows.clone(),
-                    keys: SoftKeys::new(),
-                    files: None,
-                    touched: BTreeMap::new(),
-                    refused_parts: 0,
-                },
-                client: Station {
-                    role: Client::open(config)?,
-                    peer: client_peer,
+                access: Station::new(
+                    Access::open(forwarder_id.clone(), id(client)?)?,
+                    access_peer,
+                    rows.clone(),
+                    SoftKeys::new(),
+                    None,
+                ),
+                client: Station::new(
+                    Client::open(config)?,
+                    client_peer,
                     rows,
-                    keys: keys(key),
-                    files: Some(files),
-                    touched: BTreeMap::new(),
-                    refused_parts: 0,
-                },
+                    keys(key),
+                    Some(files),
+                ),
                 receiving,
                 is_present: false,
             });

@@ -19,10 +19,10 @@ use store_redb::RedbStore;
 pub(super) struct Station<R> {
     pub(super) role: R,
     pub(super) peer: Peer,
-    pub(super) rows: Arc<RedbStore>,
+    rows: Arc<RedbStore>,
     pub(super) keys: SoftKeys,
     /// `None` for one that only passes frames on.
-    pub(super) files: Option<Arc<LocalFiles>>,
+    files: Option<Arc<LocalFiles>>,
     /// How often files were touched for a transfer, in this process.
     pub(super) touched: BTreeMap<TransferId, u32>,
     /// Parts of files that were not what they had to be.
@@ -37,6 +37,16 @@ pub(super) struct Turn<E> {
 }
 
 impl<R: Role> Station<R> {
+    pub(super) const fn new(
+        role: R,
+        peer: Peer,
+        rows: Arc<RedbStore>,
+        keys: SoftKeys,
+        files: Option<Arc<LocalFiles>>,
+    ) -> Self {
+        Self { role, peer, rows, keys, files, touched: BTreeMap::new(), refused_parts: 0 }
+    }
+
     /// Takes what arrived, does what the machine wants, and says what it told.
     pub(super) async fn turn(
         &mut self,
