@@ -27,10 +27,13 @@ pub struct TypeScore {
 pub fn recombined(types: impl IntoIterator<Item = TypeScore>) -> Option<BasisPoints> {
     // A sum of fractions, kept as one fraction. Few types fit 64 bits; 64⁸ × 8 × 65,535 × 20,000 stays below 2¹²⁸.
     let (mut part, mut whole, mut weights) = (0_u64, 1_u64, 0_u64);
-    let mut types = types.into_iter().take(Policy::TYPES_MAX).filter(|one| one.size > 0);
-    for one in types.by_ref() {
+    let mut types = types.into_iter().take(Policy::TYPES_MAX);
+    while let Some(one) = types.next() {
         let (hits, size) = (u64::from(one.hits.min(one.size)), u64::from(one.size));
         let weight = u64::from(one.weight);
+        if size == 0 {
+            continue;
+        }
         if whole > 1 << 18 {
             let before = (part.into(), whole.into(), weights.into());
             return recombined_long(before, core::iter::once(one).chain(types));
@@ -48,7 +51,7 @@ fn recombined_long(
     (mut part, mut whole, mut weights): (u128, u128, u128),
     types: impl Iterator<Item = TypeScore>,
 ) -> Option<BasisPoints> {
-    for one in types {
+    for one in types.filter(|one| one.size > 0) {
         let (size, weight) = (u128::from(one.size), u128::from(one.weight));
         part = part * size + u128::from(one.hits.min(one.size)) * weight * whole;
         whole *= size;

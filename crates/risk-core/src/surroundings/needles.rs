@@ -1,5 +1,6 @@
 //! The set that a scan is: asked for every neighbour of a profile, so it has to be quick.
 
+use super::Report;
 use super::profile::Profile;
 use super::scan::TokenTag;
 use alloc::vec;
@@ -8,7 +9,7 @@ use alloc::vec::Vec;
 /// A set of numbers below 2²⁹. Each has a place that some of its bits name, and no other number has to be looked at there.
 ///
 /// An eighth of the places is taken. The few numbers whose place is taken already are kept apart, and compared with all that is
-/// asked for; of a few ways to name places, the one is taken that leaves the fewest. Nobody can make it slow: the numbers are
+/// asked for; of some ways to name places, the one is taken that leaves the fewest. Nobody can make it slow: the numbers are
 /// keyed tokens, and every neighbour costs the same whatever the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Needles {
@@ -22,19 +23,26 @@ pub(super) struct Needles {
 impl Needles {
     pub(super) fn new(numbers: impl ExactSizeIterator<Item = u32> + Clone) -> Self {
         let count = (8 * numbers.len()).next_power_of_two();
-        let fresh = |shift| Self { places: vec![NONE; count], shift, rest: Vec::new() };
-        let mut best = fresh(SHIFTS[0]);
-        best.fill(numbers.clone(), usize::MAX);
-        for shift in &SHIFTS[1..] {
-            if best.rest.is_empty() {
+        let (mut shift, mut least) = (0, usize::MAX);
+        for candidate in SHIFTS.into_iter().take(TRIES.max(TRIED_MAX / numbers.len().max(1))) {
+            let left = left_over(numbers.clone(), candidate, count);
+            if left < least {
+                (shift, least) = (candidate, left);
+            }
+            if left == 0 {
                 break;
             }
-            let mut other = fresh(*shift);
-            if other.fill(numbers.clone(), best.rest.len()) {
-                best = other;
+        }
+        let mut needles = Self { places: vec![NONE; count], shift, rest: Vec::new() };
+        for number in numbers.filter(|number| *number != 0) {
+            let place = &mut needles.places[(number >> shift) as usize & (count - 1)];
+            if *place == NONE {
+                *place = number;
+            } else if *place != number {
+                needles.rest.push(number);
             }
         }
-        best
+        needles
     }
 
     /// Says of each of these neighbours whether it is in the set: all bits set, or none.
@@ -61,27 +69,35 @@ impl Needles {
             }
         }
     }
+}
 
-    /// Takes all numbers in; stops where not fewer than so many are left without a place.
-    fn fill(&mut self, numbers: impl Iterator<Item = u32>, rest_max: usize) -> bool {
-        let last = self.places.len() - 1;
-        for number in numbers.filter(|number| *number != 0) {
-            let place = &mut self.places[(number >> self.shift) as usize & last];
-            if *place == NONE {
-                *place = number;
-            } else if *place != number {
-                self.rest.push(number);
-                if self.rest.len() >= rest_max {
-                    return false;
-                }
-            }
-        }
-        true
+/// How many of these numbers find their place taken, if it is named by the bits from `shift` on; of equal ones, all but the
+/// first do.
+fn left_over(numbers: impl Iterator<Item = u32>, shift: u32, count: usize) -> usize {
+    let mut taken = [0_u64; PLACES_MAX / 64];
+    let last = count.min(PLACES_MAX) - 1;
+    let mut left = 0;
+    for number in numbers.filter(|number| *number != 0) {
+        let at = (number >> shift) as usize & last;
+        let bit = 1 << (at % 64);
+        left += usize::from(taken[at / 64] & bit != 0);
+        taken[at / 64] |= bit;
     }
+    left
 }
 
 /// Token bits are spread by the keyed function that made them. They begin at the fifth; below stands the kind, the same for most.
-const SHIFTS: [u32; 4] = [5, 9, 13, 17];
+/// Any from the fifth to the seventeenth leaves enough for the names of all places; neighbours share the fewest bits.
+const SHIFTS: [u32; 13] = [5, 9, 13, 17, 7, 11, 15, 6, 8, 10, 12, 14, 16];
+
+/// So many ways to name places are tried, unless one leaves nothing.
+const TRIES: usize = 4;
+/// With few numbers more of them, as long as no more than so many are looked at: of 32, two in three then have places of their
+/// own, and large sets would not gain by it.
+const TRIED_MAX: usize = 256;
+
+/// Of a scan under two keys with as many neighbours as there can be.
+const PLACES_MAX: usize = 8 * 2 * Report::NEIGHBOURS_MAX;
 
 const NONE: u32 = u32::MAX;
 

@@ -117,7 +117,7 @@ impl Profile {
                 *place = u8::try_from(at).unwrap_or(NOWHERE);
             }
         }
-        let elsewhere = is_new && fixed - familiar >= 4 && is_elsewhere(self.neighbours(), hits);
+        let elsewhere = is_new && fixed - familiar >= 4 && is_elsewhere(&self.neighbours, hits);
         for (place, seen) in places.iter().zip(seen) {
             let at = usize::from(*place);
             if at < known {
@@ -158,6 +158,12 @@ impl Profile {
         let (old, new) = ranks.split_at_mut(known);
         for (rank, neighbour) in new.iter_mut().zip(&fresh[..coming]) {
             *rank = neighbour.rank();
+        }
+        let lowest = old.iter().copied().min().unwrap_or(0);
+        let highest_new = new[..coming].iter().copied().max().unwrap_or(0);
+        // Full of neighbours that are all known better than any newcomer, as most are after a few weeks: nothing changes.
+        if known == max && lowest > 0 && highest_new < lowest {
+            return;
         }
         let alive = old.iter().filter(|rank| **rank > 0).count();
         let mut lowest_kept = 1;
@@ -596,13 +602,15 @@ pub(super) fn scaled(count: u16, factor: u32) -> u16 {
 
 /// Whether the terminal is at another place than usual: of at least four neighbours that were there more than once, less than
 /// a quarter is here. Asked only where at least four fixed neighbours are unknown. Whatever is here all the same came along.
-fn is_elsewhere(known: impl Iterator<Item = Neighbour>, hits: u64) -> bool {
-    let (mut usual, mut here) = (0, 0);
-    for (at, neighbour) in known.enumerate() {
-        if neighbour.count > ONE && !neighbour.travels() {
-            usual += 1;
-            here += hits >> at & 1;
-        }
+fn is_elsewhere(known: &Neighbours, hits: u64) -> bool {
+    let is_usual = |tag: &TokenTag, count: &u16| (*count > ONE) & !tag.travels();
+    let both = known.tags.iter().zip(&known.counts);
+    let usual: u32 = both.map(|(tag, count)| u32::from(is_usual(tag, count))).sum();
+    let (mut here, mut rest) = (0, hits);
+    while rest != 0 {
+        let at = rest.trailing_zeros() as usize % Profile::NEIGHBOURS_MAX;
+        here += u32::from(is_usual(&known.tags[at], &known.counts[at]));
+        rest &= rest - 1;
     }
     usual >= 4 && here > 0 && here * 4 < usual
 }
@@ -658,7 +666,13 @@ mod tests {
             known in prop::collection::btree_map(1_u32..400, (0_u16..300, 0_u8..4), 0..=64),
             came in prop::collection::btree_set(1_u32..400, 0..=64),
             neighbours_max in 8_u8..=64,
+            is_full: bool,
+            are_usual: bool,
         ) {
+            // Full of neighbours that are all known better than newcomers, now and then.
+            let full = u8::try_from(known.len()).unwrap().clamp(8, 64);
+            let neighbours_max = if is_full { full } else { neighbours_max };
+            let more = if are_usual { ONE + 1 } else { 0 };
             let one = |token: u32, count, age| {
                 Neighbour { key: TokenTag(token << 8 | 8), count, age, ..Neighbour::NONE }
             };
@@ -669,7 +683,7 @@ mod tests {
                 .collect();
             let mut profile = Profile::new(Grid::from_u8(2).unwrap(), 0);
             for (at, (token, (count, age))) in known.into_iter().enumerate() {
-                profile.neighbours.set(at, one(token, count, age));
+                profile.neighbours.set(at, one(token, count + more, age));
                 profile.count += 1;
             }
             let living = profile.neighbours().filter(|one| one.count >= FORGOTTEN_BELOW);

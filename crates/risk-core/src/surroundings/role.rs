@@ -3,9 +3,9 @@
 use super::Kind;
 use super::scan::TokenTag;
 
-/// What neighbours of one kind and relation count for: their marks, and in the upper half what their evidence weighs, in 128ths.
+/// What neighbours of one kind and relation count for: their marks, and in the upper byte what their evidence weighs, in 128ths.
 #[derive(Clone, Copy)]
-pub(super) struct Role(u32);
+pub(super) struct Role(u16);
 
 impl Role {
     /// It says nothing.
@@ -21,12 +21,12 @@ impl Role {
     pub(super) const COMPANION: u8 = 0x04;
 
     const fn new(weight: u8, marks: u8) -> Self {
-        Self(marks as u32 | (weight as u32) << 16)
+        Self(u16::from_le_bytes([marks, weight]))
     }
 
     #[inline]
-    pub(super) const fn weight(self) -> i32 {
-        (self.0 >> 16).cast_signed()
+    pub(super) fn weight(self) -> i32 {
+        i32::from(self.0 >> 8)
     }
 
     #[inline]
