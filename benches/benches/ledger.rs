@@ -39,8 +39,9 @@ const TENANT: Tenant = Tenant::new(1);
 fn state(c: &mut Criterion) {
     const TRANSFERS: usize = 50_000;
     let mut group = c.benchmark_group("ledger/state");
+    // What is not measured, a copy of the world for each run, takes several times as long.
     group.sample_size(10).sampling_mode(SamplingMode::Flat);
-    group.warm_up_time(Duration::from_millis(1));
+    group.warm_up_time(Duration::from_millis(1)).measurement_time(Duration::from_secs(1));
     let world = World::new(250_000, 10_000);
     let map = world.map();
     let transactions = world.transfers(TRANSFERS, false);
@@ -141,6 +142,7 @@ fn signatures(c: &mut Criterion) {
 fn append(c: &mut Criterion) {
     let mut group = c.benchmark_group("ledger/append");
     group.sample_size(10).sampling_mode(SamplingMode::Flat);
+    group.warm_up_time(Duration::from_millis(1)).measurement_time(Duration::from_secs(2));
     let entries = entries(MILLION);
     let mut log = Log::new();
     group.throughput(Throughput::Elements(MILLION as u64));
@@ -199,11 +201,13 @@ fn proofs(c: &mut Criterion) {
         (drawn >> 33) as usize % MILLION
     };
     let mut group = c.benchmark_group("ledger/prove");
+    group.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(2));
     group.bench_function("interbank", |b| b.iter(|| log.inclusion(draw() as u64, size)));
     group.bench_function("ct_merkle", |b| b.iter(|| theirs.prove_inclusion(draw())));
     group.bench_function("rs_merkle", |b| b.iter(|| others.proof(&[draw()])));
     group.finish();
     let mut group = c.benchmark_group("ledger/verify");
+    group.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(2));
     let some: Vec<usize> = (0..1_000).map(|_| draw()).collect();
     let mut at = 0;
     let mut next = || {
