@@ -58,6 +58,11 @@ impl Follower {
         })
     }
 
+    /// Others are to be asked from now on.
+    pub(crate) fn ask_from(&mut self, suppliers: impl IntoIterator<Item = Peer>) {
+        self.suppliers = suppliers.into_iter().collect();
+    }
+
     /// A block, or that there is none yet; from somebody who was asked.
     pub(crate) fn on_message(&mut self, now: Time, from: &Peer, message: Message) {
         match message {

@@ -3,12 +3,13 @@
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::follower::Follower;
+use crate::network::Ordering;
 use crate::order::{Brief, Event, Order};
 use crate::rows;
 use crate::word::Channel;
 use ledger::{
-    Body, Chain, Error, FileId, Height, Message, Note, Refusal, Rejected, Status, Submitter,
-    SubmitterConfig, SubmitterEvent, Transaction,
+    Body, Chain, Error, FileId, Height, Message, NodeId, Note, Refusal, Rejected, Status,
+    Submitter, SubmitterConfig, SubmitterEvent, Transaction,
 };
 use link_tls::TlsLink;
 use order_malachite::Error as OrderError;
@@ -277,18 +278,17 @@ pub(crate) struct Follows {
 impl Follows {
     async fn open(config: &Config, store: &RedbStore) -> Result<Self, Failure> {
         let pace = config.file.pace;
-        let orderers = config.network.orderers();
-        let peers =
-            orderers.map(|(_, it)| peer(it.name.as_str())).collect::<Result<Vec<_>, _>>()?;
         let brief = SubmitterConfig {
             patience_ms: pace.patience_ms,
             rest_ms: pace.rest_ms,
             audit_ms: pace.patience_ms,
             ..SubmitterConfig::default()
         };
-        let submitter = Submitter::new(brief, peers.clone()).map_err(Failure::run)?;
         let genesis = &config.network.genesis;
-        let follower = Follower::open(store, genesis, peers, pace.again_ms).await?;
+        let mut follower = Follower::open(store, genesis, [], pace.again_ms).await?;
+        let peers = orderers_now(config, follower.chain())?;
+        follower.ask_from(peers.clone());
+        let submitter = Submitter::new(brief, peers).map_err(Failure::run)?;
         tracing::info!(event = "chain.opened", next = follower.chain().next_height().0);
         Ok(Self { follower, submitter, audits: config.is_supervision(), has_begun: false })
     }
@@ -356,6 +356,24 @@ impl Follows {
         }
         Ok(news)
     }
+}
+
+/// Who orders by now: first ones may have left, and others may have come that this node can reach.
+fn orderers_now(config: &Config, chain: &Chain) -> Result<Vec<Peer>, Failure> {
+    let (state, next) = (chain.state(), chain.next_height());
+    let stays = |id: NodeId| state.node(id).is_none_or(|node| node.is_active(next));
+    let first = config.network.orderers().filter(|(id, _)| stays(*id));
+    let mut names: Vec<_> = first.map(|(_, it)| it.name.as_str()).collect();
+    if config.network.ordering == Ordering::Bft {
+        let named = chain.validators(next).into_iter().filter_map(|id| state.node(id));
+        let is_near = |name: &str| config.file.peer.iter().any(|it| it.name == name);
+        for name in named.map(|node| node.name.as_str()).filter(|name| is_near(name)) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+    names.into_iter().map(peer).collect()
 }
 
 /// A node's name on links.

@@ -191,6 +191,10 @@ impl Authority {
     /// That of a local network, for one more node.
     pub(crate) fn load(home: &Path) -> Result<Self, Failure> {
         let path = home.join(AUTHORITY);
+        if !path.exists() {
+            let why = "it is not there, and without it no certificate can be made; a node with one of its own needs a folder made by hand";
+            return Err(Failure::file(&path, why));
+        }
         let pem = secrets::read(&path)?;
         let pem = std::str::from_utf8(&pem).map_err(|why| Failure::file(&path, why))?;
         Self::of(KeyPair::from_pem(pem).map_err(|why| Failure::file(&path, why))?)

@@ -35,9 +35,8 @@ use tokio::sync::mpsc;
 
 /// Runs a node until SIGINT or SIGTERM; with `with_parent`, also until standard input ends.
 pub(crate) fn run(path: &Path, json: bool, with_parent: bool) -> Result<(), Failure> {
-    // What cannot work is said before anything is begun.
     let config = Config::load(path)?;
-    config.keys()?;
+    let socket = config.socket();
     let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(LEVEL);
     // A second subscriber in one process is no reason not to serve.
     let _ = if json { log.json().try_init() } else { log.with_target(false).try_init() };
@@ -45,26 +44,25 @@ pub(crate) fn run(path: &Path, json: bool, with_parent: bool) -> Result<(), Fail
     let runtime = runtime.map_err(Failure::run)?;
     let done = runtime.block_on(async {
         tokio::select! {
-            ended = lives(path) => ended,
+            ended = lives(path, config) => ended,
             () = signal() => Ok(()),
             () = parent_ends(), if with_parent => Ok(()),
         }
     });
-    let _ = std::fs::remove_file(config.socket());
+    let _ = std::fs::remove_file(socket);
     runtime.shutdown_timeout(CLOSING);
     done
 }
 
 /// What a node is, one after the other: who asks to join, a node, the same with another configuration.
-async fn lives(path: &Path) -> Result<(), Failure> {
+async fn lives(path: &Path, mut config: Config) -> Result<(), Failure> {
     let mut is_first = true;
+    if !config.has_joined() {
+        joining::join(&config).await?;
+        config = Config::load(path)?;
+        is_first = false;
+    }
     loop {
-        let config = Config::load(path)?;
-        if !config.has_joined() {
-            joining::join(&config).await?;
-            is_first = false;
-            continue;
-        }
         let (node, to) = opened(&config, is_first).await?;
         let serving = tokio::spawn(control::serve(control::listen(&config.socket())?, to));
         if is_first {
@@ -75,7 +73,14 @@ async fn lives(path: &Path) -> Result<(), Failure> {
         serving.abort();
         match ended? {
             Ended::Closed => return Ok(()),
-            Ended::Reload => tracing::info!(event = "node.reloads"),
+            Ended::Reload => match Config::load(path) {
+                Ok(next) => {
+                    tracing::info!(event = "node.reloads");
+                    config = next;
+                }
+                // It goes on as it was.
+                Err(why) => tracing::error!(event = "configuration.refused", %why),
+            },
         }
     }
 }
@@ -103,8 +108,15 @@ pub(crate) fn say_ready(name: &str) {
 pub(crate) fn rows(config: &Config) -> Result<RedbStore, Failure> {
     folder(&config.state())?;
     // One that orders takes blocks by itself, and leaves nothing out of what it stores.
-    let name = if config.has_joined() || !config.orders() { "rows" } else { "joining" };
-    let rows = config.state().join(name);
+    let (rows, joining) = (config.state().join("rows"), config.state().join("joining"));
+    let rows = if config.has_joined() {
+        let _ = std::fs::remove_file(joining);
+        rows
+    } else if config.orders() {
+        joining
+    } else {
+        rows
+    };
     let store = RedbStore::open(&rows, StoreOptions::new().create(true));
     store.map_err(|why| Failure::file(&rows, why))
 }

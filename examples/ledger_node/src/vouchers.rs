@@ -20,8 +20,8 @@ use std::collections::BTreeMap;
 pub(crate) struct Vouchers<'n> {
     network: &'n Network,
     nodes: BTreeMap<NodeId, Node>,
-    /// Of the newest change that was shown.
-    height: Height,
+    /// Where the newest change stands that was shown.
+    shown: Option<(Height, u32)>,
 }
 
 /// A change among them, as it is shown to a stranger.
@@ -42,15 +42,14 @@ impl<'n> Vouchers<'n> {
     pub(crate) fn founding(network: &'n Network) -> Self {
         let nodes = network.nodes().filter(|(_, it)| it.role == Role::Supervision);
         let nodes = nodes.map(|(id, identity)| (id, joined(id, identity))).collect();
-        Self { network, nodes, height: Height(0) }
+        Self { network, nodes, shown: None }
     }
 
     /// As a chain says that was verified.
     pub(crate) fn of(network: &'n Network, chain: &Chain) -> Self {
         let nodes = chain.state().nodes().filter(|(_, it)| it.role == Role::Supervision);
         let nodes = nodes.map(|(id, node)| (id, node.clone())).collect();
-        let height = chain.head().map_or(Height(0), |head| head.header.height);
-        Self { network, nodes, height }
+        Self { network, nodes, shown: None }
     }
 
     /// What has to be believed for a header: of each node that may vouch, the key with which it did.
@@ -95,9 +94,6 @@ impl<'n> Vouchers<'n> {
         let form = |text: &str| Base64::decode_vec(text).map_err(|_| ProofError::Form);
         let signed = SignedHeader::parse(&form(&change.header)?)?;
         let header = &signed.header;
-        if header.height < self.height {
-            return Err(ProofError::NotAsked);
-        }
         self.trust(&signed).check(&signed)?;
         let bytes = form(&change.record)?;
         let path = change.path.iter().map(|text| hex::bytes::<32>(text).map(|hash| *hash));
@@ -110,7 +106,11 @@ impl<'n> Vouchers<'n> {
         {
             return Err(ProofError::NotIncluded);
         }
-        self.height = header.height;
+        let at = Some((record.height, record.place));
+        if self.shown >= at {
+            return Err(ProofError::NotAsked);
+        }
+        self.shown = at;
         let overlap = self.network.genesis.policy().overlap;
         match record.transaction.body {
             Body::Join(identity) if identity.role == Role::Supervision => {
@@ -133,7 +133,7 @@ impl<'n> Vouchers<'n> {
 
     /// Whether a header is not older than what was shown.
     pub(crate) fn reaches(&self, header: &SignedHeader) -> bool {
-        self.height <= header.header.height
+        self.shown.is_none_or(|(height, _)| height <= header.header.height)
     }
 
     fn voters(&self, height: Height) -> impl Iterator<Item = (NodeId, &Node)> {

@@ -76,6 +76,7 @@ fn keys_of_users_and_of_nodes_are_replaced_and_old_proofs_stay_good() {
     };
     refused(&with(Vec::new()));
     refused(&with(changes[..2].to_vec()));
+    refused(&with([changes, &changes[3..]].concat()));
     refused(&with(changes.iter().rev().cloned().collect()));
     for part in ["header", "record"] {
         for (at, letter) in changes[3][part].as_str().unwrap().char_indices().step_by(61) {
