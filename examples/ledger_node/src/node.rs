@@ -110,7 +110,7 @@ pub(crate) fn rows(config: &Config) -> Result<RedbStore, Failure> {
     // One that orders takes blocks by itself, and leaves nothing out of what it stores.
     let (rows, joining) = (config.state().join("rows"), config.state().join("joining"));
     let rows = if config.has_joined() {
-        let _ = std::fs::remove_file(joining);
+        let _ = std::fs::remove_dir_all(joining);
         rows
     } else if config.orders() {
         joining
