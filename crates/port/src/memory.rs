@@ -389,7 +389,7 @@ fn head_of(key: &Key, filler: u8) -> TableHead {
     let mut head = [0; 16];
     let (shown, _) = head.split_at_mut(Key::HEAD_BYTES);
     match bytes.first_chunk::<{ Key::HEAD_BYTES }>() {
-        // Every key of a crate: a copy of fixed length is two instructions.
+        // Every key of a row: a copy of fixed length takes a few instructions.
         Some(whole) => shown.copy_from_slice(whole),
         None => {
             shown.fill(filler);
