@@ -55,8 +55,7 @@ impl MemoryStore {
     pub fn restore(snapshot: &Snapshot) -> Self {
         let mut shelf = Shelf { last: snapshot.last, tables: Vec::new() };
         for (key, row) in &snapshot.rows {
-            let spot = Spot::of(key);
-            shelf.table(spot.head).put(spot.hash, key, row.clone());
+            shelf.table(key).put(key, row.clone());
         }
         Self { shelf: RwLock::new(shelf) }
     }
@@ -138,20 +137,6 @@ struct Table {
     index: Option<Index>,
 }
 
-/// Where a key belongs, whether it has a row or not: worked out once for each.
-#[derive(Clone, Copy, Debug)]
-struct Spot {
-    head: TableHead,
-    hash: u64,
-}
-
-impl Spot {
-    #[inline]
-    fn of(key: &Key) -> Self {
-        Self { head: head_of(key, 0), hash: hash(key) }
-    }
-}
-
 /// Where a row is, as long as none comes or goes.
 #[derive(Clone, Copy, Debug)]
 struct Place {
@@ -200,17 +185,16 @@ impl Shelf {
         // Each key is looked for once: a row that is there is written where it was found.
         let mut places = Vec::with_capacity(batch.ops().len());
         for op in batch.ops() {
-            let spot = Spot::of(&op.key);
-            let place = self.place(spot, &op.key);
+            let place = self.place(&op.key);
             let found = place.and_then(|place| self.row_at(place));
             if !op.expect.holds(found.map(|row| row.version)) {
                 return Commit::Conflict;
             }
-            places.push((spot, place));
+            places.push(place);
         }
         let version = Version::new(self.last.as_u64() + 1);
         self.last = version;
-        for (op, (_, place)) in batch.ops().iter().zip(&places) {
+        for (op, place) in batch.ops().iter().zip(&places) {
             if let (Change::Put(value), Some(place)) = (&op.change, *place)
                 && let Some((_, table)) = self.tables.get_mut(place.table)
                 && let Some((_, row)) = table.rows.get_bucket_mut(place.bucket)
@@ -219,15 +203,12 @@ impl Shelf {
             }
         }
         // What comes and goes may move other rows: only now.
-        for (op, (spot, place)) in batch.ops().iter().zip(&places) {
+        for (op, place) in batch.ops().iter().zip(&places) {
             match &op.change {
                 Change::Put(value) if place.is_none() => {
-                    let row = Row { version, value: packed(value) };
-                    self.table(spot.head).put(spot.hash, &op.key, row);
+                    self.table(&op.key).put(&op.key, Row { version, value: packed(value) });
                 }
-                Change::Delete if place.is_some() => {
-                    self.table(spot.head).delete(spot.hash, &op.key);
-                }
+                Change::Delete if place.is_some() => self.table(&op.key).delete(&op.key),
                 Change::Delete | Change::Keep | Change::Put(_) => {}
             }
         }
@@ -235,16 +216,15 @@ impl Shelf {
     }
 
     fn row(&self, key: &Key) -> Option<&Row> {
-        let spot = Spot::of(key);
-        let at = self.tables.binary_search_by_key(&spot.head, |(head, _)| *head).ok()?;
-        let (_, row) = self.tables[at].1.rows.find(spot.hash, |(held, _)| held == key)?;
+        let at = self.tables.binary_search_by_key(&head(key), |(head, _)| *head).ok()?;
+        let (_, row) = self.tables[at].1.rows.find(hash(key), |(held, _)| held == key)?;
         Some(row)
     }
 
-    fn place(&self, spot: Spot, key: &Key) -> Option<Place> {
-        let table = self.tables.binary_search_by_key(&spot.head, |(head, _)| *head).ok()?;
+    fn place(&self, key: &Key) -> Option<Place> {
+        let table = self.tables.binary_search_by_key(&head(key), |(head, _)| *head).ok()?;
         let rows = &self.tables[table].1.rows;
-        let bucket = rows.find_bucket_index(spot.hash, |(held, _)| held == key)?;
+        let bucket = rows.find_bucket_index(hash(key), |(held, _)| held == key)?;
         Some(Place { table, bucket })
     }
 
@@ -253,7 +233,8 @@ impl Shelf {
         Some(row)
     }
 
-    fn table(&mut self, head: TableHead) -> &mut Table {
+    fn table(&mut self, key: &Key) -> &mut Table {
+        let head = head(key);
         let at = match self.tables.binary_search_by_key(&head, |(head, _)| *head) {
             Ok(at) => at,
             Err(at) => {
@@ -288,8 +269,8 @@ impl Shelf {
 }
 
 impl Table {
-    fn put(&mut self, hashed: u64, key: &Key, row: Row) {
-        let entry = self.rows.entry(hashed, |(held, _)| held == key, |(key, _)| hash(key));
+    fn put(&mut self, key: &Key, row: Row) {
+        let entry = self.rows.entry(hash(key), |(held, _)| held == key, |(key, _)| hash(key));
         match entry {
             Entry::Occupied(mut entry) => entry.get_mut().1 = row,
             Entry::Vacant(entry) => {
@@ -299,8 +280,8 @@ impl Table {
         }
     }
 
-    fn delete(&mut self, hashed: u64, key: &Key) {
-        if let Ok(entry) = self.rows.find_entry(hashed, |(held, _)| held == key) {
+    fn delete(&mut self, key: &Key) {
+        if let Ok(entry) = self.rows.find_entry(hash(key), |(held, _)| held == key) {
             entry.remove();
             self.changed(key);
         }
@@ -378,23 +359,20 @@ fn hash(key: &Key) -> u64 {
     hasher.finish()
 }
 
+fn head(key: &Key) -> TableHead {
+    head_of(key, 0)
+}
+
 /// The heads of all keys that start with `prefix`.
 fn heads(prefix: &Key) -> RangeInclusive<TableHead> {
     head_of(prefix, 0)..=head_of(prefix, u8::MAX)
 }
 
-#[inline]
 fn head_of(key: &Key, filler: u8) -> TableHead {
     let bytes = key.as_bytes();
+    let shown = bytes.len().min(Key::HEAD_BYTES);
     let mut head = [0; 16];
-    let (shown, _) = head.split_at_mut(Key::HEAD_BYTES);
-    match bytes.first_chunk::<{ Key::HEAD_BYTES }>() {
-        // Every key of a row: a copy of fixed length takes a few instructions.
-        Some(whole) => shown.copy_from_slice(whole),
-        None => {
-            shown.fill(filler);
-            shown[..bytes.len()].copy_from_slice(bytes);
-        }
-    }
+    head[..Key::HEAD_BYTES].fill(filler);
+    head[..shown].copy_from_slice(&bytes[..shown]);
     u128::from_be_bytes(head)
 }
