@@ -500,6 +500,11 @@ impl Draft {
         self.changes.iter().map(|change| &change.entry)
     }
 
+    /// Those of them that are rows: the others follow from these.
+    pub fn stored(&self) -> impl Iterator<Item = &Entry> {
+        self.changes().filter(|entry| entry.key().is_stored())
+    }
+
     /// The leaf hashes that it adds to the log.
     pub fn leaves(&self) -> &[[u8; 32]] {
         &self.leaves

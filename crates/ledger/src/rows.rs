@@ -70,7 +70,7 @@ impl Rows {
         let block = draft.clone().certified(newest.header.certificate.clone());
         block.encode(&mut value).map_err(Misuse::too_long)?;
         batch.put(self.block(height)?, Expect::Absent, value);
-        for entry in draft.changes().filter(|entry| entry.key().is_stored()) {
+        for entry in draft.stored() {
             let key = self.entry(entry.key())?;
             match entry.value().map_err(Misuse::too_long)? {
                 Some(value) => batch.put(key, Expect::Any, value),

@@ -22,6 +22,31 @@ fn decide(network: &mut Network, member: &mut Member, at: usize, number: u32) ->
     request
 }
 
+#[test]
+fn ld10_a_block_as_full_as_can_be_is_decided() {
+    let mut network = Network::of(Rng::new(11), 4);
+    let mut member = Member::after(4);
+    let requests: Vec<_> =
+        (0..90).map(|number| member.request(network.top(), thing(number), 50)).collect();
+    let files: Vec<_> = requests.iter().map(|it| it.file().unwrap().unwrap()).collect();
+    for request in &requests {
+        network.submit(0, request).unwrap();
+    }
+    let count = |network: &Network, is: Status| {
+        let chain = network.nodes[0].machine.chain();
+        let file = |id: &FileId| chain.and_then(|chain| chain.state().file(*id));
+        files.iter().filter_map(file).filter(|file| file.status == is).count()
+    };
+    network.until(20_000, |it| count(it, Status::Auditing) == files.len()).unwrap();
+    // With each verdict the file and the thing change, and with each request a file; how many things the owner has is not stored.
+    for (number, file) in (90..).zip(&files) {
+        network.submit_own(0, verdict(network.top(), *file, id(0), seed(0))).unwrap();
+        let request = member.request(network.top(), thing(number), 50);
+        network.submit(0, &request).unwrap();
+    }
+    network.until(20_000, |it| count(it, Status::Registered) == files.len()).unwrap();
+}
+
 /// One of the nodes' own, and the block with it reaches these.
 fn own(network: &mut Network, transaction: Transaction, reach: &[usize]) {
     let height = network.top();

@@ -58,7 +58,7 @@ impl Registrar {
 
     /// Whether a draft's rows are few enough for one batch: what this node drafts is, what others propose may not be.
     pub fn fits(draft: &Draft) -> bool {
-        draft.changes().count() <= Rows::ENTRIES_MAX
+        draft.stored().count() <= Rows::ENTRIES_MAX
     }
 
     /// The text of the checkpoint after a draft, to be signed.
