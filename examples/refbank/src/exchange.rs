@@ -260,7 +260,7 @@ mod tests {
         let shown = fourth.shown().borrow().clone();
         assert_eq!(shown.transfers[0].touched, 0);
         assert_eq!(shown.banks[0].books.last, 1);
-        assert_eq!(fourth.audit().await.unwrap().1, true);
+        assert!(fourth.audit().await.unwrap().1);
         closing.send_replace(true);
         task.await.unwrap();
         clearing.send_replace(true);
