@@ -1,8 +1,6 @@
 //! Redeeming a reply: the pure decision, and the whole of it through the in-memory store.
 
-use criterion::{
-    BatchSize, Criterion, SamplingMode, Throughput, criterion_group, criterion_main,
-};
+use criterion::{BatchSize, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use interbank_benches::{NOW, Shop};
 use interbank_qrpay::*;
