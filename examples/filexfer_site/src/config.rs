@@ -90,7 +90,9 @@ pub(crate) struct BackstageFile {
 #[serde(deny_unknown_fields)]
 pub(crate) struct StoreFile {
     pub(crate) id: String,
-    pub(crate) root: PathBuf,
+    /// The folder; without it a bucket.
+    pub(crate) root: Option<PathBuf>,
+    pub(crate) s3: Option<BucketFile>,
     #[serde(default = "general")]
     pub(crate) class: String,
     /// Classes by folder.
@@ -99,6 +101,34 @@ pub(crate) struct StoreFile {
     pub(crate) quota_bytes: Option<u64>,
     #[serde(default)]
     pub(crate) settle_ms: u64,
+}
+
+/// A bucket that speaks S3.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BucketFile {
+    pub(crate) bucket: String,
+    /// The part of the bucket that is used; all of it without one.
+    pub(crate) prefix: Option<String>,
+    /// Where it is asked: `https://host`.
+    pub(crate) endpoint: String,
+    #[serde(default = "region")]
+    pub(crate) region: String,
+    /// Certificates of the authorities that are believed there (PEM); the site's without it.
+    pub(crate) roots: Option<PathBuf>,
+    /// A file of mode 0600 with `access_key_id` and `secret_access_key`.
+    pub(crate) credentials: Option<PathBuf>,
+    /// Or which variables of the environment hold them.
+    pub(crate) environment: Option<EnvironmentFile>,
+}
+
+/// Names of variables.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EnvironmentFile {
+    pub(crate) access_key_id: String,
+    pub(crate) secret_access_key: String,
+    pub(crate) token: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -236,10 +266,8 @@ impl Config {
     /// Reads and checks a configuration. What belongs to one server only is checked when that one starts.
     pub(crate) fn load(path: &Path) -> Result<Self, Failure> {
         let text = std::fs::read_to_string(path).map_err(|why| Failure::file(path, why))?;
-        let file: SiteFile = toml::from_str(&text).map_err(|why| {
-            let why = why.to_string();
-            Failure::file(path, why.trim_end())
-        })?;
+        let file: SiteFile =
+            toml::from_str(&text).map_err(|why| Failure::file(path, fault(&text, &why)))?;
         let registry = file.registry().map_err(|why| Failure::file(path, why))?;
         file.check(&registry).map_err(|why| Failure::file(path, why))?;
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
@@ -382,17 +410,45 @@ impl SiteFile {
             return Err(format!("bytes_per_s is below {RATE_LEAST}, one range a second"));
         }
         let mut roots = BTreeSet::new();
-        let stores = self.backstage.iter().map(|one| &one.store.root);
+        let stores = self.backstage.iter().filter_map(|one| one.store.root.as_ref());
         for root in stores.chain(self.client.iter().map(|one| &one.root)) {
             if !roots.insert(root) {
                 return Err(format!("two parties have the folder {}", root.display()));
             }
         }
         self.check_sftp(registry)?;
+        self.check_buckets()?;
         for store in self.backstage.iter().map(|one| &one.store) {
             class_of(&store.class)?;
             for class in store.classes.values() {
                 class_of(class)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_buckets(&self) -> Result<(), String> {
+        let mut known: Vec<&BucketFile> = Vec::new();
+        for store in self.backstage.iter().map(|one| &one.store) {
+            let bucket = match (&store.root, &store.s3) {
+                (Some(_), None) => continue,
+                (None, Some(bucket)) => bucket,
+                _ => {
+                    return Err(format!(
+                        "{}: give root, for a folder, or s3, for a bucket",
+                        store.id
+                    ));
+                }
+            };
+            crate::bucket::check(&store.id, bucket)?;
+            if known.iter().any(|other| crate::bucket::overlap(other, bucket)) {
+                let name = &bucket.bucket;
+                return Err(format!("two parties have the bucket {name}, or a part of it"));
+            }
+            known.push(bucket);
+            if store.settle_ms > 0 {
+                let why = "settle_ms is for folders; an object is there when all of it is";
+                return Err(format!("{}: {why}", store.id));
             }
         }
         Ok(())
@@ -425,6 +481,18 @@ impl SiteFile {
     }
 }
 
+/// What does not fit, and on which line. The line itself is not shown: somebody may have written a secret there.
+fn fault(text: &str, why: &toml::de::Error) -> String {
+    let said = why.message().lines().collect::<Vec<_>>().join(", ");
+    let Some(before) = why.span().and_then(|span| text.get(..span.start)) else { return said };
+    let number = before.matches('\n').count() + 1;
+    let line = text.lines().nth(number - 1).unwrap_or_default();
+    match line.split_once('=') {
+        Some((field, _)) => format!("line {number}, {}: {said}", field.trim()),
+        None => format!("line {number}: {said}"),
+    }
+}
+
 pub(crate) fn class_of(text: &str) -> Result<FileClass, String> {
     FileClass::new(text).map_err(|why| format!("the class {text:?} is none: {why}"))
 }
@@ -451,6 +519,10 @@ fn who(text: &str) -> Result<Who, String> {
         None if text == "*" => Ok(Who::Anyone),
         None => party_id(text).map(Who::Party),
     }
+}
+
+fn region() -> String {
+    "us-east-1".into()
 }
 
 fn general() -> String {

@@ -4,12 +4,14 @@
 
 mod access;
 mod backstage;
+mod bucket;
 mod client;
 mod clock;
 mod commands;
 mod config;
 mod control;
 mod failure;
+mod files;
 mod forwarder;
 mod hex;
 mod lines;

@@ -1,6 +1,6 @@
 //! Rows beside those of the machines, and states in words.
 
-use files_local::LocalFiles;
+use crate::files::Files;
 use filexfer::{Place, State, TransferId};
 use port::{CrateTag, Key, ReadSet, Row, Scan, Store, Tenant};
 
@@ -31,7 +31,7 @@ pub(crate) enum Left {
 /// Removes unpublished content of transfers that are over: a stop between the last commit and the removal leaves it.
 pub(crate) async fn sweep<S: Store>(
     store: &S,
-    files: Option<&LocalFiles>,
+    files: Option<&Files>,
     places: &[Place],
     left: Left,
 ) -> Result<(), String> {
@@ -53,7 +53,7 @@ pub(crate) async fn sweep<S: Store>(
         for transfer in held.keys() {
             if is_over(transfer).await? {
                 tracing::info!(event = "content.swept", ?transfer, ?place);
-                files.discard(transfer, place).map_err(|why| why.to_string())?;
+                files.discard(transfer, place).await.map_err(|why| why.to_string())?;
             }
         }
     }

@@ -6,8 +6,8 @@ mod workers;
 use crate::clock;
 use crate::control::Asked;
 use crate::failure::Failure;
+use crate::files::Files;
 use crate::lines::{Inboxes, Lines};
-use files_local::LocalFiles;
 use filexfer::{Error, Message};
 use link::{Frame, Incoming};
 use port::{Input, Machine, Peer, Store};
@@ -26,7 +26,7 @@ pub(crate) struct Station<R, S> {
     pub(crate) keys: SoftKeys,
     pub(crate) link: Arc<Lines>,
     pub(crate) inbox: Inboxes,
-    pub(crate) files: Option<Arc<LocalFiles>>,
+    pub(crate) files: Option<Arc<Files>>,
     pub(crate) questions: mpsc::Receiver<Asked>,
 }
 

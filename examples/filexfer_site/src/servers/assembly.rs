@@ -2,14 +2,17 @@
 
 use crate::access::Access;
 use crate::backstage::{Backstage, SIGNING};
+use crate::bucket;
 use crate::client::Client;
 use crate::config::{ClientFile, Config, KEY_NUMBER, LinkFile, StoreFile, class_of, party_id};
 use crate::failure::Failure;
+use crate::files::Files;
 use crate::forwarder::Forwarding;
 use crate::lines::{Inboxes, Lines};
 use crate::rows::{self, Left, TENANT};
 use crate::secrets;
 use files_local::{Area, LocalFiles, Options as FilesOptions};
+use files_object_store::{Area as Bucket, ObjectFiles, Options as BucketOptions};
 use filexfer::{ClientConfig, ClientServer, ForwarderConfig, Limit, Paces, PartyId, Place, Retry};
 use link::{Contact, Identity, Limits, Options as LinkOptions};
 use port::Peer;
@@ -25,7 +28,7 @@ use store_redb::{Options as StoreOptions, RedbStore};
 pub(crate) struct Around {
     pub(super) keys: SoftKeys,
     pub(super) link: (Lines, Inboxes),
-    pub(super) files: Option<Arc<LocalFiles>>,
+    pub(super) files: Option<Arc<Files>>,
     pub(super) socket: PathBuf,
 }
 
@@ -45,10 +48,25 @@ pub(super) async fn forwarding(
     let contacts = backstages.chain(accesses).chain(others).collect::<Result<_, _>>()?;
     let mut options = FilesOptions::new(folder(&state.join("work"))?)
         .spool(Area::new(folder(&state.join("spool"))?, class("general")?));
-    for one in &file.backstage {
-        options = options.store(id_of(&one.store.id)?, area(config, &one.store)?);
+    let proofs = state.join("proofs");
+    let mut buckets = BucketOptions::new(&proofs);
+    for store in file.backstage.iter().map(|one| &one.store) {
+        let id = id_of(&store.id)?;
+        if let Some(root) = &store.root {
+            options = options.store(id, area(config, store, root)?);
+        } else if let Some(s3) = &store.s3 {
+            let mut area =
+                Bucket::new(bucket::open(config, &store.id, s3).await?, class(&store.class)?);
+            area.classes = classes(store)?;
+            area.quota_bytes = store.quota_bytes.unwrap_or(u64::MAX);
+            buckets = buckets.store(id, area);
+        }
     }
-    let files = Some(files(options, party.as_str())?);
+    let buckets = (!buckets.stores.is_empty()).then_some(buckets);
+    if buckets.is_some() {
+        folder(&proofs)?;
+    }
+    let files = Some(files(options, buckets, party.as_str()).await?);
     let mut brief = ForwarderConfig::new(TENANT, party.clone(), (SIGNING, KEY_NUMBER));
     brief.paces = paces(config);
     brief.again_ms = file.pace.again_ms;
@@ -104,7 +122,7 @@ pub(crate) async fn client_server(
     let contacts = vec![contact(access.as_str(), Some(at), over(config, client))?];
     let work = folder(&config.state(party.as_str()).join("work"))?;
     let options = FilesOptions::new(work).store(party.clone(), client_area(config, client)?);
-    let files = Some(files(options, party.as_str())?);
+    let files = Some(files(options, None, party.as_str()).await?);
     let key = (SIGNING, KEY_NUMBER);
     let paces = paces(config);
     let brief = ClientConfig { tenant: TENANT, party: party.clone(), access, key, paces };
@@ -177,21 +195,38 @@ pub(super) fn open_rows(config: &Config, id: &str) -> Result<RedbStore, Failure>
         .map_err(|why| Failure::file(&path, why))
 }
 
-fn files(options: FilesOptions, id: &str) -> Result<Arc<LocalFiles>, Failure> {
+async fn files(
+    options: FilesOptions,
+    buckets: Option<BucketOptions>,
+    id: &str,
+) -> Result<Arc<Files>, Failure> {
     let roots: Vec<String> =
         options.stores.values().map(|area| area.root.display().to_string()).collect();
-    let files = LocalFiles::open(options);
-    files.map(Arc::new).map_err(|why| Failure::Run(format!("{id}: {why} ({})", roots.join(", "))))
+    let folders = LocalFiles::open(options);
+    let folders =
+        folders.map_err(|why| Failure::Run(format!("{id}: {why} ({})", roots.join(", "))))?;
+    let in_buckets = buckets.iter().flat_map(|options| options.stores.keys().cloned()).collect();
+    let buckets = match buckets {
+        Some(options) => {
+            let opened = ObjectFiles::open(options).await;
+            Some(opened.map_err(|why| Failure::Run(format!("{id}: {why}")))?)
+        }
+        None => None,
+    };
+    Ok(Arc::new(Files::new(folders, buckets, in_buckets)))
 }
 
-fn area(config: &Config, store: &StoreFile) -> Result<Area, Failure> {
-    let mut area = Area::new(config.path(&store.root), class(&store.class)?);
-    for (folder, of) in &store.classes {
-        area.classes.push((folder.clone(), class(of)?));
-    }
+fn area(config: &Config, store: &StoreFile, root: &Path) -> Result<Area, Failure> {
+    let mut area = Area::new(config.path(root), class(&store.class)?);
+    area.classes = classes(store)?;
     area.quota_bytes = store.quota_bytes.unwrap_or(u64::MAX);
     area.settle_ms = store.settle_ms;
     Ok(area)
+}
+
+/// Classes by folder.
+fn classes(store: &StoreFile) -> Result<Vec<(String, filexfer::FileClass)>, Failure> {
+    store.classes.iter().map(|(folder, of)| Ok((folder.clone(), class(of)?))).collect()
 }
 
 fn client_area(config: &Config, client: &ClientFile) -> Result<Area, Failure> {

@@ -1,9 +1,9 @@
 //! Threads for what blocks: they do a machine's work and say what became of it.
 
 use super::Told;
+use crate::files::{Done, Error, Files};
 use crate::lines::Lines;
 use bytes::Bytes;
-use files_local::{Done, LocalFiles};
 use filexfer::{Failure as JobFailure, Place, SliceProof, StoreFault, TransferId, Work};
 use link::Frame;
 use std::ops::Range;
@@ -55,24 +55,21 @@ impl Workers {
     }
 
     /// Has a slice compared with its proof, and written.
-    pub(super) fn write(&self, name: &str, files: &Arc<LocalFiles>, slice: Slice) {
+    pub(super) fn write(&self, name: &str, files: &Arc<Files>, slice: Slice) {
         let (task, name, files) = (self.task(), name.to_owned(), Arc::clone(files));
         let Slice { transfer, range, bytes, into, proof, frame } = slice;
         tokio::spawn(async move {
             let Ok(_turn) = task.turns.acquire().await else { return };
-            let write = move || match proof.open(&bytes) {
-                Ok(slice) => files.write(&transfer, &into, &slice.groups).map(|()| true),
-                Err(why) => {
+            let told = match files.write(transfer, into, proof, bytes).await {
+                Ok(Ok(())) => Some(Told::Written(range)),
+                Ok(Err(why)) => {
                     tracing::warn!(event = "slice.refused", server = %name, code = why.code(), %why);
                     // It is asked for again.
-                    Ok(false)
+                    None
                 }
-            };
-            let told = match tokio::task::spawn_blocking(write).await {
-                Ok(Ok(true)) => Some(Told::Written(range)),
-                // It was discarded meanwhile.
-                Ok(Ok(false) | Err(files_local::Error::NoContent)) | Err(_) => None,
-                Ok(Err(why)) => {
+                // It was discarded meanwhile, or the thread ended early.
+                Err(why) if why.is_too_late() => None,
+                Err(why) => {
                     tracing::error!(event = "write.failed", ?transfer, code = why.code(), %why);
                     Some(Told::Failed(StoreFault::Write))
                 }
@@ -89,7 +86,7 @@ impl Workers {
     pub(super) fn begin(
         &self,
         name: &str,
-        files: Option<&Arc<LocalFiles>>,
+        files: Option<&Arc<Files>>,
         link: &Arc<Lines>,
         work: Work,
     ) {
@@ -102,10 +99,10 @@ impl Workers {
         };
         tokio::spawn(async move {
             let Ok(turn) = turns.acquire().await else { return };
-            let done = tokio::task::spawn_blocking(move || (files.perform(&work), work)).await;
+            let done = files.perform(&work).await;
             drop(turn);
-            let Ok((done, work)) = done else { return };
             match done {
+                Err(Error::Lost) => {}
                 Ok((transfer, done)) => task.conclude(&link, transfer, done).await,
                 Err(why) => {
                     tracing::error!(event = "work.failed", server = %name, code = why.code(), %why);

@@ -83,6 +83,26 @@ impl Home {
         said
     }
 
+    /// The same with variables in the environment.
+    pub(crate) fn failure_with(
+        &self,
+        code: i32,
+        args: &[&str],
+        variables: &[(&str, &str)],
+    ) -> String {
+        let output = self.command(args).envs(variables.iter().copied()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
+        said
+    }
+
+    /// Starts servers with variables in the environment.
+    pub(crate) fn start_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Running {
+        let mut command = self.command(args);
+        command.envs(variables.iter().copied());
+        self.spawn(command, args)
+    }
+
     /// Starts servers, and waits until they are ready.
     pub(crate) fn start(&self, args: &[&str]) -> Running {
         self.spawn(self.command(args), args)

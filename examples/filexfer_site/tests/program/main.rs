@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod buckets;
 mod configuration;
 mod home;
 mod kills;
