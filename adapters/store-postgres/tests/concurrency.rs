@@ -259,13 +259,14 @@ async fn commits_that_meet_share_transactions_and_a_lone_one_has_its_own() {
     assert!((stats.transactions - 10) * 4 < 640, "hardly any transaction was shared: {stats:?}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+// In one thread nothing flies while the others stand in line.
+#[tokio::test]
 async fn a_full_line_answers_busy_and_nothing_of_it_is_written() {
     let (_, stores) = stores("full_line", 1, |options| options.waiting_max(5)).await;
-    let batches: Vec<Batch> = (0..40).map(|n| put(key(1, n), b"x")).collect();
+    let batches: Vec<Batch> = (0..30).map(|n| put(key(1, n), b"x")).collect();
     let answers =
         futures_util::future::join_all(batches.iter().map(|batch| stores[0].commit(batch))).await;
-    let want = ReadSet::points((0..40).map(|n| key(1, n)).collect::<Vec<_>>());
+    let want = ReadSet::points((0..30).map(|n| key(1, n)).collect::<Vec<_>>());
     let rows = stores[0].read(&want).await.unwrap();
     let mut refused = 0;
     for (answer, row) in answers.iter().zip(&rows.points) {
@@ -279,7 +280,7 @@ async fn a_full_line_answers_busy_and_nothing_of_it_is_written() {
             Ok(Commit::Conflict) => panic!("nothing is expected to be there"),
         }
     }
-    assert_eq!(refused, 34, "one flies, five wait");
+    assert_eq!(refused, 24, "one flies, five wait");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -269,9 +269,9 @@ fn a_business_day_is_closed_and_its_files_are_followed_at_the_settlement_page() 
     // A bank that is away gets its file when it is back; a part that is damaged is sent again.
     paid("second", "4.00");
     browser.open(&format!("{home}/settlement"));
-    browser.click("#attend-north-bank");
+    browser.submit("#attend-north-bank");
     browser.until("return document.getElementById('attend-north-bank')?.value === 'yes'");
-    browser.click("#damage");
+    browser.submit("#damage");
     browser.click("#close");
     text("files", "on their way");
     browser.until("return document.querySelector('[data-merchant=\"Corner Coffee\"] [data-filed]')?.textContent === '16.50'");

@@ -75,6 +75,11 @@ impl<S: Store + Send + 'static> Load<S> {
         self.acknowledged.lock().unwrap().len() as u64
     }
 
+    /// Transfers of which nobody was told before somebody asked again.
+    pub(crate) fn found_applied(&self) -> u64 {
+        self.found_applied.load(SeqCst)
+    }
+
     /// Counts what is there against what was promised.
     pub(crate) async fn audit(&self) -> Figures {
         let outcomes: BTreeMap<u64, Transfer> = rows(&self.store, 2)

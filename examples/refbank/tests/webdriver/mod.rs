@@ -51,6 +51,8 @@ impl Browser {
         let folder = browser._profile.path().display();
         let capabilities = json!({ "capabilities": { "alwaysMatch": {
             "browserName": "chrome",
+            // A page may be on its way: what is looked for is waited for.
+            "timeouts": { "implicit": 10_000 },
             "goog:chromeOptions": {
                 "binary": chromium,
                 "args": [
@@ -98,6 +100,13 @@ impl Browser {
     pub(crate) fn click(&self, selector: &str) {
         let element = self.find(selector);
         self.post(&format!("/element/{element}/click"), &json!({}));
+    }
+
+    /// Clicks on what leads to another page, or to this one anew, and waits until that is there.
+    pub(crate) fn submit(&self, selector: &str) {
+        self.run("window.isOld = true");
+        self.click(selector);
+        self.until("return !window.isOld && document.readyState === 'complete'");
     }
 
     /// Types.
