@@ -135,18 +135,21 @@ impl Item {
         }
     }
 
-    /// The stored form; see `docs/spec/qrpay.md`.
+    /// Appends the stored form; see `docs/spec/qrpay.md`.
     pub(crate) fn encode(&self) -> Bytes {
-        let size = self.encoded_bytes();
+        let size = 1
+            + 3
+            + price_bytes(&self.price)
+            + 1
+            + self.merchant.as_bytes().len()
+            + 8
+            + 8
+            + 4
+            + if self.payment.is_some() { 17 } else { 1 }
+            + 1
+            + self.challenges.len() * Displayed::BYTES;
         let mut bytes = Vec::with_capacity(size);
-        self.append(&mut bytes);
-        debug_assert_eq!(bytes.len(), size, "a row is one allocation");
-        bytes.into()
-    }
-
-    /// Appends [`Item::encode`].
-    pub(crate) fn append(&self, bytes: &mut Vec<u8>) {
-        let mut writer = Writer::new(bytes, 1);
+        let mut writer = Writer::new(&mut bytes, 1);
         writer.u8(self.kind as u8).u8(self.state as u8).u8(self.form as u8);
         price(&mut writer, &self.price);
         short(&mut writer, self.merchant.as_bytes());
@@ -160,19 +163,8 @@ impl Item {
         for one in self.challenges.iter().take(usize::from(u8::MAX)) {
             one.encode(&mut writer);
         }
-    }
-
-    fn encoded_bytes(&self) -> usize {
-        1 + 3
-            + price_bytes(&self.price)
-            + 1
-            + self.merchant.as_bytes().len()
-            + 8
-            + 8
-            + 4
-            + if self.payment.is_some() { 17 } else { 1 }
-            + 1
-            + self.challenges.len() * Displayed::BYTES
+        debug_assert_eq!(bytes.len(), size, "a row is one allocation");
+        bytes.into()
     }
 
     /// Reads the stored form, specified in `docs/spec/qrpay.md`.

@@ -90,16 +90,19 @@ impl Payment {
     }
 
     pub(crate) fn encode(&self) -> Bytes {
-        let size = self.encoded_bytes();
+        let size = 1
+            + 1
+            + 16
+            + price_bytes(&self.price)
+            + 1
+            + self.merchant.as_bytes().len()
+            + 4
+            + 8
+            + 8
+            + 8
+            + 4;
         let mut bytes = Vec::with_capacity(size);
-        self.append(&mut bytes);
-        debug_assert_eq!(bytes.len(), size, "a row is one allocation");
-        bytes.into()
-    }
-
-    /// Appends [`Payment::encode`].
-    pub(crate) fn append(&self, bytes: &mut Vec<u8>) {
-        let mut writer = Writer::new(bytes, 1);
+        let mut writer = Writer::new(&mut bytes, 1);
         writer.u8(self.state as u8).fixed(self.account.as_bytes());
         price(&mut writer, &self.price);
         short(&mut writer, self.merchant.as_bytes());
@@ -109,19 +112,8 @@ impl Payment {
             .u64(self.settle_by.as_ms())
             .i64(self.refunded_minor)
             .u32(self.cause);
-    }
-
-    fn encoded_bytes(&self) -> usize {
-        1 + 1
-            + 16
-            + price_bytes(&self.price)
-            + 1
-            + self.merchant.as_bytes().len()
-            + 4
-            + 8
-            + 8
-            + 8
-            + 4
+        debug_assert_eq!(bytes.len(), size, "a row is one allocation");
+        bytes.into()
     }
 
     /// Reads the stored form, specified in `docs/spec/qrpay.md`.
@@ -245,13 +237,16 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    /// Appends the stored form; see `docs/spec/qrpay.md`.
-    pub(crate) fn append(&self, bytes: &mut Vec<u8>) {
-        let mut writer = Writer::new(bytes, 1);
+    pub(crate) fn encode(&self) -> Bytes {
+        let size = 1 + 16 + 16 + price_bytes(&self.price) + 8 + 1 + 1 + self.reply.as_bytes().len();
+        let mut bytes = Vec::with_capacity(size);
+        let mut writer = Writer::new(&mut bytes, 1);
         writer.fixed(self.account.as_bytes()).fixed(&self.payment.0);
         price(&mut writer, &self.price);
         writer.u64(self.accepted.as_ms()).u8(self.reply.kind());
         short(&mut writer, self.reply.as_bytes());
+        debug_assert_eq!(bytes.len(), size, "a row is one allocation");
+        bytes.into()
     }
 
     pub(crate) fn parse(bytes: &Bytes) -> Result<Self, Error> {

@@ -252,48 +252,26 @@ impl Redeem {
             item.state = State::Accepted;
             item.payment = Some(id);
         }
-        // All that is written lies together, in one allocation; parts of one row are moved on to the next.
-        let mut rows = Vec::with_capacity(ROWS_BYTES_USUAL);
-        item.append(&mut rows);
-        let item_end = rows.len();
-        let outcome = Outcome {
-            account: self.account,
-            payment: id,
-            price: item.price,
-            accepted: now,
-            reply: self.request.reply.clone(),
-        };
-        outcome.append(&mut rows);
-        let outcome_end = rows.len();
         let payment = Payment {
             state: PaymentState::Accepted,
             account: self.account,
-            price: outcome.price,
-            merchant: item.merchant,
+            price: item.price.clone(),
+            merchant: item.merchant.clone(),
             challenge_ref,
             accepted: now,
             settle_by: now.plus_ms(self.setup.policy().settle_ms),
             refunded_minor: 0,
             cause: 0,
         };
-        payment.append(&mut rows);
-        let payment_end = rows.len();
-        let instruction = Instruction {
-            kind: InstructionKind::Debit,
-            tenant,
-            uid: uid.clone(),
-            payment: id,
+        let outcome = Outcome {
             account: self.account,
-            merchant: payment.merchant,
-            amount: payment.price.amount,
-            refund: Bytes::new(),
+            payment: id,
+            price: item.price.clone(),
+            accepted: now,
+            reply: self.request.reply.clone(),
         };
-        instruction.encode(&mut rows);
-        let instruction_end = rows.len();
-        rows.extend_from_slice(self.account.as_bytes());
-        let rows = Bytes::from(rows);
         let mut batch = Batch::with_capacity(5);
-        batch.put(self.keys.item.clone(), item_expect, rows.slice(..item_end));
+        batch.put(self.keys.item.clone(), item_expect, item.encode());
         let binding_key = self.keys.binding.clone();
         match binding {
             Some(mut binding) if !binding.failures.is_empty() => {
@@ -305,17 +283,24 @@ impl Redeem {
                 batch.require(binding_key, binding_expect);
             }
         }
-        let outcome_row = rows.slice(item_end..outcome_end);
-        batch.put(self.keys.outcome.clone(), Expect::Absent, outcome_row);
-        let payment_row = rows.slice(outcome_end..payment_end);
-        batch.put(table::payment(tenant, uid, &id), Expect::Absent, payment_row);
-        let content = rows.slice(payment_end..instruction_end);
+        batch.put(self.keys.outcome.clone(), Expect::Absent, outcome.encode());
+        batch.put(table::payment(tenant, uid, &id), Expect::Absent, payment.encode());
+        let instruction = Instruction {
+            kind: InstructionKind::Debit,
+            tenant,
+            uid: uid.clone(),
+            payment: id,
+            account: self.account,
+            merchant: item.merchant,
+            amount: item.price.amount,
+            refund: Bytes::new(),
+        };
+        let mut content = Vec::with_capacity(instruction.encoded_bytes());
+        instruction.encode(&mut content);
         self.setup.owe(&mut batch, now, idempotency, content)?;
-        let trail = self.trail_of(rows.slice(instruction_end..), None, id.0);
-        let audit = self.setup.audit(now, "qrpay.redeem.accepted", trail);
-        let Instruction { uid, .. } = instruction;
+        let audit = self.setup.audit(now, "qrpay.redeem.accepted", self.trail(None, id.0));
         let accepted =
-            Accepted { payment: id, uid, price: payment.price, at: now, repeated: false };
+            Accepted { payment: id, uid: uid.clone(), price: item.price, at: now, repeated: false };
         Ok(done(Verdict::Granted(accepted), audit, batch))
     }
 
@@ -363,12 +348,12 @@ impl Redeem {
     }
 
     fn trail(&self, refusal: Option<Refusal>, correlation: [u8; 16]) -> Trail {
-        self.trail_of(Bytes::copy_from_slice(self.account.as_bytes()), refusal, correlation)
-    }
-
-    /// [`Redeem::trail`] with a copy of the account's token that is there already.
-    fn trail_of(&self, actor: Bytes, refusal: Option<Refusal>, correlation: [u8; 16]) -> Trail {
-        Trail { actor, subject: self.request.uid.as_bytes().clone(), refusal, correlation }
+        Trail {
+            actor: Bytes::copy_from_slice(self.account.as_bytes()),
+            subject: self.request.uid.as_bytes().clone(),
+            refusal,
+            correlation,
+        }
     }
 
     fn decline(&self, refusal: Refusal) -> Step<Audited<Verdict<Accepted>>> {
@@ -425,6 +410,3 @@ impl Decision for Redeem {
         Ok(Some(Audited { verdict: Verdict::Granted(accepted), audit }))
     }
 }
-
-/// Room for item, outcome, payment, instruction and token as most are.
-const ROWS_BYTES_USUAL: usize = 512;

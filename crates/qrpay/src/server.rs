@@ -100,7 +100,7 @@ impl Setup {
         batch: &mut Batch,
         now: Time,
         idempotency: [u8; 32],
-        content: impl Into<Bytes>,
+        content: Vec<u8>,
     ) -> Result<(), crate::Error> {
         let entry = Entry {
             idempotency,
