@@ -130,7 +130,7 @@ fn examples(run: &mut Run<'_>) -> Result<()> {
         bail!("no package declares {} as an [[example]]", orphans.join(", "));
     }
     let wanted = run.packages.iter().flat_map(|p| p.targets("example")).count();
-    let built = build(run, "--examples", "example")?;
+    let built = built(run, "example")?;
     if built.len() != wanted {
         bail!(
             "{wanted} examples, but {} different names: each needs a name of its own",
@@ -168,7 +168,7 @@ fn demos(run: &mut Run<'_>) -> Result<()> {
         println!("    none in these packages");
         return Ok(());
     }
-    let built = build(run, "--bins", "bin")?;
+    let built = built(run, "bin")?;
     for (name, args) in demos {
         let program = built.get(*name).with_context(|| format!("no program is called `{name}`"))?;
         println!("  -> {name} {}", args.join(" "));
@@ -197,13 +197,15 @@ fn quality(run: &mut Run<'_>) -> Result<()> {
     }
 }
 
-/// Builds the programs of one kind as `cargo test` just did, so that nothing is built twice, and
-/// says where they are.
-fn build(run: &Run<'_>, which: &str, kind: &str) -> Result<BTreeMap<String, PathBuf>> {
+/// The programs of one kind that `cargo test` has just built, and where they are. Asked for in the
+/// same words, so that nothing is built twice: `cargo build` takes other features of what only
+/// tests depend on, and would fill the disk with a second set.
+fn built(run: &Run<'_>, kind: &str) -> Result<BTreeMap<String, PathBuf>> {
     let messages = Program::cargo()
-        .args(["build", "--quiet", "--all-features", "--message-format=json-render-diagnostics"])
-        .arg(which)
+        .args(["test", "--no-run", "--quiet", "--all-features"])
+        .arg("--message-format=json-render-diagnostics")
         .args(run.selection())
+        .envs(&run.found)
         .text()?;
     Ok(executables(&messages, kind))
 }
@@ -212,6 +214,7 @@ fn executables(messages: &str, kind: &str) -> BTreeMap<String, PathBuf> {
     #[derive(Deserialize)]
     struct Artifact {
         target: ArtifactTarget,
+        profile: ArtifactProfile,
         executable: Option<PathBuf>,
     }
     #[derive(Deserialize)]
@@ -219,9 +222,15 @@ fn executables(messages: &str, kind: &str) -> BTreeMap<String, PathBuf> {
         name: String,
         kind: Vec<String>,
     }
+    #[derive(Deserialize)]
+    struct ArtifactProfile {
+        /// Its unit tests, not the program itself.
+        test: bool,
+    }
     // messages of other kinds have other fields, and are not meant
     let artifacts = messages.lines().filter_map(|line| serde_json::from_str::<Artifact>(line).ok());
     artifacts
+        .filter(|artifact| !artifact.profile.test)
         .filter(|artifact| artifact.target.kind.iter().any(|k| k == kind))
         .filter_map(|artifact| Some((artifact.target.name, artifact.executable?)))
         .collect()
@@ -308,13 +317,15 @@ mod tests {
 
     #[test]
     fn programs_are_picked_from_cargo_messages_by_kind() {
-        let messages = r#"{"reason":"compiler-artifact","target":{"name":"port","kind":["lib"]},"executable":null}
-{"reason":"compiler-artifact","target":{"name":"by_hand","kind":["example"]},"executable":"/t/debug/examples/by_hand"}
-{"reason":"compiler-artifact","target":{"name":"refbank","kind":["bin"]},"executable":"/t/debug/refbank"}
+        let messages = r#"{"reason":"compiler-artifact","target":{"name":"port","kind":["lib"]},"profile":{"test":false},"executable":null}
+{"reason":"compiler-artifact","target":{"name":"by_hand","kind":["example"]},"profile":{"test":false},"executable":"/t/debug/examples/by_hand"}
+{"reason":"compiler-artifact","target":{"name":"refbank","kind":["bin"]},"profile":{"test":false},"executable":"/t/debug/refbank"}
+{"reason":"compiler-artifact","target":{"name":"refbank","kind":["bin"]},"profile":{"test":true},"executable":"/t/debug/deps/refbank-1f"}
 {"reason":"build-finished","success":true}
 "#;
         let examples = executables(messages, "example");
         assert_eq!(examples, [("by_hand".into(), "/t/debug/examples/by_hand".into())].into());
-        assert_eq!(executables(messages, "bin").len(), 1);
+        let programs = executables(messages, "bin");
+        assert_eq!(programs, [("refbank".into(), "/t/debug/refbank".into())].into());
     }
 }
