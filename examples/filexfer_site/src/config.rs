@@ -1,6 +1,7 @@
 //! The configuration of a site: one TOML file that all its servers share.
 
 use crate::failure::Failure;
+use crate::fault::fault;
 use crate::hex;
 use filexfer::{
     FileClass, Grant, Mode, Party, PartyId, Profile, ProtocolName, Registry, Role, SiteId, Who,
@@ -478,18 +479,6 @@ impl SiteFile {
             }
         }
         Ok(())
-    }
-}
-
-/// What does not fit, and on which line. The line itself is not shown: somebody may have written a secret there.
-fn fault(text: &str, why: &toml::de::Error) -> String {
-    let said = why.message().lines().collect::<Vec<_>>().join(", ");
-    let Some(before) = why.span().and_then(|span| text.get(..span.start)) else { return said };
-    let number = before.matches('\n').count() + 1;
-    let line = text.lines().nth(number - 1).unwrap_or_default();
-    match line.split_once('=') {
-        Some((field, _)) => format!("line {number}, {}: {said}", field.trim()),
-        None => format!("line {number}: {said}"),
     }
 }
 

@@ -11,6 +11,7 @@ mod commands;
 mod config;
 mod control;
 mod failure;
+mod fault;
 mod files;
 mod forwarder;
 mod hex;
