@@ -1,6 +1,7 @@
 //! The file exchange: settlement files go to the merchants' banks through the machines of `interbank::filexfer`, with real files and
 //! durable rows. All its servers are in this process; `filexfer-site` runs the same machines as servers of their own.
 
+mod days;
 mod receiving;
 mod roles;
 mod sent;

@@ -2,35 +2,31 @@
 
 use super::sent::{self, Sent};
 use super::site::{Branch, SETTLEMENT_DESK, SIGNING, Site, id, settlement_class};
-use super::station::{Station, blocking};
+use super::station::Station;
 use super::wire::Wire;
 use super::{BankShown, Order, Running, Shown, Standing, Transfer, Wish};
 use crate::bank::Bank;
-use crate::business_day::BusinessDay;
 use crate::clock;
-use crate::merchant_bank::MerchantBank;
 use crate::trouble::Trouble;
 use interbank::filexfer::{
     BackstageEvent, BackstageServer, ClientEvent, Error, FileSpec, JobId, Misuse, Mode, Notice,
-    OnConflict, Request, StreamingRoot, Trail,
+    Request, Trail,
 };
 use interbank::port::{
     Batch, Expect, Key, KeyAnswer, Keys as _, ReadSet, Row, Scan, Store, Tenant, Time,
 };
 use std::collections::BTreeMap;
-use std::io::Write as _;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
 /// The exchange at work.
 pub(super) struct Work {
-    bank: Arc<Bank>,
-    site: Site,
-    sent: BTreeMap<JobId, Sent>,
+    pub(super) bank: Arc<Bank>,
+    pub(super) site: Site,
+    pub(super) sent: BTreeMap<JobId, Sent>,
     /// The date for which it was seen whether a day is to be closed.
-    checked: String,
+    pub(super) checked: String,
 }
 
 impl Work {
@@ -58,7 +54,7 @@ impl Work {
                     Some(order) => self.obey(order).await?,
                     None => return Ok(()),
                 },
-                () = tokio::time::sleep(wait) => self.close_yesterday().await?,
+                () = tokio::time::sleep(wait) => self.close_ended(clock::now()).await?,
             }
         }
     }
@@ -137,7 +133,7 @@ impl Work {
         }
         let (last, _) = self.bank.last_day().await?;
         if !last.is_gathered {
-            self.close_day().await?;
+            self.close_day(clock::now()).await?;
         }
         for day in self.bank.days(DAYS_LOOKED_AT).await? {
             self.send_files(&day).await?;
@@ -149,7 +145,7 @@ impl Work {
         // Who asked may have gone meanwhile.
         match order {
             Order::Close { reply } => {
-                let closed = self.close_day().await;
+                let closed = self.close_day(clock::now()).await;
                 let _ = reply.send(closed);
             }
             Order::Ask { wish, reply } => {
@@ -173,61 +169,8 @@ impl Work {
         Ok(())
     }
 
-    /// Closes a day that ended at midnight, if something was posted in it.
-    async fn close_yesterday(&mut self) -> Result<(), Trouble> {
-        let today = clock::date(clock::now());
-        if self.checked == today {
-            return Ok(());
-        }
-        let owed = self.bank.unsettled().await?;
-        if owed.first().is_some_and(|(_, line)| clock::date(line.at) < today) {
-            self.close_day().await?;
-        }
-        self.checked = today;
-        Ok(())
-    }
-
-    async fn close_day(&mut self) -> Result<Option<BusinessDay>, Trouble> {
-        let day = self.bank.close_day(clock::now()).await?;
-        if let Some(day) = &day {
-            tracing::info!(event = "day.closed", number = day.number);
-            self.send_files(day).await?;
-        }
-        Ok(day)
-    }
-
-    /// Writes the files of a day, and asks for their transfer; what was asked for already is left.
-    async fn send_files(&mut self, day: &BusinessDay) -> Result<(), Trouble> {
-        for to in MerchantBank::all() {
-            let is_asked = self
-                .sent
-                .values()
-                .any(|sent| sent.day == day.number && sent.request.destination == to.id);
-            let Some(name) = day.file_name(to).filter(|_| !is_asked) else { continue };
-            let Some(file) = self.bank.settlement_file(day, to).await? else { continue };
-            let text = file.to_text().map_err(|why| Trouble::Inside(Box::new(why)))?;
-            let mut root = StreamingRoot::new();
-            root.update(text.as_bytes());
-            let (root, size) = root.finish();
-            let path = self.site.folders.settlement().join(&name);
-            let draft =
-                self.site.folders.exchange("drafts").join(format!("{}-{}", to.id, day.number));
-            let written = blocking(move || write_whole(&draft, &path, text.as_bytes())).await;
-            written.ok_or(Trouble::Busy)?.map_err(|why| Trouble::Inside(Box::new(why)))?;
-            let wish = Wish {
-                requester: SETTLEMENT_DESK,
-                name,
-                to: to.id.into(),
-                is: Some((size, root)),
-                on_conflict: OnConflict::Fail,
-            };
-            self.ask(day.number, wish).await?;
-        }
-        Ok(())
-    }
-
     /// Signs a request, writes it down, and asks.
-    async fn ask(&mut self, day: u32, wish: Wish) -> Result<JobId, Trouble> {
+    pub(super) async fn ask(&mut self, day: u32, wish: Wish) -> Result<JobId, Trouble> {
         let drawn = clock::entropy()?;
         let (id_bytes, nonce) = drawn.split_at(16);
         let class = settlement_class().map_err(|why| Trouble::Inside(Box::new(why)))?;
@@ -389,20 +332,6 @@ impl Branch {
         }
         Ok(was_busy)
     }
-}
-
-/// Gives a file its name when all of it is on disk; one that says the same already is left as it is.
-fn write_whole(draft: &Path, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    if std::fs::read(path).is_ok_and(|there| there == bytes) {
-        return Ok(());
-    }
-    let mut file = std::fs::File::create(draft)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    let folder = path.parent().ok_or(std::io::ErrorKind::InvalidInput)?;
-    std::fs::create_dir_all(folder)?;
-    std::fs::rename(draft, path)?;
-    std::fs::File::open(folder)?.sync_all()
 }
 
 const IDLE: Duration = Duration::from_secs(60);
