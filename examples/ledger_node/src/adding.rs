@@ -1,8 +1,8 @@
 //! One more node of a local network: its files, and the others' knowledge of it.
 
-use crate::commands::ask_of;
 use crate::config::Config;
 use crate::control::Question;
+use crate::desk::ask_of;
 use crate::failure::Failure;
 use crate::making::{Authority, NETWORK, ports};
 use crate::network::Network;

@@ -1,6 +1,6 @@
 //! Made-up registrations as fast as a network takes them: a measurement, and something to stop nodes under.
 
-use crate::commands::Desk;
+use crate::desk::Desk;
 use crate::failure::Failure;
 use crate::options::{Load, Wait};
 use crate::progress;

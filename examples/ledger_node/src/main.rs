@@ -10,6 +10,7 @@ mod clock;
 mod commands;
 mod config;
 mod control;
+mod desk;
 mod documents;
 mod failure;
 mod follower;
@@ -81,19 +82,19 @@ fn run(options: &Options) -> Result<(), Failure> {
             let config = Config::load(&list.at.config)?;
             let (owner, lienholder) = (list.owner.clone(), list.lienholder.clone());
             let question = Question::List { owner, lienholder, kind: list.kind.clone() };
-            wait(commands::ask_of(&config, &question))?
+            wait(desk::ask_of(&config, &question))?
         }
         Task::Transfer(Transfer::List(at))
         | Task::Lien(Lien::List(at))
         | Task::Lease(Lease::List(at)) => {
             let config = Config::load(&at.config)?;
-            wait(commands::ask_of(&config, &Question::Offers))?
+            wait(desk::ask_of(&config, &Question::Offers))?
         }
         Task::Transfer(Transfer::Accept(accept)) => wait(commands::accept(accept))?,
         Task::Transfer(Transfer::Settle(settle)) => wait(commands::settle(settle))?,
         Task::Show(show) => {
             let config = Config::load(&show.at.config)?;
-            wait(commands::ask_of(&config, &Question::Show { what: show.what.clone() }))?
+            wait(desk::ask_of(&config, &Question::Show { what: show.what.clone() }))?
         }
         Task::Document(document) => wait(commands::document(document))?,
         Task::Prove(prove) => wait(commands::prove(prove))?,

@@ -3,9 +3,9 @@
 //! A party keeps the name that its first key gave it. So a file with a later key has the party noted behind its seed; which number the
 //! key has, the member says: a wrong one makes a signature that nobody takes, and nothing worse.
 
-use crate::commands::{POLL, Submitted, ask_of, key_path, outcome, submit};
 use crate::config::Config;
 use crate::control::{Question, Wish};
+use crate::desk::{POLL, Submitted, ask_of, key_path, outcome, submit};
 use crate::failure::Failure;
 use crate::hex;
 use crate::key_file;
