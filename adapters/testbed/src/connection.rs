@@ -179,7 +179,9 @@ impl Connection {
             return true;
         }
         match fate {
-            Fate::Pass | Fate::CutBefore | Fate::CutDuring | Fate::Deaf => self.give(piece),
+            Fate::Pass | Fate::CutBefore | Fate::Deaf => self.give(piece),
+            // the cut comes, and a quick answer must not be ahead of it
+            Fate::CutDuring => true,
             Fate::Delay(ms) => {
                 std::thread::sleep(Duration::from_millis(ms.into()));
                 self.give(piece)
