@@ -59,6 +59,15 @@ const NEEDS: &[Need] = &[
         packages: &["interbank-qrpay", "refbank"],
     },
     Need {
+        purpose: "drawing the demo's SVG for that decoder",
+        variable: "INTERBANK_RSVG",
+        programs: &["rsvg-convert"],
+        folders: Vec::new,
+        debian: "librsvg2-bin",
+        meanwhile: None,
+        packages: &["refbank"],
+    },
+    Need {
         purpose: "tests against a private PostgreSQL",
         variable: testbed::Installation::VARIABLE,
         programs: &["postgres"],
@@ -283,7 +292,7 @@ mod tests {
         assert_eq!(variables(&["interbank-store-postgres"]), ["INTERBANK_POSTGRES"]);
         assert_eq!(variables(&["filexfer-site"]), ["INTERBANK_SFTP"]);
         assert_eq!(variables(&["filexfer_transfer"]), ["INTERBANK_RSYNC", "INTERBANK_SSHD"]);
-        assert_eq!(variables(&["refbank", "interbank-port"]).len(), 4);
+        assert_eq!(variables(&["refbank", "interbank-port"]).len(), 5);
     }
 
     #[test]
@@ -295,7 +304,10 @@ mod tests {
     #[test]
     fn root_on_debian_installs_what_is_missing_and_only_that() {
         let plan = plan(&needed_by(&["refbank"]), only_chromium, &ROOT_ON_DEBIAN).unwrap();
-        assert_eq!(plan, Plan::Install(vec!["chromium-driver", "zbar-tools", "postgresql"]));
+        assert_eq!(
+            plan,
+            Plan::Install(vec!["chromium-driver", "zbar-tools", "librsvg2-bin", "postgresql"])
+        );
     }
 
     #[test]
@@ -310,7 +322,8 @@ mod tests {
             else {
                 panic!("installed without being allowed");
             };
-            let line = "\n  sudo apt-get install -y chromium-driver zbar-tools postgresql\n";
+            let line =
+                "\n  sudo apt-get install -y chromium-driver zbar-tools librsvg2-bin postgresql\n";
             assert!(advice.contains(line), "{advice}");
             assert!(!advice.contains("INTERBANK_CHROMIUM,"), "{advice}");
         }

@@ -21,8 +21,8 @@ use crate::{quality, sim, tidy};
 /// First it finds the programs that tests start (a browser and its driver, a QR reader,
 /// PostgreSQL). Missing ones are installed with apt-get when this runs as root; otherwise it says
 /// exactly what to install and fails before any test runs. The tests learn the paths from
-/// INTERBANK_CHROMIUM, INTERBANK_CHROMEDRIVER, INTERBANK_ZBARIMG and INTERBANK_POSTGRES; set
-/// beforehand, these decide.
+/// INTERBANK_CHROMIUM, INTERBANK_CHROMEDRIVER, INTERBANK_ZBARIMG, INTERBANK_RSVG and
+/// INTERBANK_POSTGRES; set beforehand, these decide.
 #[derive(Args)]
 pub(crate) struct Test {
     /// Test only this package (its name or its folder's name); may be given several times. Leaves

@@ -68,16 +68,20 @@ fn the_summary_says_that_each_step_holds() {
     assert!(summary["order"]["code"].as_str().is_some_and(|code| code.starts_with("QP1.")));
 }
 
-/// Debian's zbarimg is a reader that shares nothing with ours.
+/// Debian's rsvg-convert and zbarimg share nothing with ours: one draws, the other reads.
 #[test]
 fn an_independent_reader_reads_the_svg() {
     let reader = program("INTERBANK_ZBARIMG", &["zbarimg"], "zbar-tools");
     let folder = tempfile::tempdir().expect("a folder");
-    let svg = folder.path().join("order.svg");
+    let drawer = program("INTERBANK_RSVG", &["rsvg-convert"], "librsvg2-bin");
+    let (svg, png) = (folder.path().join("order.svg"), folder.path().join("order.png"));
     let output = run(&["demo", "--json", "--svg", svg.to_str().expect("a plain path")]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let summary: Value = serde_json::from_slice(&output.stdout).expect("one JSON value");
-    let read = Command::new(reader).args(["--quiet", "--raw"]).arg(&svg).output();
+    let drawn = Command::new(drawer).arg("--output").arg(&png).arg(&svg).output();
+    let drawn = drawn.expect("rsvg-convert runs");
+    assert!(drawn.status.success(), "{}", String::from_utf8_lossy(&drawn.stderr));
+    let read = Command::new(reader).args(["--quiet", "--raw"]).arg(&png).output();
     let read = read.expect("zbarimg runs");
     let told = String::from_utf8_lossy(&read.stdout).into_owned();
     assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
