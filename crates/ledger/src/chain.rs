@@ -3,6 +3,7 @@
 use crate::block::transactions_root;
 use crate::body::Body;
 use crate::restoring::{Restoring, digest_of};
+use crate::verified::Verified;
 use crate::{
     At, Block, Certificate, ChainId, Corrupt, Entry, EntryKey, Genesis, Header, Height, Log,
     NodeId, Refusal, Role, SignedHeader, State, StateMap, Transaction, VALIDATORS_MAX, Vote,
@@ -25,6 +26,7 @@ pub struct Chain {
     map: StateMap,
     log: Log,
     head: Option<SignedHeader>,
+    verified: Verified,
 }
 
 impl Chain {
@@ -34,7 +36,8 @@ impl Chain {
     /// [`WireError::TooLong`]: never for what [`Genesis::new`] made.
     pub fn new(genesis: Genesis) -> Result<Self, WireError> {
         let state = State::new(genesis)?;
-        Ok(Self { state, map: StateMap::new(), log: Log::new(), head: None })
+        let (map, log, verified) = (StateMap::new(), Log::new(), Verified::default());
+        Ok(Self { state, map, log, head: None, verified })
     }
 
     /// From what was stored after a block: its header, all entries of the state, and all leaf hashes of the log. They have to
@@ -64,7 +67,7 @@ impl Chain {
         log: Log,
         head: SignedHeader,
     ) -> Result<Self, Corrupt> {
-        let mut chain = Self { state, map, log, head: None };
+        let mut chain = Self { state, map, log, head: None, verified: Verified::default() };
         let header = &head.header;
         let is_right = header.chain == chain.state.chain()
             && header.state_root == chain.map.root()
@@ -154,7 +157,7 @@ impl Chain {
             if is_full || draft.is_join() || (is_join && !draft.transactions.is_empty()) {
                 break;
             }
-            let judged = self.state.judge(at, transaction);
+            let judged = self.judge(at, transaction);
             let (entries, length) = match (judged, transaction.to_bytes()) {
                 (Ok(entries), Ok(bytes)) => (entries, bytes.len() + 2),
                 (Err(why), _) => {
@@ -410,10 +413,22 @@ impl Chain {
         }
         for (place, transaction) in transactions.iter().enumerate() {
             let entries =
-                self.state.judge(at, transaction).map_err(|why| BlockFault::Refused(place, why))?;
+                self.judge(at, transaction).map_err(|why| BlockFault::Refused(place, why))?;
             self.change(entries, undo);
         }
         Ok(())
+    }
+
+    /// As [`State::judge`]; signatures that were found right before are not verified again.
+    pub(crate) fn judge(
+        &mut self,
+        at: At,
+        transaction: &Transaction,
+    ) -> Result<Vec<Entry>, Refusal> {
+        let Self { state, verified, .. } = self;
+        state.judge_by(at, transaction, |signature, key, message| {
+            verified.is_right(signature, key, message)
+        })
     }
 
     fn change(&mut self, entries: Vec<Entry>, undo: &mut Undo) {

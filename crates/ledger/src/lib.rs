@@ -48,6 +48,7 @@ mod submitter;
 mod thing;
 mod title;
 mod transaction;
+mod verified;
 
 pub use answer::{Answer, Findings, Found, FoundFile};
 pub use audit::{

@@ -318,13 +318,13 @@ impl Registrar {
     }
 
     /// Why the state after the newest block refuses a transaction for the next one, where that is asked at once.
-    fn refusal(&self, now: Time, transaction: &Transaction) -> Option<Refusal> {
+    fn refusal(&mut self, now: Time, transaction: &Transaction) -> Option<Refusal> {
         if !self.chain.state().genesis().is_by_votes() {
             return None;
         }
         let time = self.chain.head().map_or(now, |head| head.header.time.max(now));
         let at = At { height: self.chain.next_height(), time };
-        self.chain.state().judge(at, transaction).err()
+        self.chain.judge(at, transaction).err()
     }
 
     fn remove(&mut self, digest: &[u8; 32]) -> Option<Waiting> {

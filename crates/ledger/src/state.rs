@@ -11,7 +11,7 @@ use crate::body::Body;
 use crate::digest_map::DigestMap;
 use crate::{
     ChainId, Entry, EntryKey, File, FileId, Genesis, Height, Holding, Node, NodeId, Party, PartyId,
-    Refusal, Role, Signer, Status, ThingKey, Transaction,
+    Refusal, Role, Signature, Signer, Status, ThingKey, Transaction,
 };
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -19,6 +19,7 @@ use alloc::vec::Vec;
 use calendar::Calendar;
 use plan::Plan;
 use port::{Time, WireError};
+use seal::VerifyingKey;
 
 /// What all transactions so far have led to.
 ///
@@ -64,9 +65,19 @@ impl State {
     /// # Errors
     /// [`Refusal`].
     pub fn judge(&self, at: At, transaction: &Transaction) -> Result<Vec<Entry>, Refusal> {
+        self.judge_by(at, transaction, Signature::is_right)
+    }
+
+    /// The same, by somebody who may know already that a signature of a key is right over a message.
+    pub(crate) fn judge_by(
+        &self,
+        at: At,
+        transaction: &Transaction,
+        is_right: impl FnMut(&Signature, &VerifyingKey, &[u8]) -> bool,
+    ) -> Result<Vec<Entry>, Refusal> {
         let plan = self.plan(at, transaction)?;
-        let message = transaction.to_sign().map_err(|_| Refusal::TooLong)?;
-        self.check_signatures(at.height, transaction, &plan, Some(&message))?;
+        self.check_signers(at.height, transaction, &plan)?;
+        self.check_signatures(at.height, transaction, is_right)?;
         Ok(plan.entries)
     }
 
@@ -77,7 +88,7 @@ impl State {
     /// [`Refusal`].
     pub fn judge_verified(&self, at: At, transaction: &Transaction) -> Result<Vec<Entry>, Refusal> {
         let plan = self.plan(at, transaction)?;
-        self.check_signatures(at.height, transaction, &plan, None)?;
+        self.check_signers(at.height, transaction, &plan)?;
         Ok(plan.entries)
     }
 
@@ -328,13 +339,12 @@ impl State {
         }
     }
 
-    /// Everybody who has to sign has signed, and nobody else; each signature is right, if there is a message.
-    fn check_signatures(
+    /// Everybody who has to sign has signed, and nobody else.
+    fn check_signers(
         &self,
         height: Height,
         transaction: &Transaction,
         plan: &Plan,
-        message: Option<&[u8]>,
     ) -> Result<(), Refusal> {
         let (mut quorum, mut found) = (0, 0);
         // Nobody signs twice, and nobody is to: whoever is found has signed once.
@@ -350,22 +360,32 @@ impl State {
         if found < plan.signers.len() || quorum < plan.quorum {
             return Err(Refusal::Unsigned);
         }
-        let Some(message) = message else { return Ok(()) };
+        Ok(())
+    }
+
+    /// Each signature is right.
+    fn check_signatures(
+        &self,
+        height: Height,
+        transaction: &Transaction,
+        mut is_right: impl FnMut(&Signature, &VerifyingKey, &[u8]) -> bool,
+    ) -> Result<(), Refusal> {
+        let message = &transaction.to_sign().map_err(|_| Refusal::TooLong)?;
         for signature in &transaction.signatures {
             let number = signature.key_number;
-            let is_right = match signature.by {
+            let counts = match signature.by {
                 Signer::Node(id) => {
                     let key = self.nodes.get(&id).and_then(|node| node.ring.at(number, height));
-                    key.is_some_and(|key| signature.is_right(key, message))
+                    key.is_some_and(|key| is_right(signature, key, message))
                 }
                 Signer::Party(id) => {
                     let key = self.parties.get(&id).and_then(|it| it.ring.at(number, height));
-                    key.is_some_and(|key| signature.is_right(key, message))
+                    key.is_some_and(|key| is_right(signature, key, message))
                 }
-                Signer::Key(bytes) => seal::VerifyingKey::from_bytes(&bytes)
-                    .is_ok_and(|key| signature.is_right(&key, message)),
+                Signer::Key(bytes) => VerifyingKey::from_bytes(&bytes)
+                    .is_ok_and(|key| is_right(signature, &key, message)),
             };
-            if !is_right {
+            if !counts {
                 return Err(Refusal::BadSignature);
             }
         }
