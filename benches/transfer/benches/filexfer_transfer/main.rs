@@ -1,8 +1,8 @@
 //! Files from one site to another over loopback, on this machine's disk, beside what a user would take instead: an rsync
-//! daemon with `--fsync`, scp, and a plain TCP copy with fsync.
+//! daemon with `--fsync`, scp, a plain TCP copy and a copy through bare quinn with fsync.
 //!
-//! Ours is `filexfer-site` as its users run it: two sites in two processes, with TCP and TLS 1.3 between them, and the command
-//! that asks and waits for the result. What counts is the time of that command, of `rsync` and of `scp`. All send the same file
+//! Ours is `filexfer-site` as its users run it: two sites in two processes, with TCP and TLS 1.3 between them, or with QUIC, and the
+//! command that asks and waits for the result. What counts is the time of that command, of `rsync` and of `scp`. All send the same file
 //! from the same disk to the same disk, in rounds of one run each, whose order turns from round to round.
 //!
 //! The source is in the page cache: it is read before each run. What was written before is on disk: `sync` runs before each
@@ -11,6 +11,7 @@
 //! The files are under `benches/target/`; `INTERBANK_BENCH_DIR` names another disk. `INTERBANK_BENCH_MIB` makes the large file
 //! smaller, to try the bench out: what it says then is not what the figures' names say.
 
+mod bare_quinn;
 mod content;
 mod copy;
 mod figure;
@@ -20,12 +21,13 @@ mod rsync;
 mod scp;
 mod sites;
 
+use bare_quinn::BareQuinn;
 use copy::plain_copy;
 use figure::Figures;
 use measure::{Ratios, settle, timed};
 use rsync::Rsync;
 use scp::Scp;
-use sites::Sites;
+use sites::{Over, Sites};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -42,50 +44,66 @@ fn main() {
 
 /// 1 GiB, round after round.
 fn large(disk: &Path, rounds: usize, figures: &mut Figures) {
-    let sites = Sites::new(disk, "large");
-    let (rsync, scp) = (Rsync::new(disk), Scp::new(disk));
+    let (sites, over_quic) =
+        (Sites::new(disk, "large", Over::Tls), Sites::new(disk, "quic", Over::Quic));
+    let (rsync, scp, quinn) = (Rsync::new(disk), Scp::new(disk), BareQuinn::new());
     let source = sites.outgoing("gib.bin");
     let bytes = large_bytes();
     let root = content::write(&source, bytes);
+    fs::hard_link(&source, over_quic.outgoing("gib.bin")).unwrap();
     let plain = disk.join("plain.bin");
-    let running = sites.run();
-    let mut seconds: [Vec<f64>; 4] = Default::default();
+    let (running, running_quic) = (sites.run(), over_quic.run());
+    let mut seconds: [Vec<f64>; CONTENDERS.len()] = Default::default();
     for round in 0..rounds {
-        for turn in 0..4 {
-            let who = (round + turn) % 4;
+        for turn in 0..CONTENDERS.len() {
+            let who = (round + turn) % CONTENDERS.len();
             let target = match who {
-                0 => sites.incoming("gib.bin"),
-                1 => rsync.target("gib.bin"),
-                2 => scp.target("gib.bin"),
+                OURS => sites.incoming("gib.bin"),
+                RSYNC => rsync.target("gib.bin"),
+                SCP => scp.target("gib.bin"),
+                OURS_OVER_QUIC => over_quic.incoming("gib.bin"),
                 _ => plain.clone(),
             };
             settle(&source);
             let took = timed(|| match who {
-                0 => running.send(&["gib.bin"]),
-                1 => rsync.send(&source),
-                2 => scp.send(&source),
+                OURS => running.send(&["gib.bin"]),
+                RSYNC => rsync.send(&source),
+                SCP => scp.send(&source),
+                OURS_OVER_QUIC => running_quic.send(&["gib.bin"]),
+                BARE_QUINN => quinn.copy(&source, &target),
                 _ => plain_copy(&source, &target),
             });
-            assert_eq!(content::root(&target), root, "contender {who} did not deliver the file");
+            let who_is = CONTENDERS[who];
+            assert_eq!(content::root(&target), root, "{who_is} did not deliver the file");
             fs::remove_file(target).unwrap();
             seconds[who].push(took.as_secs_f64());
         }
     }
-    for (name, seconds) in ["ours", "rsync", "scp", "plain_tcp"].into_iter().zip(&seconds) {
+    for (name, seconds) in CONTENDERS.into_iter().zip(&seconds) {
         let rate = bytes as f64 / 1e6 / measure::median(seconds);
         figures.put(&format!("gib/{name}"), rate, "MB/s");
     }
-    for (name, theirs) in [("rsync", &seconds[1]), ("scp", &seconds[2]), ("plain_tcp", &seconds[3])]
+    for (ours, theirs) in
+        [(OURS, RSYNC), (OURS, SCP), (OURS, PLAIN_TCP), (OURS_OVER_QUIC, BARE_QUINN)]
     {
-        let ratios = Ratios::new(theirs, &seconds[0]);
+        let ratios = Ratios::new(&seconds[theirs], &seconds[ours]);
+        let name = CONTENDERS[theirs];
         figures.put(&format!("gib/ratio_{name}"), ratios.mean(), "×");
         figures.put(&format!("gib/ratio_{name}_low"), ratios.low(), "×");
     }
 }
 
+const CONTENDERS: [&str; 6] = ["ours", "rsync", "scp", "plain_tcp", "ours_quic", "bare_quinn"];
+const OURS: usize = 0;
+const RSYNC: usize = 1;
+const SCP: usize = 2;
+const PLAIN_TCP: usize = 3;
+const OURS_OVER_QUIC: usize = 4;
+const BARE_QUINN: usize = 5;
+
 /// Many files of 4 KiB, each judged, verified, durable and receipted, beside one `scp -r` of their folder.
 fn small(disk: &Path, many: usize, figures: &mut Figures) {
-    let sites = Sites::new(disk, "small");
+    let sites = Sites::new(disk, "small", Over::Tls);
     let folder = sites.outgoing("many");
     fs::create_dir(&folder).unwrap();
     let names: Vec<String> = (0..many).map(|n| format!("many/{n:05}.bin")).collect();
@@ -110,7 +128,7 @@ fn small(disk: &Path, many: usize, figures: &mut Figures) {
 /// What a transfer adds to the memory of a process, at most: the larger of both ends.
 fn memory(disk: &Path, figures: &mut Figures) {
     for (name, bytes) in [("64mib", large_bytes() / 16), ("1gib", large_bytes())] {
-        let sites = Sites::new(disk, name);
+        let sites = Sites::new(disk, name, Over::Tls);
         content::write(&sites.outgoing("file.bin"), bytes);
         let running = sites.run();
         let before = running.resident();

@@ -13,8 +13,15 @@ pub(crate) struct Sites {
     home: PathBuf,
 }
 
+/// What frames go over, within the sites and between them.
+#[derive(Clone, Copy)]
+pub(crate) enum Over {
+    Tls,
+    Quic,
+}
+
 impl Sites {
-    pub(crate) fn new(disk: &Path, name: &str) -> Self {
+    pub(crate) fn new(disk: &Path, name: &str, over: Over) -> Self {
         let home = disk.join(name);
         fs::create_dir(&home).unwrap();
         let sites = Self { home };
@@ -34,14 +41,18 @@ impl Sites {
         // Both believe both authorities.
         let roots = read("hq/roots.pem") + &read("branch/roots.pem");
         let (hq, branch) = (read("hq/site.toml"), read("branch/site.toml"));
+        let link = match over {
+            Over::Tls => "link = \"tls\"\n",
+            Over::Quic => "link = \"quic\"\n",
+        };
         let to_branch = format!(
-            "\n[[neighbour]]\nsite = \"branch\"\nforwarder = \"b-r1\"\npublic_key = \"{}\"\n\
+            "\n[[neighbour]]\n{link}site = \"branch\"\nforwarder = \"b-r1\"\npublic_key = \"{}\"\n\
              party = [{{ id = \"b-archive\", role = \"backstage\", public_key = \"{}\" }}]\n",
             public_key(&branch, "[forwarder]"),
             public_key(&branch, "id = \"b-archive\""),
         );
         let to_hq = format!(
-            "\n[[neighbour]]\nsite = \"hq\"\nforwarder = \"r1\"\npublic_key = \"{}\"\n\
+            "\n[[neighbour]]\n{link}site = \"hq\"\nforwarder = \"r1\"\npublic_key = \"{}\"\n\
              address = \"127.0.0.1:{dialled}\"\n\
              party = [{{ id = \"ledger\", role = \"backstage\", public_key = \"{}\" }}]\n\
              \n[[grant]]\nfrom = \"@hq\"\nto = \"b-archive\"\nsize_max = 1_099_511_627_776\n",
@@ -51,8 +62,8 @@ impl Sites {
         let write = |path: &str, text: String| fs::write(sites.home.join(path), text).unwrap();
         write("hq/roots.pem", roots.clone());
         write("branch/roots.pem", roots);
-        write("hq/site.toml", hq + &to_branch);
-        write("branch/site.toml", branch + &to_hq);
+        write("hq/site.toml", link.to_owned() + &hq + &to_branch);
+        write("branch/site.toml", link.to_owned() + &branch + &to_hq);
         sites
     }
 
