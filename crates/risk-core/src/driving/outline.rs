@@ -24,8 +24,21 @@ enum Accepted {
     /// A bit for each part of the range.
     Parts(u32),
     Minutes(Minutes),
-    /// Values, rising.
+    /// A bit for each of the 64 values from this one on.
+    Near(i32, u64),
+    /// Values that are further apart.
     Values(Vec<i32>),
+}
+
+impl Accepted {
+    fn values(rising: Vec<i32>) -> Self {
+        let first = rising.first().copied().unwrap_or(0);
+        let bit = |value: &i32| 1_u64.checked_shl(value.wrapping_sub(first).cast_unsigned());
+        match rising.iter().try_fold(0, |bits, value| Some(bits | bit(value)?)) {
+            Some(bits) => Self::Near(first, bits),
+            None => Self::Values(rising),
+        }
+    }
 }
 
 impl Outline {
@@ -53,7 +66,7 @@ impl Outline {
                 }
                 Model::Categorical(counts, _) => {
                     let fits = |value: &i32| model.accepts(*value);
-                    Accepted::Values(counts.values().filter(fits).collect())
+                    Accepted::values(counts.values().filter(fits).collect())
                 }
                 Model::Circular(band) => Accepted::Minutes(band.accepted()),
                 Model::Histogram(counts, min) => Accepted::Parts(counts.accepted(*min)),
@@ -75,8 +88,15 @@ impl Outline {
             accepts[at] = match accepted {
                 Accepted::Parts(parts) => parts >> (shown.parts[at] % 32) & 1,
                 Accepted::Minutes(minutes) => u32::from(minutes.contain(shown.values[at])),
+                Accepted::Near(first, bits) => {
+                    let off = shown.values[at].wrapping_sub(*first).cast_unsigned();
+                    let bit = bits.checked_shr(off).unwrap_or(0) & 1;
+                    u32::from(bit == 1)
+                }
                 Accepted::Values(values) => {
-                    u32::from(values.binary_search(&shown.values[at]).is_ok())
+                    // Few: all of them are compared sooner than the right one is found.
+                    let value = shown.values[at];
+                    u32::from(values.iter().fold(false, |found, it| found | (*it == value)))
                 }
             };
         }
@@ -175,7 +195,9 @@ mod tests {
             }
             ModelKind::Categorical => {
                 let mut counts = Categorical::new();
-                (0..9).for_each(|n| counts.update(centre + n % 4 * n % 3));
+                // close to each other, or not
+                let apart = if spread % 2 == 0 { 1 } else { 40 };
+                (0..9).for_each(|n| counts.update(centre + n % 4 * n % 3 * apart));
                 Model::Categorical(counts, min)
             }
             ModelKind::Histogram => {
