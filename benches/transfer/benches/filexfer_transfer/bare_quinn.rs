@@ -13,6 +13,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::runtime::Runtime;
 
 pub(crate) struct BareQuinn {
@@ -101,6 +102,8 @@ fn transport() -> Arc<TransportConfig> {
     config.stream_receive_window(VarInt::from_u32(WINDOW));
     config.receive_window(VarInt::from_u32(2 * WINDOW));
     config.send_window(u64::from(2 * WINDOW));
+    // between two copies the others have their turn
+    config.keep_alive_interval(Some(Duration::from_secs(5)));
     Arc::new(config)
 }
 
