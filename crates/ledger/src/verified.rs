@@ -90,10 +90,8 @@ mod tests {
     #[test]
     fn it_is_bounded_and_forgets_the_oldest_first() {
         let key = SigningKey::from_seed(&Secret::new([1; 32]));
-        let mut verified = Verified::default();
-        verified.recent = (0..Verified::GENERATION as u32)
-            .map(|n| Sha256::digest(n.to_be_bytes()).into())
-            .collect();
+        let full = (0..Verified::GENERATION as u64).map(|n| Sha256::digest(n.to_be_bytes()).into());
+        let mut verified = Verified { recent: full.collect(), before: BTreeSet::new() };
         let oldest = *verified.recent.first().unwrap();
         let verifying = key.verifying_key();
         assert!(verified.is_right(&signed(&key, b"new"), &verifying, b"new"));
