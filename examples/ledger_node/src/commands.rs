@@ -8,8 +8,8 @@ use crate::failure::Failure;
 use crate::hex;
 use crate::network::Network;
 use crate::options::{
-    Accept, Audit, Document, End, Erase, Let, Node, Offer, Party, Prove, Register, Release,
-    Security, Settle, Status, Verify,
+    Accept, Audit, Document, End, Erase, Let, Node, Offer, Party, Prove, Register, Release, Retire,
+    Security, Settle, Status, Supervise, Verify,
 };
 use crate::proof::Proof;
 use crate::say;
@@ -264,6 +264,37 @@ pub(crate) async fn erase(options: &Erase) -> Result<Value, Failure> {
     };
     let digest = desk.submit(wish, is_meant).await?;
     desk.outcome(&digest, options.wait).await
+}
+
+/// Takes a thing out of the registry.
+pub(crate) async fn retire(options: &Retire) -> Result<Value, Failure> {
+    let desk = Desk::open(&options.user).await?;
+    let (file, _) = live(&desk.config, &options.thing).await?;
+    let wish = Wish::Retire { owner: desk.party(), thing: options.thing.clone() };
+    let is_meant = |it: &Transaction| match &it.body {
+        Body::Retire(it) => it.on.file == file && it.by == desk.through(),
+        _ => false,
+    };
+    let digest = desk.submit(wish, is_meant).await?;
+    desk.outcome(&digest, options.wait).await
+}
+
+/// Has a thing frozen, or let go again; returns when that stands in a block.
+pub(crate) async fn freeze(options: &Supervise, is_frozen: bool) -> Result<Value, Failure> {
+    let config = Config::load(&options.at.config)?;
+    let (what, reference) = (options.what.clone(), options.reference.clone());
+    let question = Question::Freeze { what, reference, is_frozen };
+    let until = Instant::now() + Duration::from_secs(options.timeout_s);
+    loop {
+        let answer = ask_of(&config, &question).await?;
+        if answer["is_frozen"] == is_frozen {
+            return Ok(answer);
+        }
+        if Instant::now() >= until {
+            return Err(Failure::Unfinished("no block says so yet; ask again".into()));
+        }
+        tokio::time::sleep(POLL * 4).await;
+    }
 }
 
 /// Accepts an offer.

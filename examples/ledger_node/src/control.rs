@@ -47,6 +47,8 @@ pub(crate) enum Question {
     Admit { name: String },
     /// Of a supervision node: this node shall be revoked.
     Revoke { name: String },
+    /// Of a supervision node: nothing more is to happen with a file, or everything again.
+    Freeze { what: String, reference: String, is_frozen: bool },
     /// Of a supervision node: what waits for a person.
     Audit,
     /// Of a supervision node: what a person says.
@@ -81,6 +83,8 @@ pub(crate) enum Wish {
     EndLease { party: String, thing: String, lease: Option<String> },
     /// To have a document's keys destroyed by everybody who holds one.
     Erase { owner: String, file: String },
+    /// To take a thing out of the registry.
+    Retire { owner: String, thing: String },
     /// To sign with another key from now on.
     Rotate { party: String, key: String },
     /// To release what one has as security.

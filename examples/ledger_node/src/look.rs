@@ -7,7 +7,8 @@ use crate::motions::role_name;
 use crate::rows::{self, Table};
 use crate::say;
 use ledger::{
-    Body, Chain, KeyRing, Lease, Lien, PartyId, Settlement, Status, ThingId, ThingKey, Title,
+    Body, Chain, File, FileId, KeyRing, Lease, Lien, PartyId, Settlement, Status, ThingId,
+    ThingKey, Title,
 };
 use port::Store;
 use serde_json::{Value, json};
@@ -15,12 +16,25 @@ use serde_json::{Value, json};
 /// A thing by its name, or by a file about it.
 pub(crate) fn what(chain: &Chain, text: &str) -> Result<(ThingKey, Option<ThingId>), String> {
     if let Some(digest) = say::digest(text) {
-        let file = chain.state().file(ledger::FileId(digest));
+        let file = chain.state().file(FileId(digest));
         return file
             .map(|file| (file.thing, None))
             .ok_or_else(|| format!("no file {text} is known"));
     }
     say::thing(text).map(|thing| (thing.key(), Some(thing)))
+}
+
+/// A file by its digits, or the live one of a thing.
+pub(crate) fn file<'a>(chain: &'a Chain, text: &str) -> Result<(FileId, &'a File), String> {
+    let state = chain.state();
+    let id = match say::digest(text) {
+        Some(digest) => FileId(digest),
+        None => {
+            let holding = state.holding(say::thing(text)?.key());
+            holding.ok_or_else(|| format!("{text} is not registered"))?.file
+        }
+    };
+    state.file(id).map(|file| (id, file)).ok_or_else(|| format!("no file {text} is known"))
 }
 
 /// Owner, state and history of a thing.
@@ -207,7 +221,7 @@ fn pending(to: PartyId, settlement: &Settlement) -> Value {
 pub(crate) async fn reasons<S: Store>(
     store: &S,
     chain: &Chain,
-    file: ledger::FileId,
+    file: FileId,
 ) -> Result<Vec<String>, Failure> {
     let Some(thing) = chain.state().file(file).map(|file| file.thing) else {
         return Ok(Vec::new());

@@ -76,6 +76,9 @@ fn run(options: &Options) -> Result<(), Failure> {
         Task::Lease(Lease::Accept(accept)) => wait(commands::accept(accept))?,
         Task::Lease(Lease::End(end)) => wait(commands::end_lease(end))?,
         Task::Erase(erase) => wait(commands::erase(erase))?,
+        Task::Retire(retire) => wait(commands::retire(retire))?,
+        Task::Freeze(freeze) => wait(commands::freeze(freeze, true))?,
+        Task::Unfreeze(freeze) => wait(commands::freeze(freeze, false))?,
         Task::Node(node) => wait(commands::node(node))?,
         Task::Rotate(rotate) => wait(rotating::rotate(rotate))?,
         Task::List(list) => {

@@ -453,7 +453,7 @@ fn acts(body: &Body, node: NodeId) -> bool {
         Body::RotateParty(it) => it.through.member == node,
         Body::Register(it) => it.owner.member == node,
         Body::EndLease(it) | Body::ReleaseLien(it) => it.by.member == node,
-        Body::Erase(it) => it.by.member == node,
+        Body::Erase(it) | Body::Retire(it) => it.by.member == node,
         Body::Transfer(it) => it.member == node || it.to.member == node,
         Body::PlaceLien(it) => it.member == node || it.holder.member == node,
         Body::Lease(it) => it.member == node || it.lessee.member == node,

@@ -18,7 +18,7 @@ use crate::motions::Motions;
 use crate::network::Network;
 use crate::vouchers::Vouchers;
 use crate::word::{Channel, Word};
-use ledger::{Chain, Height, Note};
+use ledger::{Chain, Height, NodeId, Note};
 use link_tls::{
     Contact, Frame, Identity, Inbox, Incoming, Limits, Options as LinkOptions, TlsLink,
 };
@@ -131,6 +131,8 @@ enum Ended {
 
 /// A node with everything around it.
 struct Node {
+    /// Which one it is on the chain.
+    id: NodeId,
     name: String,
     keys: NodeKeys,
     store: Arc<RedbStore>,
@@ -173,6 +175,7 @@ impl Node {
         let (to, questions) = mpsc::channel(QUESTIONS_MAX);
         let peers = config.file.peer.iter().map(|it| peer(&it.name));
         let node = Self {
+            id: config.node()?,
             name: config.file.name.clone(),
             keys,
             store,

@@ -43,6 +43,12 @@ pub(crate) enum Task {
     Lease(Lease),
     /// Have a document erased: everybody who holds a key to it destroys that
     Erase(Erase),
+    /// Take a thing out of the registry for good: it was scrapped, or torn down
+    Retire(Retire),
+    /// At a supervision node: nothing more happens with a thing until it is let go again
+    Freeze(Supervise),
+    /// At a supervision node: let a frozen thing go again
+    Unfreeze(Supervise),
     /// Nodes of the chain: who they are, who joins, who leaves
     #[command(subcommand)]
     Node(Node),
@@ -385,6 +391,30 @@ pub(crate) struct Erase {
     pub(crate) file: String,
     #[command(flatten)]
     pub(crate) wait: Wait,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Retire {
+    #[command(flatten)]
+    pub(crate) user: User,
+    /// The thing
+    pub(crate) thing: String,
+    #[command(flatten)]
+    pub(crate) wait: Wait,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Supervise {
+    #[command(flatten)]
+    pub(crate) at: At,
+    /// The thing, or the 64 digits of a file
+    pub(crate) what: String,
+    /// Which decision it rests on, such as the file number of a court; the chain gets its hash
+    #[arg(long, value_name = "WORDS")]
+    pub(crate) reference: String,
+    /// How long to wait, in seconds
+    #[arg(long, value_name = "S", default_value_t = 300)]
+    pub(crate) timeout_s: u64,
 }
 
 #[derive(Debug, Args)]

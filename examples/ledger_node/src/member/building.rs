@@ -90,6 +90,10 @@ impl Member {
                 let on = OnFile { file: id, revision: found.revision };
                 Body::Erase(Acted { on, by: own(owner) })
             }
+            Wish::Retire { owner, thing } => {
+                let (_, on) = live(chain, &thing)?;
+                Body::Retire(Acted { on, by: own(say::party(&owner)?) })
+            }
             Wish::Rotate { party, key } => {
                 let id = say::party(&party)?;
                 let known = chain.state().party(id);

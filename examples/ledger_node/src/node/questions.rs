@@ -9,8 +9,10 @@ use crate::look;
 use crate::network::Network;
 use crate::proof::Proof;
 use crate::say;
-use ledger::{Chain, Note};
+use ledger::{At, Body, Chain, Note, OnFile, Signer, Supervised, Transaction, Window};
+use port::Time;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use store_redb::RedbStore;
 
 impl Node {
@@ -100,6 +102,13 @@ impl Node {
                 "{} is a member; supervision nodes say who joins and leaves",
                 self.name
             )),
+            (Question::Freeze { what, reference, is_frozen }, Desk::Supervision(..)) => {
+                let reference = Sha256::digest(reference.as_bytes()).into();
+                self.freeze(now, &what, reference, is_frozen)
+            }
+            (Question::Freeze { .. }, _) => {
+                Err(format!("{} is a member; supervision nodes freeze things", self.name))
+            }
             (Question::Audit | Question::Say { .. }, _) => {
                 Err(format!("{} is a member; audits are made by supervision nodes", self.name))
             }
@@ -108,6 +117,39 @@ impl Node {
                 self.name
             )),
         }
+    }
+
+    /// Has a file frozen or let go, by this node's own signature; says how it stands now.
+    fn freeze(
+        &mut self,
+        now: Time,
+        what: &str,
+        reference: [u8; 32],
+        is_frozen: bool,
+    ) -> Result<Value, String> {
+        let chain = self.keeper.chain().ok_or("the node still reads its chain; ask again")?;
+        let (id, file) = look::file(chain, what)?;
+        let shown = json!({ "file": hex::text(&id.0), "is_frozen": file.frozen });
+        if file.frozen == is_frozen {
+            return Ok(shown);
+        }
+        let by = self.id;
+        let on = OnFile { file: id, revision: file.revision };
+        let it = Supervised { on, by, reference };
+        let body = if is_frozen { Body::Freeze(it) } else { Body::Unfreeze(it) };
+        let state = chain.state();
+        let policy = state.genesis().policy();
+        let window = Window::new(chain.next_height(), policy.window_max.min(WINDOW));
+        let wish = Transaction::new(chain.id(), window, body);
+        let (number, key) = (self.keys.number, &self.keys.signing);
+        let signed = wish.sign(Signer::Node(by), number, key).map_err(|why| why.to_string())?;
+        let at = At { height: chain.next_height(), time: now };
+        state.judge(at, &signed).map_err(|why| format!("{why} ({})", why.code()))?;
+        // What is not taken now is asked for again.
+        if let Err(code) = self.keeper.submit(now, signed) {
+            tracing::debug!(event = "freeze.waits", code);
+        }
+        Ok(shown)
     }
 
     fn status(&self, chain: &Chain) -> Value {
@@ -161,3 +203,5 @@ async fn prove(
 }
 
 pub(crate) const NOT_YET: &str = "the newest checkpoint is not here yet; ask again";
+/// For so many blocks it may wait.
+const WINDOW: u64 = 1_000;

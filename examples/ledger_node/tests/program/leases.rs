@@ -1,4 +1,4 @@
-//! What is let, and what is erased.
+//! What is let, erased, frozen and retired.
 
 use crate::home::{Home, until};
 use std::fs;
@@ -95,4 +95,45 @@ fn an_erased_document_is_nowhere_and_what_was_proved_still_is() {
     assert_eq!(home.json("", &verify)["file"], *file);
     let said = home.failure(4, "member-1", &["erase", &file, "--as", "alice"]);
     assert!(said.contains("was erased"), "{said}");
+}
+
+#[test]
+fn what_is_frozen_stays_as_it_is_and_what_is_retired_is_registered_no_more() {
+    let home = Home::new(1, 1, &[]);
+    let _nodes = home.start_all();
+    home.party("member-1", "alice");
+    let deed = home.write("deed.txt", b"a boat");
+    let register = ["register", &deed, "--thing", "boat:1", "--type", "boat", "--as", "alice"];
+    let file = home.json("member-1", &register)["file"].as_str().unwrap().to_owned();
+    let decision = ["--reference", "court of admiralty, 7 B 12/26"];
+    let freeze = |verb: &'static str| [&[verb, "boat:1"][..], &decision].concat();
+    let retire = ["retire", "boat:1", "--as", "alice"];
+    // Only supervision may, and only what there is.
+    let said = home.failure(2, "member-1", &freeze("freeze"));
+    assert!(said.contains("supervision nodes freeze things"), "{said}");
+    let said = home.failure(2, "supervision-1", &[&["freeze", "boat:2"][..], &decision].concat());
+    assert!(said.contains("boat:2 is not registered"), "{said}");
+
+    let frozen = home.json("supervision-1", &freeze("freeze"));
+    assert_eq!((&frozen["file"], &frozen["is_frozen"]), (&file.as_str().into(), &true.into()));
+    until("the member knows", || {
+        (home.json("member-1", &["show", "boat:1"])["state"] == "frozen").then_some(())
+    });
+    let said = home.failure(4, "member-1", &retire);
+    assert!(said.contains("frozen"), "{said}");
+    // Again changes nothing.
+    assert_eq!(home.json("supervision-1", &freeze("freeze")), frozen);
+    home.json("supervision-1", &freeze("unfreeze"));
+    until("it is let go", || {
+        (home.json("member-1", &["show", "boat:1"])["state"] == "registered").then_some(())
+    });
+
+    home.json("member-1", &retire);
+    let shown = home.json("member-1", &["show", "boat:1"]);
+    assert_eq!((&shown["state"], &shown["owner"]), (&"not registered".into(), &().into()));
+    let history = shown["history"].as_array().unwrap();
+    let words: Vec<_> = history.iter().map(|it| it["what"].as_str().unwrap()).collect();
+    assert_eq!(words, ["registration requested", "approved", "frozen", "unfrozen", "retired"]);
+    let said = home.failure(2, "member-1", &retire);
+    assert!(said.contains("boat:1 is not registered"), "{said}");
 }
