@@ -20,10 +20,10 @@ fn main() {
     let (busy, calm) = if is_quick { (500, 100) } else { (6_000, 1_000) };
     for (name, ordering) in [("votes", "bft"), ("alone", "single")] {
         let network = Network::start(&disk.path().join(name), ordering);
-        network.load("warm", 200, 32);
-        let rate = network.load("busy", busy, 200);
+        network.load("WARM", 200, 32);
+        let rate = network.load("BUSY", busy, 200);
         put(&format!("{name}/rate"), rate["per_second"].as_f64().unwrap(), "registrations/s");
-        let finality = network.load("calm", calm, 4);
+        let finality = network.load("CALM", calm, 4);
         for share in ["p50", "p99"] {
             let took = finality[format!("{share}_ms")].as_f64().unwrap();
             put(&format!("{name}/{share}"), took, "ms");
