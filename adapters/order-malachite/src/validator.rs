@@ -49,6 +49,8 @@ pub struct Validator {
     peers: Vec<Peer>,
     /// Frames about the height after the next one.
     early: VecDeque<(Peer, Bytes)>,
+    /// Frames with transactions that rest on a block that is not here yet.
+    early_transactions: VecDeque<(Peer, Bytes)>,
     work: Option<Work>,
     /// The checkpoint that is being signed.
     noting: Option<(Ticket, Height)>,
@@ -146,6 +148,12 @@ impl Validator {
     /// Frames of one peer about the next height but one that wait at one time.
     const EARLY_MAX: usize = 16;
 
+    /// The same of transactions of one supervision node, and of those of all members together.
+    const EARLY_TRANSACTIONS_MAX: usize = 1_024;
+
+    /// So many blocks a node may be behind whoever hands a transaction over.
+    const BEHIND_MAX: u64 = 4;
+
     /// Begins by reading what is stored.
     ///
     /// # Errors
@@ -165,6 +173,7 @@ impl Validator {
             misconduct: BTreeMap::new(),
             peers: Vec::new(),
             early: VecDeque::new(),
+            early_transactions: VecDeque::new(),
             work: None,
             noting: None,
             cosigned: BTreeMap::new(),
@@ -219,11 +228,14 @@ impl Validator {
         self.session.as_ref().filter(|it| it.is_started).and_then(Session::round)
     }
 
-    fn on_frame(&mut self, now: Time, from: &Peer, bytes: &[u8]) -> Result<(), Error> {
+    pub(super) fn on_frame(&mut self, now: Time, from: &Peer, bytes: &[u8]) -> Result<(), Error> {
         if crate::Frame::is_one(bytes) {
             return self.hear(now, from, bytes);
         }
         match Message::parse(bytes)? {
+            Message::Submit(transaction) if self.is_early(&transaction) => {
+                self.keep_transaction(from, bytes)
+            }
             Message::Submit(transaction) => self.take(now, By::Member(from), *transaction),
             Message::Block(block) => self.on_block(from, *block),
             Message::Next(height) => self.on_next(now, from, height),

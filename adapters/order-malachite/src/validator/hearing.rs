@@ -55,6 +55,9 @@ impl Validator {
                 if !known {
                     return Err(WireError::Invalid.into());
                 }
+                if self.is_early(&transaction) {
+                    return self.keep_transaction(from, bytes);
+                }
                 self.take(now, By::Supervision, *transaction)
             }
         }
@@ -75,6 +78,26 @@ impl Validator {
         Ok(false)
     }
 
+    /// Whether a transaction rests on a block that was decided elsewhere, and will be here in a moment.
+    pub(super) fn is_early(&self, transaction: &Transaction) -> bool {
+        let from = transaction.window.from;
+        self.session.as_ref().is_some_and(|session| {
+            session.height < from && from <= session.height.after(Self::BEHIND_MAX)
+        })
+    }
+
+    /// It waits for that block. Nobody can crowd supervision nodes out; who finds no room says it again.
+    pub(super) fn keep_transaction(&mut self, from: &Peer, bytes: &[u8]) -> Result<(), Error> {
+        let group = |peer: &Peer| self.peers.iter().find(|it| *it == peer);
+        let own = group(from);
+        let waiting = self.early_transactions.iter().filter(|(peer, _)| group(peer) == own);
+        if waiting.count() >= Self::EARLY_TRANSACTIONS_MAX {
+            return Err(ledger::Error::Busy.into());
+        }
+        self.early_transactions.push_back((from.clone(), Bytes::copy_from_slice(bytes)));
+        Ok(())
+    }
+
     /// Nobody can crowd the others out; what finds no room is said again.
     fn keep_early(&mut self, from: &Peer, bytes: &[u8]) {
         let waiting = self.early.iter().filter(|(peer, _)| peer == from).count();
@@ -85,9 +108,10 @@ impl Validator {
 
     /// What waited for the height that begins now.
     pub(super) fn hear_early(&mut self, now: Time) {
-        for (from, bytes) in core::mem::take(&mut self.early) {
+        let transactions = core::mem::take(&mut self.early_transactions);
+        for (from, bytes) in core::mem::take(&mut self.early).into_iter().chain(transactions) {
             // What is wrong with it is of no interest to whoever hands the next input over.
-            let _ = self.hear(now, &from, &bytes);
+            let _ = self.on_frame(now, &from, &bytes);
         }
     }
 

@@ -62,6 +62,28 @@ fn story(
     if same { Ok((deaths, effects)) } else { Err("restart diverges".into()) }
 }
 
+/// A member follows the chain by whoever is ahead, and hands over to whoever is next in its order.
+#[test]
+fn ld10_what_rests_on_a_block_that_is_not_here_yet_waits_for_it() {
+    let mut network = Network::of(Rng::new(5), 4);
+    let mut member = Member::after(4);
+    let before = network.top();
+    network.part[3] = 1;
+    let first = member.request(before, thing(1), 50);
+    network.submit(0, &first).unwrap();
+    let others_go_on = |it: &Network| it.nodes[..3].iter().all(|node| node.height() > before);
+    network.until(10_000, others_go_on).unwrap();
+    assert_eq!(network.nodes[3].height(), before);
+    // Said once, and to this one alone.
+    let second = member.request(network.top(), thing(2), 50);
+    network.submit(3, &second).unwrap();
+    assert_eq!(network.nodes[3].machine.waiting(), 0, "it cannot know yet");
+    network.part[3] = 0;
+    let file = second.file().unwrap().unwrap();
+    let is_there = |node: &Node| node.machine.chain().unwrap().state().file(file).is_some();
+    network.until(10_000, |it| it.nodes.iter().all(is_there)).unwrap();
+}
+
 #[test]
 fn ld10_a_stop_after_any_operation_contradicts_nothing_and_ends() {
     for stopped in [0, 1] {
