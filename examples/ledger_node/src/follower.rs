@@ -28,6 +28,8 @@ pub(crate) struct Follower {
     due: Time,
     /// As far as somebody says.
     known: Height,
+    /// Who that is, as long as it answers: others may not have come so far yet.
+    teller: Option<Peer>,
     /// Whether anybody has said.
     was_told: bool,
     sends: VecDeque<(Peer, Message)>,
@@ -53,6 +55,7 @@ impl Follower {
             asked: next,
             due: Time::EPOCH,
             known: next,
+            teller: None,
             was_told: false,
             sends: VecDeque::new(),
         })
@@ -61,6 +64,7 @@ impl Follower {
     /// Others are to be asked from now on.
     pub(crate) fn ask_from(&mut self, suppliers: impl IntoIterator<Item = Peer>) {
         self.suppliers = suppliers.into_iter().collect();
+        self.teller = None;
     }
 
     /// A block, or that there is none yet; from somebody who was asked.
@@ -84,7 +88,10 @@ impl Follower {
     pub(crate) fn on_head(&mut self, now: Time, from: &Peer, next: Height) {
         if self.suppliers.contains(from) {
             self.was_told = true;
-            self.known = self.known.max(next);
+            if next > self.known {
+                self.known = next;
+                self.teller = Some(from.clone());
+            }
         }
         self.ask(now);
     }
@@ -98,7 +105,7 @@ impl Follower {
         if self.asked > next {
             // Whoever was asked has not answered.
             self.asked = next;
-            self.suppliers.rotate_left(1);
+            self.turn_to_another();
         }
         self.known = self.known.max(next);
         self.due = now.plus_ms(self.again_ms);
@@ -147,7 +154,7 @@ impl Follower {
                         tracing::warn!(event = "block.refused", code = why.code(), %why);
                         self.received.clear();
                         self.asked = self.chain.next_height();
-                        self.suppliers.rotate_left(1);
+                        self.turn_to_another();
                     }
                 }
             }
@@ -186,8 +193,13 @@ impl Follower {
         }
     }
 
+    fn turn_to_another(&mut self) {
+        self.suppliers.rotate_left(1);
+        self.teller = None;
+    }
+
     fn want(&mut self, height: Height) {
-        if let Some(supplier) = self.suppliers.front() {
+        if let Some(supplier) = self.teller.as_ref().or(self.suppliers.front()) {
             self.sends.push_back((supplier.clone(), Message::Want(height)));
         }
     }
@@ -323,3 +335,45 @@ async fn restore<S: Store>(
 const AHEAD: u64 = 16;
 /// Of blocks and entries; head and tiles come beside.
 const ROWS_MAX: usize = Batch::OPS_MAX - 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ledger::{Identity, NodeName, Policy, Role, SealingKey};
+    use port::MemoryStore;
+    use seal::{Secret, SigningKey};
+
+    fn peer(name: &str) -> Peer {
+        Peer::new(name).unwrap()
+    }
+
+    #[tokio::test]
+    async fn who_has_the_newest_block_is_asked_for_it_and_another_if_it_is_silent() {
+        let founder = Identity {
+            name: NodeName::new("one").unwrap(),
+            role: Role::Supervision,
+            signing: SigningKey::from_seed(&Secret::new([1; 32])).verifying_key(),
+            sealing: SealingKey::from_seed(&Secret::new([2; 32])).public(),
+        };
+        let genesis = Genesis::new("test", Policy::default(), founder, Time::EPOCH).unwrap();
+        let store = MemoryStore::new();
+        let suppliers = ["one", "two", "three"].map(peer);
+        let open = Follower::open(&store, &genesis, suppliers.clone(), 1_000).await;
+        let mut follower = open.unwrap_or_else(|_| panic!("an empty store can be opened"));
+        let mut now = Time::from_s(1);
+        let asked = |follower: &mut Follower| {
+            let sends = std::iter::from_fn(|| follower.poll_send());
+            sends.map(|(to, _)| to.as_str().to_owned()).collect::<Vec<_>>()
+        };
+        follower.on_head(now, &peer("three"), Height(1));
+        assert_eq!(asked(&mut follower), ["three"]);
+        // Others come to the same block, and nothing has to be asked again.
+        follower.on_head(now, &peer("two"), Height(1));
+        follower.on_head(now, &peer("stranger"), Height(9));
+        assert!(asked(&mut follower).is_empty());
+        // It does not answer: the next in turn is asked.
+        now = now.plus_ms(1_000);
+        follower.on_tick(now);
+        assert_eq!(asked(&mut follower), ["two"]);
+    }
+}
