@@ -14,7 +14,6 @@
 mod bare_quinn;
 mod content;
 mod copy;
-mod figure;
 mod measure;
 mod resume;
 mod rsync;
@@ -23,27 +22,27 @@ mod sites;
 
 use bare_quinn::BareQuinn;
 use copy::plain_copy;
-use figure::Figures;
+use interbank_benches_processes::{Figures, disk};
 use measure::{Ratios, settle, timed};
 use rsync::Rsync;
 use scp::Scp;
 use sites::{Over, Sites};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 fn main() {
     let is_quick = std::env::args().any(|arg| arg == "--quick");
     let disk = tempfile::tempdir_in(disk()).unwrap();
-    let mut figures = Figures::default();
-    large(disk.path(), if is_quick { 3 } else { 10 }, &mut figures);
-    small(disk.path(), if is_quick { 2_000 } else { 10_000 }, &mut figures);
-    memory(disk.path(), &mut figures);
-    resume::decide(disk.path(), is_quick, &mut figures);
+    let figures = Figures::new("filexfer_transfer");
+    large(disk.path(), if is_quick { 3 } else { 10 }, &figures);
+    small(disk.path(), if is_quick { 2_000 } else { 10_000 }, &figures);
+    memory(disk.path(), &figures);
+    resume::decide(disk.path(), is_quick, &figures);
 }
 
 /// 1 GiB, round after round.
-fn large(disk: &Path, rounds: usize, figures: &mut Figures) {
+fn large(disk: &Path, rounds: usize, figures: &Figures) {
     let (sites, over_quic) =
         (Sites::new(disk, "large", Over::Tls), Sites::new(disk, "quic", Over::Quic));
     let (rsync, scp, quinn) = (Rsync::new(disk), Scp::new(disk), BareQuinn::new());
@@ -102,7 +101,7 @@ const OURS_OVER_QUIC: usize = 4;
 const BARE_QUINN: usize = 5;
 
 /// Many files of 4 KiB, each judged, verified, durable and receipted, beside one `scp -r` of their folder.
-fn small(disk: &Path, many: usize, figures: &mut Figures) {
+fn small(disk: &Path, many: usize, figures: &Figures) {
     let sites = Sites::new(disk, "small", Over::Tls);
     let folder = sites.outgoing("many");
     fs::create_dir(&folder).unwrap();
@@ -126,7 +125,7 @@ fn small(disk: &Path, many: usize, figures: &mut Figures) {
 }
 
 /// What a transfer adds to the memory of a process, at most: the larger of both ends.
-fn memory(disk: &Path, figures: &mut Figures) {
+fn memory(disk: &Path, figures: &Figures) {
     for (name, bytes) in [("64mib", large_bytes() / 16), ("1gib", large_bytes())] {
         let sites = Sites::new(disk, name, Over::Tls);
         content::write(&sites.outgoing("file.bin"), bytes);
@@ -139,13 +138,6 @@ fn memory(disk: &Path, figures: &mut Figures) {
         let whole = peak.into_iter().fold(0.0, f64::max);
         figures.put(&format!("memory/{name}_process"), whole / MIB, "MiB");
     }
-}
-
-fn disk() -> PathBuf {
-    let target = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target");
-    let place = std::env::var_os("INTERBANK_BENCH_DIR").map_or_else(target, PathBuf::from);
-    fs::create_dir_all(&place).unwrap();
-    place
 }
 
 /// 1 GiB.

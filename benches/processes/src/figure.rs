@@ -2,19 +2,24 @@
 
 use std::path::Path;
 
-#[derive(Default)]
-pub(crate) struct Figures {
-    count: usize,
+/// The figures of one bench.
+pub struct Figures {
+    bench: &'static str,
 }
 
 impl Figures {
-    pub(crate) fn put(&mut self, name: &str, value: f64, unit: &str) {
-        let id = format!("filexfer_transfer/{name}");
+    /// Of the bench of this name.
+    pub const fn new(bench: &'static str) -> Self {
+        Self { bench }
+    }
+
+    /// Prints a figure, and keeps it for the table.
+    pub fn put(&self, name: &str, value: f64, unit: &str) {
+        let id = format!("{}/{name}", self.bench);
         println!("{id}: {value:.3} {unit}");
-        self.count += 1;
         let Ok(folder) = std::env::var("INTERBANK_BENCH_FIGURES") else { return };
         let figure = serde_json::json!({ "id": id, "value": round(value), "unit": unit });
-        let file = format!("filexfer_transfer_{}.json", self.count);
+        let file = format!("{}.json", id.replace('/', "_"));
         std::fs::write(Path::new(&folder).join(file), figure.to_string()).unwrap();
     }
 }

@@ -4,9 +4,9 @@
 //! keeps nothing hashes it. Both are measured on a smaller file, sparse as the large one would be, and scaled: neither would
 //! end on the large one within a bench's patience. How much each reads is reckoned: what it has to look at again.
 
-use super::figure::Figures;
 use super::measure::timed;
 use super::rsync::Rsync;
+use interbank_benches_processes::Figures;
 use interbank_filexfer::{Bitmap, Groups, Resume, TransferId};
 use port::blocking::Store as _;
 use port::{Commit, ReadSet, Scan, Tenant};
@@ -14,7 +14,7 @@ use std::fs::File;
 use std::path::Path;
 use store_redb::{Options, RedbStore};
 
-pub(crate) fn decide(disk: &Path, is_quick: bool, figures: &mut Figures) {
+pub(crate) fn decide(disk: &Path, is_quick: bool, figures: &Figures) {
     let (tenant, transfer) = (Tenant::new(1), TransferId([1; 16]));
     let target = disk.join("tera.bin");
     File::create(&target).unwrap().set_len(TERA).unwrap();

@@ -8,6 +8,7 @@
 //!
 //! The files are under `benches/target/`; `INTERBANK_BENCH_DIR` names another disk.
 
+use interbank_benches_processes::{Figures, disk, program};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -17,16 +18,21 @@ use std::time::{Duration, Instant};
 fn main() {
     let is_quick = std::env::args().any(|arg| arg == "--quick");
     let disk = tempfile::tempdir_in(disk()).unwrap();
+    let figures = Figures::new("ledger_nodes");
     let (busy, calm) = if is_quick { (500, 100) } else { (6_000, 1_000) };
     for (name, ordering) in [("votes", "bft"), ("alone", "single")] {
         let network = Network::start(&disk.path().join(name), ordering);
         network.load("WARM", 200, 32);
         let rate = network.load("BUSY", busy, 200);
-        put(&format!("{name}/rate"), rate["per_second"].as_f64().unwrap(), "registrations/s");
+        figures.put(
+            &format!("{name}/rate"),
+            rate["per_second"].as_f64().unwrap(),
+            "registrations/s",
+        );
         let finality = network.load("CALM", calm, 4);
         for share in ["p50", "p99"] {
             let took = finality[format!("{share}_ms")].as_f64().unwrap();
-            put(&format!("{name}/{share}"), took, "ms");
+            figures.put(&format!("{name}/{share}"), took, "ms");
         }
         network.assert_one_state();
     }
@@ -40,7 +46,7 @@ struct Network {
 
 impl Network {
     fn start(home: &Path, ordering: &str) -> Self {
-        let nodes = Command::new(program())
+        let nodes = Command::new(ledger_node())
             .args(["network", "--ordering", ordering, "--members", "1", "--first-port", "0"])
             .arg(home)
             .stdout(Stdio::null())
@@ -91,7 +97,7 @@ impl Network {
 
     fn ask(&self, node: &str, args: &[&str]) -> std::process::Output {
         let folder = self.home.join(node);
-        let mut command = Command::new(program());
+        let mut command = Command::new(ledger_node());
         command.arg("--json").args(args);
         // Until the network is made there is no such folder.
         if folder.is_dir() {
@@ -109,43 +115,7 @@ impl Drop for Network {
     }
 }
 
-fn put(name: &str, value: f64, unit: &str) {
-    let id = format!("ledger_nodes/{name}");
-    println!("{id}: {value} {unit}");
-    let Ok(folder) = std::env::var("INTERBANK_BENCH_FIGURES") else { return };
-    let figure = serde_json::json!({ "id": id, "value": value, "unit": unit });
-    let file = format!("{}.json", id.replace('/', "_"));
-    std::fs::write(Path::new(&folder).join(file), figure.to_string()).unwrap();
-}
-
-fn disk() -> PathBuf {
-    let target = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target");
-    let place = std::env::var_os("INTERBANK_BENCH_DIR").map_or_else(target, PathBuf::from);
-    std::fs::create_dir_all(&place).unwrap();
-    place.canonicalize().unwrap()
-}
-
-/// The program, as its users build it; `INTERBANK_LEDGER_NODE` names another.
-fn program() -> &'static Path {
+fn ledger_node() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        if let Some(program) = std::env::var_os("INTERBANK_LEDGER_NODE") {
-            return program.into();
-        }
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml");
-        let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-            .args(["build", "--release", "--package", "ledger-node", "--message-format", "json"])
-            .arg("--manifest-path")
-            .arg(manifest)
-            .stderr(Stdio::inherit())
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "ledger-node does not build");
-        let said = String::from_utf8(output.stdout).unwrap();
-        let built = said.lines().find_map(|line| {
-            let message: Value = serde_json::from_str(line).ok()?;
-            message["executable"].as_str().map(PathBuf::from)
-        });
-        built.expect("cargo says where the program is")
-    })
+    PROGRAM.get_or_init(|| program("ledger-node"))
 }

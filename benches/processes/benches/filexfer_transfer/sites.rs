@@ -1,5 +1,6 @@
 //! Two sites of `filexfer-site`, each a process: `ledger` of the first sends to `b-archive` of the second.
 
+use interbank_benches_processes::program;
 use serde_json::Value;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
@@ -29,7 +30,7 @@ impl Sites {
         for (site, prefix) in [("hq", ""), ("branch", "b-")] {
             let port = if site == "hq" { dialled } else { free_port() };
             let ports = format!("{port},{}", free_port());
-            let made = Command::new(program())
+            let made = Command::new(filexfer_site())
                 .arg("init")
                 .arg(sites.home.join(site))
                 .args(["--site", site, "--prefix", prefix, "--ports", &ports])
@@ -81,7 +82,7 @@ impl Sites {
     pub(crate) fn run(&self) -> Running<'_> {
         let start = |site: &str, servers: [&str; 2]| {
             let home = self.home.join(site);
-            let mut child = Command::new(program())
+            let mut child = Command::new(filexfer_site())
                 .args(["run", "--only", servers[0], "--only", servers[1], "--config"])
                 .arg(home.join("site.toml"))
                 .stdout(Stdio::piped())
@@ -151,7 +152,7 @@ impl Running<'_> {
     }
 
     fn command(&self, name: &str) -> Command {
-        let mut command = Command::new(program());
+        let mut command = Command::new(filexfer_site());
         command.args([name, "--json", "--config"]).arg(self.sites.home.join("hq/site.toml"));
         command
     }
@@ -185,27 +186,7 @@ fn public_key<'a>(text: &'a str, after: &str) -> &'a str {
     &rest[from..from + 64]
 }
 
-/// The program, as its users build it; `INTERBANK_FILEXFER_SITE` names another.
-fn program() -> &'static Path {
+fn filexfer_site() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        if let Some(program) = std::env::var_os("INTERBANK_FILEXFER_SITE") {
-            return program.into();
-        }
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml");
-        let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-            .args(["build", "--release", "--package", "filexfer-site", "--message-format", "json"])
-            .arg("--manifest-path")
-            .arg(manifest)
-            .stderr(Stdio::inherit())
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "filexfer-site does not build");
-        let said = String::from_utf8(output.stdout).unwrap();
-        let built = said.lines().find_map(|line| {
-            let message: Value = serde_json::from_str(line).ok()?;
-            message["executable"].as_str().map(PathBuf::from)
-        });
-        built.expect("cargo says where the program is")
-    })
+    PROGRAM.get_or_init(|| program("filexfer-site"))
 }
