@@ -4,7 +4,6 @@
 
 extern crate interbank_simkit as simkit;
 
-#[allow(dead_code)]
 #[path = "../../crates/ledger/tests/place/mod.rs"]
 mod place;
 
@@ -62,8 +61,10 @@ fn tamper(bytes: &[u8]) {
 }
 
 /// The chain before each block; each block, and its stored form.
-fn stored() -> &'static (Vec<Chain>, Vec<(Block, Vec<u8>)>) {
-    static STORED: OnceLock<(Vec<Chain>, Vec<(Block, Vec<u8>)>)> = OnceLock::new();
+type Stored = (Vec<Chain>, Vec<(Block, Vec<u8>)>);
+
+fn stored() -> &'static Stored {
+    static STORED: OnceLock<Stored> = OnceLock::new();
     STORED.get_or_init(|| {
         let mut place = Place::new(policy());
         let owner = place.party(20, MEMBER_A);

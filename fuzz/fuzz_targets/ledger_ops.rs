@@ -5,7 +5,6 @@
 
 extern crate interbank_simkit as simkit;
 
-#[allow(dead_code)]
 #[path = "../../crates/ledger/tests/place/mod.rs"]
 mod place;
 

@@ -4,7 +4,6 @@
 
 extern crate interbank_simkit as simkit;
 
-#[allow(dead_code)]
 #[path = "../../crates/ledger/tests/place/mod.rs"]
 mod place;
 

@@ -44,7 +44,7 @@ impl Assessment {
         }
     }
 
-    /// The scores of the dwell types of one part, shortest dwell first; [`recombined`] makes the part's baseline of them
+    /// The scores of the dwell types of one part, shortest dwell first; [`recombined`](super::recombined) makes the part's baseline of them
     /// (spec R16).
     pub fn types<'a>(&'a self, part: &'a Part) -> impl Iterator<Item = TypeScore> + 'a {
         (0..usize::from(self.types)).map(|at| TypeScore {

@@ -10,7 +10,7 @@ impl Policy {
     /// stranger is apart from more than a tenth of what is familiar, since a hotspot that passes is no second place.
     ///
     /// Asked is about a sample of a large scan: pairs are kept of a few neighbours of each, the same ones for all terminals.
-    /// The scan has to be [taken](Scan::take) with the population. The answer goes into [`Facts::strange_pairs`].
+    /// The scan has to be [taken](Scan::take) with the population. The answer goes into [`Facts::strange_pairs`](super::Facts::strange_pairs).
     pub fn strange_pairs(
         &self,
         scan: &Scan,
