@@ -10,12 +10,13 @@ use crate::hex;
 use crate::keeper::{Keeper, peer};
 use crate::rows::{self, Table};
 use crate::say;
+use crate::windows;
 use crate::word::Word;
 use base64ct::{Base64, Encoding as _};
 use ledger::{
     Answers, At, Body, Case, Chain, Conclusion, Document, DocumentCommitted, DocumentTypes, File,
     FileId, HumanApproval, LiensClear, NodeId, OwnerKnown, Pipeline, Question, Register, Role,
-    SealError, SealedDocument, Signer, Status, ThingFree, Verdict, VerdictReason, Window,
+    SealError, SealedDocument, Signer, Status, ThingFree, Verdict, VerdictReason,
 };
 use port::wire::{Reader, Writer};
 use port::{Batch, Expect, Peer, Store, Time};
@@ -195,9 +196,7 @@ impl Auditor {
             }
             Conclusion::Done(verdict) => {
                 audit.questions.clear();
-                let policy = chain.state().genesis().policy();
-                let window = Window::new(chain.next_height(), policy.window_max.min(WINDOW));
-                let transaction = verdict.into_transaction(chain.state(), window);
+                let transaction = verdict.into_transaction(chain.state(), windows::own(chain));
                 let signed = transaction.sign(Signer::Node(self.node), keys.number, &keys.signing);
                 // What is not taken now is said again.
                 if let Ok(transaction) = signed
@@ -331,7 +330,5 @@ fn parse_answer(bytes: &[u8]) -> Option<bool> {
     from.flag().ok()
 }
 
-/// For so many blocks a verdict may wait.
-const WINDOW: u64 = 1_000;
 /// So many documents are kept in memory for people.
 const HELD_MAX: usize = 64;

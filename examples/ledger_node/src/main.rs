@@ -36,6 +36,7 @@ mod say;
 mod secrets;
 mod show;
 mod vouchers;
+mod windows;
 mod word;
 
 use clap::Parser as _;

@@ -10,6 +10,7 @@ use crate::failure::Failure;
 use crate::hex;
 use crate::keeper::{Keeper, peer};
 use crate::rows::{self, Table};
+use crate::windows;
 use crate::word::Word;
 use ledger::{At, Body, Chain, NodeId, Role, Signature, Signer, Transaction, Window};
 use port::{Batch, Expect, Peer, Store, Time};
@@ -208,8 +209,7 @@ impl Motions {
 
 /// A transaction that may wait for as long as any may.
 pub(crate) fn motion(chain: &Chain, body: Body) -> Transaction {
-    let blocks = chain.state().genesis().policy().window_max;
-    Transaction::new(chain.id(), Window::new(chain.next_height(), blocks), body)
+    Transaction::new(chain.id(), windows::motion(chain), body)
 }
 
 /// Whether a motion is one, and not over: it may still stand in a block, once all have signed who have to.

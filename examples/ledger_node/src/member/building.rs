@@ -9,12 +9,13 @@ use crate::documents;
 use crate::hex;
 use crate::rows::{self, Table};
 use crate::say;
+use crate::windows;
 use base64ct::{Base64, Encoding as _};
 use bytes::Bytes;
 use ledger::{
     Acted, Agreed, Associate, Body, Chain, Document, EndClaim, FileId, Label, Lease, LeaseTerms,
     LienTerms, NodeId, OnFile, PartyId, PartyKind, Register, Role, RotateParty, SealedDocument,
-    Settlement, Status, Through, Transaction, Transfer, Window,
+    Settlement, Status, Through, Transaction, Transfer,
 };
 use port::wire::Writer;
 use port::{Key, Time, WireError};
@@ -120,8 +121,7 @@ impl Member {
             // Above.
             Wish::Accept { .. } => return Err("an offer is not built, but accepted".into()),
         };
-        let policy = chain.state().genesis().policy();
-        let window = Window::new(chain.next_height(), policy.window_max.min(WINDOW));
+        let window = windows::users(chain);
         Ok(Draft { transaction: Transaction::new(chain.id(), window, body), way, rows })
     }
 
@@ -277,6 +277,3 @@ fn public(text: &str) -> Result<VerifyingKey, String> {
     let key = say::digest(text).and_then(|bytes| VerifyingKey::from_bytes(&bytes).ok());
     key.ok_or_else(|| format!("{text:?} is no public key: give its 64 digits"))
 }
-
-/// For so many blocks a transaction may wait.
-const WINDOW: u64 = 5_000;

@@ -9,7 +9,8 @@ use crate::look;
 use crate::network::Network;
 use crate::proof::Proof;
 use crate::say;
-use ledger::{At, Body, Chain, Note, OnFile, Signer, Supervised, Transaction, Window};
+use crate::windows;
+use ledger::{At, Body, Chain, Note, OnFile, Signer, Supervised, Transaction};
 use port::Time;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -138,9 +139,7 @@ impl Node {
         let it = Supervised { on, by, reference };
         let body = if is_frozen { Body::Freeze(it) } else { Body::Unfreeze(it) };
         let state = chain.state();
-        let policy = state.genesis().policy();
-        let window = Window::new(chain.next_height(), policy.window_max.min(WINDOW));
-        let wish = Transaction::new(chain.id(), window, body);
+        let wish = Transaction::new(chain.id(), windows::own(chain), body);
         let (number, key) = (self.keys.number, &self.keys.signing);
         let signed = wish.sign(Signer::Node(by), number, key).map_err(|why| why.to_string())?;
         let at = At { height: chain.next_height(), time: now };
@@ -203,5 +202,3 @@ async fn prove(
 }
 
 pub(crate) const NOT_YET: &str = "the newest checkpoint is not here yet; ask again";
-/// For so many blocks it may wait.
-const WINDOW: u64 = 1_000;

@@ -5,7 +5,8 @@ use crate::failure::Failure;
 use crate::hex;
 use crate::keeper::Keeper;
 use crate::key_file;
-use ledger::{At, Body, Chain, NodeId, Refusal, RotateNode, Signer, Transaction, Window};
+use crate::windows;
+use ledger::{At, Body, Chain, NodeId, Refusal, RotateNode, Signer, Transaction};
 use port::Time;
 use seal::{Secret, SigningKey};
 use serde_json::{Value, json};
@@ -126,9 +127,7 @@ impl Rotation {
             // Documents stay sealed for the key that they are sealed for.
             sealing: keys.sealing.public(),
         });
-        let policy = chain.state().genesis().policy();
-        let window = Window::new(chain.next_height(), policy.window_max.min(WINDOW));
-        let transaction = Transaction::new(chain.id(), window, body);
+        let transaction = Transaction::new(chain.id(), windows::own(chain), body);
         let own = Signer::Key(next.verifying_key().to_bytes());
         transaction
             .sign(Signer::Node(self.node), keys.number, &keys.signing)
@@ -136,6 +135,3 @@ impl Rotation {
             .map_err(|why| why.to_string())
     }
 }
-
-/// For so many blocks it may wait.
-const WINDOW: u64 = 1_000;
