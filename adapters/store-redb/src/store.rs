@@ -3,7 +3,7 @@
 use crate::database::{Place, ROWS, Trouble, guard, read_state, verify_rows};
 use crate::group::{self, Outcome};
 use crate::mark::Mark;
-use crate::queue::{Lead, News, Next, Queue, Writer};
+use crate::queue::{Lead, News, Next, Pending, Queue, Writer};
 use crate::record::Record;
 use crate::state::State;
 use crate::{Damage, Error, OpenError, Options};
@@ -38,6 +38,9 @@ pub struct RedbStore {
 }
 
 impl RedbStore {
+    /// A batch may be so many times as large as a portable one, in operations and in bytes.
+    pub const BATCH_MULTIPLE: usize = 16;
+
     /// Opens the store in this folder.
     ///
     /// # Errors
@@ -115,7 +118,11 @@ impl RedbStore {
     }
 
     async fn commit_async(&self, batch: &Batch) -> Result<Commit, Error> {
-        batch.check().map_err(Error::Batch)?;
+        self.line_up(batch)?.await
+    }
+
+    fn line_up(&self, batch: &Batch) -> Result<Pending, Error> {
+        batch.check_multiple(Self::BATCH_MULTIPLE).map_err(Error::Batch)?;
         self.writer.ensure(|| {
             let core = Arc::clone(&self.core);
             Box::new(move || {
@@ -124,7 +131,7 @@ impl RedbStore {
                 }
             })
         })?;
-        self.core.queue.push_async(batch.clone())?.await
+        self.core.queue.push_async(batch.clone())
     }
 }
 
@@ -136,7 +143,7 @@ impl port::blocking::Store for RedbStore {
     }
 
     fn commit(&self, batch: &Batch) -> Result<Commit, Error> {
-        batch.check().map_err(Error::Batch)?;
+        batch.check_multiple(Self::BATCH_MULTIPLE).map_err(Error::Batch)?;
         let (slot, lead) = self.core.queue.push_blocking(batch.clone())?;
         if matches!(lead, Lead::Caller) {
             self.core.lead(false);
@@ -161,6 +168,19 @@ impl port::Store for RedbStore {
 
     fn commit(&self, batch: &Batch) -> impl Future<Output = Result<Commit, Error>> + Send {
         self.commit_async(batch)
+    }
+
+    async fn commit_each(&self, batches: &[Batch]) -> Vec<Result<Commit, Error>> {
+        // All stand in line before the first is waited for.
+        let waiting: Vec<_> = batches.iter().map(|batch| self.line_up(batch)).collect();
+        let mut answers = Vec::with_capacity(waiting.len());
+        for pending in waiting {
+            answers.push(match pending {
+                Ok(pending) => pending.await,
+                Err(why) => Err(why),
+            });
+        }
+        answers
     }
 }
 

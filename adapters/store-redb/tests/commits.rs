@@ -222,7 +222,7 @@ fn limits_are_refused_before_anything_is_written() {
     twice.put(key(1, 0), Expect::Any, &b"two"[..]);
     assert_eq!(store.commit(&twice).unwrap_err().fault(), Fault::NotApplied);
     let mut many = Batch::new();
-    for n in 0..101 {
+    for n in 0..=u64::try_from(RedbStore::BATCH_MULTIPLE * Batch::OPS_MAX).unwrap() {
         many.put(key(1, n), Expect::Any, &b"x"[..]);
     }
     assert_eq!(store.commit(&many).unwrap_err().fault(), Fault::TooLarge);
@@ -231,6 +231,34 @@ fn limits_are_refused_before_anything_is_written() {
     let page = Scan::first(key(1, 0), Scan::ROWS_MAX + 1);
     assert_eq!(store.read(&ReadSet::scan(page)), Err(Error::ScanTooLong));
     assert_eq!(store.check().unwrap().rows, 0);
+}
+
+#[test]
+fn a_batch_of_many_portable_ones_is_written_whole() {
+    let (_dir, store) = store(Options::new());
+    let rows = u64::try_from(RedbStore::BATCH_MULTIPLE * Batch::OPS_MAX).unwrap();
+    let mut many = Batch::new();
+    for n in 0..rows {
+        many.put(key(1, n), Expect::Absent, &b"x"[..]);
+    }
+    assert!(matches!(store.commit(&many), Ok(Commit::Applied(_))));
+    assert_eq!(store.commit(&many), Ok(Commit::Conflict));
+    assert_eq!(store.check().unwrap().rows, rows);
+}
+
+#[test]
+fn commits_that_come_together_are_judged_in_order() {
+    let (_dir, store) = store(Options::new());
+    let mut onward = Batch::new();
+    onward.delete(key(1, 0), Expect::Any).put(key(1, 1), Expect::Absent, &b"b"[..]);
+    let batches = [put(key(1, 0), b"a"), put(key(1, 0), b"again"), onward, put(key(1, 0), b"c")];
+    let answers = block_on(port::Store::commit_each(&store, &batches));
+    let applied: Vec<bool> =
+        answers.iter().map(|answer| matches!(answer, Ok(Commit::Applied(_)))).collect();
+    assert_eq!(applied, [true, false, true, true]);
+    assert_eq!(answers[1], Ok(Commit::Conflict));
+    assert_eq!(read_one(&store, key(1, 0)).unwrap().value.as_ref(), b"c");
+    assert_eq!(read_one(&store, key(1, 1)).unwrap().value.as_ref(), b"b");
 }
 
 #[test]

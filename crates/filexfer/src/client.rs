@@ -378,7 +378,7 @@ impl ClientServer {
                 }
             }
         }
-        self.flush()
+        Ok(())
     }
 
     fn flush(&mut self) -> Result<(), Error> {

@@ -95,7 +95,11 @@ impl Forwarder {
         registry: Arc<Registry>,
         entropy: [u8; 32],
     ) -> Result<Self, Misuse> {
-        if config.again_ms == 0 || config.patience_ms == 0 || config.probe_ms == 0 {
+        if config.again_ms == 0
+            || config.patience_ms == 0
+            || config.probe_ms == 0
+            || config.batch_multiple == 0
+        {
             return Err(Misuse::Bounds);
         }
         let outbox = Outbox::new(table(config.tenant, OUTBOX), config.outbox);
@@ -246,9 +250,21 @@ impl Forwarder {
         self.pull(now)?;
         // What was brought into the spool, or broke off, may go on at once.
         self.start(now)?;
-        self.sign(now)?;
-        self.pump_outbox(now)?;
-        self.flush()
+        self.pump_outbox(now)
+    }
+
+    /// What all inputs since the last time led to is signed together, and recorded together.
+    fn conclude_round(&mut self) {
+        if self.journal.is_none() || self.fenced {
+            return;
+        }
+        let now = self.clamp.last();
+        let mut done = self.sign(now);
+        if done.is_ok() && self.effects.is_empty() {
+            done = self.flush();
+        }
+        // What has no stored form will have none: nothing more may be promised.
+        self.fenced |= done.is_err();
     }
 
     fn ticket(&mut self) -> Ticket {
@@ -309,6 +325,9 @@ impl Machine for Forwarder {
     }
 
     fn poll_effect(&mut self) -> Option<Effect> {
+        if self.effects.is_empty() {
+            self.conclude_round();
+        }
         self.effects.pop_front()
     }
 

@@ -15,6 +15,9 @@ use seal::Audit;
 pub(crate) struct Journal<T> {
     trail: Trail,
     head: Expect,
+    /// What a batch takes.
+    rows_max: usize,
+    bytes_max: usize,
     drafts: VecDeque<Draft<T>>,
     in_flight: Option<(Ticket, Vec<T>)>,
 }
@@ -24,12 +27,17 @@ struct Draft<T> {
     /// `None` deletes.
     rows: BTreeMap<Key, Option<Bytes>>,
     records: Vec<Audit>,
+    bytes: usize,
     then: Vec<T>,
 }
 
 impl<T> Journal<T> {
-    pub(crate) const fn new(trail: Trail, head: Expect) -> Self {
-        Self { trail, head, drafts: VecDeque::new(), in_flight: None }
+    /// For a store that takes batches of `multiple` portable ones.
+    pub(crate) const fn new(trail: Trail, head: Expect, multiple: usize) -> Self {
+        // The head is one more.
+        let rows_max = Batch::OPS_MAX.saturating_mul(multiple) - 1;
+        let bytes_max = Batch::BYTES_MAX.saturating_mul(multiple) - HEAD_BYTES;
+        Self { trail, head, rows_max, bytes_max, drafts: VecDeque::new(), in_flight: None }
     }
 
     /// All of it or nothing, after everything that was added before.
@@ -40,12 +48,20 @@ impl<T> Journal<T> {
         then: Vec<T>,
     ) {
         let need = rows.len() + records.len();
-        let fits = |draft: &Draft<T>| draft.rows.len() + draft.records.len() + need <= OPS_MAX;
+        let value = |(key, row): &(Key, Option<Bytes>)| {
+            key.as_bytes().len() + row.as_ref().map_or(0, Bytes::len)
+        };
+        let bytes = rows.iter().map(value).sum::<usize>() + records.len() * RECORD_BYTES;
+        let fits = |draft: &Draft<T>| {
+            draft.rows.len() + draft.records.len() + need <= self.rows_max
+                && draft.bytes + bytes <= self.bytes_max
+        };
         if self.drafts.back().is_none_or(|draft| !fits(draft)) {
-            let draft = Draft { rows: BTreeMap::new(), records: Vec::new(), then: Vec::new() };
-            self.drafts.push_back(draft);
+            let (rows, records, then) = (BTreeMap::new(), Vec::new(), Vec::new());
+            self.drafts.push_back(Draft { rows, records, bytes: 0, then });
         }
         if let Some(draft) = self.drafts.back_mut() {
+            draft.bytes += bytes;
             draft.rows.extend(rows);
             draft.records.extend(records);
             draft.then.extend(then);
@@ -104,6 +120,8 @@ impl<T> Journal<T> {
     }
 }
 
-/// The head is one more.
-const OPS_MAX: usize = Batch::OPS_MAX - 1;
+/// Room for the head's row.
+const HEAD_BYTES: usize = 1_024;
+/// More than an audit record takes.
+const RECORD_BYTES: usize = 2_048;
 const DRAFTS_MAX: usize = 16;

@@ -75,11 +75,19 @@ impl Batch {
     /// # Errors
     /// [`BatchError::TooManyOps`], [`BatchError::TooLarge`], [`BatchError::ValueTooLarge`], [`BatchError::KeyTwice`].
     pub fn check(&self) -> Result<(), BatchError> {
-        if self.ops.len() > Self::OPS_MAX {
+        self.check_multiple(1)
+    }
+
+    /// The same for a store that takes more: so many times the operations and the bytes of a portable batch.
+    ///
+    /// # Errors
+    /// As [`Batch::check`].
+    pub fn check_multiple(&self, times: usize) -> Result<(), BatchError> {
+        if self.ops.len() > Self::OPS_MAX.saturating_mul(times) {
             return Err(BatchError::TooManyOps);
         }
         let mut bytes = 0;
-        for (at, op) in self.ops.iter().enumerate() {
+        for op in &self.ops {
             if let Change::Put(value) = &op.change {
                 if value.len() > Row::VALUE_BYTES_MAX {
                     return Err(BatchError::ValueTooLarge);
@@ -87,11 +95,24 @@ impl Batch {
                 bytes += value.len();
             }
             bytes += op.key.as_bytes().len();
-            if self.ops[..at].iter().any(|earlier| earlier.key == op.key) {
-                return Err(BatchError::KeyTwice);
-            }
         }
-        if bytes > Self::BYTES_MAX { Err(BatchError::TooLarge) } else { Ok(()) }
+        if self.names_a_key_twice() {
+            return Err(BatchError::KeyTwice);
+        }
+        if bytes > Self::BYTES_MAX.saturating_mul(times) {
+            return Err(BatchError::TooLarge);
+        }
+        Ok(())
+    }
+
+    fn names_a_key_twice(&self) -> bool {
+        if self.ops.len() <= Self::OPS_MAX {
+            let mut ops = self.ops.iter().enumerate();
+            return ops.any(|(at, op)| self.ops[..at].iter().any(|earlier| earlier.key == op.key));
+        }
+        let mut keys: Vec<&Key> = self.ops.iter().map(|op| &op.key).collect();
+        keys.sort_unstable();
+        keys.windows(2).any(|pair| pair[0] == pair[1])
     }
 
     fn push(&mut self, key: Key, expect: Expect, change: Change) -> &mut Self {
@@ -184,8 +205,10 @@ impl fmt::Display for BatchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::KeyTwice => "a batch names one key twice",
-            Self::TooLarge => "a batch is at most 1 MiB",
-            Self::TooManyOps => "a batch has at most 100 operations",
+            Self::TooLarge => "a batch has more bytes than the store takes; 1 MiB is portable",
+            Self::TooManyOps => {
+                "a batch has more operations than the store takes; 100 are portable"
+            }
             Self::ValueTooLarge => "a value is at most 64 KiB",
         })
     }
@@ -231,6 +254,24 @@ mod tests {
         let mut batch = Batch::new();
         batch.require(key(1), Expect::Absent).put(key(1), Expect::Any, Bytes::new());
         assert_eq!(batch.check(), Err(BatchError::KeyTwice));
+    }
+
+    #[test]
+    fn a_store_that_takes_more_has_limits_in_proportion() {
+        let mut batch = Batch::new();
+        for n in 0..300 {
+            batch.put(key(n), Expect::Any, vec![0; 10_000]);
+        }
+        assert_eq!(batch.check_multiple(2), Err(BatchError::TooManyOps));
+        assert_eq!(batch.check_multiple(3), Ok(()));
+        batch.put(key(299), Expect::Any, Bytes::new());
+        assert_eq!(batch.check_multiple(4), Err(BatchError::KeyTwice));
+        let mut batch = Batch::new();
+        for n in 0..200 {
+            batch.put(key(n), Expect::Any, vec![0; 10_500]);
+        }
+        assert_eq!(batch.check_multiple(2), Err(BatchError::TooLarge));
+        assert_eq!(batch.check_multiple(3), Ok(()));
     }
 
     #[test]

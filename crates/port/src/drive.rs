@@ -10,6 +10,9 @@ use core::fmt;
 /// A decision that met this many conflicts gives up with [`DecideError::Busy`].
 pub const ATTEMPTS_MAX: usize = 64;
 
+/// Commits that are handed to a store at once.
+const COMMITS_MAX: usize = 64;
+
 /// Runs a decision: ask, conclude, commit, and only then reveal the verdict.
 ///
 /// The asynchronous colour of [`crate::blocking::decide`]; it needs no runtime of its own and its future is `Send`
@@ -71,7 +74,7 @@ pub async fn decide<D: Decision, S: Store, K: Keys>(
 
 /// Carries a machine's effects to the world until none is left, and collects its events.
 ///
-/// The asynchronous colour of [`crate::blocking::drain`].
+/// The asynchronous colour of [`crate::blocking::drain`]. Commits that follow one another are handed to the store together.
 ///
 /// # Errors
 /// What the machine refused; effects that it still owes come out at the next call.
@@ -83,32 +86,56 @@ pub async fn drain<M: Machine, S: Store, L: Link, K: Keys>(
     keys: &K,
 ) -> Result<Drained<M::Event, S::Error>, M::Error> {
     let mut drained = Drained::new();
-    while let Some(effect) = machine.poll_effect() {
-        match effect {
+    let mut held = None;
+    let mut done = Ok(());
+    while done.is_ok() || held.is_some() {
+        let Some(effect) = held.take().or_else(|| machine.poll_effect()) else { break };
+        let handled = match effect {
             Effect::Ask { ticket, questions } => {
                 let answers = keys.answer(&questions).await.ok();
-                machine.handle(now, Input::Keys { ticket, answers })?;
+                machine.handle(now, Input::Keys { ticket, answers })
             }
             Effect::Commit { ticket, batch } => {
-                let fate = match store.commit(&batch).await {
-                    Ok(commit) => Committed::from(commit),
-                    Err(why) => drained.note_commit(why),
-                };
-                machine.handle(now, Input::Committed { ticket, fate })?;
+                let (mut tickets, mut batches) = (alloc::vec![ticket], alloc::vec![batch]);
+                while held.is_none() && batches.len() < COMMITS_MAX {
+                    match machine.poll_effect() {
+                        Some(Effect::Commit { ticket, batch }) => {
+                            tickets.push(ticket);
+                            batches.push(batch);
+                        }
+                        Some(other) => held = Some(other),
+                        None => break,
+                    }
+                }
+                let mut answers = store.commit_each(&batches).await.into_iter();
+                // Each batch has its fate told, also behind one that the machine stumbles over.
+                let mut handled = Ok(());
+                for ticket in tickets {
+                    let fate = match answers.next() {
+                        Some(Ok(commit)) => Committed::from(commit),
+                        Some(Err(why)) => drained.note_commit(why),
+                        None => Committed::Unknown,
+                    };
+                    handled = handled.and(machine.handle(now, Input::Committed { ticket, fate }));
+                }
+                handled
             }
             Effect::Read { ticket, want } => {
                 let rows = match store.read(&want).await {
                     Ok(rows) => Some(rows),
                     Err(why) => drained.note_read(why),
                 };
-                machine.handle(now, Input::Rows { ticket, rows })?;
+                machine.handle(now, Input::Rows { ticket, rows })
             }
             Effect::Send { to, frame } => {
                 let sent = link.send(&to, &frame).await;
                 drained.note_send(sent.is_ok());
+                Ok(())
             }
-        }
+        };
+        done = done.and(handled);
     }
+    done?;
     while let Some(event) = machine.poll_event() {
         drained.events.push(event);
     }

@@ -1,6 +1,7 @@
 //! Where rows live: the only storage trait of the family, in two colours.
 
 use crate::{Batch, Commit, ReadSet, Rows};
+use alloc::vec::Vec;
 use core::fmt;
 
 /// An ordered map of rows with versions and all-or-nothing commits; asynchronous colour.
@@ -34,6 +35,22 @@ pub trait Store: Sync {
 
     /// Applies all of `batch` durably, or nothing.
     fn commit(&self, batch: &Batch) -> impl Future<Output = Result<Commit, Self::Error>> + Send;
+
+    /// The same for several batches, in this order: each is judged against what those before it left, and has its own answer.
+    ///
+    /// One after the other unless a store does better: several may become durable together.
+    fn commit_each(
+        &self,
+        batches: &[Batch],
+    ) -> impl Future<Output = Vec<Result<Commit, Self::Error>>> + Send {
+        async move {
+            let mut answers = Vec::with_capacity(batches.len());
+            for batch in batches {
+                answers.push(self.commit(batch).await);
+            }
+            answers
+        }
+    }
 }
 
 impl<S: Store> Store for &S {
@@ -45,6 +62,13 @@ impl<S: Store> Store for &S {
 
     fn commit(&self, batch: &Batch) -> impl Future<Output = Result<Commit, Self::Error>> + Send {
         S::commit(self, batch)
+    }
+
+    fn commit_each(
+        &self,
+        batches: &[Batch],
+    ) -> impl Future<Output = Vec<Result<Commit, Self::Error>>> + Send {
+        S::commit_each(self, batches)
     }
 }
 

@@ -14,7 +14,7 @@ use port::{Input, Machine, Peer, Store};
 pub(crate) use role::{Role, Told};
 use seal::SoftKeys;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use workers::{Finished, Slice, Workers};
 
@@ -34,13 +34,21 @@ impl<R: Role, S: Store> Station<R, S> {
     /// Works until it is told to stop.
     pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), Failure> {
         let (mut workers, mut finished) = Workers::new();
+        let mut ticked = Instant::now();
         loop {
             if !self.attend(&mut workers).await? {
                 continue;
             }
-            let wait = self.role.machine().next_deadline().map_or(IDLE, |at| {
-                Duration::from_millis(at.since_ms(clock::now()).max(LEAST_MS)).min(IDLE)
-            });
+            let due = self.role.machine().next_deadline();
+            let wait = due.map_or(IDLE, |at| Duration::from_millis(at.since_ms(clock::now())));
+            let wait = wait.max(LEAST.saturating_sub(ticked.elapsed())).min(IDLE);
+            // Also where something always comes in before a timer could end.
+            if wait.is_zero() {
+                ticked = Instant::now();
+                let outcome = self.role.machine().handle(clock::now(), Input::Tick);
+                self.settle(&mut workers, outcome).await?;
+                continue;
+            }
             let outcome = tokio::select! {
                 incoming = self.inbox.recv() => match incoming {
                     Some(incoming) => self.on_incoming(&workers, incoming).await,
@@ -58,6 +66,7 @@ impl<R: Role, S: Store> Station<R, S> {
                     Ok(())
                 }
                 () = tokio::time::sleep(wait) => {
+                    ticked = Instant::now();
                     self.role.machine().handle(clock::now(), Input::Tick)
                 }
                 () = async { drop(stop.wait_for(|stop| *stop).await) } => return Ok(()),
@@ -188,6 +197,6 @@ impl<R: Role, S: Store> Station<R, S> {
 /// Inputs between two looks at what the machine wants.
 const AT_ONCE: usize = 256;
 const IDLE: Duration = Duration::from_secs(60);
-/// A deadline that has passed is no reason to spin.
-const LEAST_MS: u64 = 5;
+/// Between two ticks: a deadline that has passed is no reason to spin.
+const LEAST: Duration = Duration::from_millis(5);
 const PAUSE: Duration = Duration::from_millis(200);

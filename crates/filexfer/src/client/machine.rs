@@ -79,6 +79,11 @@ impl Machine for ClientServer {
     }
 
     fn poll_effect(&mut self) -> Option<Effect> {
+        // What all inputs since the last time led to is recorded together.
+        if self.effects.is_empty() && !self.fenced {
+            // What has no stored form will have none: nothing more may be promised.
+            self.fenced |= self.flush().is_err();
+        }
         self.effects.pop_front()
     }
 

@@ -90,7 +90,7 @@ impl ClientServer {
             Reading::Head => {
                 let head = rows.points.first().and_then(Option::as_ref);
                 let trail = Trail::resume(self.config.tenant, head.map(|row| &row.value[..]))?;
-                self.journal = Some(Journal::new(trail, Row::unchanged(head)));
+                self.journal = Some(Journal::new(trail, Row::unchanged(head), 1));
                 self.read_pending();
                 Ok(())
             }

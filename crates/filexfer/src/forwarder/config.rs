@@ -24,6 +24,8 @@ pub struct ForwarderConfig {
     pub rate: crate::Limit,
     /// Jobs under way at most.
     pub jobs_max: usize,
+    /// How many portable batches the store takes as one: 1 is right for every store.
+    pub batch_multiple: usize,
     /// Bytes that the spool takes.
     pub spool_bytes: u64,
     /// How often to say again what was not answered, in milliseconds.
@@ -54,6 +56,7 @@ impl ForwarderConfig {
             paces: Paces::default(),
             rate: crate::Limit::UNLIMITED,
             jobs_max: 100_000,
+            batch_multiple: 1,
             spool_bytes: 1 << 40,
             again_ms: 1_000,
             patience_ms: 30_000,

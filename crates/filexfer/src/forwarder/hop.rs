@@ -79,7 +79,8 @@ impl Forwarder {
         if notice.state.is_delivered() {
             let name =
                 FileName::new(&notice.name).map_err(|_| Error::Peer(port::WireError::Invalid))?;
-            return self.far_end_has_it(now, &notice.transfer, name, notice.receipts);
+            let then = alloc::vec![Next::Send(from.clone(), ack)];
+            return self.far_end_has_it(now, &notice.transfer, name, notice.receipts, then);
         }
         let why = match notice.state {
             State::Failed(why) => why,

@@ -26,7 +26,8 @@ impl Forwarder {
         if let Some(head) = rows.points.first() {
             let head = head.as_ref();
             let trail = Trail::resume(self.config.tenant, head.map(|row| &row.value[..]))?;
-            let journal = Journal::new(trail, Row::unchanged(head));
+            let multiple = self.config.batch_multiple;
+            let journal = Journal::new(trail, Row::unchanged(head), multiple);
             // Held back until all jobs are there.
             self.journal = None;
             self.opening = Some(journal);

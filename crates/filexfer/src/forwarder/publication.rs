@@ -21,6 +21,8 @@ pub(super) struct Statement {
     pub(super) receipts: Vec<Receipt>,
     /// Receipts of others.
     pub(super) others: Vec<Bytes>,
+    /// What may happen once it is recorded.
+    pub(super) then: Vec<Next>,
 }
 
 impl Forwarder {
@@ -43,7 +45,7 @@ impl Forwarder {
                 if !active.comes_from_site() {
                     stages.insert(0, Stage::Origin);
                 }
-                self.state(now, transfer, name, &stages, Vec::new());
+                self.state(now, transfer, name, &stages, Vec::new(), Vec::new());
             }
             Ok(()) => {}
             Err(Failure::NameTaken) => self.apply(now, transfer, &JobEvent::NameTaken)?,
@@ -76,6 +78,7 @@ impl Forwarder {
         name: FileName,
         stages: &[Stage],
         others: Vec<Bytes>,
+        then: Vec<Next>,
     ) {
         let Some(active) = self.jobs.get(transfer) else { return };
         if self.is_being_signed(transfer) {
@@ -99,7 +102,7 @@ impl Forwarder {
             follows: None,
         };
         let receipts = stages.iter().map(receipt).collect();
-        self.to_sign.push(Statement { transfer: *transfer, name, receipts, others });
+        self.to_sign.push(Statement { transfer: *transfer, name, receipts, others, then });
     }
 
     pub(super) fn is_being_signed(&self, transfer: &TransferId) -> bool {
@@ -147,7 +150,7 @@ impl Forwarder {
         statement: Statement,
         mine: &[SignedReceipt],
     ) -> Result<(), Error> {
-        let Statement { transfer, name, others, .. } = statement;
+        let Statement { transfer, name, others, mut then, .. } = statement;
         let Some(active) = self.jobs.get(&transfer) else { return Ok(()) };
         let event = JobEvent::Published { name };
         let Ok(next) = active.job.on(now, &event, &self.config.retry) else { return Ok(()) };
@@ -171,7 +174,7 @@ impl Forwarder {
             let (key, entry) = self.entry(now, peer(backstage)?, &arrival)?;
             rows.push((key, Some(entry)));
         }
-        let mut then = alloc::vec![Next::Nudge];
+        then.push(Next::Nudge);
         then.extend(self.discards(&transfer));
         self.take(now, &transfer, next, rows, then)
     }

@@ -2,6 +2,7 @@
 
 use super::Forwarder;
 use super::publication::verdict_digest;
+use super::rows::Next;
 use crate::{
     End, Error, Failure, FileName, JobEvent, Message, Receipt, SignedReceipt, Stage, State,
     TransferId, Work,
@@ -89,7 +90,7 @@ impl Forwarder {
                 if !is_right {
                     return Err(invalid);
                 }
-                self.far_end_has_it(now, transfer, name, alloc::vec![receipt.clone()])
+                self.far_end_has_it(now, transfer, name, alloc::vec![receipt.clone()], Vec::new())
             }
         }
     }
@@ -100,6 +101,7 @@ impl Forwarder {
         transfer: &TransferId,
         name: FileName,
         others: Vec<Bytes>,
+        then: Vec<Next>,
     ) -> Result<(), Error> {
         // Late news of an attempt that was given up is good news all the same.
         for event in [JobEvent::PartyPresent, JobEvent::Start, JobEvent::AllMoved] {
@@ -115,7 +117,7 @@ impl Forwarder {
         if is_there {
             let is_origin = self.jobs.get(transfer).is_some_and(|active| !active.comes_from_site());
             let stages = if is_origin { &[Stage::Origin][..] } else { &[] };
-            self.state(now, transfer, name, stages, others);
+            self.state(now, transfer, name, stages, others, then);
         }
         Ok(())
     }

@@ -30,6 +30,9 @@ fn f08_f11_f12_f13_the_file_arrives_on_every_route() {
         assert_eq!(deliver(&mut world, &request), State::Delivered, "{from} {to}");
         assert_eq!(world.content(to, "out/day.csv"), Some(&content), "{from} {to}");
         assert_eq!(world.unpublished(), 0, "{from} {to}");
+        // Whoever is told answers as soon as it is recorded: on a good line nobody is told twice.
+        assert!(!world.told.is_empty(), "{from} {to}");
+        assert!(world.told.values().all(|times| *times == 1), "{from} {to}: {:?}", world.told);
     }
 }
 

@@ -5,6 +5,7 @@ use crate::disk::Disk;
 use crate::place::{host_of, open, registry};
 use interbank_filexfer::*;
 use port::blocking::{Store as _, drain};
+use port::outbox::Entry;
 use port::{Input, KeyId, Machine, Peer, ReadSet, Row, Tenant, Time};
 use seal::SoftKeys;
 use simkit::{Faults, FaultyStore, LossyLink, Odds, Parcel, Rng, Weather};
@@ -29,6 +30,8 @@ pub(crate) struct World {
     pub(crate) results: BTreeMap<JobId, Vec<Notice>>,
     pub(crate) arrivals: BTreeMap<TransferId, Vec<Notice>>,
     pub(crate) handed: BTreeMap<TransferId, Vec<Notice>>,
+    /// How often each notice reached somebody, by its idempotency key.
+    pub(crate) told: BTreeMap<[u8; 32], usize>,
     pub(crate) config: fn(&mut ForwarderConfig),
     /// Whether what arrived counts as taken; otherwise see [`World::hand_over`].
     pub(crate) hands_over_at_once: bool,
@@ -78,6 +81,7 @@ impl World {
             results: BTreeMap::new(),
             arrivals: BTreeMap::new(),
             handed: BTreeMap::new(),
+            told: BTreeMap::new(),
             config,
             hands_over_at_once: true,
             rng,
@@ -328,6 +332,9 @@ impl World {
                 self.corrupted += 1;
                 frame = Message::Slice { transfer, range, bytes: bad.into() }.to_frame().unwrap();
             }
+        }
+        if let Ok(Message::Notice(bytes)) = Message::parse(&frame) {
+            *self.told.entry(Entry::parse(&bytes).unwrap().idempotency).or_default() += 1;
         }
         self.give(&id, |role, now| {
             let input = Input::Frame { from: &from, bytes: &frame };

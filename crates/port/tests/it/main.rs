@@ -1,6 +1,8 @@
 //! The port from outside: both drive loops, and the outbox.
 
 #[cfg(test)]
+mod draining;
+#[cfg(test)]
 mod drive;
 #[cfg(test)]
 mod frames;

@@ -70,6 +70,7 @@ pub(super) async fn forwarding(
     let mut brief = ForwarderConfig::new(TENANT, party.clone(), (SIGNING, KEY_NUMBER));
     brief.paces = paces(config);
     brief.again_ms = file.pace.again_ms;
+    brief.batch_multiple = RedbStore::BATCH_MULTIPLE;
     brief.outbox.in_flight_max = IN_FLIGHT;
     brief.outbox.page_rows = IN_FLIGHT;
     brief.patience_ms = file.pace.silence_ms;
