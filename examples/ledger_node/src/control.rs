@@ -49,6 +49,9 @@ pub(crate) enum Question {
     Revoke { name: String },
     /// Of a supervision node: nothing more is to happen with a file, or everything again.
     Freeze { what: String, reference: String, is_frozen: bool },
+    /// Of a supervision node: what may go that is over, of what was over at a height, and unless it is only to be listed, that it
+    /// goes.
+    Purge { files: Vec<String>, as_of: Option<u64>, is_dry: bool },
     /// Of a supervision node: what waits for a person.
     Audit,
     /// Of a supervision node: what a person says.

@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::rows::{self, chain};
 use bytes::Bytes;
 use ledger::{
-    Block, Body, Chain, Entry, EntryKey, FileId, Genesis, Height, Log, Message, SignedHeader,
+    Block, Body, Chain, Entry, EntryKey, FileId, Genesis, Height, Log, Message, SignedHeader, State,
 };
 use port::wire::{Reader, Writer};
 use port::{Batch, Expect, Key, Peer, Store, Time, Version, WireError};
@@ -148,8 +148,16 @@ impl Follower {
                 && step.has_room_for(block.get())
             {
                 let (height, block) = block.remove_entry();
+                let mut erased = erased(self.chain.state(), &block);
                 match self.chain.take(&block) {
-                    Ok(entries) => step.add(height, &block, entries)?,
+                    Ok(entries) => {
+                        let state = self.chain.state();
+                        for (id, sealed) in &mut erased {
+                            *sealed = state.file(*id).map_or(*sealed, |file| file.sealed);
+                        }
+                        step.erased.append(&mut erased);
+                        step.add(height, &block, entries)?;
+                    }
                     Err(why) => {
                         tracing::warn!(event = "block.refused", code = why.code(), %why);
                         self.received.clear();
@@ -209,15 +217,15 @@ impl Follower {
 #[derive(Default)]
 pub(crate) struct Applied {
     pub(crate) heights: Vec<Height>,
-    /// Files whose documents are to be erased.
-    pub(crate) erased: Vec<FileId>,
+    /// Files whose documents are to be erased, and the digests of these: a file may be purged before anybody looks.
+    pub(crate) erased: Vec<(FileId, [u8; 32])>,
 }
 
 /// Blocks that go into one batch.
 #[derive(Default)]
 struct Step {
     heights: Vec<Height>,
-    erased: Vec<FileId>,
+    erased: Vec<(FileId, [u8; 32])>,
     blocks: Vec<(Key, Bytes)>,
     entries: BTreeMap<EntryKey, Option<Vec<u8>>>,
     /// Rows, at most.
@@ -241,10 +249,6 @@ impl Step {
         for entry in entries {
             self.entries.insert(entry.key(), entry.value().map_err(Failure::run)?);
         }
-        self.erased.extend(block.transactions.iter().filter_map(|it| match &it.body {
-            Body::Erase(it) => Some(it.on.file),
-            _ => None,
-        }));
         self.heights.push(height);
         Ok(())
     }
@@ -276,6 +280,15 @@ impl Step {
         }
         Ok(batch)
     }
+}
+
+/// The documents that a block says are to be erased, as the state before it knows them.
+fn erased(state: &State, block: &Block) -> Vec<(FileId, [u8; 32])> {
+    let files = block.transactions.iter().filter_map(|it| match &it.body {
+        Body::Erase(it) => Some(it.on.file),
+        _ => None,
+    });
+    files.filter_map(|id| Some((id, state.file(id)?.sealed))).collect()
 }
 
 /// What a block may write at most: itself, and three names for each transaction.

@@ -4,8 +4,9 @@ use crate::documents::commit;
 use crate::failure::Failure;
 use crate::rows::{self, Table};
 use crate::vouchers::{self, Change};
-use ledger::{Body, Chain, Height, Record, State, ThingKey, Transaction};
+use ledger::{Body, Chain, FileId, Height, Record, ThingKey};
 use port::{Batch, Expect, Key, Store};
+use std::collections::BTreeMap;
 
 /// A record, and its place in the log.
 #[derive(Clone, Debug)]
@@ -22,10 +23,11 @@ pub(crate) async fn catch_up<S: Store>(store: &S, chain: &Chain) -> Result<(), F
     let mut height = Height(known.unwrap_or(0));
     while height < chain.next_height() {
         let mut batch = Batch::with_capacity(Batch::OPS_MAX);
+        let mut requested = BTreeMap::new();
         while height < chain.next_height() {
             let block = rows::block(store, height).await?;
             // A block with more than fits is an index of its own, in several batches: what was written twice is the same.
-            if !batch.is_empty() && batch.ops().len() + block.transactions.len() >= ROWS {
+            if !batch.is_empty() && batch.ops().len() + 2 * block.transactions.len() >= ROWS {
                 break;
             }
             if block.transactions.iter().any(|it| vouchers::is_change(chain, &it.body)) {
@@ -33,10 +35,25 @@ pub(crate) async fn catch_up<S: Store>(store: &S, chain: &Chain) -> Result<(), F
                 batch.put(row, Expect::Any, vec![1]);
             }
             for (place, transaction) in (0..).zip(&block.transactions) {
-                let Some(thing) = thing_of(chain.state(), transaction) else { continue };
                 if batch.ops().len() >= ROWS {
                     commit(store, &std::mem::take(&mut batch)).await?;
+                    requested.clear();
                 }
+                let concerned = transaction.concerns().map_err(Failure::run)?;
+                let thing = match (&transaction.body, concerned) {
+                    (Body::Register(it), Some(file)) => {
+                        requested.insert(file, it.thing);
+                        let row = Table::Files.row(&file.0)?;
+                        batch.put(row, Expect::Any, it.thing.0.to_vec());
+                        Some(it.thing)
+                    }
+                    (_, Some(file)) => match requested.get(&file) {
+                        Some(thing) => Some(*thing),
+                        None => thing_of(store, chain, file).await?,
+                    },
+                    (_, None) => None,
+                };
+                let Some(thing) = thing else { continue };
                 let row = rows::thing(thing, height, place).map_err(Failure::run)?;
                 batch.put(row, Expect::Any, vec![1]);
             }
@@ -83,12 +100,17 @@ pub(crate) async fn changes<S: Store>(
     Ok(changes)
 }
 
-/// The thing that a transaction is about.
-pub(crate) fn thing_of(state: &State, transaction: &Transaction) -> Option<ThingKey> {
-    if let Body::Register(it) = &transaction.body {
-        return Some(it.thing);
+/// The thing that a file is about, or was: one that was purged is known by its request.
+pub(crate) async fn thing_of<S: Store>(
+    store: &S,
+    chain: &Chain,
+    file: FileId,
+) -> Result<Option<ThingKey>, Failure> {
+    if let Some(file) = chain.state().file(file) {
+        return Ok(Some(file.thing));
     }
-    state.file(transaction.concerns().ok()??).map(|file| file.thing)
+    let row = rows::one(store, Table::Files.row(&file.0)?).await?;
+    Ok(row.and_then(|row| row.value[..].try_into().ok()).map(ThingKey))
 }
 
 fn position(key: &Key) -> Option<(Height, u64)> {
@@ -97,5 +119,5 @@ fn position(key: &Key) -> Option<(Height, u64)> {
     Some((Height(number(0)?), number(8)?))
 }
 
-/// Beside the mark, and a row for a change.
-const ROWS: usize = Batch::OPS_MAX - 2;
+/// Beside the mark, a row for a change, and two for a transaction.
+const ROWS: usize = Batch::OPS_MAX - 4;

@@ -34,8 +34,8 @@ pub(crate) enum News {
     Requested(FileId),
     /// A new owner has not registered in time.
     Overdue(FileId),
-    /// A file's document is to be erased.
-    Erased(FileId),
+    /// A file's document is to be erased; its digest.
+    Erased(FileId, [u8; 32]),
     /// A transaction of this node stands in a block.
     Decided { digest: [u8; 32], height: Height, place: u32 },
     /// A transaction of this node is refused.
@@ -320,11 +320,11 @@ impl Follows {
             // A stop may have come between the block and this.
             let files = self.follower.chain().state().files();
             let erased = files.filter(|(_, file)| file.erased.is_some());
-            news.extend(erased.map(|(id, _)| News::Erased(id)));
+            news.extend(erased.map(|(id, file)| News::Erased(id, file.sealed)));
         }
         self.has_begun = true;
         let applied = self.follower.apply(now, store).await?;
-        news.extend(applied.erased.into_iter().map(News::Erased));
+        news.extend(applied.erased.into_iter().map(|(id, sealed)| News::Erased(id, sealed)));
         for height in applied.heights {
             news.push(News::Block);
             if self.audits {

@@ -13,13 +13,16 @@ use ledger::{
 use port::Store;
 use serde_json::{Value, json};
 
-/// A thing by its name, or by a file about it.
-pub(crate) fn what(chain: &Chain, text: &str) -> Result<(ThingKey, Option<ThingId>), String> {
+/// A thing by its name, or by a file about it, which may be purged; the index has to be up to date.
+pub(crate) async fn what<S: Store>(
+    store: &S,
+    chain: &Chain,
+    text: &str,
+) -> Result<(ThingKey, Option<ThingId>), String> {
     if let Some(digest) = say::digest(text) {
-        let file = chain.state().file(FileId(digest));
-        return file
-            .map(|file| (file.thing, None))
-            .ok_or_else(|| format!("no file {text} is known"));
+        let thing = index::thing_of(store, chain, FileId(digest)).await;
+        let thing = thing.map_err(|why| why.to_string())?;
+        return thing.map(|thing| (thing, None)).ok_or_else(|| format!("no file {text} is known"));
     }
     say::thing(text).map(|thing| (thing.key(), Some(thing)))
 }
@@ -39,8 +42,8 @@ pub(crate) fn file<'a>(chain: &'a Chain, text: &str) -> Result<(FileId, &'a File
 
 /// Owner, state and history of a thing.
 pub(crate) async fn show<S: Store>(store: &S, chain: &Chain, text: &str) -> Result<Value, String> {
-    let (thing, words) = what(chain, text)?;
     index::catch_up(store, chain).await.map_err(|why| why.to_string())?;
+    let (thing, words) = what(store, chain, text).await?;
     let history = index::history(store, thing).await.map_err(|why| why.to_string())?;
     if history.is_empty() {
         return Err(format!("{text} was never registered, and nobody has asked for it"));

@@ -30,6 +30,7 @@ mod options;
 mod order;
 mod progress;
 mod proof;
+mod purging;
 mod rotating;
 mod rows;
 mod say;
@@ -80,6 +81,7 @@ fn run(options: &Options) -> Result<(), Failure> {
         Task::Retire(retire) => wait(commands::retire(retire))?,
         Task::Freeze(freeze) => wait(commands::freeze(freeze, true))?,
         Task::Unfreeze(freeze) => wait(commands::freeze(freeze, false))?,
+        Task::Purge(purge) => wait(purging::purge(purge))?,
         Task::Node(node) => wait(commands::node(node))?,
         Task::Rotate(rotate) => wait(rotating::rotate(rotate))?,
         Task::List(list) => {

@@ -69,7 +69,7 @@ pub(crate) fn make(options: &options::Network) -> Result<Vec<PathBuf>, Failure> 
         Some(ordering) => ordering == options::Ordering::Bft,
         None => supervision > 1,
     };
-    let network = found(&nodes, by_votes, clock::now())?;
+    let network = found(&nodes, by_votes, policy(options)?, clock::now())?;
     secrets::create(&home.join(NETWORK), network.to_text()?.as_bytes(), 0o644)?;
     let mut made = Vec::new();
     for (place, node) in nodes.iter().enumerate() {
@@ -101,10 +101,10 @@ pub(crate) fn made(home: &Path) -> Result<Vec<PathBuf>, Failure> {
 }
 
 /// The genesis, and the identity records of all nodes: each a block, signed by the supervision nodes that are there before it.
-fn found(nodes: &[New], by_votes: bool, now: Time) -> Result<Network, Failure> {
+fn found(nodes: &[New], by_votes: bool, policy: Policy, now: Time) -> Result<Network, Failure> {
     let founder = nodes.first().ok_or_else(|| Failure::usage("a network has nodes"))?;
     let origin = format!("localhost/ledger-{}", hex::text(&clock::entropy::<4>()?));
-    let genesis = Genesis::new(&origin, Policy::default(), founder.identity.clone(), now);
+    let genesis = Genesis::new(&origin, policy, founder.identity.clone(), now);
     let genesis = genesis.map_err(Failure::run)?;
     let genesis = if by_votes { genesis.by_votes() } else { genesis };
     let chain = genesis.chain().map_err(Failure::run)?;
@@ -124,6 +124,16 @@ fn found(nodes: &[New], by_votes: bool, now: Time) -> Result<Network, Failure> {
         records.push(record);
     }
     Network::new(genesis, records)
+}
+
+/// The usual rules, with the time that a user gave.
+fn policy(options: &options::Network) -> Result<Policy, Failure> {
+    if options.keep == 0 {
+        return Err(Failure::usage("--keep is at least one block"));
+    }
+    let usual = Policy::default();
+    // A request that was forgotten must not come again.
+    Ok(Policy { keep: options.keep, window_max: usual.window_max.min(options.keep), ..usual })
 }
 
 fn configuration(options: &options::Network, nodes: &[New], own: usize) -> String {

@@ -299,15 +299,23 @@ impl Member {
                 json!({ "state": "decided", "height": height.0, "place": place, "is_over": true }),
             ),
             Some(Message::Refused { why, .. }) => Ok(say::refused(why)),
+            // It was on the chain then, and is not any more.
+            Some(Message::Concluded { height, outcome, .. }) if height < chain.next_height() => {
+                Ok(json!({
+                    "state": "purged",
+                    "is_over": true,
+                    "height": height.0,
+                    "was": outcome.map_or_else(say::rejected, |()| "registered"),
+                }))
+            }
             None => Err(format!("no transaction {text} was submitted here")),
             _ => Ok(json!({ "state": "submitted", "is_over": false })),
         }
     }
 
     /// A document's owner wants that nobody reads it any more: what this node holds of it goes, the key before the rest.
-    pub(crate) async fn erase(&self, chain: &Chain, id: FileId) -> Result<(), Failure> {
-        let Some(file) = chain.state().file(id) else { return Ok(()) };
-        if documents::erase(&*self.store, &file.sealed).await? {
+    pub(crate) async fn erase(&self, id: FileId, sealed: &[u8; 32]) -> Result<(), Failure> {
+        if documents::erase(&*self.store, sealed).await? {
             tracing::info!(event = "document.erased", file = %id);
         }
         Ok(())

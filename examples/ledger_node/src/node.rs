@@ -274,10 +274,8 @@ impl Node {
             (News::Overdue(file), _) => {
                 tracing::warn!(event = "file.overdue", file = %file);
             }
-            (News::Erased(file), Desk::Member(member)) => {
-                if let Some(chain) = self.keeper.chain() {
-                    member.erase(chain, *file).await?;
-                }
+            (News::Erased(file, sealed), Desk::Member(member)) => {
+                member.erase(*file, sealed).await?;
             }
             (news, Desk::Member(member)) => member.on_news(news),
             _ => {}

@@ -49,6 +49,8 @@ pub(crate) enum Task {
     Freeze(Supervise),
     /// At a supervision node: let a frozen thing go again
     Unfreeze(Supervise),
+    /// At a supervision node: files that were rejected or retired for longer than the network keeps them go
+    Purge(Purging),
     /// Nodes of the chain: who they are, who joins, who leaves
     #[command(subcommand)]
     Node(Node),
@@ -121,6 +123,9 @@ pub(crate) struct Network {
     /// Things of this type need a person's approval; may be repeated, `*` is all
     #[arg(long, value_name = "TYPE")]
     pub(crate) ask_people: Vec<String>,
+    /// Rejected and retired files stay for at least so many blocks; then `purge` has them go
+    #[arg(long, value_name = "BLOCKS", default_value_t = 100_000)]
+    pub(crate) keep: u64,
     /// Write the files and start nothing
     #[arg(long)]
     pub(crate) only_make: bool,
@@ -412,6 +417,21 @@ pub(crate) struct Supervise {
     /// Which decision it rests on, such as the file number of a court; the chain gets its hash
     #[arg(long, value_name = "WORDS")]
     pub(crate) reference: String,
+    /// How long to wait, in seconds
+    #[arg(long, value_name = "S", default_value_t = 300)]
+    pub(crate) timeout_s: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Purging {
+    #[command(flatten)]
+    pub(crate) at: At,
+    /// Only these files, by their 64 digits; without any, all whose time is over
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<String>,
+    /// Only list what may go
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// How long to wait, in seconds
     #[arg(long, value_name = "S", default_value_t = 300)]
     pub(crate) timeout_s: u64,

@@ -54,6 +54,8 @@ pub(crate) enum Table {
     Changes = 181,
     /// Digest: who shall join or leave, with the signatures so far.
     Motions = 182,
+    /// File: the thing that it is about, also after the file was purged.
+    Files = 183,
 }
 
 impl Table {

@@ -8,6 +8,7 @@ use crate::index;
 use crate::look;
 use crate::network::Network;
 use crate::proof::Proof;
+use crate::purging::Over;
 use crate::say;
 use crate::windows;
 use ledger::{At, Body, Chain, Note, OnFile, Signer, Supervised, Transaction};
@@ -110,6 +111,12 @@ impl Node {
             (Question::Freeze { .. }, _) => {
                 Err(format!("{} is a member; supervision nodes freeze things", self.name))
             }
+            (Question::Purge { files, as_of, is_dry }, Desk::Supervision(..)) => {
+                self.purge(now, &files, as_of, is_dry)
+            }
+            (Question::Purge { .. }, _) => {
+                Err(format!("{} is a member; supervision nodes purge files", self.name))
+            }
             (Question::Audit | Question::Say { .. }, _) => {
                 Err(format!("{} is a member; audits are made by supervision nodes", self.name))
             }
@@ -147,6 +154,29 @@ impl Node {
         // What is not taken now is asked for again.
         if let Err(code) = self.keeper.submit(now, signed) {
             tracing::debug!(event = "freeze.waits", code);
+        }
+        Ok(shown)
+    }
+
+    /// Has files go whose time is over; says which are still there.
+    fn purge(
+        &mut self,
+        now: Time,
+        files: &[String],
+        as_of: Option<u64>,
+        is_dry: bool,
+    ) -> Result<Value, String> {
+        let chain = self.keeper.chain().ok_or("the node still reads its chain; ask again")?;
+        let over = Over::of(chain, files, as_of)?;
+        let shown = over.show(chain);
+        let wishes = over.transactions(now, chain, self.id, &self.keys)?;
+        if !is_dry {
+            for wish in wishes {
+                // What is not taken now is asked for again.
+                if let Err(code) = self.keeper.submit(now, wish) {
+                    tracing::debug!(event = "purge.waits", code);
+                }
+            }
         }
         Ok(shown)
     }
@@ -192,12 +222,10 @@ async fn prove(
     checkpoint: Option<&Note>,
     what: &str,
 ) -> Result<Value, String> {
-    let (thing, words) = look::what(chain, what)?;
-    let making = async {
-        index::catch_up(store, chain).await?;
-        Proof::make(store, chain, network, checkpoint, thing, words.as_ref()).await
-    };
-    let proof = making.await.map_err(|why| why.to_string())?;
+    index::catch_up(store, chain).await.map_err(|why| why.to_string())?;
+    let (thing, words) = look::what(store, chain, what).await?;
+    let proof = Proof::make(store, chain, network, checkpoint, thing, words.as_ref()).await;
+    let proof = proof.map_err(|why| why.to_string())?;
     serde_json::to_value(proof).map_err(|why| why.to_string())
 }
 

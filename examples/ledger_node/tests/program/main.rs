@@ -15,4 +15,5 @@ mod leases;
 mod lies;
 mod network;
 mod nodes;
+mod purging;
 mod story;
