@@ -112,6 +112,15 @@ pub struct Manifest {
 impl Manifest {
     const BITS_MAX: u32 = 24;
 
+    /// What names a snapshot: two nodes at one block have the same one, whoever vouches for that block, and so the same chunks.
+    ///
+    /// SHA-256 of `interbank/ledger/snapshot/v1`, a zero byte, the header's digest, and bits (4).
+    pub fn name(&self) -> [u8; 32] {
+        let hash = Sha256::new_with_prefix(b"interbank/ledger/snapshot/v1\0");
+        let hash = hash.chain_update(self.header.header.digest());
+        hash.chain_update(self.bits.to_be_bytes()).finalize().into()
+    }
+
     /// How many chunks there are.
     pub const fn chunks(&self) -> u64 {
         (1 << self.bits) + self.header.header.log_size.div_ceil(LEAVES_EACH)
@@ -172,6 +181,8 @@ pub struct Joining {
     map: StateMap,
     log: Log,
     next: u64,
+    /// How many entries came so far.
+    entries: u64,
     rows: Rows,
 }
 
@@ -206,7 +217,12 @@ impl Joining {
             }
         }
         let (map, log, rows) = (StateMap::new(), Log::new(), Rows::new(tenant));
-        Ok(Self { manifest, state, map, log, next: 0, rows })
+        Ok(Self { manifest, state, map, log, next: 0, entries: 0, rows })
+    }
+
+    /// What the snapshot is of.
+    pub const fn manifest(&self) -> &Manifest {
+        &self.manifest
     }
 
     /// Which chunk is to be fetched next; `None`: all are there.
@@ -217,7 +233,8 @@ impl Joining {
     /// Takes that chunk, and says what to store. On error nothing changed: fetch it from another node.
     ///
     /// # Errors
-    /// [`ProofError::Form`], [`ProofError::NotIncluded`]; [`ProofError::NotAsked`] if all are there, or it is of another kind.
+    /// [`ProofError::Form`], also for chunks that are many and hold next to nothing: how many there are is not signed, and nobody is to
+    /// be kept busy by a wrong number; [`ProofError::NotIncluded`]; [`ProofError::NotAsked`] if all are there, or it is of another kind.
     pub fn take(&mut self, chunk: &[u8]) -> Result<Vec<Batch>, ProofError> {
         let part = self.manifest.part(self.next).ok_or(ProofError::NotAsked)?;
         let mut from = Reader::new(chunk);
@@ -261,8 +278,8 @@ impl Joining {
     }
 
     fn take_entries(&mut self, place: u32, mut from: Reader<'_>) -> Result<Vec<Batch>, ProofError> {
-        let count = usize::from(from.u16()?);
-        let mut entries = Vec::with_capacity(count.min(4 * ENTRIES_EACH));
+        let count = from.u16()?;
+        let mut entries = Vec::with_capacity(usize::from(count).min(4 * ENTRIES_EACH));
         let mut leaves = Vec::with_capacity(entries.capacity());
         for _ in 0..count {
             let key = EntryKey::parse(from.lp8()?)?;
@@ -272,6 +289,10 @@ impl Joining {
         }
         let proof = RangeProof::read(&mut from)?;
         from.finish()?;
+        let entries_now = self.entries + u64::from(count);
+        if self.next >= SPARSE_AFTER && entries_now < self.next * ENTRIES_LEAST {
+            return Err(ProofError::Form);
+        }
         leaves.sort_unstable();
         let root = &self.manifest.header.header.state_root;
         if !proof.shows(root, place, self.manifest.bits, &leaves) {
@@ -286,6 +307,7 @@ impl Joining {
             }
             batches.push(batch);
         }
+        self.entries = entries_now;
         self.map.update(leaves.into_iter().map(|(path, digest)| (path, Some(digest))));
         entries.into_iter().for_each(|(_, entry, _)| self.state.take(entry));
         Ok(batches)
@@ -345,3 +367,57 @@ const LEAVES: u8 = 2;
 /// So many entries on an average, or half as many.
 const ENTRIES_EACH: usize = 64;
 const LEAVES_EACH: u64 = 1_024;
+/// So many chunks may hold fewer than this each, by chance.
+const SPARSE_AFTER: u64 = 64;
+const ENTRIES_LEAST: u64 = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Block, Body, Height, Identity, NodeId, NodeName, Policy, Role, SealingKey, Signer,
+        Transaction, Window,
+    };
+    use port::Time;
+    use seal::{Secret, SigningKey};
+
+    /// A chain of one block, and whom to believe.
+    fn founded() -> (Genesis, Chain, Trust) {
+        let key = SigningKey::from_seed(&Secret::new([1; 32]));
+        let founder = Identity {
+            name: NodeName::new("one").unwrap(),
+            role: Role::Supervision,
+            signing: key.verifying_key(),
+            sealing: SealingKey::from_seed(&Secret::new([2; 32])).public(),
+        };
+        let genesis = Genesis::new("test", Policy::default(), founder.clone(), Time::EPOCH);
+        let genesis = genesis.unwrap();
+        let mut chain = Chain::new(genesis.clone()).unwrap();
+        let own = Signer::Key(key.verifying_key().to_bytes());
+        let join = Transaction::new(chain.id(), Window::new(Height(0), 1), Body::Join(founder));
+        let join = join.sign(own, 0, &key).unwrap();
+        let draft = chain.draft(Time::from_s(1), NodeId::FOUNDER, &[join], 80);
+        let signature = key.sign(&draft.header.to_sign());
+        let block: Block = draft.into_block(1, signature);
+        chain.take(&block).unwrap();
+        let keys = alloc::vec![key.verifying_key()];
+        let trust = Trust { chain: chain.id(), origin: "test".into(), keys, vouchers: 1 };
+        (genesis, chain, trust)
+    }
+
+    #[test]
+    fn ld12_a_snapshot_in_far_too_many_chunks_keeps_nobody_busy() {
+        let (genesis, chain, trust) = founded();
+        let mut snapshot = Snapshot::of(&chain, None).unwrap();
+        let honest = snapshot.manifest.clone();
+        snapshot.manifest.bits = 20;
+        assert_ne!(snapshot.manifest.name(), honest.name());
+        let joining = Joining::new(genesis, &trust, Tenant::new(1), snapshot.manifest.clone());
+        let mut joining = joining.unwrap();
+        let refused = (0..1_000).find_map(|number| {
+            let chunk = snapshot.chunk(number).unwrap().unwrap();
+            joining.take(&chunk).err().map(|why| (number, why))
+        });
+        assert_eq!(refused, Some((SPARSE_AFTER, ProofError::Form)));
+    }
+}

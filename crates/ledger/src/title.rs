@@ -94,6 +94,11 @@ impl Title {
         }
     }
 
+    /// The thing.
+    pub const fn thing(&self) -> ThingKey {
+        self.thing
+    }
+
     /// Who owns the thing now.
     pub fn owner(&self) -> Option<PartyId> {
         self.steps.last().and_then(|step| step.owner)
