@@ -5,7 +5,7 @@ use crate::control::Question;
 use crate::desk::ask_of;
 use crate::failure::Failure;
 use crate::making::{Authority, NETWORK, ports};
-use crate::network::Network;
+use crate::network::{Network, Ordering};
 use crate::options::{Add, RoleOption};
 use crate::secrets;
 use ledger::NodeName;
@@ -23,6 +23,12 @@ pub(crate) async fn add(options: &Add) -> Result<Value, Failure> {
     NodeName::new(name).map_err(|why| Failure::usage(format!("the name {name:?}: {why}")))?;
     if network.node(name).is_some() {
         return Err(Failure::usage(format!("the network has a node {name} already")));
+    }
+    let orders = options.role == RoleOption::Supervision && network.ordering == Ordering::Bft;
+    if orders && options.snapshot_above.is_some() {
+        return Err(Failure::usage(
+            "a node that orders takes all blocks; --snapshot-above is left out",
+        ));
     }
     let authority = Authority::load(home)?;
     let others = others(home, name)?;
@@ -55,6 +61,9 @@ signing = \"signing.seed\"
 sealing = \"sealing.seed\"
 "
     );
+    if let Some(above) = options.snapshot_above {
+        let _ = write!(text, "\n[snapshots]\njoin_above = {above}\n");
+    }
     for (_, other) in &others {
         let (name, address) = (&other.file.name, other.file.listen);
         let _ = write!(text, "\n[[peer]]\nname = \"{name}\"\naddress = \"{address}\"\n");

@@ -46,6 +46,8 @@ pub(crate) struct NodeFile {
     pub(crate) audit: AuditFile,
     #[serde(default)]
     pub(crate) pace: PaceFile,
+    #[serde(default)]
+    pub(crate) snapshots: SnapshotsFile,
 }
 
 /// What a node that joins later does.
@@ -152,6 +154,24 @@ impl Default for PaceFile {
     }
 }
 
+/// What passes for snapshots, to and from this node.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SnapshotsFile {
+    /// A node without blocks begins with a snapshot if it lacks more than so many; without this number it takes all of them.
+    pub(crate) join_above: Option<u64>,
+    /// Whether it gives snapshots to others.
+    pub(crate) serve: bool,
+    /// For so long after it was last asked for, a snapshot is kept.
+    pub(crate) kept_s: u64,
+}
+
+impl Default for SnapshotsFile {
+    fn default() -> Self {
+        Self { join_above: None, serve: true, kept_s: 600 }
+    }
+}
+
 /// What a node signs and opens with.
 pub(crate) struct NodeKeys {
     pub(crate) signing: SigningKey,
@@ -202,6 +222,10 @@ impl Config {
                 return Err(Failure::file(path, why));
             }
         }
+        if config.file.snapshots.join_above.is_some() && config.orders() {
+            let why = "it orders, and so takes all blocks; snapshots.join_above is left out";
+            return Err(Failure::file(path, why));
+        }
         Ok(config)
     }
 
@@ -246,6 +270,11 @@ impl Config {
             Ordering::Single => self.node == Some(NodeId::FOUNDER),
             Ordering::Bft => self.is_supervision(),
         }
+    }
+
+    /// From how many missing blocks on it begins with a snapshot; `None`: never.
+    pub(crate) fn joins_above(&self) -> Option<u64> {
+        self.file.snapshots.join_above
     }
 
     pub(crate) fn is_supervision(&self) -> bool {
@@ -312,6 +341,9 @@ impl NodeFile {
         let paces = [patience_ms, rest_ms, again_ms, propose_ms, vote_ms, resend_ms, takeover_ms];
         if paces.contains(&0) {
             return Err("a pace is 0; give milliseconds".into());
+        }
+        if self.snapshots.kept_s == 0 {
+            return Err("snapshots.kept_s is 0; give seconds".into());
         }
         if self.audit.bytes_max > ledger::Document::BYTES_MAX {
             return Err(format!("audit.bytes_max is above {}", ledger::Document::BYTES_MAX));

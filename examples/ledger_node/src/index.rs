@@ -82,13 +82,18 @@ pub(crate) async fn history<S: Store>(store: &S, thing: ThingKey) -> Result<Vec<
     Ok(history)
 }
 
-/// Every change among those who vouch for blocks, from a height on; the index has to be up to date.
+/// Every change among those who vouch for blocks, from a height on; the index has to be up to date. Those before a snapshot are as they were
+/// shown with it.
 pub(crate) async fn changes<S: Store>(
     store: &S,
     chain: &Chain,
     from: Height,
 ) -> Result<Vec<Change>, Failure> {
     let mut changes = Vec::new();
+    for (_, row) in rows::all(store, Table::Shown.prefix()).await? {
+        let change = serde_json::from_slice(&row.value);
+        changes.push(change.map_err(|_| Failure::run("a row is damaged"))?);
+    }
     for (key, _) in rows::all(store, Table::Changes.prefix()).await? {
         let height = key.as_bytes().get(Key::HEAD_BYTES..).and_then(|it| it.try_into().ok());
         let height = height.map(u64::from_be_bytes).map(Height);

@@ -20,8 +20,8 @@ use std::time::Duration;
 use store_redb::RedbStore;
 use tokio::sync::mpsc;
 
-/// Returns when the node has joined, which is written down then.
-pub(crate) async fn join(config: &Config) -> Result<(), Failure> {
+/// Returns when the node has joined, which is written down then. One that took a snapshot before is ready already.
+pub(crate) async fn join(config: &Config, is_first: bool) -> Result<(), Failure> {
     let keys = config.keys()?;
     let name = NodeName::new(&config.file.name);
     let name = name.map_err(|why| Failure::usage(format!("{:?}: {why}", config.file.name)))?;
@@ -44,11 +44,16 @@ pub(crate) async fn join(config: &Config) -> Result<(), Failure> {
     if let Some(id) = joining.joined()? {
         return config.write_node(id);
     }
-    let (link, mut inbox) = node::link(config).await?;
+    let (link, mut inbox) = match is_first {
+        true => node::link(config).await?,
+        false => node::link_again(config).await?,
+    };
     let socket = config.socket();
     let (to, mut questions) = mpsc::channel(8);
     let serving = tokio::spawn(control::serve(control::listen(&socket)?, to));
-    node::say_ready(&config.file.name);
+    if is_first {
+        node::say_ready(&config.file.name);
+    }
     let done = loop {
         if let Err(why) = joining.attend(&link, &suppliers, &keys.signing).await {
             break Err(why);

@@ -1,5 +1,6 @@
 //! What a node shows of a thing: owner, state, history.
 
+use crate::base::Base;
 use crate::failure::Failure;
 use crate::hex;
 use crate::index::{self, Entry};
@@ -17,12 +18,16 @@ use serde_json::{Value, json};
 pub(crate) async fn what<S: Store>(
     store: &S,
     chain: &Chain,
+    base: Option<&Base>,
     text: &str,
 ) -> Result<(ThingKey, Option<ThingId>), String> {
     if let Some(digest) = say::digest(text) {
         let thing = index::thing_of(store, chain, FileId(digest)).await;
         let thing = thing.map_err(|why| why.to_string())?;
-        return thing.map(|thing| (thing, None)).ok_or_else(|| format!("no file {text} is known"));
+        return thing.map(|thing| (thing, None)).ok_or_else(|| match base {
+            None => format!("no file {text} is known"),
+            Some(base) => format!("no file {text} is known here; {}", base.why(chain)),
+        });
     }
     say::thing(text).map(|thing| (thing.key(), Some(thing)))
 }
@@ -41,14 +46,27 @@ pub(crate) fn file<'a>(chain: &'a Chain, text: &str) -> Result<(FileId, &'a File
 }
 
 /// Owner, state and history of a thing.
-pub(crate) async fn show<S: Store>(store: &S, chain: &Chain, text: &str) -> Result<Value, String> {
+pub(crate) async fn show<S: Store>(
+    store: &S,
+    chain: &Chain,
+    base: Option<&Base>,
+    text: &str,
+) -> Result<Value, String> {
     index::catch_up(store, chain).await.map_err(|why| why.to_string())?;
-    let (thing, words) = what(store, chain, text).await?;
+    let (thing, words) = what(store, chain, base, text).await?;
     let history = index::history(store, thing).await.map_err(|why| why.to_string())?;
-    if history.is_empty() {
-        return Err(format!("{text} was never registered, and nobody has asked for it"));
-    }
     let state = chain.state();
+    if history.is_empty() && state.holding(thing).is_none() {
+        return Err(match base {
+            None => format!("{text} was never registered, and nobody has asked for it"),
+            Some(base) => {
+                format!(
+                    "{text} is not registered, and of its past nothing is here: {}",
+                    base.why(chain)
+                )
+            }
+        });
+    }
     let mut shown = json!({
         "thing": words.map(|thing| thing.to_string()),
         "thing_key": hex::text(&thing.0),
@@ -111,7 +129,31 @@ pub(crate) async fn show<S: Store>(store: &S, chain: &Chain, text: &str) -> Resu
         rows.push(row);
     }
     shown["history"] = rows.into();
+    if let Some(base) = base.filter(|_| !is_whole(chain, &title)) {
+        shown["history_from"] = base.from().0.into();
+        shown["before_that"] = base.why(chain).into();
+    }
     Ok(shown)
+}
+
+/// What the records that are here say of a thing's ownership; the index has to be up to date.
+pub(crate) async fn title<S: Store>(
+    store: &S,
+    chain: &Chain,
+    thing: ThingKey,
+) -> Result<Title, Failure> {
+    let mut title = Title::new(thing, chain.state().genesis().policy().approvals);
+    for entry in index::history(store, thing).await? {
+        title.update(&entry.record);
+    }
+    Ok(title)
+}
+
+/// Whether the records that a title was made of lead to whoever owns the thing now: then none of them is missing, back to the last
+/// retirement.
+pub(crate) fn is_whole(chain: &Chain, title: &Title) -> bool {
+    let holding = chain.state().holding(title.thing());
+    holding.is_some_and(|it| (title.owner(), title.file()) == (Some(it.owner), Some(it.file)))
 }
 
 /// Registered things, by what is known of them; the chain knows their names as hashes alone.

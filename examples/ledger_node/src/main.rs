@@ -3,9 +3,12 @@
 #![forbid(unsafe_code)]
 
 mod adding;
+mod arriving;
 mod auditor;
+mod base;
 mod checkpoints;
 mod children;
+mod chunk_file;
 mod clock;
 mod commands;
 mod config;
@@ -13,6 +16,7 @@ mod control;
 mod desk;
 mod documents;
 mod failure;
+mod fetching;
 mod follower;
 mod hex;
 mod index;
@@ -26,6 +30,7 @@ mod member;
 mod motions;
 mod network;
 mod node;
+mod offering;
 mod options;
 mod order;
 mod progress;

@@ -5,7 +5,9 @@ mod rotation;
 
 pub(crate) use questions::NOT_YET;
 
+use crate::arriving;
 use crate::auditor::Auditor;
+use crate::base::Base;
 use crate::checkpoints::Checkpoints;
 use crate::clock;
 use crate::config::{Config, NodeKeys};
@@ -16,6 +18,7 @@ use crate::keeper::{Keeper, News, peer};
 use crate::member::{Member, Stored};
 use crate::motions::Motions;
 use crate::network::Network;
+use crate::offering::Offering;
 use crate::vouchers::Vouchers;
 use crate::word::{Channel, Word};
 use ledger::{Chain, Height, NodeId, Note};
@@ -56,9 +59,9 @@ pub(crate) fn run(path: &Path, json: bool, with_parent: bool) -> Result<(), Fail
 
 /// What a node is, one after the other: who asks to join, a node, the same with another configuration.
 async fn lives(path: &Path, mut config: Config) -> Result<(), Failure> {
-    let mut is_first = true;
+    let mut is_first = !arriving::arrive(&config).await?;
     if !config.has_joined() {
-        joining::join(&config).await?;
+        joining::join(&config, is_first).await?;
         config = Config::load(path)?;
         is_first = false;
     }
@@ -108,7 +111,7 @@ pub(crate) fn say_ready(name: &str) {
 pub(crate) fn rows(config: &Config) -> Result<RedbStore, Failure> {
     folder(&config.state())?;
     // One that orders takes blocks by itself, and leaves nothing out of what it stores.
-    let (rows, joining) = (config.state().join("rows"), config.state().join("joining"));
+    let (rows, joining) = (config.state().join(ROWS), config.state().join("joining"));
     let rows = if config.has_joined() {
         let _ = std::fs::remove_dir_all(joining);
         rows
@@ -146,6 +149,9 @@ struct Node {
     network: Network,
     rotation: Rotation,
     checkpoints: Checkpoints,
+    offering: Offering,
+    /// If it joined by a snapshot.
+    base: Option<Base>,
     reloads: bool,
 }
 
@@ -174,6 +180,7 @@ impl Node {
         let (link, inbox) = link(config).await?;
         let (to, questions) = mpsc::channel(QUESTIONS_MAX);
         let peers = config.file.peer.iter().map(|it| peer(&it.name));
+        let base = Base::load(&*store, config.network.ordering).await?;
         let node = Self {
             id: config.node()?,
             name: config.file.name.clone(),
@@ -189,6 +196,8 @@ impl Node {
             rotation,
             checkpoints: Checkpoints::new(config.network.genesis.origin()),
             network: config.network.clone(),
+            offering: Offering::open(config),
+            base,
             reloads: false,
         };
         Ok((node, to))
@@ -204,6 +213,7 @@ impl Node {
                 self.keeper.next_deadline(),
                 self.desk.next_deadline(),
                 self.rotation.next_deadline(),
+                self.offering.next_deadline(),
             ];
             let wait = deadline.into_iter().flatten().min().map_or(IDLE, |at| {
                 Duration::from_millis(at.since_ms(clock::now()).max(LEAST_MS)).min(IDLE)
@@ -242,6 +252,7 @@ impl Node {
                     motions.on_tick(now, &*self.store, &mut self.keeper).await?;
                 }
             }
+            self.offering.on_tick(now);
             self.rotation.on_tick(now, &mut self.keeper, &mut self.keys)?;
             while let Some((to, word)) = self.desk.poll_send() {
                 self.send(&to, &word).await;
@@ -338,6 +349,17 @@ impl Node {
                 }
                 return Ok(());
             }
+            Word::WantSnapshot { above } => {
+                let (chain, network) = (self.keeper.chain(), &self.network);
+                let offer = self.offering.on_want(now, &*self.store, chain, network, above).await;
+                self.send(from, &offer).await;
+                return Ok(());
+            }
+            Word::WantChunk { snapshot, number } => {
+                let chunk = self.offering.on_want_chunk(now, snapshot, number);
+                self.send(from, &chunk).await;
+                return Ok(());
+            }
             _ => {}
         }
         let Some(chain) = self.keeper.chain() else { return Ok(()) };
@@ -407,6 +429,17 @@ impl Desk {
     }
 }
 
+/// The same where this process has listened before: the port is free a moment later.
+pub(crate) async fn link_again(config: &Config) -> Result<(TlsLink, Inbox), Failure> {
+    let until = Instant::now() + CLOSING;
+    loop {
+        match link(config).await {
+            Err(_) if Instant::now() < until => tokio::time::sleep(PAUSE).await,
+            opened => return opened,
+        }
+    }
+}
+
 pub(crate) async fn link(config: &Config) -> Result<(TlsLink, Inbox), Failure> {
     let read = |path: PathBuf| std::fs::read(&path).map_err(|why| Failure::file(&path, why));
     let (certificate, key) = config.certificate();
@@ -435,7 +468,7 @@ pub(crate) async fn link(config: &Config) -> Result<(TlsLink, Inbox), Failure> {
 }
 
 /// A folder for the node's user alone.
-fn folder(path: &Path) -> Result<(), Failure> {
+pub(crate) fn folder(path: &Path) -> Result<(), Failure> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.map_err(|why| Failure::file(path, why))
 }
@@ -460,6 +493,8 @@ async fn parent_ends() {
     while matches!(tokio::io::stdin().read(&mut byte).await, Ok(1)) {}
 }
 
+/// The rows of a node, in its state.
+pub(crate) const ROWS: &str = "rows";
 const LEVEL: tracing::Level = tracing::Level::INFO;
 const IDLE: Duration = Duration::from_secs(60);
 /// A deadline that has passed is no reason to spin.

@@ -331,6 +331,9 @@ pub(crate) struct Add {
     /// The port on which it listens; 0: any that is free
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     pub(crate) port: u16,
+    /// It begins with a snapshot if it lacks more than so many blocks, and then has none before that; without this, it takes all
+    #[arg(long, value_name = "BLOCKS")]
+    pub(crate) snapshot_above: Option<u64>,
 }
 
 /// What a node does.

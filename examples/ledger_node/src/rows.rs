@@ -56,6 +56,10 @@ pub(crate) enum Table {
     Motions = 182,
     /// File: the thing that it is about, also after the file was purged.
     Files = 183,
+    /// From which height on blocks are here: one row, of a node that joined by a snapshot.
+    Base = 184,
+    /// Number: changes among those who vouch for blocks that were shown with the snapshot.
+    Shown = 185,
 }
 
 impl Table {

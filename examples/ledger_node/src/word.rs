@@ -29,6 +29,18 @@ pub(crate) enum Word {
     Accepted(Box<Transaction>),
     /// To a supervision node: who shall join or leave, and who has signed that so far.
     Motion(Box<Transaction>),
+    /// To any node: a snapshot, if your chain has more blocks than this.
+    WantSnapshot { above: u64 },
+    /// What a snapshot is of, and what changed among those who vouch for blocks since the public file was made.
+    Snapshot { manifest: Bytes, changes: Bytes },
+    /// None is given: the chain is not that long, or this node serves none.
+    NoSnapshot { is_short: bool },
+    /// One chunk of the snapshot of this name.
+    WantChunk { snapshot: [u8; 32], number: u64 },
+    /// A chunk.
+    Chunk { snapshot: [u8; 32], number: u64, chunk: Bytes },
+    /// That snapshot is not here, or not any more.
+    NoChunk { snapshot: [u8; 32] },
 }
 
 impl Word {
@@ -65,6 +77,24 @@ impl Word {
             Self::Motion(transaction) => {
                 to.u8(9).lp16(&transaction.to_bytes()?)?;
             }
+            Self::WantSnapshot { above } => {
+                to.u8(10).u64(*above);
+            }
+            Self::Snapshot { manifest, changes } => {
+                to.u8(11).lp32(manifest)?.lp32(changes)?;
+            }
+            Self::NoSnapshot { is_short } => {
+                to.u8(12).u8(u8::from(*is_short));
+            }
+            Self::WantChunk { snapshot, number } => {
+                to.u8(13).fixed(snapshot).u64(*number);
+            }
+            Self::Chunk { snapshot, number, chunk } => {
+                to.u8(14).fixed(snapshot).u64(*number).lp32(chunk)?;
+            }
+            Self::NoChunk { snapshot } => {
+                to.u8(15).fixed(snapshot);
+            }
         }
         Ok(bytes.into())
     }
@@ -91,6 +121,25 @@ impl Word {
             7 => Self::OfferKept(from.array()?),
             8 => Self::Accepted(Box::new(Transaction::parse(from.lp16()?)?)),
             9 => Self::Motion(Box::new(Transaction::parse(from.lp16()?)?)),
+            10 => Self::WantSnapshot { above: from.u64()? },
+            11 => Self::Snapshot {
+                manifest: Bytes::copy_from_slice(from.lp32()?),
+                changes: Bytes::copy_from_slice(from.lp32()?),
+            },
+            12 => Self::NoSnapshot {
+                is_short: match from.u8()? {
+                    0 => false,
+                    1 => true,
+                    _ => return Err(WireError::Invalid),
+                },
+            },
+            13 => Self::WantChunk { snapshot: from.array()?, number: from.u64()? },
+            14 => Self::Chunk {
+                snapshot: from.array()?,
+                number: from.u64()?,
+                chunk: Bytes::copy_from_slice(from.lp32()?),
+            },
+            15 => Self::NoChunk { snapshot: from.array()? },
             _ => return Err(WireError::Invalid),
         };
         from.finish()?;
@@ -140,6 +189,15 @@ mod tests {
             Word::Document(Bytes::from_static(b"sealed")),
             Word::NoDocument([2; 32]),
             Word::OfferKept([3; 32]),
+            Word::WantSnapshot { above: 1_000 },
+            Word::Snapshot {
+                manifest: Bytes::from_static(b"manifest"),
+                changes: Bytes::from_static(b"[]"),
+            },
+            Word::NoSnapshot { is_short: true },
+            Word::WantChunk { snapshot: [4; 32], number: 7 },
+            Word::Chunk { snapshot: [5; 32], number: 7, chunk: Bytes::from_static(b"chunk") },
+            Word::NoChunk { snapshot: [6; 32] },
         ] {
             let frame = word.to_frame().unwrap();
             assert_eq!(frame[0], Channel::WORDS);
@@ -148,6 +206,7 @@ mod tests {
             let more = [&frame[1..], &[0]].concat();
             assert!(Word::parse(&more).is_err());
         }
-        assert_eq!(Word::parse(&[1, 10]), Err(WireError::Invalid));
+        assert_eq!(Word::parse(&[1, 12, 2]), Err(WireError::Invalid));
+        assert_eq!(Word::parse(&[1, 16]), Err(WireError::Invalid));
     }
 }

@@ -1,6 +1,7 @@
 //! What a node answers to whoever may ask it.
 
 use super::{Desk, Node};
+use crate::base::Base;
 use crate::clock;
 use crate::control::{Asked, Question};
 use crate::hex;
@@ -48,7 +49,9 @@ impl Node {
             (Question::Status, _) => Ok(self.status(chain)),
             (Question::Rotate, _) => self.rotation.begin(now, chain, &self.keys),
             (Question::Party { party }, _) => look::party(chain, &party),
-            (Question::Show { what }, _) => look::show(store, chain, &what).await,
+            (Question::Show { what }, _) => {
+                look::show(store, chain, self.base.as_ref(), &what).await
+            }
             (Question::List { owner, lienholder, kind }, _) => {
                 look::list(chain, owner.as_deref(), lienholder.as_deref(), kind.as_deref())
             }
@@ -58,7 +61,8 @@ impl Node {
                     true => Some(self.checkpoints.of(log.size(), log.root()).ok_or(NOT_YET)?),
                     false => None,
                 };
-                prove(store, chain, &self.network, checkpoint, &what).await
+                let base = self.base.as_ref();
+                prove(store, chain, (&self.network, base), checkpoint, &what).await
             }
             (Question::Document { file }, Desk::Member(member)) => {
                 let found = member.document(chain, &self.keys, say::file(&file)?).await?;
@@ -196,6 +200,7 @@ impl Node {
             "state_root": head.map(|head| hex::text(&head.state_root)),
             "log_root": head.map(|head| hex::text(&head.log_root)),
             "records": chain.log().size(),
+            "blocks_from": self.base.map(|base| base.from().0),
             "things": chain.state().holdings().count(),
             "peers": peers,
             "key": self.keys.number,
@@ -218,12 +223,21 @@ impl Node {
 async fn prove(
     store: &RedbStore,
     chain: &Chain,
-    network: &Network,
+    (network, base): (&Network, Option<&Base>),
     checkpoint: Option<&Note>,
     what: &str,
 ) -> Result<Value, String> {
     index::catch_up(store, chain).await.map_err(|why| why.to_string())?;
-    let (thing, words) = look::what(store, chain, what).await?;
+    let (thing, words) = look::what(store, chain, base, what).await?;
+    if let (Some(base), Some(_)) = (base, checkpoint) {
+        let title = look::title(store, chain, thing).await.map_err(|why| why.to_string())?;
+        if !look::is_whole(chain, &title) {
+            return Err(format!(
+                "not all of its history is here: {}; with --only-now this node proves who owns it now",
+                base.why(chain)
+            ));
+        }
+    }
     let proof = Proof::make(store, chain, network, checkpoint, thing, words.as_ref()).await;
     let proof = proof.map_err(|why| why.to_string())?;
     serde_json::to_value(proof).map_err(|why| why.to_string())

@@ -111,8 +111,10 @@ impl Home {
     /// The nodes once all of them have this many blocks at least, and the same newest one: height and state root.
     pub(crate) fn agreed(&self, nodes: &[&str]) -> Value {
         until("all nodes have one state", || {
-            let status: Vec<Value> =
-                nodes.iter().map(|node| self.json(node, &["status"])).collect();
+            // One that has just begun, or was something else a moment ago, may not answer yet.
+            let status = nodes.iter().map(|node| self.run(node, &["status", "--json"]));
+            let status = status.map(|output| serde_json::from_slice(&output.stdout).ok());
+            let status: Vec<Value> = status.collect::<Option<_>>()?;
             let of = |status: &Value| {
                 (status["height"].clone(), status["state_root"].clone(), status["log_root"].clone())
             };

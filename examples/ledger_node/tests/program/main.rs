@@ -16,4 +16,5 @@ mod lies;
 mod network;
 mod nodes;
 mod purging;
+mod snapshots;
 mod story;
