@@ -3,6 +3,7 @@
 //! Every supervision node hears of every request. A hash ranks them for each file: the first one audits at once, the next one after a
 //! while if nobody has, so that work is spread and no request waits for a node that is away.
 
+use crate::base::Base;
 use crate::config::{Config, NodeKeys};
 use crate::documents::commit;
 use crate::failure::Failure;
@@ -89,16 +90,21 @@ impl Auditor {
         })
     }
 
-    /// A file is to be audited.
+    /// A file is to be audited. What was asked for before this node's first block is left to others, who have it.
     pub(crate) async fn on_request<S: Store>(
         &mut self,
         now: Time,
         chain: &Chain,
         store: &S,
+        base: Option<&Base>,
         id: FileId,
     ) -> Result<(), Failure> {
         let Some(file) = self.unjudged(chain, id) else { return Ok(()) };
         if self.open.contains_key(&id) {
+            return Ok(());
+        }
+        if base.is_some_and(|base| file.since < base.from()) {
+            tracing::info!(event = "audit.left_to_others", file = %id);
             return Ok(());
         }
         let block = rows::block(store, file.since).await?;

@@ -279,7 +279,8 @@ impl Node {
         match (&news, &mut self.desk) {
             (News::Requested(file), Desk::Supervision(auditor, _)) => {
                 if let Some(chain) = self.keeper.chain() {
-                    auditor.on_request(clock::now(), chain, &*self.store, *file).await?;
+                    let (store, base) = (&*self.store, self.base.as_ref());
+                    auditor.on_request(clock::now(), chain, store, base, *file).await?;
                 }
             }
             (News::Overdue(file), _) => {

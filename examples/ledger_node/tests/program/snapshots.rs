@@ -52,7 +52,9 @@ fn stop(nodes: &mut Vec<(String, Running)>, name: &str) {
 #[test]
 fn ld12_a_member_joins_by_a_snapshot_and_goes_on_by_blocks() {
     let home = Home::new(4, 1, &[]);
-    home.append("member-1", "\n[snapshots]\nkept_s = 2\n");
+    // One that votes gives it.
+    home.append("member-1", "\n[snapshots]\nserve = false\n");
+    home.append("supervision-1", "\n[snapshots]\nkept_s = 2\n");
     let mut nodes = home.start_all();
     let deed = grown(&home, 60);
     home.json("member-1", &register(&deed, CAR, "alice"));
@@ -132,8 +134,8 @@ fn ld12_a_member_joins_by_a_snapshot_and_goes_on_by_blocks() {
     home.json("member-2", &register(&deed, "toy:B2", "bob"));
     home.agreed(&all);
     assert!(!home.path("member-2").join("state/snapshot").exists());
-    logged(&home, "member-1", "snapshot.made");
-    until("it is removed", || (!served(&home, "member-1").exists()).then_some(()));
+    logged(&home, "supervision-1", "snapshot.made");
+    until("it is removed", || (!served(&home, "supervision-1").exists()).then_some(()));
 }
 
 #[test]
@@ -243,4 +245,49 @@ fn ld12_without_need_or_without_a_supplier_all_blocks_are_taken() {
     home.append("supervision-1", "join_above = 5\n");
     let said = home.failure(3, "supervision-1", &["run"]);
     assert!(said.contains("it orders, and so takes all blocks"), "{said}");
+}
+
+#[test]
+fn ld12_a_supervision_node_that_does_not_order_audits_after_a_snapshot() {
+    let home = Home::new(2, 1, &["--ordering", "single"]);
+    let text = fs::read_to_string(home.path("supervision-2/node.toml")).unwrap();
+    let more =
+        "[snapshots]\njoin_above = 10\n\n[audit]\nask_people = [\"toy\"]\ntakeover_ms = 50\n";
+    fs::write(home.path("supervision-2/node.toml"), format!("{text}\n{more}")).unwrap();
+    let mut nodes: Vec<_> =
+        ["supervision-1", "member-1"].map(|name| (name.to_owned(), home.start(name))).into();
+    let deed = grown(&home, 30);
+    // It has to ask people, too, so that the other one can be first.
+    stop(&mut nodes, "supervision-1");
+    home.append("supervision-1", "\n[audit]\nask_people = [\"toy\"]\n");
+    nodes.push(("supervision-1".into(), home.start("supervision-1")));
+    let ask = |thing: &str| {
+        let register = [&register(&deed, thing, "alice")[..], &["--no-wait"]].concat();
+        home.json("member-1", &register)["transaction"].as_str().unwrap().to_owned()
+    };
+    let approved = |node: &str, file: &str| {
+        until("a person says yes", || {
+            home.run(node, &["audit", "--approve", file]).status.success().then_some(())
+        });
+        until("it is registered", || {
+            (home.json("member-1", &["status", file])["state"] == "registered").then_some(())
+        });
+    };
+    let early = ask(CAR);
+    until("it waits for a person", || {
+        let audit = home.json("supervision-1", &["audit"]);
+        audit["waiting"].as_array().unwrap().iter().any(|it| it["file"] == *early).then_some(())
+    });
+    nodes.push(("supervision-2".into(), home.start("supervision-2")));
+    // What was asked for before has to be judged by who knows it; what comes later may be judged by either.
+    logged(&home, "supervision-2", "audit.left_to_others");
+    approved("supervision-1", &early);
+    let later = ask("toy:1");
+    approved("supervision-2", &later);
+    let shown = home.json("member-1", &["show", "toy:1"]);
+    assert_eq!(shown["history"][1]["auditor"], "supervision-2");
+    assert!(home.json("supervision-2", &["status"])["blocks_from"].is_u64());
+    let why = home.json("supervision-2", &["show", CAR])["before_that"].as_str().map(str::to_owned);
+    assert!(why.is_some_and(|why| why.ends_with("ask supervision-1")));
+    home.agreed(&["supervision-1", "supervision-2", "member-1"]);
 }
