@@ -2,8 +2,8 @@
 //! rows are made beside the node's own, and take their place when they are whole.
 
 mod belief;
+mod place;
 
-use crate::base::Base;
 use crate::chunk_file::ChunkFile;
 use crate::clock;
 use crate::config::Config;
@@ -12,42 +12,40 @@ use crate::documents::commit;
 use crate::failure::Failure;
 use crate::fetching::{Fetching, Got};
 use crate::keeper::peer;
+use crate::linking;
 use crate::motions::role_name;
 use crate::node;
 use crate::rows::{self, Table};
-use crate::secrets;
 use crate::word::{Channel, Word};
 use belief::Belief;
 use bytes::Bytes;
-use ledger::Chain;
 use link_tls::Incoming;
-use port::{Batch, Expect, Link as _, Peer};
+use place::{Place, keep};
+use port::{Link as _, Peer};
 use serde_json::{Value, json};
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
 use std::time::Duration;
-use store_redb::{Options as StoreOptions, RedbStore};
+use store_redb::RedbStore;
 use tokio::sync::mpsc;
 
 /// Takes a snapshot, where the configuration says so and there are no blocks yet. Returns whether it listened for that.
 pub(crate) async fn arrive(config: &Config) -> Result<bool, Failure> {
-    let folder = config.state().join("snapshot");
+    let place = Place::of(config);
     let above = match config.joins_above() {
         Some(above) if is_new(config).await? => above,
         _ => {
-            clear(&folder)?;
+            place.clear()?;
             return Ok(false);
         }
     };
-    node::folder(&folder)?;
+    place.open()?;
     let now = clock::now();
     let pace = config.file.pace;
     let fetching = Fetching::new(suppliers(config)?, above, pace.again_ms, pace.rest_ms);
-    let mut arriving = Arriving { config, above, folder, fetching, under_way: None };
+    let mut arriving = Arriving { config, above, place, fetching, under_way: None };
     if arriving.resume().await? {
         return Ok(false);
     }
-    let (link, mut inbox) = node::link(config).await?;
+    let (link, mut inbox) = linking::open(config).await?;
     let socket = config.socket();
     let (to, mut questions) = mpsc::channel(8);
     let serving = tokio::spawn(control::serve(control::listen(&socket)?, to));
@@ -81,7 +79,7 @@ pub(crate) async fn arrive(config: &Config) -> Result<bool, Failure> {
         }
     };
     serving.abort();
-    let _ = fs::remove_file(socket);
+    let _ = std::fs::remove_file(socket);
     done
 }
 
@@ -110,7 +108,7 @@ fn suppliers(config: &Config) -> Result<Vec<Peer>, Failure> {
 struct Arriving<'c> {
     config: &'c Config,
     above: u64,
-    folder: PathBuf,
+    place: Place,
     fetching: Fetching,
     under_way: Option<UnderWay>,
 }
@@ -127,15 +125,14 @@ struct UnderWay {
 impl Arriving<'_> {
     /// Goes on with what an earlier process has fetched; says whether all of it was there.
     async fn resume(&mut self) -> Result<bool, Failure> {
-        let Ok(frame) = fs::read(self.folder.join(MANIFEST)) else { return Ok(false) };
+        let Some(frame) = self.place.described() else { return Ok(false) };
         let word = frame.get(1..).and_then(|bytes| Word::parse(bytes).ok());
         let Some(Word::Snapshot { manifest, changes }) = word else { return Ok(false) };
         let network = &self.config.network;
         let Ok(belief) = Belief::new(network, self.above, &manifest, &changes) else {
             return Ok(false);
         };
-        let chunks = ChunkFile::open(&self.folder.join(CHUNKS))?;
-        let store = self.empty_rows()?;
+        let (chunks, store) = (self.place.chunks()?, self.place.empty_rows()?);
         let mut it = UnderWay { belief, giver: None, chunks, store };
         for number in 0..it.chunks.count() {
             let chunk = it.chunks.chunk(number)?.unwrap_or_default();
@@ -189,7 +186,7 @@ impl Arriving<'_> {
                         true => tracing::info!(event = "snapshot.not_needed"),
                         false => tracing::warn!(event = "snapshot.nobody_has_one"),
                     }
-                    clear(&self.folder)?;
+                    self.place.clear()?;
                     return Ok(true);
                 }
             }
@@ -215,12 +212,7 @@ impl Arriving<'_> {
         }
         let frame = Word::Snapshot { manifest, changes }.to_frame().map_err(Failure::run)?;
         self.under_way = None;
-        let chunks = ChunkFile::create(&self.folder.join(CHUNKS))?;
-        let (path, new) = (self.folder.join(MANIFEST), self.folder.join("manifest.new"));
-        let _ = fs::remove_file(&new);
-        secrets::create(&new, &frame, 0o600)?;
-        fs::rename(&new, &path).map_err(|why| Failure::file(&path, why))?;
-        let store = self.empty_rows()?;
+        let (chunks, store) = (self.place.describe(&frame)?, self.place.empty_rows()?);
         let of = belief.joining.manifest();
         tracing::info!(
             event = "snapshot.begun",
@@ -246,15 +238,15 @@ impl Arriving<'_> {
             Ok((chain, changes, last)) => {
                 keep(&store, &chain, &changes, &last).await?;
                 drop(store);
-                self.take_place()?;
+                self.place.take()?;
                 let height = chain.head().map(|head| head.header.height.0);
                 tracing::info!(event = "snapshot.taken", height);
                 Ok(true)
             }
             Err(why) => {
                 // All chunks were right, and what they make is not: whoever gave the manifest has left something out.
-                clear(&self.folder)?;
-                node::folder(&self.folder)?;
+                self.place.clear()?;
+                self.place.open()?;
                 let now = clock::now();
                 let from = giver.as_ref().map(Peer::as_str);
                 tracing::warn!(event = "snapshot.refused", from, why);
@@ -265,25 +257,6 @@ impl Arriving<'_> {
                 Ok(false)
             }
         }
-    }
-
-    /// Rows of a snapshot are made anew by each process: what is half made is of no use to anybody.
-    fn empty_rows(&self) -> Result<RedbStore, Failure> {
-        let path = self.folder.join(node::ROWS);
-        remove(&path)?;
-        let store = RedbStore::open(&path, StoreOptions::new().create(true));
-        store.map_err(|why| Failure::file(&path, why))
-    }
-
-    /// The rows are whole, and are the node's from now on. Stopped before, the next process makes them again from the file.
-    fn take_place(&self) -> Result<(), Failure> {
-        let state = self.config.state();
-        let (made, own) = (self.folder.join(node::ROWS), state.join(node::ROWS));
-        remove(&own)?;
-        fs::rename(&made, &own).map_err(|why| Failure::file(&own, why))?;
-        let synced = File::open(&state).and_then(|state| state.sync_all());
-        synced.map_err(|why| Failure::file(&state, why))?;
-        clear(&self.folder)
     }
 
     fn on_incoming(&mut self, incoming: &Incoming) -> Option<Got> {
@@ -328,52 +301,4 @@ impl Arriving<'_> {
     }
 }
 
-/// Stores what a node has beside the entries; the head comes last.
-async fn keep(
-    store: &RedbStore,
-    chain: &Chain,
-    changes: &[Bytes],
-    last: &Batch,
-) -> Result<(), Failure> {
-    let mut batch = Batch::with_capacity(2);
-    Base::put(&mut batch, chain.next_height());
-    commit(store, &batch).await?;
-    for (number, change) in (0..).zip(changes) {
-        let mut batch = Batch::with_capacity(1);
-        let row = Table::Shown.prefix().number(number).map_err(Failure::run)?;
-        batch.put(row, Expect::Any, change.clone());
-        commit(store, &batch).await?;
-    }
-    // So that what happens to a file is known as something of its thing also after it is purged.
-    let files: Vec<_> = chain.state().files().map(|(id, file)| (id, file.thing)).collect();
-    for some in files.chunks(Batch::OPS_MAX) {
-        let mut batch = Batch::with_capacity(some.len());
-        for (id, thing) in some {
-            batch.put(Table::Files.row(&id.0)?, Expect::Any, thing.0.to_vec());
-        }
-        commit(store, &batch).await?;
-    }
-    commit(store, last).await
-}
-
-fn clear(folder: &Path) -> Result<(), Failure> {
-    // Without its manifest nothing of it is gone on with.
-    match fs::remove_file(folder.join(MANIFEST)) {
-        Err(why) if why.kind() != std::io::ErrorKind::NotFound => {
-            return Err(Failure::file(folder, why));
-        }
-        _ => {}
-    }
-    remove(folder)
-}
-
-fn remove(folder: &Path) -> Result<(), Failure> {
-    match fs::remove_dir_all(folder) {
-        Err(why) if why.kind() != std::io::ErrorKind::NotFound => Err(Failure::file(folder, why)),
-        _ => Ok(()),
-    }
-}
-
-const MANIFEST: &str = "manifest";
-const CHUNKS: &str = "chunks";
 const LEAST_MS: u64 = 5;

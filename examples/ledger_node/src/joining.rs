@@ -8,6 +8,7 @@ use crate::failure::Failure;
 use crate::follower::Follower;
 use crate::hex;
 use crate::keeper::peer;
+use crate::linking;
 use crate::motions::{motion, role_name};
 use crate::node;
 use crate::rows::{self, Table};
@@ -45,8 +46,8 @@ pub(crate) async fn join(config: &Config, is_first: bool) -> Result<(), Failure>
         return config.write_node(id);
     }
     let (link, mut inbox) = match is_first {
-        true => node::link(config).await?,
-        false => node::link_again(config).await?,
+        true => linking::open(config).await?,
+        false => linking::open_again(config).await?,
     };
     let socket = config.socket();
     let (to, mut questions) = mpsc::channel(8);

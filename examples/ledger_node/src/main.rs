@@ -23,6 +23,7 @@ mod index;
 mod joining;
 mod keeper;
 mod key_file;
+mod linking;
 mod load;
 mod look;
 mod making;

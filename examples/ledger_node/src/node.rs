@@ -15,6 +15,7 @@ use crate::control::{self, Asked};
 use crate::failure::Failure;
 use crate::joining;
 use crate::keeper::{Keeper, News, peer};
+use crate::linking;
 use crate::member::{Member, Stored};
 use crate::motions::Motions;
 use crate::network::Network;
@@ -22,15 +23,13 @@ use crate::offering::Offering;
 use crate::vouchers::Vouchers;
 use crate::word::{Channel, Word};
 use ledger::{Chain, Height, NodeId, Note};
-use link_tls::{
-    Contact, Frame, Identity, Inbox, Incoming, Limits, Options as LinkOptions, TlsLink,
-};
+use link_tls::{Frame, Inbox, Incoming, TlsLink};
 use port::{Link as _, Peer};
 use rotation::Rotation;
 use std::fs::DirBuilder;
 use std::io::Write as _;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store_redb::{Options as StoreOptions, RedbStore};
@@ -177,7 +176,7 @@ impl Node {
             }
             false => Desk::Member(Box::new(Member::open(config, Arc::clone(&store), told).await?)),
         };
-        let (link, inbox) = link(config).await?;
+        let (link, inbox) = linking::open(config).await?;
         let (to, questions) = mpsc::channel(QUESTIONS_MAX);
         let peers = config.file.peer.iter().map(|it| peer(&it.name));
         let base = Base::load(&*store, config.network.ordering).await?;
@@ -430,44 +429,6 @@ impl Desk {
     }
 }
 
-/// The same where this process has listened before: the port is free a moment later.
-pub(crate) async fn link_again(config: &Config) -> Result<(TlsLink, Inbox), Failure> {
-    let until = Instant::now() + CLOSING;
-    loop {
-        match link(config).await {
-            Err(_) if Instant::now() < until => tokio::time::sleep(PAUSE).await,
-            opened => return opened,
-        }
-    }
-}
-
-pub(crate) async fn link(config: &Config) -> Result<(TlsLink, Inbox), Failure> {
-    let read = |path: PathBuf| std::fs::read(&path).map_err(|why| Failure::file(&path, why));
-    let (certificate, key) = config.certificate();
-    let key = crate::secrets::read(&key)?;
-    let contacts = config
-        .file
-        .peer
-        .iter()
-        .map(|it| Ok(Contact { peer: peer(&it.name)?, address: it.address.clone() }));
-    let options = LinkOptions {
-        name: peer(&config.file.name)?,
-        identity: Identity::new(read(certificate)?, &key[..]),
-        roots: read(config.roots())?,
-        listen: Some(config.file.listen),
-        contacts: contacts.collect::<Result<_, Failure>>()?,
-        limits: Limits {
-            frame_bytes_max: ledger::Document::BYTES_MAX + (1 << 20),
-            outgoing_bytes_max: 32 << 20,
-            incoming_bytes_max: 32 << 20,
-            backoff_most_ms: BACKOFF_MS,
-            ..Limits::default()
-        },
-    };
-    let open = TlsLink::open(options).await;
-    open.map_err(|why| Failure::run(format!("the link of {}: {why}", config.file.name)))
-}
-
 /// A folder for the node's user alone.
 pub(crate) fn folder(path: &Path) -> Result<(), Failure> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
@@ -505,5 +466,3 @@ const PAUSE: Duration = Duration::from_millis(20);
 const QUESTIONS_MAX: usize = 256;
 /// So much is taken from a queue before the next block is begun.
 const TOGETHER: usize = 512;
-/// Nodes of one network are looked for again at least this often.
-const BACKOFF_MS: u64 = 1_000;

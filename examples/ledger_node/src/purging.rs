@@ -29,32 +29,28 @@ pub(crate) async fn purge(options: &Purging) -> Result<Value, Failure> {
         return Ok(found);
     }
     // What is over later is for another time, so that this ends.
-    let (as_of, count) = (found["as_of"].as_u64(), found["count"].as_u64().unwrap_or(0));
+    let as_of = found["as_of"].as_u64();
+    let mut is_done = found["count"] == 0;
     let until = Instant::now() + Duration::from_secs(options.timeout_s);
-    let mut left = count;
-    while left > 0 {
+    while !is_done {
         if Instant::now() >= until {
-            let gone = count - left;
-            let why = format!(
-                "{gone} of {count} files are gone after {} s; ask again",
-                options.timeout_s
-            );
+            let why = format!("not all of it is gone after {} s; ask again", options.timeout_s);
             return Err(Failure::Unfinished(why));
         }
         match ask_of(&config, &question(as_of, false)).await {
-            Ok(answer) => left = answer["count"].as_u64().unwrap_or(left).min(left),
+            Ok(answer) => is_done = answer["is_done"] == true,
             // One that was stopped and comes back goes on.
             Err(Failure::Away { .. }) => {}
             Err(why) => return Err(why),
         }
-        if left > 0 {
+        if !is_done {
             tokio::time::sleep(POLL).await;
         }
     }
-    Ok(json!({ "purged": count, "as_of": as_of }))
+    Ok(json!({ "purged": found["count"], "as_of": as_of }))
 }
 
-/// Files that may go, some of them with what they were.
+/// Files that may go: the first of them.
 pub(crate) struct Over {
     as_of: Height,
     files: Vec<FileId>,
@@ -69,7 +65,10 @@ impl Over {
         let (state, is_first) = (chain.state(), as_of.is_none());
         let as_of = as_of.map_or(next, |height| Height(height).min(next));
         if named.is_empty() {
-            return Ok(Self { as_of, files: state.purgeable(as_of).collect() });
+            return Ok(Self { as_of, files: state.purgeable(as_of).take(LIST_MAX).collect() });
+        }
+        if named.len() > LIST_MAX {
+            return Err(format!("more than {LIST_MAX} files are named; name some of them"));
         }
         let mut files = Vec::with_capacity(named.len());
         for text in named {
@@ -115,8 +114,14 @@ impl Over {
         transactions.collect()
     }
 
+    /// Whether all is gone.
+    pub(crate) const fn is_done(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// The first ones with what they were, and how many there are.
     pub(crate) fn show(&self, chain: &Chain) -> Value {
-        let rows = self.files.iter().take(LIST_MAX).filter_map(|id| {
+        let rows = self.files.iter().filter_map(|id| {
             let file = chain.state().file(*id)?;
             Some(json!({
                 "file": hex::text(&id.0),
@@ -126,11 +131,11 @@ impl Over {
                 "since": file.since.0,
             }))
         });
-        json!({
-            "count": self.files.len(),
-            "as_of": self.as_of.0,
-            "files": rows.collect::<Vec<_>>(),
-        })
+        let count = match self.files.len() {
+            LIST_MAX => chain.state().purgeable(self.as_of).count(),
+            count => count,
+        };
+        json!({ "count": count, "as_of": self.as_of.0, "files": rows.collect::<Vec<_>>() })
     }
 }
 

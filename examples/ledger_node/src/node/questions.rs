@@ -172,17 +172,18 @@ impl Node {
     ) -> Result<Value, String> {
         let chain = self.keeper.chain().ok_or("the node still reads its chain; ask again")?;
         let over = Over::of(chain, files, as_of)?;
-        let shown = over.show(chain);
+        // Also what would only be listed has to be what the chain lets go.
         let wishes = over.transactions(now, chain, self.id, &self.keys)?;
-        if !is_dry {
-            for wish in wishes {
-                // What is not taken now is asked for again.
-                if let Err(code) = self.keeper.submit(now, wish) {
-                    tracing::debug!(event = "purge.waits", code);
-                }
+        if is_dry {
+            return Ok(over.show(chain));
+        }
+        for wish in wishes {
+            // What is not taken now is asked for again.
+            if let Err(code) = self.keeper.submit(now, wish) {
+                tracing::debug!(event = "purge.waits", code);
             }
         }
-        Ok(shown)
+        Ok(json!({ "is_done": over.is_done() }))
     }
 
     fn status(&self, chain: &Chain) -> Value {

@@ -291,3 +291,34 @@ fn ld12_a_supervision_node_that_does_not_order_audits_after_a_snapshot() {
     assert!(why.is_some_and(|why| why.ends_with("ask supervision-1")));
     home.agreed(&["supervision-1", "supervision-2", "member-1"]);
 }
+
+#[test]
+fn what_is_purged_after_a_snapshot_is_still_something_of_its_thing() {
+    let home = Home::new(1, 2, &["--keep", "12"]);
+    home.append("member-2", "\n[snapshots]\njoin_above = 10\n");
+    let mut nodes: Vec<_> =
+        ["supervision-1", "member-1"].map(|name| (name.to_owned(), home.start(name))).into();
+    let deed = grown(&home, 20);
+    let file = home.json("member-1", &register(&deed, CAR, "alice"));
+    let file = file["file"].as_str().unwrap();
+    nodes.push(("member-2".into(), home.start("member-2")));
+    logged(&home, "member-2", "snapshot.taken");
+    home.json("member-1", &["retire", CAR, "--as", "alice"]);
+    for number in 0..7 {
+        home.json("member-1", &register(&deed, &format!("toy:{number}"), "alice"));
+    }
+    assert_eq!(home.json("supervision-1", &["purge", file])["purged"], 1);
+    home.agreed(&["supervision-1", "member-1", "member-2"]);
+    for what in [CAR, file] {
+        let shown = home.json("member-2", &["show", what]);
+        assert_eq!(shown["history"][0]["what"], "retired");
+        assert!(shown["before_that"].is_string());
+    }
+    // A thing that nothing has happened to since is shown as it is.
+    let shown = home.json("member-2", &["show", "load:L1"]);
+    assert_eq!(
+        (&shown["state"], shown["history"].as_array().unwrap().len()),
+        (&"registered".into(), 0)
+    );
+    assert!(shown["before_that"].is_string());
+}
