@@ -17,52 +17,59 @@ pub(crate) struct Entry {
 
 /// Reads blocks up to the chain's newest one into the index.
 pub(crate) async fn catch_up<S: Store>(store: &S, chain: &Chain) -> Result<(), Failure> {
+    while !advance(store, chain).await? {}
+    Ok(())
+}
+
+/// Reads some more blocks into the index; whether it is up to date now.
+pub(crate) async fn advance<S: Store>(store: &S, chain: &Chain) -> Result<bool, Failure> {
     let mark = Table::Indexed.prefix();
     let row = rows::one(store, mark.clone()).await?;
     let known = row.as_ref().and_then(|row| row.value[..].try_into().ok()).map(u64::from_be_bytes);
-    let mut height = Height(known.unwrap_or(0));
-    while height < chain.next_height() {
-        let mut batch = Batch::with_capacity(Batch::OPS_MAX);
-        let mut requested = BTreeMap::new();
-        while height < chain.next_height() {
-            let block = rows::block(store, height).await?;
-            // A block with more than fits is an index of its own, in several batches: what was written twice is the same.
-            if !batch.is_empty() && batch.ops().len() + 2 * block.transactions.len() >= ROWS {
-                break;
-            }
-            if block.transactions.iter().any(|it| vouchers::is_change(chain, &it.body)) {
-                let row = Table::Changes.prefix().number(height.0).map_err(Failure::run)?;
-                batch.put(row, Expect::Any, vec![1]);
-            }
-            for (place, transaction) in (0..).zip(&block.transactions) {
-                if batch.ops().len() >= ROWS {
-                    commit(store, &std::mem::take(&mut batch)).await?;
-                    requested.clear();
-                }
-                let concerned = transaction.concerns().map_err(Failure::run)?;
-                let thing = match (&transaction.body, concerned) {
-                    (Body::Register(it), Some(file)) => {
-                        requested.insert(file, it.thing);
-                        let row = Table::Files.row(&file.0)?;
-                        batch.put(row, Expect::Any, it.thing.0.to_vec());
-                        Some(it.thing)
-                    }
-                    (_, Some(file)) => match requested.get(&file) {
-                        Some(thing) => Some(*thing),
-                        None => thing_of(store, chain, file).await?,
-                    },
-                    (_, None) => None,
-                };
-                let Some(thing) = thing else { continue };
-                let row = rows::thing(thing, height, place).map_err(Failure::run)?;
-                batch.put(row, Expect::Any, vec![1]);
-            }
-            height = height.next();
+    let first = Height(known.unwrap_or(0));
+    let mut height = first;
+    let mut batch = Batch::with_capacity(Batch::OPS_MAX);
+    let mut requested = BTreeMap::new();
+    while height < chain.next_height().min(first.after(BLOCKS)) {
+        let block = rows::block(store, height).await?;
+        // A block with more than fits is an index of its own, in several batches: what was written twice is the same.
+        if !batch.is_empty() && batch.ops().len() + 2 * block.transactions.len() >= ROWS {
+            break;
         }
-        batch.put(mark.clone(), Expect::Any, height.0.to_be_bytes().to_vec());
+        if block.transactions.iter().any(|it| vouchers::is_change(chain, &it.body)) {
+            let row = Table::Changes.prefix().number(height.0).map_err(Failure::run)?;
+            batch.put(row, Expect::Any, vec![1]);
+        }
+        for (place, transaction) in (0..).zip(&block.transactions) {
+            if batch.ops().len() >= ROWS {
+                commit(store, &std::mem::take(&mut batch)).await?;
+                requested.clear();
+            }
+            let concerned = transaction.concerns().map_err(Failure::run)?;
+            let thing = match (&transaction.body, concerned) {
+                (Body::Register(it), Some(file)) => {
+                    requested.insert(file, it.thing);
+                    let row = Table::Files.row(&file.0)?;
+                    batch.put(row, Expect::Any, it.thing.0.to_vec());
+                    Some(it.thing)
+                }
+                (_, Some(file)) => match requested.get(&file) {
+                    Some(thing) => Some(*thing),
+                    None => thing_of(store, chain, file).await?,
+                },
+                (_, None) => None,
+            };
+            let Some(thing) = thing else { continue };
+            let row = rows::thing(thing, height, place).map_err(Failure::run)?;
+            batch.put(row, Expect::Any, vec![1]);
+        }
+        height = height.next();
+    }
+    if height > first {
+        batch.put(mark, Expect::Any, height.0.to_be_bytes().to_vec());
         commit(store, &batch).await?;
     }
-    Ok(())
+    Ok(height >= chain.next_height())
 }
 
 /// Everything that happened to a thing, in order; the index has to be up to date.
@@ -126,3 +133,5 @@ fn position(key: &Key) -> Option<(Height, u64)> {
 
 /// Beside the mark, a row for a change, and two for a transaction.
 const ROWS: usize = Batch::OPS_MAX - 4;
+/// So many blocks are read before what they hold is written.
+const BLOCKS: u64 = 500;

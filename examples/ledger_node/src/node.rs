@@ -212,7 +212,7 @@ impl Node {
                 self.keeper.next_deadline(),
                 self.desk.next_deadline(),
                 self.rotation.next_deadline(),
-                self.offering.next_deadline(),
+                self.offering.next_deadline(clock::now()),
             ];
             let wait = deadline.into_iter().flatten().min().map_or(IDLE, |at| {
                 Duration::from_millis(at.since_ms(clock::now()).max(LEAST_MS)).min(IDLE)
@@ -251,7 +251,7 @@ impl Node {
                     motions.on_tick(now, &*self.store, &mut self.keeper).await?;
                 }
             }
-            self.offering.on_tick(now);
+            self.offering.on_tick(now, &*self.store, self.keeper.chain()).await;
             self.rotation.on_tick(now, &mut self.keeper, &mut self.keys)?;
             while let Some((to, word)) = self.desk.poll_send() {
                 self.send(&to, &word).await;
@@ -352,7 +352,9 @@ impl Node {
             Word::WantSnapshot { above } => {
                 let (chain, network) = (self.keeper.chain(), &self.network);
                 let offer = self.offering.on_want(now, &*self.store, chain, network, above).await;
-                self.send(from, &offer).await;
+                if let Some(offer) = offer {
+                    self.send(from, &offer).await;
+                }
                 return Ok(());
             }
             Word::WantChunk { snapshot, number } => {

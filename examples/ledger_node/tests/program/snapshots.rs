@@ -73,6 +73,7 @@ fn ld12_a_member_joins_by_a_snapshot_and_goes_on_by_blocks() {
     );
     assert!(said.contains("takes all blocks"), "{said}");
     home.json("", &["node", "add", ".", "member-2", "--snapshot-above", "20"]);
+    home.append("member-2", "\n[pace]\nagain_ms = 3000\n");
     nodes.push(("member-2".into(), home.start("member-2")));
     logged(&home, "member-2", "snapshot.taken");
     for node in ["supervision-1", "supervision-2"] {
@@ -142,7 +143,8 @@ fn ld12_a_member_joins_by_a_snapshot_and_goes_on_by_blocks() {
 fn ld12_a_wrong_chunk_is_refused_and_another_supplier_asked() {
     let home = Home::new(1, 3, &[]);
     for node in ["member-2", "member-3"] {
-        home.append(node, "\n[snapshots]\njoin_above = 10\n");
+        // With patience: the one that lies is to be asked, however slow it is.
+        home.append(node, "\n[snapshots]\njoin_above = 10\n\n[pace]\nagain_ms = 10000\n");
     }
     let mut nodes: Vec<_> =
         ["supervision-1", "member-1"].map(|name| (name.to_owned(), home.start(name))).into();
