@@ -80,19 +80,29 @@ impl Home {
     }
 
     /// Starts a node, and waits until it is ready.
+    ///
+    /// Its port was free when it was chosen; a connection of somebody else on this machine may have it for a moment.
     pub(crate) fn start(&self, node: &str) -> Running {
         let log = self.path(node).join("log");
-        let mut child = Command::new(PROGRAM)
-            .args(["run", "node.toml"])
-            .current_dir(self.path(node))
-            .stdout(Stdio::piped())
-            .stderr(File::options().create(true).append(true).open(&log).unwrap())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        assert!(line.starts_with("ready: "), "{node}: {}", fs::read_to_string(&log).unwrap());
-        Running { child, log }
+        until(&format!("{node} has its port"), || {
+            let before = read(&log).len();
+            let mut child = Command::new(PROGRAM)
+                .args(["run", "node.toml"])
+                .current_dir(self.path(node))
+                .stdout(Stdio::piped())
+                .stderr(File::options().create(true).append(true).open(&log).unwrap())
+                .spawn()
+                .unwrap();
+            let mut line = String::new();
+            BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+            if line.starts_with("ready: ") {
+                return Some(Running { child, log: log.clone() });
+            }
+            child.wait().unwrap();
+            let said = read(&log).split_off(before);
+            assert!(said.contains("cannot listen: address in use"), "{node}: {said}");
+            None
+        })
     }
 
     /// Starts all nodes of the network.
