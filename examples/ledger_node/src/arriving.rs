@@ -29,7 +29,7 @@ use tokio::sync::mpsc;
 
 /// Takes a snapshot, where the configuration says so and there are no blocks yet. Returns whether it listened for that.
 pub(crate) async fn arrive(config: &Config) -> Result<bool, Failure> {
-    let place = Place::of(config);
+    let mut place = Place::of(config);
     let above = match config.joins_above() {
         Some(above) if is_new(config).await? => above,
         _ => {

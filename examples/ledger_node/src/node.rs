@@ -29,6 +29,7 @@ use rotation::Rotation;
 use std::fs::DirBuilder;
 use std::io::Write as _;
 use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -51,8 +52,11 @@ pub(crate) fn run(path: &Path, json: bool, with_parent: bool) -> Result<(), Fail
             () = parent_ends(), if with_parent => Ok(()),
         }
     });
-    let _ = std::fs::remove_file(socket);
     runtime.shutdown_timeout(CLOSING);
+    // A second process that was started by mistake leaves the first one's where it is.
+    if UnixStream::connect(&socket).is_err() {
+        let _ = std::fs::remove_file(socket);
+    }
     done
 }
 

@@ -12,24 +12,39 @@ use crate::secrets;
 use bytes::Bytes;
 use ledger::Chain;
 use port::{Batch, Expect};
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use store_redb::{Options, RedbStore};
 
 pub(super) struct Place {
     state: PathBuf,
     folder: PathBuf,
+    /// Held as long as this process fetches: another one would make its rows where these are made.
+    lock: Option<File>,
 }
 
 impl Place {
     pub(super) fn of(config: &Config) -> Self {
         let state = config.state();
-        Self { folder: state.join("snapshot"), state }
+        Self { folder: state.join("snapshot"), state, lock: None }
     }
 
-    /// Makes its folder, if it is not there.
-    pub(super) fn open(&self) -> Result<(), Failure> {
-        node::folder(&self.folder)
+    /// Makes its folder, if it is not there, and sees to it that no other process is at work in it.
+    pub(super) fn open(&mut self) -> Result<(), Failure> {
+        node::folder(&self.folder)?;
+        if self.lock.is_none() {
+            let path = self.state.join("snapshot.lock");
+            let file = File::options().create(true).truncate(false).write(true).open(&path);
+            let file = file.map_err(|why| Failure::file(&path, why))?;
+            file.try_lock().map_err(|why| match why {
+                TryLockError::WouldBlock => {
+                    Failure::file(&path, "another process takes a snapshot for this node")
+                }
+                TryLockError::Error(why) => Failure::file(&path, why),
+            })?;
+            self.lock = Some(file);
+        }
+        Ok(())
     }
 
     /// What describes the snapshot that an earlier process has begun with.

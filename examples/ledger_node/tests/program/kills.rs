@@ -11,6 +11,9 @@ fn a_member_that_is_killed_and_restarted_loses_nothing() {
     let supervision = home.start("supervision-1");
     let (member, other) = (home.start("member-1"), home.start("member-2"));
     home.party("member-1", "alice");
+    // A second process of it by mistake changes nothing.
+    home.failure(3, "member-1", &["run"]);
+    assert_eq!(home.json("member-1", &["status"])["role"], "member");
     // The other member is not there while these are made; supervision goes away before it has answered.
     other.kill();
     supervision.kill();
