@@ -141,7 +141,7 @@ impl BackstageServer {
         Ok(())
     }
 
-    /// The prefix of the notices that were taken; each value is a [`Notice`].
+    /// The prefix of the notices that were taken, then [`NoticeKind::idempotency`]; each value is a [`Notice`].
     pub fn inbox(tenant: Tenant) -> Key {
         Key::new(CrateTag::FILEXFER, tenant, INBOX)
     }

@@ -2,8 +2,8 @@
 
 use crate::request::{optional, optional_hash, put_optional, put_optional_hash};
 use crate::{
-    Error, Failure, FileName, FileStamp, HopList, JobId, OnConflict, Permit, Reason, Request,
-    Retry, SignedVerdict,
+    Error, Failure, FileName, FileStamp, HopList, JobId, OnConflict, PartyId, Permit, Reason,
+    Request, Retry, SignedVerdict,
 };
 use alloc::vec::Vec;
 use core::fmt;
@@ -184,8 +184,15 @@ impl Job {
     /// # Errors
     /// As [`Job::key`].
     pub fn key_of(tenant: Tenant, request: &Request) -> Result<Key, Error> {
-        let table = Self::table(tenant);
-        Ok(table.text(request.requester.as_str().as_bytes())?.raw(&request.id.0)?)
+        Self::key_by(tenant, &request.requester, &request.id)
+    }
+
+    /// The same for the request that a party made under an id.
+    ///
+    /// # Errors
+    /// As [`Job::key`].
+    pub fn key_by(tenant: Tenant, requester: &PartyId, id: &JobId) -> Result<Key, Error> {
+        Ok(Self::table(tenant).text(requester.as_str().as_bytes())?.raw(&id.0)?)
     }
 
     /// The prefix of all jobs.

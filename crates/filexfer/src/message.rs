@@ -2,7 +2,8 @@
 
 use crate::request::{optional, put_optional};
 use crate::{
-    Failure, FileName, HopList, OnConflict, Request, SignedReceipt, SignedVerdict, TransferId,
+    Failure, FileName, HopList, OnConflict, Request, SignedReceipt, SignedVerdict, SiteId,
+    TransferId,
 };
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -11,6 +12,7 @@ use core::ops::Range;
 use port::WireError;
 use port::outbox::{Answer, Entry};
 use port::wire::{Reader, Writer};
+use sha2::{Digest as _, Sha256};
 
 /// A frame between two parties. Who may send which, each machine checks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -339,6 +341,17 @@ pub enum NoticeKind {
 }
 
 impl NoticeKind {
+    /// The idempotency key of what a site tells of a transfer: under it a backstage server finds the notice in its inbox.
+    pub fn idempotency(self, transfer: &TransferId, site: &SiteId) -> [u8; 32] {
+        Sha256::new()
+            .chain_update(b"interbank/filexfer/notice/v1\0")
+            .chain_update([self.as_u8()])
+            .chain_update(transfer.0)
+            .chain_update(site.as_str())
+            .finalize()
+            .into()
+    }
+
     /// The byte of stored, sent and digested forms.
     pub(crate) const fn as_u8(self) -> u8 {
         match self {

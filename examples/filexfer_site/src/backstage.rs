@@ -10,7 +10,7 @@ use crate::rows::{self, TENANT};
 use crate::station::{Role, Told};
 use filexfer::{
     BackstageEvent, BackstageServer, Error, FileSpec, JobId, Mode, NoticeKind, OnConflict, PartyId,
-    Request, TransferId,
+    Request, SiteId, TransferId,
 };
 use port::{Batch, Commit, Expect, Key, KeyAnswer, KeyId, Keys as _, Peer, ReadSet, Store, Time};
 use records::{Records, Stand};
@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 pub(crate) struct Backstage {
     party: PartyId,
+    site: SiteId,
     forwarder: PartyId,
     pace_ms: u64,
     machine: BackstageServer,
@@ -27,12 +28,15 @@ pub(crate) struct Backstage {
     unasked: VecDeque<Request>,
     /// How far each request is.
     stands: BTreeMap<JobId, Stand>,
+    /// The transfers that files came by, by the ids of others' requests.
+    arrived: BTreeMap<JobId, Vec<TransferId>>,
 }
 
 impl Backstage {
     /// With the requests that were made and have no answer yet.
     pub(crate) async fn open<S: Store>(
         party: PartyId,
+        site: SiteId,
         forwarder: PartyId,
         pace_ms: u64,
         store: &S,
@@ -43,7 +47,11 @@ impl Backstage {
         let stands =
             records.requests.iter().map(|request| (request.id, records.stand(&request.id)));
         let stands = stands.collect();
-        Ok(Self { party, forwarder, pace_ms, machine, unasked, stands })
+        let mut arrived = BTreeMap::<JobId, Vec<TransferId>>::new();
+        for notice in &records.arrivals {
+            arrived.entry(notice.id).or_default().push(notice.transfer);
+        }
+        Ok(Self { party, site, forwarder, pace_ms, machine, unasked, stands, arrived })
     }
 
     /// Makes requests, for good, and asks.
@@ -111,6 +119,11 @@ impl Backstage {
         self.unasked.push_back(Request::parse(&known.value).map_err(|why| why.to_string())?);
         self.ask(now);
         Ok(())
+    }
+
+    async fn records_of<S: Store>(&self, store: &S, id: JobId) -> Result<Records, String> {
+        let arrived = self.arrived.get(&id).map_or(&[][..], Vec::as_slice);
+        Records::of(store, &self.site, id, arrived).await
     }
 
     fn request(&self, now: Time, wish: &Wish, name: &str) -> Result<Request, String> {
@@ -199,8 +212,14 @@ impl Role for Backstage {
                     }
                 }
                 BackstageEvent::Noticed(notice) => {
-                    if notice.kind == NoticeKind::Result {
-                        self.stands.insert(notice.id, Stand::Over(notice.state));
+                    match notice.kind {
+                        NoticeKind::Result => {
+                            self.stands.insert(notice.id, Stand::Over(notice.state));
+                        }
+                        NoticeKind::Arrival => {
+                            self.arrived.entry(notice.id).or_default().push(notice.transfer);
+                        }
+                        NoticeKind::HandedOver => {}
                     }
                     let (state, code, _) = rows::words(notice.state);
                     let kind = match notice.kind {
@@ -248,17 +267,16 @@ impl Role for Backstage {
                 };
                 ids.iter().map(standing).collect()
             }
-            Question::Status { id } => {
-                let records = Records::read(store).await?;
-                let wanted = id.as_deref().map(rows::job_id).transpose()?;
-                Ok(records.describe(wanted))
+            Question::Status { id: None } => Ok(Records::read(store).await?.describe()),
+            Question::Status { id: Some(id) } => {
+                Ok(self.records_of(store, rows::job_id(id)?).await?.describe())
             }
             Question::Receipts { id } => {
                 let id = rows::job_id(id)?;
                 if !self.stands.contains_key(&id) {
                     return Err("there is no such request".into());
                 }
-                let records = Records::read(store).await?;
+                let records = self.records_of(store, id).await?;
                 let result = records.results.get(&id);
                 let result = result.ok_or("there is no result of this request yet")?;
                 let notices = [result].into_iter().chain(records.handed_over.get(&id));

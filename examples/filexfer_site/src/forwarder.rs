@@ -6,8 +6,8 @@ use crate::failure::Failure;
 use crate::rows;
 use crate::station::{Role, Told};
 use filexfer::{
-    Error, Forwarder, ForwarderConfig, ForwarderEvent, Groups, Job, Place, Registry, SliceProof,
-    Trail, TransferId, Work,
+    Error, Forwarder, ForwarderConfig, ForwarderEvent, Groups, Job, Party, Place, Registry,
+    Role as PartyRole, SliceProof, Trail, TransferId, Work,
 };
 use port::{Peer, ReadSet, Store, Time};
 use seal::SoftKeys;
@@ -131,11 +131,22 @@ impl Role for Forwarding {
         asked: &Question,
     ) -> Result<Value, String> {
         match asked {
-            Question::Status { id } => {
+            Question::Status { id: None } => {
                 let rows = rows::all(store, Job::table(self.config.tenant)).await?;
                 let jobs = rows.iter().filter_map(|(_, row)| Job::parse(&row.value).ok());
-                let jobs = jobs
-                    .filter(|job| id.as_ref().is_none_or(|id| job.request.id.to_string() == *id));
+                Ok(Value::Array(jobs.map(|job| self.describe(&job)).collect()))
+            }
+            Question::Status { id: Some(id) } => {
+                let id = rows::job_id(id)?;
+                // Each requester has ids of its own.
+                let of = |party: &Party| Job::key_by(self.config.tenant, &party.id, &id);
+                let requesters = ROLES.into_iter().flat_map(|role| self.registry.of_role(role));
+                let keys = requesters.map(of).collect::<Result<Vec<_>, _>>();
+                let keys = keys.map_err(|why| why.to_string())?;
+                let found = store.read(&ReadSet::points(keys)).await;
+                let found = found.map_err(|why| why.to_string())?;
+                let rows = found.points.iter().flatten();
+                let jobs = rows.filter_map(|row| Job::parse(&row.value).ok());
                 Ok(Value::Array(jobs.map(|job| self.describe(&job)).collect()))
             }
             Question::Audit => {
@@ -192,3 +203,5 @@ fn open(config: &ForwarderConfig, registry: &Arc<Registry>) -> Result<Forwarder,
 }
 
 const COUNTS_MAX: usize = 10_000;
+/// Who may ask for transfers.
+const ROLES: [PartyRole; 2] = [PartyRole::Backstage, PartyRole::Client];

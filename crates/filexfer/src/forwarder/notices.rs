@@ -10,7 +10,6 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use port::outbox::Entry;
 use port::{Effect, Key, Machine as _, Peer, Ticket, Time, outbox};
-use sha2::{Digest as _, Sha256};
 
 impl Forwarder {
     pub(super) fn result(&self, job: &Job, transfer: TransferId, receipts: Vec<Bytes>) -> Notice {
@@ -43,13 +42,7 @@ impl Forwarder {
     ) -> Result<(Key, Bytes), Error> {
         let mut content = Vec::with_capacity(1_024);
         notice.encode(&mut content)?;
-        let idempotency = Sha256::new()
-            .chain_update(b"interbank/filexfer/notice/v1\0")
-            .chain_update([notice.kind.as_u8()])
-            .chain_update(notice.transfer.0)
-            .chain_update(self.registry.site().as_str())
-            .finalize()
-            .into();
+        let idempotency = notice.kind.idempotency(&notice.transfer, self.registry.site());
         let entry = Entry { idempotency, to, created: now, content: content.into() };
         let mut bytes = Vec::with_capacity(entry.encoded_bytes());
         entry.encode(&mut bytes)?;

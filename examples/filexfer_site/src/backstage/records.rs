@@ -2,52 +2,92 @@
 
 use crate::control::Standing;
 use crate::rows::{self, TENANT};
-use filexfer::{BackstageServer, JobId, Notice, NoticeKind, Reason, Request, SignedVerdict, State};
-use port::Store;
+use filexfer::{
+    BackstageServer, JobId, Notice, NoticeKind, Reason, Request, SignedVerdict, SiteId, State,
+    TransferId,
+};
+use port::{ReadSet, Row, Store, WireError};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 
-/// Everything that a backstage server has stored.
+/// What a backstage server has stored: everything, or what there is of one id.
+#[derive(Default)]
 pub(super) struct Records {
     pub(super) requests: Vec<Request>,
     verdicts: BTreeMap<JobId, SignedVerdict>,
     pub(super) results: BTreeMap<JobId, Notice>,
-    arrivals: Vec<Notice>,
+    pub(super) arrivals: Vec<Notice>,
     /// The destination's application has it, and the destination signed that.
     pub(super) handed_over: BTreeMap<JobId, Notice>,
 }
 
 impl Records {
     pub(super) async fn read<S: Store>(store: &S) -> Result<Self, String> {
-        let damaged = |why: port::WireError| format!("a stored row is damaged: {why}");
-        let mut records = Self {
-            requests: Vec::new(),
-            verdicts: BTreeMap::new(),
-            results: BTreeMap::new(),
-            arrivals: Vec::new(),
-            handed_over: BTreeMap::new(),
-        };
+        let mut records = Self::default();
         for (_, row) in rows::all(store, rows::requests()).await? {
-            records.requests.push(Request::parse(&row.value).map_err(damaged)?);
+            records.add_request(&row)?;
         }
         for (_, row) in rows::all(store, rows::verdicts()).await? {
-            let signed = SignedVerdict::parse(&row.value).map_err(damaged)?;
-            records.verdicts.insert(signed.verdict.id, signed);
+            records.add_verdict(&row)?;
         }
         for (_, row) in rows::all(store, BackstageServer::inbox(TENANT)).await? {
-            let notice = Notice::parse(&row.value).map_err(damaged)?;
-            match notice.kind {
-                NoticeKind::Result => {
-                    records.results.insert(notice.id, notice);
-                }
-                NoticeKind::Arrival => records.arrivals.push(notice),
-                NoticeKind::HandedOver => {
-                    records.handed_over.insert(notice.id, notice);
-                }
-            }
+            records.add_notice(&row)?;
         }
         records.requests.sort_by_key(|request| request.made);
         Ok(records)
+    }
+
+    /// What there is of one id, and of the files that arrived under it, however much else is stored.
+    pub(super) async fn of<S: Store>(
+        store: &S,
+        site: &SiteId,
+        id: JobId,
+        arrived: &[TransferId],
+    ) -> Result<Self, String> {
+        let mut records = Self::default();
+        let keys = [super::row(rows::requests(), id)?, super::row(rows::verdicts(), id)?];
+        let found = store.read(&ReadSet::points(keys)).await.map_err(|why| why.to_string())?;
+        let [request, verdict] = &found.points[..] else {
+            return Err("the store answers something else".into());
+        };
+        request.iter().try_for_each(|row| records.add_request(row))?;
+        verdict.iter().try_for_each(|row| records.add_verdict(row))?;
+        let asked = records.requests.first().map(Request::transfer).transpose();
+        let asked = asked.map_err(damaged)?;
+        let kinds = [NoticeKind::Result, NoticeKind::HandedOver];
+        let told = asked.iter().flat_map(|of| kinds.map(|kind| kind.idempotency(of, site)));
+        let arrivals = arrived.iter().map(|of| NoticeKind::Arrival.idempotency(of, site));
+        let inbox = |key: [u8; 32]| BackstageServer::inbox(TENANT).raw(&key);
+        let keys = told.chain(arrivals).map(inbox).collect::<Result<Vec<_>, _>>();
+        let keys = keys.map_err(|why| why.to_string())?;
+        let found = store.read(&ReadSet::points(keys)).await.map_err(|why| why.to_string())?;
+        found.points.iter().flatten().try_for_each(|row| records.add_notice(row))?;
+        Ok(records)
+    }
+
+    fn add_request(&mut self, row: &Row) -> Result<(), String> {
+        self.requests.push(Request::parse(&row.value).map_err(damaged)?);
+        Ok(())
+    }
+
+    fn add_verdict(&mut self, row: &Row) -> Result<(), String> {
+        let signed = SignedVerdict::parse(&row.value).map_err(damaged)?;
+        self.verdicts.insert(signed.verdict.id, signed);
+        Ok(())
+    }
+
+    fn add_notice(&mut self, row: &Row) -> Result<(), String> {
+        let notice = Notice::parse(&row.value).map_err(damaged)?;
+        match notice.kind {
+            NoticeKind::Result => {
+                self.results.insert(notice.id, notice);
+            }
+            NoticeKind::Arrival => self.arrivals.push(notice),
+            NoticeKind::HandedOver => {
+                self.handed_over.insert(notice.id, notice);
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn stand(&self, id: &JobId) -> Stand {
@@ -63,9 +103,8 @@ impl Records {
         self.requests.iter().filter(is_open).cloned().collect()
     }
 
-    pub(super) fn describe(&self, wanted: Option<JobId>) -> Value {
-        let is_wanted = |id: &JobId| wanted.is_none_or(|wanted| wanted == *id);
-        let requests = self.requests.iter().filter(|request| is_wanted(&request.id)).map(|request| {
+    pub(super) fn describe(&self) -> Value {
+        let requests = self.requests.iter().map(|request| {
             let result = self.results.get(&request.id);
             let Standing { state, code, why, is_over } = self.stand(&request.id).standing();
             let file = result.and_then(|notice| notice.file);
@@ -86,7 +125,7 @@ impl Records {
                 "is_over": is_over,
             })
         });
-        let arrivals = self.arrivals.iter().filter(|notice| is_wanted(&notice.id)).map(|notice| {
+        let arrivals = self.arrivals.iter().map(|notice| {
             json!({
                 "id": notice.id.to_string(),
                 "requester": notice.requester,
@@ -121,4 +160,8 @@ impl Stand {
         let is_over = !matches!(self, Self::Asked | Self::Judged(Ok(())));
         Standing { state: state.into(), code, why, is_over }
     }
+}
+
+fn damaged(why: WireError) -> String {
+    format!("a stored row is damaged: {why}")
 }

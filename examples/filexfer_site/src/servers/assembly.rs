@@ -105,7 +105,8 @@ pub(super) async fn backstage(
     let keys = keys(config, &party)?;
     let forwarder = id_of(&config.file.forwarder.id)?;
     let pace_ms = config.file.pace.again_ms;
-    let role = Backstage::open(party.clone(), forwarder, pace_ms, store).await?;
+    let site = config.registry.site().clone();
+    let role = Backstage::open(party.clone(), site, forwarder, pace_ms, store).await?;
     let link = link(config, &party, None, vec![to_forwarder(config)?]).await?;
     Ok((role, Around { keys, link, files: None, socket: config.socket(party.as_str()) }))
 }

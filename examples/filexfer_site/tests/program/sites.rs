@@ -36,6 +36,16 @@ fn one_process_runs_a_whole_site_and_files_go_every_way() {
         arrivals.iter().find(|one| one["name"] == "out.bin").cloned()
     });
     assert_eq!(arrived["root"], blake3::hash(&content).to_hex().as_str());
+    // Asked about one id, each server says what it says of it among all others.
+    let id = sent["id"].as_str().unwrap();
+    let one = home.json(&["status", "--of", "archive", "--id", id]);
+    assert_eq!(one["arrivals"].as_array().unwrap(), &[arrived]);
+    let one = home.json(&["status", "--of", "ledger", "--id", id]);
+    assert_eq!(one["requests"].as_array().unwrap().len(), 1);
+    assert_eq!(one["requests"][0]["state"], "delivered");
+    let one = home.json(&["status", "--id", id]);
+    assert_eq!((one.as_array().unwrap().len(), &one[0]["name"]), (1, &"out.bin".into()));
+    assert_eq!(home.json(&["status", "--id", &"0".repeat(32)]).as_array().unwrap().len(), 0);
     // For people.
     let shown = String::from_utf8(home.run(&["status"]).stdout).unwrap();
     assert_eq!(shown.lines().filter(|line| line.contains("name ")).count(), 5, "{shown}");
