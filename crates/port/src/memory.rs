@@ -53,9 +53,9 @@ impl MemoryStore {
 
     /// A store that holds what the snapshot holds.
     pub fn restore(snapshot: &Snapshot) -> Self {
-        let mut shelf = Shelf { last: snapshot.last, tables: Vec::new() };
+        let mut shelf = Shelf { last: snapshot.last, ..Shelf::default() };
         for (key, row) in &snapshot.rows {
-            shelf.table(key).put(key, row.clone());
+            shelf.table(key).put(hash(key), key, row.clone());
         }
         Self { shelf: RwLock::new(shelf) }
     }
@@ -124,6 +124,8 @@ struct Shelf {
     last: Version,
     /// In the order of their heads: there are few, and each key is looked up here first.
     tables: Vec<(TableHead, Table)>,
+    /// Where the rows of the batch at hand are; empty between batches.
+    places: Vec<Place>,
 }
 
 /// The head of a key (crate tag, tenant, table) as one big-endian number, which is quicker to compare than ten bytes.
@@ -137,11 +139,13 @@ struct Table {
     index: Option<Index>,
 }
 
-/// Where a row is, as long as none comes or goes.
+/// Where a row is, or would be, as long as none comes or goes.
 #[derive(Clone, Copy, Debug)]
 struct Place {
-    table: usize,
-    bucket: usize,
+    /// By [`hash`].
+    hash: u64,
+    table: Option<usize>,
+    bucket: Option<usize>,
 }
 
 /// The keys of a table in order.
@@ -154,8 +158,21 @@ struct Index {
 
 impl Shelf {
     fn read(&self, want: &ReadSet) -> Rows {
+        // Neighbours in a read set are often of one table.
+        let mut last = None;
+        let mut point = |key: &Key| {
+            let head = head(key);
+            let table = match last.and_then(|at: usize| self.tables.get(at)) {
+                Some((of, table)) if *of == head => table,
+                _ => {
+                    last = self.position(head);
+                    &self.tables[last?].1
+                }
+            };
+            table.row(key).cloned()
+        };
         Rows {
-            points: want.points.iter().map(|key| self.row(key).cloned()).collect(),
+            points: want.points.iter().map(&mut point).collect(),
             scans: want.scans.iter().map(|scan| self.scan(scan)).collect(),
         }
     }
@@ -182,55 +199,79 @@ impl Shelf {
     }
 
     fn commit(&mut self, batch: &Batch) -> Commit {
+        let mut places = core::mem::take(&mut self.places);
+        let commit = self.commit_at(batch, &mut places);
+        places.clear();
+        self.places = places;
+        commit
+    }
+
+    fn commit_at(&mut self, batch: &Batch, places: &mut Vec<Place>) -> Commit {
         // Each key is looked for once: a row that is there is written where it was found.
-        let mut places = Vec::with_capacity(batch.ops().len());
         for op in batch.ops() {
             let place = self.place(&op.key);
-            let found = place.and_then(|place| self.row_at(place));
-            if !op.expect.holds(found.map(|row| row.version)) {
+            if !op.expect.holds(self.row_at(place).map(|row| row.version)) {
                 return Commit::Conflict;
             }
             places.push(place);
         }
         let version = Version::new(self.last.as_u64() + 1);
         self.last = version;
-        for (op, place) in batch.ops().iter().zip(&places) {
-            if let (Change::Put(value), Some(place)) = (&op.change, *place)
-                && let Some((_, table)) = self.tables.get_mut(place.table)
-                && let Some((_, row)) = table.rows.get_bucket_mut(place.bucket)
+        for (op, place) in batch.ops().iter().zip(&*places) {
+            if let (Change::Put(value), Some(bucket)) = (&op.change, place.bucket)
+                && let Some(table) = place.table.and_then(|table| self.tables.get_mut(table))
+                && let Some((_, row)) = table.1.rows.get_bucket_mut(bucket)
             {
                 *row = Row { version, value: packed(value) };
             }
         }
-        // What comes and goes may move other rows: only now.
-        for (op, place) in batch.ops().iter().zip(&places) {
+        // What comes and goes may move other rows, and a new table the tables behind it: only now.
+        let known = self.tables.len();
+        for (op, place) in batch.ops().iter().zip(&*places) {
+            let Place { hash, table, bucket } = *place;
+            let is_written = match &op.change {
+                Change::Put(_) => bucket.is_none(),
+                Change::Delete => bucket.is_some(),
+                Change::Keep => false,
+            };
+            if !is_written {
+                continue;
+            }
+            let table = match table {
+                Some(at) if self.tables.len() == known => &mut self.tables[at].1,
+                _ => self.table(&op.key),
+            };
             match &op.change {
-                Change::Put(value) if place.is_none() => {
-                    self.table(&op.key).put(&op.key, Row { version, value: packed(value) });
+                Change::Put(value) => {
+                    table.put(hash, &op.key, Row { version, value: packed(value) });
                 }
-                Change::Delete if place.is_some() => self.table(&op.key).delete(&op.key),
-                Change::Delete | Change::Keep | Change::Put(_) => {}
+                Change::Delete => table.delete(hash, &op.key),
+                Change::Keep => {}
             }
         }
         Commit::Applied(version)
     }
 
     fn row(&self, key: &Key) -> Option<&Row> {
-        let at = self.tables.binary_search_by_key(&head(key), |(head, _)| *head).ok()?;
-        let (_, row) = self.tables[at].1.rows.find(hash(key), |(held, _)| held == key)?;
-        Some(row)
+        self.tables[self.position(head(key))?].1.row(key)
     }
 
-    fn place(&self, key: &Key) -> Option<Place> {
-        let table = self.tables.binary_search_by_key(&head(key), |(head, _)| *head).ok()?;
-        let rows = &self.tables[table].1.rows;
-        let bucket = rows.find_bucket_index(hash(key), |(held, _)| held == key)?;
-        Some(Place { table, bucket })
+    fn place(&self, key: &Key) -> Place {
+        let (hash, table) = (hash(key), self.position(head(key)));
+        let bucket = table.and_then(|table| {
+            self.tables[table].1.rows.find_bucket_index(hash, |(held, _)| held == key)
+        });
+        Place { hash, table, bucket }
     }
 
     fn row_at(&self, place: Place) -> Option<&Row> {
-        let (_, row) = self.tables.get(place.table)?.1.rows.get_bucket(place.bucket)?;
+        let (_, table) = self.tables.get(place.table?)?;
+        let (_, row) = table.rows.get_bucket(place.bucket?)?;
         Some(row)
+    }
+
+    fn position(&self, head: TableHead) -> Option<usize> {
+        self.tables.binary_search_by_key(&head, |(head, _)| *head).ok()
     }
 
     fn table(&mut self, key: &Key) -> &mut Table {
@@ -269,8 +310,14 @@ impl Shelf {
 }
 
 impl Table {
-    fn put(&mut self, key: &Key, row: Row) {
-        let entry = self.rows.entry(hash(key), |(held, _)| held == key, |(key, _)| hash(key));
+    fn row(&self, key: &Key) -> Option<&Row> {
+        let (_, row) = self.rows.find(hash(key), |(held, _)| held == key)?;
+        Some(row)
+    }
+
+    /// `hash` is that of the key.
+    fn put(&mut self, hash: u64, key: &Key, row: Row) {
+        let entry = self.rows.entry(hash, |(held, _)| held == key, |(key, _)| self::hash(key));
         match entry {
             Entry::Occupied(mut entry) => entry.get_mut().1 = row,
             Entry::Vacant(entry) => {
@@ -280,8 +327,8 @@ impl Table {
         }
     }
 
-    fn delete(&mut self, key: &Key) {
-        if let Ok(entry) = self.rows.find_entry(hash(key), |(held, _)| held == key) {
+    fn delete(&mut self, hash: u64, key: &Key) {
+        if let Ok(entry) = self.rows.find_entry(hash, |(held, _)| held == key) {
             entry.remove();
             self.changed(key);
         }
@@ -324,7 +371,8 @@ fn packed(value: &Bytes) -> Bytes {
         129..=160 => Packed::<160>::of(value),
         161..=192 => Packed::<192>::of(value),
         193..=256 => Packed::<256>::of(value),
-        257..=384 => Packed::<384>::of(value),
+        257..=320 => Packed::<320>::of(value),
+        321..=384 => Packed::<384>::of(value),
         385..=512 => Packed::<512>::of(value),
         _ => value.clone(),
     }
@@ -360,7 +408,14 @@ fn hash(key: &Key) -> u64 {
 }
 
 fn head(key: &Key) -> TableHead {
-    head_of(key, 0)
+    // Nearly all keys are longer than their heads.
+    match key.as_bytes() {
+        [a, b, c, d, e, f, g, h, i, j, ..] => {
+            let first = u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]);
+            TableHead::from(first) << 64 | TableHead::from(u16::from_be_bytes([*i, *j])) << 48
+        }
+        _ => head_of(key, 0),
+    }
 }
 
 /// The heads of all keys that start with `prefix`.
