@@ -112,7 +112,16 @@ impl AccountState {
     /// Appends [`AccountState::encode`].
     pub(crate) fn append(&self, bytes: &mut Vec<u8>) -> Result<(), WireError> {
         let begin = bytes.len();
-        let len = |len: usize| u8::try_from(len).map_err(|_| WireError::TooLong);
+        self.append_head(bytes);
+        self.append_lists(bytes)?;
+        if bytes.len() - begin > Self::BYTES_MAX {
+            return Err(WireError::TooLong);
+        }
+        Ok(())
+    }
+
+    /// Appends what stands before the lists.
+    pub(crate) fn append_head(&self, bytes: &mut Vec<u8>) {
         let flags = u8::from(self.deny.is_some())
             | u8::from(self.vip_until.is_some()) << 1
             | u8::from(self.balance.is_some()) << 2;
@@ -140,6 +149,12 @@ impl AccountState {
                 .u64(balance.watermark)
                 .i64(balance.spent_minor);
         }
+    }
+
+    /// Appends the lists.
+    pub(crate) fn append_lists(&self, bytes: &mut Vec<u8>) -> Result<(), WireError> {
+        let len = |len: usize| u8::try_from(len).map_err(|_| WireError::TooLong);
+        let mut writer = Writer::bare(bytes);
         writer.u8(len(self.counts.len())?);
         for counts in &self.counts {
             counts.write(&mut writer)?;
@@ -154,9 +169,6 @@ impl AccountState {
         writer.u8(len(self.holds.len())?);
         for hold in &self.holds {
             hold.write(&mut writer);
-        }
-        if bytes.len() - begin > Self::BYTES_MAX {
-            return Err(WireError::TooLong);
         }
         Ok(())
     }
@@ -173,6 +185,12 @@ impl AccountState {
 
     /// [`AccountState::parse`] in place, into a fresh one.
     pub(crate) fn fill(&mut self, bytes: &[u8]) -> Result<(), WireError> {
+        let lists = self.fill_head(bytes)?;
+        self.fill_lists(lists)
+    }
+
+    /// Reads what stands before the lists, into a fresh one; says where they are.
+    pub(crate) fn fill_head<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], WireError> {
         let bad = WireError::Invalid;
         let mut reader = Reader::new(bytes);
         reader.version(VERSION)?;
@@ -203,6 +221,13 @@ impl AccountState {
                 spent_minor: reader.i64()?,
             });
         }
+        Ok(reader.rest())
+    }
+
+    /// Reads the lists.
+    pub(crate) fn fill_lists(&mut self, lists: &[u8]) -> Result<(), WireError> {
+        let bad = WireError::Invalid;
+        let mut reader = Reader::new(lists);
         let len = reader.u8()?;
         self.counts.reserve_exact(len.into());
         for _ in 0..len {
@@ -252,7 +277,7 @@ pub struct Balance {
 }
 
 /// What is left for lists when everything else is there: 121 bytes, and three counts.
-const LIST_BYTES_MAX: usize = AccountState::BYTES_MAX - 121 - 3;
+pub(crate) const LIST_BYTES_MAX: usize = AccountState::BYTES_MAX - 121 - 3;
 
 /// An account of version 1 has its entries where nobody looks for them any more: it is refused, and with it all that is asked
 /// about it.

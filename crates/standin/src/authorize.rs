@@ -23,9 +23,10 @@ use self::places::Place;
 use crate::counts::Slot;
 use crate::parameters::Head;
 use crate::stand_in::Setup;
+use crate::stored_lists::StoredLists;
 use crate::{
-    AccountState, Entry, EntryRef, EntryState, Error, HostOutcome, Kind, Lane, Limit, Parameters,
-    Reason, Resolution, Response, ResponseCode, StandIn, TransactionRequest, table,
+    AccountState, Entry, EntryRef, EntryState, Error, Hold, HostOutcome, Kind, Lane, Limit,
+    Parameters, Reason, Resolution, Response, ResponseCode, StandIn, TransactionRequest, table,
 };
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -123,6 +124,10 @@ struct Weighing {
     state: AccountState,
     /// The account's row as it was read.
     stored: Option<Bytes>,
+    /// Where its lists begin.
+    lists_at: usize,
+    /// Its lists as they lie there: if they are plain, those of `state` are empty.
+    lists: StoredLists,
     lane: Lane,
     /// Whether more or less is out of the lane than was read.
     lane_changed: bool,
@@ -139,11 +144,53 @@ struct Weighing {
     terminal: u32,
     /// What was asked about evidence, in order.
     asked: Vec<EvidenceKind>,
+    /// What is to be written, from the account's new lists on, if they were put together already.
+    rows: Vec<u8>,
 }
 
 impl Weighing {
+    /// The bytes of the lists, as they were read.
+    fn list_bytes(&self) -> &[u8] {
+        self.stored.as_ref().and_then(|row| row.get(self.lists_at..)).unwrap_or_default()
+    }
+
+    /// How many approvals of the last milliseconds are remembered: all of them, and those at this terminal.
+    fn recent(&self, within_ms: u64) -> [usize; 2] {
+        let count = |[all, here]: [usize; 2], (terminal, at): (u32, Time)| {
+            let counts = self.now.since_ms(at) < within_ms;
+            let is_here = counts && terminal == self.terminal;
+            [all + usize::from(counts), here + usize::from(is_here)]
+        };
+        if self.lists.are_plain() {
+            // Most accounts have none.
+            if self.lists.remember_none() {
+                return [0; 2];
+            }
+            self.lists.recent(self.list_bytes()).fold([0; 2], count)
+        } else {
+            self.state.recent.iter().copied().fold([0; 2], count)
+        }
+    }
+
+    /// Takes the lists apart, so that they can be changed anywhere.
+    fn open_lists(&mut self) -> Result<(), Error> {
+        if self.lists.are_plain()
+            && let Some(row) = &self.stored
+        {
+            self.lists.leave();
+            let lists = row.get(self.lists_at..).unwrap_or_default();
+            self.state.fill_lists(lists).map_err(Error::Corrupt)?;
+        }
+        Ok(())
+    }
+
     /// Takes back what was tried on the account; wrong PINs stay counted.
     fn undo(&mut self) -> Result<(), Error> {
+        self.lane_changed = false;
+        if self.lists.are_plain() {
+            // Nothing is tried on an account whose lists were not taken apart.
+            return Ok(());
+        }
         let pin_failures = self.state.pin_failures;
         self.state = match &self.stored {
             Some(row) => AccountState::parse(row).map_err(Error::Corrupt)?,
@@ -151,7 +198,6 @@ impl Weighing {
         };
         self.state.seen = self.now;
         self.state.pin_failures = pin_failures;
-        self.lane_changed = false;
         Ok(())
     }
 }
@@ -167,9 +213,10 @@ struct Failed {
 type Stepped = Result<Step<Audited<Verdict>>, Error>;
 
 impl Authorize {
-    fn rows(&mut self, answers: &Answers) -> Stepped {
+    fn rows(&mut self, mut answers: Answers) -> Stepped {
+        let mut points = core::mem::take(&mut answers.rows.points);
         let ([head, account, lane, kept], entries) =
-            answers.rows.points.split_first_chunk().ok_or(Error::Answers)?;
+            points.split_first_chunk_mut().ok_or(Error::Answers)?;
         let [own, counterpart, completed @ ..] = entries.as_chunks().0 else {
             return Err(Error::Answers);
         };
@@ -180,7 +227,7 @@ impl Authorize {
             ([rows], Some(_)) => found(rows),
             _ => return Err(Error::Answers),
         };
-        if let Err(reason) = self.authentic(answers) {
+        if let Err(reason) = self.authentic(&answers) {
             return Ok(self.unrecorded(reason));
         }
         if !self.enrolled() {
@@ -201,22 +248,29 @@ impl Authorize {
         let mut weighing = Weighing {
             now: self.now,
             state: AccountState::default(),
-            stored: account.as_ref().map(|row| row.value.clone()),
+            stored: None,
+            lists_at: 0,
+            lists: StoredLists::NONE,
             lane: Lane::default(),
             lane_changed: false,
             resolution: Resolution::default(),
             slots: [Slot::default(); Parameters::COUNTERS_MAX],
             counterpart: None,
             completed: None,
-            expect: [head, account, lane].map(|row| Row::unchanged(row.as_ref())),
+            expect: [&*head, account, lane].map(|row| Row::unchanged(row.as_ref())),
             found: [counterpart, completed]
                 .map(|found| found.map(|(place, row)| (place, row.version))),
             terminal: terminal_mark(&self.request),
             asked: Vec::new(),
+            rows: Vec::new(),
         };
-        let Weighing { state, resolution, slots, .. } = &mut weighing;
-        if let Some(row) = account {
-            state.fill(&row.value).map_err(Error::Corrupt)?;
+        weighing.stored = account.take().map(|row| row.value);
+        let Weighing { state, stored, lists_at, lists, resolution, slots, .. } = &mut weighing;
+        let mut list_bytes = None;
+        if let Some(row) = stored {
+            let rest = state.fill_head(row).map_err(Error::Corrupt)?;
+            *lists_at = row.len() - rest.len();
+            list_bytes = Some(rest);
         }
         let now = self.setup.config.skew.settle(self.now, state.seen)?;
         state.seen = now;
@@ -227,11 +281,25 @@ impl Authorize {
             return Ok(self.undecided(Verdict::Outdated));
         }
         if let Some(set) = parameters {
-            completion::lapse(state, set.hold_ms(), now);
             let zone = &self.setup.config.zone;
             for (slot, counter) in slots.iter_mut().zip(set.counters()) {
                 *slot = Slot::of(counter.window, zone, now);
             }
+            if let Some(bytes) = list_bytes
+                && self.leaves_lists()
+            {
+                let has_lapsed = |hold: &Hold| hold.is_over(now, set.hold_ms());
+                let filled = lists.fill(bytes, set.counters(), slots, has_lapsed);
+                filled.map_err(Error::Corrupt)?;
+            }
+        }
+        if let Some(bytes) = list_bytes
+            && !lists.are_plain()
+        {
+            state.fill_lists(bytes).map_err(Error::Corrupt)?;
+        }
+        if let Some(set) = parameters {
+            completion::lapse(state, set.hold_ms(), now);
             let vip = state.vip_until.is_some_and(|until| now < until);
             set.resolve_into(now, &self.request, vip, resolution);
         }
@@ -257,6 +325,11 @@ impl Authorize {
                 Ok(Step::Ask(Ask::keys(questions)))
             }
         }
+    }
+
+    /// Whether this can do no more to an account's lists than to count one transaction more.
+    fn leaves_lists(&self) -> bool {
+        !matches!(self.request.kind, Kind::Completion | Kind::PreAuthorization | Kind::Reversal)
     }
 
     fn evidence(&self, weighing: &mut Weighing, answers: &Answers) -> Stepped {
@@ -314,7 +387,7 @@ impl Decision for Authorize {
 
     fn step(&mut self, answers: Answers) -> Stepped {
         let stepped = match core::mem::replace(&mut self.stage, Stage::Rows) {
-            Stage::Rows => self.rows(&answers),
+            Stage::Rows => self.rows(answers),
             Stage::Evidence(mut weighing) => self.evidence(&mut weighing, &answers),
         }?;
         if let Step::Done(Conclusion { verdict, .. }) = &stepped

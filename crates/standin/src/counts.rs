@@ -138,8 +138,8 @@ impl Counts {
 /// Where a point in time lies in a window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Slot {
-    current: u64,
-    live_from: u64,
+    pub(crate) current: u64,
+    pub(crate) live_from: u64,
 }
 
 impl Slot {

@@ -33,7 +33,9 @@ mod response_code;
 mod settle;
 mod share;
 mod signed;
+mod spending;
 mod stand_in;
+mod stored_lists;
 mod switch;
 mod table;
 mod text;
@@ -63,8 +65,8 @@ pub use outcome::{Action, HostOutcome, Posting, StandInOutcome};
 pub use parameters::{
     CounterDraft, ExposureDraft, Fault, Finding, Limit, LimitDraft, Mark, Parameters,
     ParametersDelta, ParametersDraft, ParametersFault, PerCounter, RangeDraft, Resolution,
-    RuleDraft, RuleLimitsDraft, ScopeDraft, SealError, SealedParameters, Unknown, Verification,
-    Window,
+    RuleDraft, RuleLimitsDraft, ScopeDraft, SealError, SealedParameters, Unknown, Velocities,
+    Verification, Window,
 };
 pub use purge::{Purge, PurgeTable, Purged};
 pub use reason::Reason;

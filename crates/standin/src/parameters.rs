@@ -19,7 +19,7 @@ pub use draft::{
 pub use fault::{Fault, Finding, ParametersFault};
 pub use head::Mark;
 pub(crate) use head::{Head, Installed};
-pub use resolve::{Limit, PerCounter, Resolution, Verification};
+pub use resolve::{Limit, PerCounter, Resolution, Velocities, Verification};
 pub use sealed::{SealError, SealedParameters};
 
 use crate::{Bin, Channel, Country, EntryMode, InstitutionId, Kind, Mcc, ResponseCode};
@@ -251,6 +251,8 @@ pub(crate) struct Exposure {
 pub(crate) struct Rule {
     pub(crate) number: u32,
     pub(crate) scope: Scope,
+    /// Which dimensions the scope has.
+    pub(crate) dimensions: u32,
     /// How specific the scope is.
     pub(crate) weight: u32,
     pub(crate) deny: Option<ResponseCode>,

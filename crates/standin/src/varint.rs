@@ -4,7 +4,16 @@ use port::WireError;
 use port::wire::{Reader, Writer};
 
 /// Appends seven bits a byte, low bits first, the high bit set while more follow (LEB128).
-pub(crate) fn write(to: &mut Writer<'_>, mut number: u64) {
+#[inline]
+pub(crate) fn write(to: &mut Writer<'_>, number: u64) {
+    if number < 0x80 {
+        to.u8(low_bits(number));
+    } else {
+        write_long(to, number);
+    }
+}
+
+fn write_long(to: &mut Writer<'_>, mut number: u64) {
     while number >= 0x80 {
         to.u8(low_bits(number) | 0x80);
         number >>= 7;
@@ -13,7 +22,44 @@ pub(crate) fn write(to: &mut Writer<'_>, mut number: u64) {
 }
 
 /// Reads it; a form with needless bytes is refused, so that each number has one form.
+#[inline]
 pub(crate) fn read(from: &mut Reader<'_>) -> Result<u64, WireError> {
+    match *from.rest() {
+        [byte @ 0..0x80, ..] => from.u8().map(|_| byte.into()),
+        [a @ 0x80..=0xFF, b @ 1..0x80, ..] => {
+            from.u16().map(|_| u64::from(a & 0x7F) | u64::from(b) << 7)
+        }
+        _ => read_long(from),
+    }
+}
+
+fn read_long(from: &mut Reader<'_>) -> Result<u64, WireError> {
+    // Eight bytes at once, where there are as many and the number ends in them.
+    if let Some(chunk) = from.rest().first_chunk() {
+        let chunk = u64::from_le_bytes(*chunk);
+        let ends = !chunk & 0x8080_8080_8080_8080;
+        let bits = ends.trailing_zeros();
+        if ends != 0 {
+            // At least 7, at most 63.
+            let bytes = chunk & (u64::MAX >> (63 - bits));
+            if bits > 7 && bytes >> (bits - 7) == 0 {
+                return Err(WireError::Invalid);
+            }
+            from.fixed(usize::from(bits.to_le_bytes()[0] / 8 + 1))?;
+            return Ok(gathered(bytes));
+        }
+    }
+    read_bytewise(from)
+}
+
+/// The low seven bits of each byte, side by side.
+const fn gathered(bytes: u64) -> u64 {
+    let pairs = bytes & 0x007F_007F_007F_007F | (bytes & 0x7F00_7F00_7F00_7F00) >> 1;
+    let fours = pairs & 0x0000_3FFF_0000_3FFF | (pairs & 0x3FFF_0000_3FFF_0000) >> 2;
+    fours & 0x0FFF_FFFF | (fours & 0x0FFF_FFFF_0000_0000) >> 4
+}
+
+fn read_bytewise(from: &mut Reader<'_>) -> Result<u64, WireError> {
     let mut number = 0_u64;
     for shift in (0..64).step_by(7) {
         let byte = from.u8()?;
@@ -70,6 +116,21 @@ mod tests {
             let mut reader = Reader::new(&bytes);
             prop_assert_eq!(read(&mut reader), Ok(number));
             prop_assert!(reader.rest().is_empty());
+        }
+    }
+
+    proptest! {
+        /// The quick way and the plain one, over any bytes.
+        #[test]
+        fn both_ways_of_reading_agree(bytes in prop::collection::vec(0_u8.., 0..12), lead in 0..12_usize) {
+            let mut bytes = bytes;
+            bytes.iter_mut().take(lead).for_each(|byte| *byte |= 0x80);
+            let (mut quick, mut plain) = (Reader::new(&bytes), Reader::new(&bytes));
+            let (found, expected) = (read(&mut quick), read_bytewise(&mut plain));
+            prop_assert_eq!(found, expected);
+            if found.is_ok() {
+                prop_assert_eq!(quick.rest(), plain.rest());
+            }
         }
     }
 

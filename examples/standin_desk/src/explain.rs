@@ -153,7 +153,7 @@ impl Said {
         for (counter, limit) in resolution.sums.iter() {
             said.add(&format!("sum of counter {counter}"), Some(limit), |n| n.to_string());
         }
-        for limit in &resolution.velocities {
+        for limit in resolution.velocities.iter() {
             said.add("velocity", Some(*limit), |(n, ms)| format!("{n} in {ms} ms"));
         }
         said

@@ -77,6 +77,9 @@ impl Authorize {
             if !counter.counts(self.request.kind) {
                 return None;
             }
+            if weighing.lists.are_plain() {
+                return Some(weighing.lists.total(id));
+            }
             let counts = weighing.state.counts.iter().find(|counts| counts.counter() == id);
             Some(counts.map_or((0, 0), |counts| counts.total(*slot)))
         };
@@ -127,12 +130,11 @@ impl Authorize {
         weighing: &Weighing,
         bounds: &Bounds,
     ) -> Result<(), Failed> {
-        let Weighing { now, state, resolution, terminal, .. } = weighing;
-        let within = |ms: u64| state.recent.iter().filter(move |(_, at)| now.since_ms(*at) < ms);
-        for limit in &resolution.velocities {
+        for limit in weighing.resolution.velocities.iter() {
             let (count, within_ms) = limit.value;
-            let here = within(within_ms).filter(|(one, _)| one == terminal).count();
-            if here >= usize::from(count) || within(set.velocity_ms_max()).count() >= RECENT_MAX {
+            let [_, here] = weighing.recent(within_ms);
+            let [all, _] = weighing.recent(set.velocity_ms_max());
+            if here >= usize::from(count) || all >= RECENT_MAX {
                 return Err(bounds.first.unwrap_or(fail(Reason::Velocity, limit.rule)));
             }
         }

@@ -3,16 +3,17 @@
 use super::limits::RECENT_MAX;
 use super::places::Place;
 use super::{Answered, Authorize, Failed, Stepped, Verdict, Weighing, done, fail};
+use crate::account_state::LIST_BYTES_MAX;
 use crate::journal::EntryParts;
+use crate::spending::Spending;
 use crate::{
-    Action, AuthCode, EntryState, Error, Hold, Kind, Parameters, Posting, Reason, RequestKey,
-    Response, ResponseCode, Source, StandInOutcome,
+    AccountState, Action, AuthCode, EntryState, Error, Hold, Kind, Parameters, Posting, Reason,
+    RequestKey, Response, ResponseCode, Source, StandInOutcome,
 };
 use alloc::vec;
 use alloc::vec::Vec;
-use bytes::Bytes;
-use core::ops::Range;
-use port::{Amount, Batch, Expect, Step};
+use bytes::{Buf as _, Bytes};
+use port::{Amount, Batch, Expect, Step, WireError};
 use seal::{Audit, Audited};
 
 /// What an entry says about money.
@@ -35,20 +36,25 @@ impl Authorize {
             return self.inform(set, weighing);
         }
         let capped = set.is_capped(request.initiator);
+        let slots = weighing.slots;
+        let spending = Spending {
+            counters: set.counters(),
+            slots: &slots,
+            kind: request.kind,
+            minor: spends,
+            terminal: weighing.terminal,
+            now,
+            recent_ms: set.velocity_ms_max(),
+            recent_max: RECENT_MAX,
+        };
+        if !weighing.spend_stored(&spending) {
+            weighing.open_lists()?;
+            if spends > 0 {
+                weighing.state.spend(&spending);
+            }
+        }
         let state = &mut weighing.state;
         if spends > 0 {
-            state.counts.retain(|counts| set.counters().iter().any(|c| c.id == counts.counter()));
-            let counters = set.counters().iter().zip(&weighing.slots);
-            for (counter, slot) in counters.filter(|(counter, _)| counter.counts(request.kind)) {
-                state.counter(counter.id).reserve(*slot, spends);
-            }
-            let remembered_ms = set.velocity_ms_max();
-            state.recent.retain(|(_, at)| now.since_ms(*at) < remembered_ms);
-            if remembered_ms > 0 {
-                state.recent.push((weighing.terminal, now));
-                let surplus = state.recent.len().saturating_sub(RECENT_MAX);
-                state.recent.drain(..surplus);
-            }
             weighing.lane.spend(request.initiator, capped, spends);
             weighing.lane_changed = true;
         }
@@ -56,7 +62,7 @@ impl Authorize {
             state.holds.push(Hold { seq: state.seq + 1, minor, at: now, queued: true });
         }
         state.spent_minor = state.spent_minor.saturating_add(spends);
-        if !state.fit() {
+        if !weighing.lists.are_plain() && !state.fit() {
             weighing.undo()?;
             return self.decline(weighing, fail(Reason::Full, 0));
         }
@@ -111,7 +117,11 @@ impl Authorize {
         amounts: Amounts,
         delivery: EntryState,
     ) -> Stepped {
-        let Weighing { state, lane, .. } = weighing;
+        // The rows that are written lie together, in one allocation.
+        let mut rows = core::mem::take(&mut weighing.rows);
+        let lists_end = rows.len();
+        rows.reserve(ROWS_BYTES_USUAL.saturating_sub(lists_end));
+        let state = &mut weighing.state;
         let [head, account, lane_expect] = weighing.expect;
         let lane_changed = weighing.lane_changed;
         let (reason, rule) = declined.map_or((None, 0), |(reason, rule)| (Some(reason), rule));
@@ -137,23 +147,26 @@ impl Authorize {
             previous: &state.head,
             state: delivery,
         };
-        // The rows that are written lie together, in one allocation.
-        let mut rows = Vec::with_capacity(ROWS_BYTES_USUAL);
         state.head = entry.append(&mut rows).map_err(|_| Error::TooLong)?;
         let entry_end = rows.len();
-        state.append(&mut rows).map_err(|_| Error::TooLong)?;
+        weighing.append_account(lists_end, &mut rows).map_err(|_| Error::TooLong)?;
         let state_end = rows.len();
         if lane_changed {
-            lane.append(&mut rows).map_err(|_| Error::TooLong)?;
+            weighing.lane.append(&mut rows).map_err(|_| Error::TooLong)?;
         }
         let lane_end = rows.len();
-        let names = self.names(&mut rows);
-        let rows = Bytes::from(rows);
+        self.names(&mut rows);
+        // Cut off from the end, so that the last piece needs no count of its own.
+        let mut entry = Bytes::from(rows);
+        let names = entry.split_off(lane_end);
+        let lane_row = entry.split_off(state_end);
+        let account_row = entry.split_off(entry_end);
+        entry.advance(lists_end);
         let found = weighing.found.iter().flatten().count();
         let mut batch = Batch::with_capacity(5 + found);
-        batch.put(self.account_key(), account, rows.slice(entry_end..state_end));
+        batch.put(self.account_key(), account, account_row);
         let own = self.own_key(Place::of(delivery));
-        batch.put(own.clone(), Expect::Absent, rows.slice(..entry_end));
+        batch.put(own.clone(), Expect::Absent, entry);
         batch.require(self.kept_key(), Expect::Absent);
         batch.require(self.head_key(), head);
         let [counterpart, completed] = weighing.found;
@@ -164,7 +177,7 @@ impl Authorize {
             batch.require(self.entry_key(&entry, place), Expect::At(version));
         }
         if lane_changed {
-            batch.put(self.lane_key(), lane_expect, rows.slice(state_end..lane_end));
+            batch.put(self.lane_key(), lane_expect, lane_row);
         } else if reason == Some(Reason::Exposure) {
             batch.require(self.lane_key(), lane_expect);
         }
@@ -173,7 +186,7 @@ impl Authorize {
             (None, Kind::Reversal) => "standin.authorize.reversed",
             (None, _) => "standin.authorize.approved",
         };
-        let audit = self.audit(action, reason, rows.slice(names));
+        let audit = self.audit(action, reason, names);
         let entry = Some(own);
         let answered = Answered { response, reason, rule, entry, repeated: false };
         Ok(done(Verdict::Answered(answered), audit, batch))
@@ -206,16 +219,14 @@ impl Authorize {
     /// The record of a decision that wrote nothing.
     pub(super) fn audit_apart(&self, action: &'static str, reason: Option<Reason>) -> Audit {
         let mut bytes = Vec::with_capacity(TOKEN_BYTES + RequestKey::BYTES_MAX);
-        let names = self.names(&mut bytes);
-        self.audit(action, reason, Bytes::from(bytes).slice(names))
+        self.names(&mut bytes);
+        self.audit(action, reason, Bytes::from(bytes))
     }
 
     /// Appends what [`Authorize::audit`] names: the account's token and the request's key.
-    fn names(&self, to: &mut Vec<u8>) -> Range<usize> {
-        let begin = to.len();
+    fn names(&self, to: &mut Vec<u8>) {
         to.extend_from_slice(self.request.account.token.as_bytes());
         self.request.key.append_to(to);
-        begin..to.len()
     }
 
     fn audit(&self, action: &'static str, reason: Option<Reason>, mut names: Bytes) -> Audit {
@@ -233,8 +244,48 @@ impl Authorize {
     }
 }
 
+impl Weighing {
+    /// Puts the account's new lists together out of the stored ones; `false` where those have to be taken apart.
+    fn spend_stored(&mut self, spending: &Spending<'_>) -> bool {
+        if !self.lists.are_plain() {
+            return false;
+        }
+        if spending.minor <= 0 {
+            return self.list_bytes().len() <= LIST_BYTES_MAX + LIST_LENS_BYTES;
+        }
+        let mut rows = Vec::with_capacity(ROWS_BYTES_USUAL);
+        let plain = self.lists.spend(self.list_bytes(), spending, &mut rows).is_some();
+        if !plain {
+            rows.clear();
+        }
+        self.rows = rows;
+        plain
+    }
+
+    /// Appends the account's row; its new lists are the first `lists_end` bytes, if they were put together already.
+    fn append_account(&self, lists_end: usize, rows: &mut Vec<u8>) -> Result<(), WireError> {
+        if !self.lists.are_plain() {
+            return self.state.append(rows);
+        }
+        let begin = rows.len();
+        self.state.append_head(rows);
+        if lists_end > 0 {
+            rows.extend_from_within(..lists_end);
+        } else {
+            rows.extend_from_slice(self.list_bytes());
+        }
+        if rows.len() - begin > AccountState::BYTES_MAX {
+            return Err(WireError::TooLong);
+        }
+        Ok(())
+    }
+}
+
 /// The bytes of an account's token.
 const TOKEN_BYTES: usize = 16;
 
 /// Room for entry, account and lane as most are, and for the names of the record.
 const ROWS_BYTES_USUAL: usize = 768;
+
+/// What says how many counters, approvals and holds there are.
+const LIST_LENS_BYTES: usize = 3;

@@ -226,6 +226,7 @@ fn rule(path: &str, draft: &RuleDraft, counters: &[Counter], products: &[&str]) 
         || [pin, cvn, arqc].iter().any(Option::is_some);
     Ok(Rule {
         number: draft.number,
+        dimensions: scope.dimensions(),
         weight: scope.weight(),
         scope,
         deny,

@@ -29,7 +29,7 @@ impl Parameters {
         let mut weights = [0; 6];
         for rule in &self.0.rules {
             let live = rule.until.is_none_or(|until| now < until);
-            if live && rule.scope.fits(request, product, vip) {
+            if live && rule.scope.fits(rule.dimensions, request, product, vip) {
                 found.add(rule, &mut weights);
             }
         }
@@ -60,7 +60,7 @@ pub struct Resolution {
     /// The largest risk score.
     pub risk_bp_max: Option<Limit<u16>>,
     /// At most so many at one terminal in so many milliseconds, of every rule.
-    pub velocities: Vec<Limit<(u8, u64)>>,
+    pub velocities: Velocities,
     /// The largest counts, by counter.
     pub counts: PerCounter<u32>,
     /// The largest sums, by counter.
@@ -81,7 +81,9 @@ impl Resolution {
         least(&mut self.single_minor, rule.single_minor, by);
         least(&mut self.floor_minor, rule.floor_minor, by);
         least(&mut self.risk_bp_max, rule.risk_bp_max, by);
-        self.velocities.extend(rule.velocity.map(|value| Limit { value, rule: by }));
+        if let Some(value) = rule.velocity {
+            self.velocities.push(Limit { value, rule: by });
+        }
         for (counter, count, sum) in &rule.windows {
             self.counts.least(*counter, *count, by);
             self.sums.least(*counter, *sum, by);
@@ -148,6 +150,32 @@ impl<T> Default for PerCounter<T> {
     }
 }
 
+/// Velocity limits in the order of their rules. Few of them fit one request: those need no allocation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Velocities {
+    first: [Option<Limit<(u8, u64)>>; 2],
+    more: Vec<Limit<(u8, u64)>>,
+}
+
+impl Velocities {
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Limit<(u8, u64)>> + '_ {
+        self.first.iter().flatten().chain(&self.more)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.first[0].is_none()
+    }
+
+    fn push(&mut self, limit: Limit<(u8, u64)>) {
+        match self.first.iter_mut().find(|slot| slot.is_none()) {
+            Some(slot) => *slot = Some(limit),
+            None => self.more.push(limit),
+        }
+    }
+}
+
 /// How evidence is treated. The order is that of permission: less first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verification {
@@ -177,43 +205,71 @@ impl Verification {
 }
 
 impl Scope {
-    fn fits(&self, request: &TransactionRequest, product: Option<&str>, vip: bool) -> bool {
-        fn has<T: Ord>(list: &[T], value: Option<&T>) -> bool {
-            list.is_empty() || value.is_some_and(|value| list.binary_search(value).is_ok())
+    /// Whether it covers a request; `dimensions` are its own, so that nobody looks at those that it does not have.
+    fn fits(
+        &self,
+        mut dimensions: u32,
+        request: &TransactionRequest,
+        product: Option<&str>,
+        vip: bool,
+    ) -> bool {
+        while dimensions != 0 {
+            if !self.fits_in(dimensions.trailing_zeros(), request, product, vip) {
+                return false;
+            }
+            dimensions &= dimensions - 1;
         }
-        let bin = |(from, to): &(crate::Bin, crate::Bin)| {
-            request.account.bin.is_some_and(|bin| (*from..=*to).contains(&bin))
-        };
-        has(&self.kinds, Some(&request.kind))
-            && has(&self.channels, Some(&request.channel))
-            && has(&self.entries, Some(&request.entry))
-            && has(&self.initiators, Some(&request.initiator))
-            && has(&self.accounts, Some(&request.account.token))
-            && has(&self.mccs, request.mcc.as_ref())
-            && has(&self.countries, request.country.as_ref())
-            && self.vip.is_none_or(|wanted| wanted == vip)
-            && (self.products.is_empty()
-                || product.is_some_and(|name| self.products.iter().any(|one| one == name)))
-            && (self.bins.is_empty() || self.bins.iter().any(bin))
+        true
     }
 
-    /// How specific it is: an account outweighs everything, then the card range, the product, the VIP list, the initiator, and
-    /// last what describes the transaction.
-    pub(super) fn weight(&self) -> u32 {
-        let dimensions = [
-            !self.accounts.is_empty(),
-            !self.bins.is_empty(),
-            !self.products.is_empty(),
-            self.vip.is_some(),
-            !self.initiators.is_empty(),
-            !self.mccs.is_empty(),
-            !self.countries.is_empty(),
-            !self.channels.is_empty(),
-            !self.entries.is_empty(),
-            !self.kinds.is_empty(),
+    /// Apart, or each rule would fetch all of its lists before it looks at one.
+    #[inline(never)]
+    fn fits_in(
+        &self,
+        dimension: u32,
+        request: &TransactionRequest,
+        product: Option<&str>,
+        vip: bool,
+    ) -> bool {
+        match dimension {
+            KINDS => self.kinds.contains(&request.kind),
+            ENTRIES => self.entries.contains(&request.entry),
+            CHANNELS => self.channels.contains(&request.channel),
+            COUNTRIES => request.country.is_some_and(|one| among(&self.countries, &one)),
+            MCCS => request.mcc.is_some_and(|one| among(&self.mccs, &one)),
+            INITIATORS => among(&self.initiators, &request.initiator),
+            VIP => self.vip == Some(vip),
+            PRODUCTS => product.is_some_and(|name| self.products.iter().any(|one| one == name)),
+            BINS => request
+                .account
+                .bin
+                .is_some_and(|bin| self.bins.iter().any(|(from, to)| (*from..=*to).contains(&bin))),
+            ACCOUNTS => among(&self.accounts, &request.account.token),
+            _ => false,
+        }
+    }
+
+    /// The dimensions that it has, one bit each: an account outweighs everything, then the card range, the product, the VIP list, the
+    /// initiator, and last what describes the transaction.
+    pub(super) fn dimensions(&self) -> u32 {
+        let all = [
+            (ACCOUNTS, !self.accounts.is_empty()),
+            (BINS, !self.bins.is_empty()),
+            (PRODUCTS, !self.products.is_empty()),
+            (VIP, self.vip.is_some()),
+            (INITIATORS, !self.initiators.is_empty()),
+            (MCCS, !self.mccs.is_empty()),
+            (COUNTRIES, !self.countries.is_empty()),
+            (CHANNELS, !self.channels.is_empty()),
+            (ENTRIES, !self.entries.is_empty()),
+            (KINDS, !self.kinds.is_empty()),
         ];
-        // One above the sum of bits, so that a rule without scope still outweighs no rule.
-        1 + dimensions.iter().fold(0, |weight, there| weight << 1 | u32::from(*there))
+        all.iter().map(|(dimension, there)| u32::from(*there) << dimension).sum()
+    }
+
+    /// How specific it is. A rule without scope still outweighs no rule.
+    pub(super) fn weight(&self) -> u32 {
+        1 + self.dimensions()
     }
 
     /// Whether every request that fits `other` fits this one.
@@ -238,6 +294,26 @@ impl Scope {
             && (self.vip.is_none() || self.vip == other.vip)
     }
 }
+
+/// Whether a sorted list has a value.
+fn among<T: Ord>(list: &[T], value: &T) -> bool {
+    match list {
+        [one] => one == value,
+        _ => list.binary_search(value).is_ok(),
+    }
+}
+
+/// Dimensions of scopes, the more specific the higher.
+const KINDS: u32 = 0;
+const ENTRIES: u32 = 1;
+const CHANNELS: u32 = 2;
+const COUNTRIES: u32 = 3;
+const MCCS: u32 = 4;
+const INITIATORS: u32 = 5;
+const VIP: u32 = 6;
+const PRODUCTS: u32 = 7;
+const BINS: u32 = 8;
+const ACCOUNTS: u32 = 9;
 
 fn most_specific<T: Copy + Ord>(
     into: &mut Option<Limit<T>>,
