@@ -43,9 +43,11 @@ pub async fn decide<D: Decision, S: Store, K: Keys>(
             if !answers.fit(&ask) {
                 return Err(DecideError::Misfit);
             }
-            match decision.step(answers).map_err(DecideError::Decision)? {
-                Step::Ask(next) => ask = next,
-                Step::Done(conclusion) => break conclusion,
+            // Conclusions are large: taken out of the result once.
+            match decision.step(answers) {
+                Ok(Step::Done(conclusion)) => break conclusion,
+                Ok(Step::Ask(next)) => ask = next,
+                Err(why) => return Err(DecideError::Decision(why)),
             }
         };
         if conclusion.batch.is_empty() {

@@ -164,8 +164,15 @@ impl Key {
 }
 
 impl PartialEq for Key {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
-        self.as_bytes() == other.as_bytes()
+        match (&self.0, &other.0) {
+            // All of the room at once: what lies behind a key is zero.
+            (Repr::Inline { len, bytes }, Repr::Inline { len: others, bytes: other }) => {
+                len == others && bytes == other
+            }
+            _ => self.as_bytes() == other.as_bytes(),
+        }
     }
 }
 
@@ -323,6 +330,11 @@ mod tests {
         ) {
             let build = |parts: &[Vec<u8>]| parts.iter().fold(table(), |key, part| key.text(part).unwrap());
             prop_assert_eq!(build(&a) == build(&b), a == b);
+            // However it came about: in pieces, or read back whole.
+            let (x, y) = (build(&a), build(&b));
+            let whole = Key::from_bytes(y.as_bytes()).unwrap();
+            prop_assert_eq!(x == whole, x.as_bytes() == whole.as_bytes());
+            prop_assert!(y == whole);
         }
 
         #[test]
