@@ -151,16 +151,30 @@ pub(crate) struct EntryParts<'a> {
 }
 
 impl EntryParts<'_> {
-    /// Appends the stored form, and says the link.
-    pub(crate) fn append(&self, bytes: &mut Vec<u8>) -> Result<[u8; 32], WireError> {
-        let begin = bytes.len();
-        self.encode(bytes)?;
-        Ok(link(bytes.get(begin + HEAD_BYTES..).unwrap_or_default()))
+    /// Appends the stored form, and says where it begins and what its link is. Before it lies what the link needs there, so that
+    /// all of it is hashed in one go.
+    pub(crate) fn append(&self, bytes: &mut Vec<u8>) -> Result<(usize, [u8; 32]), WireError> {
+        let domain_at = bytes.len();
+        bytes.extend_from_slice(LINK_DOMAIN);
+        let head_end = bytes.len();
+        self.write(bytes)?;
+        let link = Sha256::digest(bytes.get(domain_at..).unwrap_or_default());
+        // The head takes the place of the domain's last bytes.
+        let begin = head_end - HEAD_BYTES;
+        if let Some(head) = bytes.get_mut(begin..head_end) {
+            head.copy_from_slice(&self.head());
+        }
+        Ok((begin, link.into()))
     }
 
     fn encode(&self, to: &mut Vec<u8>) -> Result<(), WireError> {
-        Writer::new(to, 1).u8(self.state.as_u8());
+        to.extend_from_slice(&self.head());
         self.write(to)
+    }
+
+    /// Version and state stand before what the link covers.
+    const fn head(&self) -> [u8; HEAD_BYTES] {
+        [1, self.state.as_u8()]
     }
 
     fn write(&self, to: &mut Vec<u8>) -> Result<(), WireError> {
@@ -232,15 +246,12 @@ impl EntryState {
 }
 
 fn link(bytes: &[u8]) -> [u8; 32] {
-    Sha256::new()
-        .chain_update(b"interbank/standin/journal/v1\0")
-        .chain_update(bytes)
-        .finalize()
-        .into()
+    Sha256::new().chain_update(LINK_DOMAIN).chain_update(bytes).finalize().into()
 }
 
 /// Room for an entry as most are.
 const BYTES_USUAL: usize = 384;
 
-/// Version and state stand before what the link covers.
+const LINK_DOMAIN: &[u8] = b"interbank/standin/journal/v1\0";
+
 const HEAD_BYTES: usize = 2;

@@ -147,7 +147,8 @@ impl Authorize {
             previous: &state.head,
             state: delivery,
         };
-        state.head = entry.append(&mut rows).map_err(|_| Error::TooLong)?;
+        let (entry_at, link) = entry.append(&mut rows).map_err(|_| Error::TooLong)?;
+        state.head = link;
         let entry_end = rows.len();
         weighing.append_account(lists_end, &mut rows).map_err(|_| Error::TooLong)?;
         let state_end = rows.len();
@@ -161,7 +162,7 @@ impl Authorize {
         let names = entry.split_off(lane_end);
         let lane_row = entry.split_off(state_end);
         let account_row = entry.split_off(entry_end);
-        entry.advance(lists_end);
+        entry.advance(entry_at);
         let found = weighing.found.iter().flatten().count();
         let mut batch = Batch::with_capacity(5 + found);
         batch.put(self.account_key(), account, account_row);
