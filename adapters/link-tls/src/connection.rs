@@ -3,7 +3,8 @@
 //! A frame is its length (`u32`, big-endian) and its bytes. Length 0 is a sign of life.
 
 use crate::ended::ended;
-use bytes::{Bytes, BytesMut};
+use crate::spent::Spent;
+use bytes::Bytes;
 use link::{Connection, Ended, Kind, Limits, Wire, read_name, write_name};
 use port::Peer;
 use rustls::pki_types::CertificateDer;
@@ -48,6 +49,7 @@ impl Connection for Stream {
 
 async fn read<S: AsyncRead + Unpin>(mut stream: S, wire: &Wire, limits: &Limits) -> Ended {
     let silence = Duration::from_millis(limits.keepalive_ms.saturating_mul(3));
+    let mut spent = Spent::default();
     loop {
         let mut head = [0; 4];
         match timeout(silence, stream.read_exact(&mut head)).await {
@@ -61,11 +63,12 @@ async fn read<S: AsyncRead + Unpin>(mut stream: S, wire: &Wire, limits: &Limits)
             return Ended::FrameTooLong;
         }
         if len == 0 {
+            spent.clear();
             continue;
         }
         // Here a peer waits that sends faster than its frames are used up.
         let Some(room) = wire.room_for(Kind::Control, len).await else { return Ended::Closed };
-        let mut body = BytesMut::with_capacity(len);
+        let mut body = spent.room(len);
         while body.len() < len {
             let rest = len - body.len();
             match timeout(silence, (&mut stream).take(rest as u64).read_buf(&mut body)).await {
@@ -75,7 +78,9 @@ async fn read<S: AsyncRead + Unpin>(mut stream: S, wire: &Wire, limits: &Limits)
                 Ok(Ok(_)) => {}
             }
         }
-        wire.received(body.freeze(), room);
+        let frame = body.freeze();
+        spent.keep(&frame);
+        wire.received(frame, room);
     }
 }
 

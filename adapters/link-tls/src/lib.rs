@@ -3,6 +3,7 @@
 
 mod connection;
 mod ended;
+mod spent;
 mod tls;
 
 pub use link::{
