@@ -585,6 +585,42 @@ fn what_waits_for_a_slot_needs_no_clock() {
 }
 
 #[test]
+fn what_a_round_of_inputs_leads_to_is_recorded_together() {
+    use port::{Input, Machine as _, Peer};
+    let mut world = World::new(22);
+    let requests: Vec<Request> = (0..10)
+        .map(|n| {
+            let name = format!("f{n}");
+            world.put("c1", &name, bytes(100_000, 1));
+            world.request("b1", "c1", "b1", &name)
+        })
+        .collect();
+    // Nothing is known of the files yet, so that all can still be called off.
+    world.partition("a1", "c1");
+    for request in &requests {
+        world.submit(request);
+    }
+    world.run_until(world.now.plus_ms(500));
+    let (now, b1) = (world.now, Peer::new("b1").unwrap());
+    let frames = requests.iter().map(|request| {
+        Message::Cancel { transfer: request.transfer().unwrap() }.to_frame().unwrap()
+    });
+    let node = world.nodes.get_mut("r1").unwrap();
+    let before = node.store.commits();
+    let crate::world::Roles::Forwarder(forwarder) = &mut node.role else { panic!("no forwarder") };
+    assert_eq!(forwarder.jobs(), 10);
+    for frame in frames {
+        forwarder.handle(now, Input::Frame { from: &b1, bytes: &frame }).unwrap();
+    }
+    world.attend("r1");
+    assert_eq!((world.forwarder("r1").jobs(), world.nodes["r1"].store.commits() - before), (0, 1));
+    world.heal();
+    world.settle();
+    world.check().unwrap();
+    assert!(requests.iter().all(|request| world.results[&request.id][0].state == State::Cancelled));
+}
+
+#[test]
 fn f13_a_receipt_of_something_else_delivers_nothing() {
     use port::{Input, Machine as _, Peer};
     let mut world = World::new(21);

@@ -40,7 +40,10 @@ fn schedule(seed: u64, tally: &mut Tally) -> Result<(), Failure> {
     // One client collects its files, under names of its own.
     let names = NameMapping::new(&[("", "mail")]).unwrap();
     let sftp = Profile::new(ProtocolName::new("sftp").unwrap()).collected().with_names(names);
-    let mut world = World::serving(seed, |_| {}, &[("cc1", sftp)]);
+    // Every other one with a store that takes more at one time than all have to.
+    let config: fn(&mut ForwarderConfig) =
+        if seed.is_multiple_of(2) { |_| {} } else { |config| config.batch_multiple = 16 };
+    let mut world = World::serving(seed, config, &[("cc1", sftp)]);
     world.corruption = rng.below(200);
     world.weather(storm(&mut rng));
     let rough = Odds { conflict: 0, not_applied: 0, crash: 20, ..Odds::ROUGH };
