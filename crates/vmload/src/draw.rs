@@ -1,5 +1,6 @@
 //! Numbers drawn from given entropy.
 
+use crate::kernel::BLOCK;
 use sha2::{Digest, Sha256};
 
 /// A stream of numbers out of entropy (SplitMix64 behind SHA-256).
@@ -31,13 +32,23 @@ impl Draw {
         usize::try_from(wide >> 64).unwrap_or(0)
     }
 
-    /// An index, with chances proportional to `weights`, whose sum is `total`.
-    pub(crate) fn weighted(&mut self, weights: &[f64], total: f64) -> usize {
+    /// An index, with chances proportional to `weights`; `sums` are those of each block of them, and `total` is that of
+    /// all.
+    pub(crate) fn weighted(&mut self, weights: &[f64], sums: &[f64], total: f64) -> usize {
         let target = self.unit() * total;
         let mut passed = 0.0;
         let mut last = 0;
         let mut start = 0;
-        // by stretches first: most of them are only added up
+        // by blocks and stretches first: what is in most of them does not matter
+        let blocks = weights.len().div_ceil(BLOCK);
+        for &sum in sums.iter().take(blocks.saturating_sub(1)) {
+            if passed + sum > target {
+                break;
+            }
+            passed += sum;
+            start += BLOCK;
+        }
+        let weights = weights.get(start..).unwrap_or_default();
         for stretch in weights.chunks(64) {
             let mut lanes = [0.0; 8];
             for eight in stretch.chunks(8) {

@@ -1,7 +1,8 @@
 //! Greedy k-means++: seeds drawn from the points, with given entropy.
 
+use crate::chances::Chances;
 use crate::draw::Draw;
-use crate::lloyd::{GROUPS_MAX, shrink_all, with_dimension};
+use crate::lloyd::{GROUPS_MAX, with_dimension};
 use crate::{Error, Grouping, Lloyd, Misuse, Points, SeedSet};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -55,44 +56,43 @@ impl Greedy {
 
 /// Rows of distinct seeds, fewer than `groups` if there are not so many distinct points.
 fn draw_seeds<const D: usize>(points: &Points<'_>, groups: usize, draw: &mut Draw) -> Vec<f64> {
-    let n = points.len();
-    let mut seeds: Vec<f64> = points.point(draw.below(n)).collect();
-    let mut nearest = vec![f64::INFINITY; n];
-    let mut trial = vec![0.0; n];
-    let mut best = vec![0.0; n];
-    let mut potential = shrink_all::<D>(points, &seeds, &nearest, &mut best);
-    core::mem::swap(&mut nearest, &mut best);
-    let trials = trials(groups);
+    let point = |at: usize| -> [f64; D] {
+        core::array::from_fn(
+            |d| if d < points.dimension() { points.coordinate(at, d) } else { 0.0 },
+        )
+    };
+    let mut seeds = vec![point(draw.below(points.len()))];
+    let mut chances = Chances::new(points, &seeds[0]);
     for _ in 1..groups {
-        if potential <= 0.0 {
+        if chances.potential() <= 0.0 {
             break;
         }
-        let mut least: Option<(f64, usize)> = None;
-        for _ in 0..trials {
-            let candidate = draw.weighted(&nearest, potential);
-            let at: Vec<f64> = points.point(candidate).collect();
-            let sum = shrink_all::<D>(points, &at, &nearest, &mut trial);
-            if least.is_none_or(|(best, _)| sum < best) {
-                least = Some((sum, candidate));
-                core::mem::swap(&mut best, &mut trial);
+        let candidates: Vec<[f64; D]> =
+            (0..trials(groups)).map(|_| point(chances.draw(draw))).collect();
+        let potentials = chances.potentials(&candidates);
+        let mut best = f64::INFINITY;
+        let mut seed = None;
+        for (candidate, potential) in candidates.into_iter().zip(potentials) {
+            if potential < best {
+                (best, seed) = (potential, Some(candidate));
             }
         }
-        let Some((sum, candidate)) = least else { break };
-        potential = sum;
-        core::mem::swap(&mut nearest, &mut best);
-        seeds.extend(points.point(candidate));
+        let Some(seed) = seed else { break };
+        chances.add(&seed);
+        seeds.push(seed);
     }
-    seeds
+    seeds.iter().flat_map(|seed| seed.iter().take(points.dimension()).copied()).collect()
 }
 
-/// 3 + ⌊ln groups⌋ candidates: one more than is usual, for a lower inertia of a single start.
+/// One candidate more than the usual 2 + ⌊ln groups⌋, and from five groups on two: a lower inertia of a single start.
 fn trials(groups: usize) -> usize {
     match groups {
         0..=2 => 3,
-        3..=7 => 4,
-        8..=20 => 5,
-        21..=54 => 6,
-        55..=148 => 7,
-        _ => 8,
+        3..=4 => 4,
+        5..=7 => 5,
+        8..=20 => 6,
+        21..=54 => 7,
+        55..=148 => 8,
+        _ => 9,
     }
 }

@@ -13,97 +13,59 @@ pub(crate) const BLOCK: usize = 512;
 /// Virtual lanes of every sum.
 pub(crate) const LANES: usize = 8;
 
-/// A label that no group has: that of padding, and of points that were not looked at yet.
-pub(crate) const NO_LABEL: f64 = -1.0;
-
-/// What one block of points gave.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Assigned {
-    /// Some label is not what it was.
-    pub(crate) is_changed: bool,
-    /// Sum of the squared distances to the nearest centre.
-    pub(crate) inertia: f64,
-}
-
-/// Labels each point with its nearest centre, ties to the lower.
+/// The nearest centre of each point of an eight, ties to the lower; and with `GAPS` how much nearer it is than the next, at
+/// least: [`gap`].
 #[inline(always)]
-pub(crate) fn assign<W: Width, const D: usize>(
+pub(crate) fn nearest<W: Width, const D: usize, const GAPS: bool>(
     width: W,
-    columns: &[&[f64]; D],
+    eight: &[&[f64; LANES]; D],
     centres: &[[f64; D]],
-    labels: &mut [f64],
-) -> Assigned {
-    let full = labels.len() / LANES * LANES;
-    let (whole, rest) = labels.split_at_mut(full);
-    let mut sums = [0.0; LANES];
-    let mut is_changed = assign_whole(width, columns, centres, whole, &mut sums);
-    if !rest.is_empty() {
-        let tail = tails(columns, full);
-        let tail: [&[f64]; D] = core::array::from_fn(|d| &tail[d][..]);
-        let mut padded = [NO_LABEL; LANES];
-        let mut far = [0.0; LANES];
-        assign_whole(width, &tail, centres, &mut padded, &mut far);
-        for (lane, label) in rest.iter_mut().enumerate() {
-            is_changed |= *label != padded[lane];
-            *label = padded[lane];
-            sums[lane] += far[lane];
-        }
-    }
-    Assigned { is_changed, inertia: tree(&sums) }
-}
-
-#[inline(always)]
-fn assign_whole<W: Width, const D: usize>(
-    width: W,
-    columns: &[&[f64]; D],
-    centres: &[[f64; D]],
-    labels: &mut [f64],
-    sums: &mut [f64; LANES],
-) -> bool {
+    labels: &mut [f64; LANES],
+    gaps: &mut [f64; LANES],
+) {
     let parts = LANES / W::LANES;
-    let labels = eights_mut(labels);
-    let columns = eights_of(columns, labels.len());
     let zero = width.splat(0.0);
-    let mut sum = [zero; LANES];
-    // counts lanes whose label changed
-    let mut changes = zero;
-    for (at, labels) in labels.iter_mut().enumerate() {
-        let mut best = [width.splat(f64::INFINITY); LANES];
-        let mut nearest = [zero; LANES];
-        let mut label = 0.0;
-        for centre in centres {
-            let mut far = [zero; LANES];
-            for d in 0..D {
-                let (centre, point) = (width.splat(centre[d]), W::split(&columns[d][at]));
-                for part in 0..parts {
-                    let along = width.sub(centre, point[part]);
-                    let square = width.mul(along, along);
-                    // 0 + x is x, to the bit: a square is never −0
-                    far[part] = if d == 0 { square } else { width.add(far[part], square) };
-                }
-            }
-            for part in 0..parts {
-                let is_nearer = width.is_less(far[part], best[part]);
-                best[part] = width.select(is_nearer, far[part], best[part]);
-                nearest[part] = width.select(is_nearer, width.splat(label), nearest[part]);
-            }
-            label += 1.0;
-        }
-        let labels = W::split_mut(labels);
+    let mut best = [width.splat(f64::INFINITY); LANES];
+    // a single centre has no next: finite, so that roots and differences are numbers
+    let mut next = [width.splat(f64::MAX); LANES];
+    let mut nearest = [zero; LANES];
+    let mut label = 0.0;
+    for centre in centres {
+        let far = squares::<W, D>(width, eight, centre);
         for part in 0..parts {
-            let is_same = width.is_equal(labels[part], nearest[part]);
-            changes = width.add(changes, width.select(is_same, zero, width.splat(1.0)));
-            labels[part] = nearest[part];
-            sum[part] = width.add(sum[part], best[part]);
+            let is_nearer = width.is_less(far[part], best[part]);
+            nearest[part] = width.select(is_nearer, width.splat(label), nearest[part]);
+            if GAPS {
+                let farther = width.max(best[part], far[part]);
+                next[part] = width.min(next[part], farther);
+            }
+            best[part] = width.min(best[part], far[part]);
         }
+        label += 1.0;
     }
-    join_parts::<W>(&sum, sums);
-    let mut changed = [0.0; LANES];
-    if let Some(first) = W::split_mut(&mut changed).first_mut() {
-        *first = changes;
+    join_parts::<W>(&nearest, labels);
+    if GAPS {
+        for part in 0..parts {
+            next[part] = gap(width, best[part], next[part]);
+        }
+        join_parts::<W>(&next, gaps);
     }
-    changed.iter().any(|&lane| lane > 0.0)
 }
+
+/// How much farther the one is than the other, less more than all that is rounded here and wherever the two are compared,
+/// from their squares.
+#[inline(always)]
+fn gap<W: Width>(width: W, near: W::V, far: W::V) -> W::V {
+    let (near, far) = (width.sqrt(near), width.sqrt(far));
+    let doubt = width.add(width.mul(far, width.splat(DOUBT)), width.splat(DOUBT_LEAST));
+    width.sub(width.sub(far, near), doubt)
+}
+
+/// Of a distance, how much may be due to rounding: far more than 64 squares and their sum, a root and some sums of such.
+pub(crate) const DOUBT: f64 = 1.0 / (1_u64 << 40) as f64;
+
+/// What is to be added for squares that are too small for all their digits: its square is far above them.
+pub(crate) const DOUBT_LEAST: f64 = 1e-150;
 
 /// What the points of one lane add to one group.
 #[derive(Clone, Copy, Debug)]
@@ -120,7 +82,7 @@ impl<const D: usize> LaneSum<D> {
 #[inline(always)]
 pub(crate) fn sum_groups<const D: usize>(
     columns: &[&[f64]; D],
-    labels: &[f64],
+    labels: &[u8],
     lane_sums: &mut [[LaneSum<D>; LANES]],
     sums: &mut [[f64; D]],
     counts: &mut [f64],
@@ -128,10 +90,10 @@ pub(crate) fn sum_groups<const D: usize>(
     lane_sums.fill([LaneSum::NONE; LANES]);
     let full = labels.len() / LANES * LANES;
     let (whole, rest) = labels.split_at(full);
-    let whole = eights(whole);
+    let whole: &[[u8; LANES]] = whole.as_chunks().0;
     let eights = eights_of(columns, whole.len());
-    let mut add = |label: f64, lane: usize, point: [f64; D]| {
-        if let Some(lanes) = lane_sums.get_mut(usize::from(to_label(label))) {
+    let mut add = |label: u8, lane: usize, point: [f64; D]| {
+        if let Some(lanes) = lane_sums.get_mut(usize::from(label)) {
             let LaneSum { sum, count } = &mut lanes[lane];
             for d in 0..D {
                 sum[d] += point[d];
@@ -161,62 +123,110 @@ pub(crate) const fn to_label(label: f64) -> u8 {
     label as u8
 }
 
-/// Squared distances to one point, joined with what is there by the minimum; returns the sum.
+/// What the squares in `nearest` would add up to if one more point could be the nearest, for each of some points.
+#[inline(always)]
+pub(crate) fn potentials<W: Width, const D: usize>(
+    width: W,
+    columns: &[&[f64]; D],
+    candidates: &[[f64; D]],
+    nearest: &[f64],
+    sums: &mut [[f64; LANES]],
+) {
+    let full = nearest.len() / LANES;
+    let columns_whole = eights_of(columns, full);
+    sums.fill([0.0; LANES]);
+    for (at, nearest) in eights(nearest).iter().enumerate() {
+        let eight = core::array::from_fn(|d| &columns_whole[d][at]);
+        add_least(width, &eight, candidates, nearest, sums);
+    }
+    if !nearest.len().is_multiple_of(LANES) {
+        let tail = tails(columns, full * LANES);
+        // what is padded is at 0 already
+        let [nearest] = tails(&[nearest], full * LANES);
+        add_least(width, &core::array::from_fn(|d| &tail[d]), candidates, &nearest, sums);
+    }
+}
+
+#[inline(always)]
+fn add_least<W: Width, const D: usize>(
+    width: W,
+    eight: &[&[f64; LANES]; D],
+    candidates: &[[f64; D]],
+    nearest: &[f64; LANES],
+    sums: &mut [[f64; LANES]],
+) {
+    let nearest = W::split(nearest);
+    for (candidate, sum) in candidates.iter().zip(sums) {
+        let far = squares::<W, D>(width, eight, candidate);
+        let sum = W::split_mut(sum);
+        for part in 0..LANES / W::LANES {
+            sum[part] = width.add(sum[part], width.min(far[part], nearest[part]));
+        }
+    }
+}
+
+/// One more point can be the nearest; returns what the squares add up to.
 #[inline(always)]
 pub(crate) fn shrink<W: Width, const D: usize>(
     width: W,
     columns: &[&[f64]; D],
     to: &[f64; D],
-    before: &[f64],
-    after: &mut [f64],
+    nearest: &mut [f64],
 ) -> f64 {
-    let full = after.len() / LANES * LANES;
+    let full = nearest.len() / LANES;
+    let columns_whole = eights_of(columns, full);
     let mut sums = [0.0; LANES];
-    let (whole, rest) = after.split_at_mut(full);
-    shrink_whole(width, columns, to, before, whole, &mut sums);
+    let (whole, rest) = nearest.as_chunks_mut();
+    for (at, nearest) in whole.iter_mut().enumerate() {
+        let eight = core::array::from_fn(|d| &columns_whole[d][at]);
+        shrink_eight(width, &eight, to, nearest, &mut sums);
+    }
     if !rest.is_empty() {
-        let tail = tails(columns, full);
-        let before = before.get(full..).unwrap_or_default();
-        for (lane, (after, &before)) in rest.iter_mut().zip(before).enumerate() {
-            let mut far = 0.0;
-            for d in 0..D {
-                let along = tail[d][lane] - to[d];
-                far += along * along;
-            }
-            *after = if far < before { far } else { before };
-            sums[lane] += *after;
+        let tail = tails(columns, full * LANES);
+        let [mut nearest] = tails(&[rest], 0);
+        let eight = core::array::from_fn(|d| &tail[d]);
+        shrink_eight(width, &eight, to, &mut nearest, &mut sums);
+        for (to, square) in rest.iter_mut().zip(nearest) {
+            *to = square;
         }
     }
     tree(&sums)
 }
 
 #[inline(always)]
-fn shrink_whole<W: Width, const D: usize>(
+fn shrink_eight<W: Width, const D: usize>(
     width: W,
-    columns: &[&[f64]; D],
+    eight: &[&[f64; LANES]; D],
     to: &[f64; D],
-    before: &[f64],
-    after: &mut [f64],
+    nearest: &mut [f64; LANES],
     sums: &mut [f64; LANES],
 ) {
-    let parts = LANES / W::LANES;
-    let after = eights_mut(after);
-    let columns = eights_of(columns, after.len());
-    let mut sum = [width.splat(0.0); LANES];
-    for (at, (after, before)) in after.iter_mut().zip(eights(before)).enumerate() {
-        let (after, before) = (W::split_mut(after), W::split(before));
-        for part in 0..parts {
-            let mut far = width.splat(0.0);
-            for d in 0..D {
-                let along = width.sub(width.splat(to[d]), W::split(&columns[d][at])[part]);
-                far = width.add(far, width.mul(along, along));
-            }
-            let least = width.select(width.is_less(far, before[part]), far, before[part]);
-            after[part] = least;
-            sum[part] = width.add(sum[part], least);
+    let far = squares::<W, D>(width, eight, to);
+    let (nearest, sums) = (W::split_mut(nearest), W::split_mut(sums));
+    for part in 0..LANES / W::LANES {
+        nearest[part] = width.min(far[part], nearest[part]);
+        sums[part] = width.add(sums[part], nearest[part]);
+    }
+}
+
+/// The squared distances of eight points to another.
+#[inline(always)]
+fn squares<W: Width, const D: usize>(
+    width: W,
+    eight: &[&[f64; LANES]; D],
+    to: &[f64; D],
+) -> [W::V; LANES] {
+    let mut far = [width.splat(0.0); LANES];
+    for d in 0..D {
+        let (to, point) = (width.splat(to[d]), W::split(eight[d]));
+        for part in 0..LANES / W::LANES {
+            let along = width.sub(to, point[part]);
+            let square = width.mul(along, along);
+            // 0 + x is x, to the bit: a square is never −0
+            far[part] = if d == 0 { square } else { width.add(far[part], square) };
         }
     }
-    join_parts::<W>(&sum, sums);
+    far
 }
 
 #[inline(always)]
@@ -224,14 +234,12 @@ fn eights(values: &[f64]) -> &[[f64; LANES]] {
     values.as_chunks().0
 }
 
-#[inline(always)]
-fn eights_mut(values: &mut [f64]) -> &mut [[f64; LANES]] {
-    values.as_chunks_mut().0
-}
-
 /// So many eights of each column.
 #[inline(always)]
-fn eights_of<'a, const D: usize>(columns: &[&'a [f64]; D], len: usize) -> [&'a [[f64; LANES]]; D] {
+pub(crate) fn eights_of<'a, const D: usize>(
+    columns: &[&'a [f64]; D],
+    len: usize,
+) -> [&'a [[f64; LANES]]; D] {
     let mut all: [&[[f64; LANES]]; D] = [&[]; D];
     for d in 0..D {
         // columns are as long as the labels
@@ -242,7 +250,7 @@ fn eights_of<'a, const D: usize>(columns: &[&'a [f64]; D], len: usize) -> [&'a [
 
 /// The points behind the last eight, padded with zeros.
 #[inline(always)]
-fn tails<const D: usize>(columns: &[&[f64]; D], from: usize) -> [[f64; LANES]; D] {
+pub(crate) fn tails<const D: usize>(columns: &[&[f64]; D], from: usize) -> [[f64; LANES]; D] {
     let mut tail = [[0.0; LANES]; D];
     for d in 0..D {
         for (to, value) in tail[d].iter_mut().zip(columns[d].get(from..).unwrap_or_default()) {
@@ -262,7 +270,7 @@ pub(crate) fn join_parts<W: Width>(parts: &[W::V; LANES], lanes: &mut [f64; LANE
 
 /// Joins the lanes, always in this order.
 #[inline(always)]
-fn tree(lanes: &[f64; LANES]) -> f64 {
+pub(crate) fn tree(lanes: &[f64; LANES]) -> f64 {
     let [a, b, c, d, e, f, g, h] = *lanes;
     ((a + b) + (c + d)) + ((e + f) + (g + h))
 }

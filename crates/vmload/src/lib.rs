@@ -7,6 +7,10 @@ extern crate alloc;
 extern crate std;
 
 mod ascending;
+mod block;
+mod blocks;
+mod bounds;
+mod chances;
 mod counts;
 mod digest;
 mod dispatch;

@@ -1,8 +1,12 @@
 //! Points packed for the kernels: column by column.
 
+use crate::dispatch::{Kernel, run};
+use crate::kernel::LANES;
+use crate::lloyd::with_dimension;
+use crate::width::Width;
 use crate::{DIMENSION_MAX, Misuse, Samples};
 use alloc::borrow::Cow;
-use alloc::vec::Vec;
+use alloc::vec;
 
 /// Points of one dimension (1 to 64), column by column, all finite.
 ///
@@ -23,18 +27,9 @@ impl<'a> Points<'a> {
     /// [`Misuse::Shape`] if the length is no multiple of `dimension` or that is not 1 to 64, [`Misuse::NotFinite`].
     pub fn from_rows(rows: &[f64], dimension: usize) -> Result<Points<'static>, Misuse> {
         let len = checked_len(rows, dimension)?;
-        let mut columns = Vec::with_capacity(rows.len());
-        columns.resize(rows.len(), 0.0);
+        let mut columns = vec![0.0; rows.len()];
         if len > 0 {
-            // by tiles, so that both sides stay in the nearest cache
-            for (tile, rows) in rows.chunks(TILE * dimension).enumerate() {
-                for (metric, column) in columns.chunks_exact_mut(len).enumerate() {
-                    let to = column.iter_mut().skip(tile * TILE);
-                    for (to, row) in to.zip(rows.chunks_exact(dimension)) {
-                        *to = row.get(metric).copied().unwrap_or_default();
-                    }
-                }
-            }
+            with_dimension!(dimension, pack(rows, dimension, &mut columns));
         }
         Points::of(Cow::Owned(columns), dimension, len)
     }
@@ -49,15 +44,7 @@ impl<'a> Points<'a> {
     }
 
     fn of(mut columns: Cow<'a, [f64]>, dimension: usize, len: usize) -> Result<Self, Misuse> {
-        let mut highest: f64 = 0.0;
-        let mut is_finite = true;
-        for &value in columns.iter() {
-            is_finite &= value.is_finite();
-            highest = if value.abs() > highest { value.abs() } else { highest };
-        }
-        if !is_finite {
-            return Err(Misuse::NotFinite);
-        }
+        let highest = run(Highest(&columns)).ok_or(Misuse::NotFinite)?;
         let mut scale = 1.0;
         if highest > libm::scalbn(1.0, 500) {
             scale = libm::scalbn(1.0, 600);
@@ -112,7 +99,79 @@ impl<'a> From<&'a Samples> for Points<'a> {
     }
 }
 
-const TILE: usize = 256;
+/// Rows into columns.
+fn pack<const D: usize>(rows: &[f64], dimension: usize, columns: &mut [f64]) {
+    let len = rows.len() / dimension;
+    let mut columns = columns.chunks_exact_mut(len);
+    if D == dimension {
+        let columns = core::array::from_fn(|_| columns.next().unwrap_or_default());
+        run(Pack::<D> { rows: rows.as_chunks().0, columns });
+        return;
+    }
+    for (metric, column) in columns.enumerate() {
+        for (to, row) in column.iter_mut().zip(rows.chunks_exact(dimension)) {
+            *to = row.get(metric).copied().unwrap_or_default();
+        }
+    }
+}
+
+/// Eight rows at a time.
+struct Pack<'a, const D: usize> {
+    rows: &'a [[f64; D]],
+    columns: [&'a mut [f64]; D],
+}
+
+impl<const D: usize> Kernel for Pack<'_, D> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<W: Width>(self, _: W) {
+        let Self { rows, columns } = self;
+        let (eights, rest) = rows.as_chunks::<LANES>();
+        let columns = columns.map(|column| {
+            let (eights_of_column, rest) = column.as_chunks_mut::<LANES>();
+            (&mut eights_of_column[..eights.len()], rest)
+        });
+        for (at, eight) in eights.iter().enumerate() {
+            for d in 0..D {
+                columns[d].0[at] = core::array::from_fn(|lane| eight[lane][d]);
+            }
+        }
+        for (at, row) in rest.iter().enumerate() {
+            for d in 0..D {
+                columns[d].1[at] = row[d];
+            }
+        }
+    }
+}
+
+/// The greatest magnitude, 0 of none; nothing if a number is not finite.
+struct Highest<'a>(&'a [f64]);
+
+impl Kernel for Highest<'_> {
+    type Output = Option<f64>;
+
+    #[inline(always)]
+    fn run<W: Width>(self, _: W) -> Option<f64> {
+        let (eights, rest) = self.0.as_chunks::<LANES>();
+        let mut highest = [0.0_f64; LANES];
+        // stays 0 for finite numbers and becomes no number for others
+        let mut nothing = [0.0; LANES];
+        for eight in eights {
+            for lane in 0..LANES {
+                let size = eight[lane].abs();
+                highest[lane] = if size > highest[lane] { size } else { highest[lane] };
+                nothing[lane] += eight[lane] * 0.0;
+            }
+        }
+        for (lane, value) in rest.iter().enumerate() {
+            highest[lane] = highest[lane].max(value.abs());
+            nothing[lane] += value * 0.0;
+        }
+        let is_finite = nothing.iter().all(|&nothing| nothing == 0.0);
+        is_finite.then(|| highest.into_iter().fold(0.0, f64::max))
+    }
+}
 
 fn checked_len(values: &[f64], dimension: usize) -> Result<usize, Misuse> {
     let fits = (1..=DIMENSION_MAX).contains(&dimension) && values.len().is_multiple_of(dimension);

@@ -17,8 +17,12 @@ pub(crate) trait Width: Copy {
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
     fn div(self, a: Self::V, b: Self::V) -> Self::V;
+    fn sqrt(self, a: Self::V) -> Self::V;
+    /// The lesser, of numbers that are not −0.
+    fn min(self, a: Self::V, b: Self::V) -> Self::V;
+    /// The greater, of numbers that are not −0.
+    fn max(self, a: Self::V, b: Self::V) -> Self::V;
     fn is_less(self, a: Self::V, b: Self::V) -> Self::M;
-    fn is_equal(self, a: Self::V, b: Self::V) -> Self::M;
     fn select(self, which: Self::M, yes: Self::V, no: Self::V) -> Self::V;
 }
 
@@ -61,12 +65,20 @@ impl Width for One {
         a / b
     }
     #[inline(always)]
-    fn is_less(self, a: f64, b: f64) -> bool {
-        a < b
+    fn sqrt(self, a: f64) -> f64 {
+        libm::sqrt(a)
     }
     #[inline(always)]
-    fn is_equal(self, a: f64, b: f64) -> bool {
-        a == b
+    fn min(self, a: f64, b: f64) -> f64 {
+        if a < b { a } else { b }
+    }
+    #[inline(always)]
+    fn max(self, a: f64, b: f64) -> f64 {
+        if a > b { a } else { b }
+    }
+    #[inline(always)]
+    fn is_less(self, a: f64, b: f64) -> bool {
+        a < b
     }
     #[inline(always)]
     fn select(self, which: bool, yes: f64, no: f64) -> f64 {
@@ -114,12 +126,20 @@ impl<S: pulp::Simd> Width for Wide<S> {
         self.0.div_f64s(a, b)
     }
     #[inline(always)]
-    fn is_less(self, a: S::f64s, b: S::f64s) -> S::m64s {
-        self.0.less_than_f64s(a, b)
+    fn sqrt(self, a: S::f64s) -> S::f64s {
+        self.0.sqrt_f64s(a)
     }
     #[inline(always)]
-    fn is_equal(self, a: S::f64s, b: S::f64s) -> S::m64s {
-        self.0.equal_f64s(a, b)
+    fn min(self, a: S::f64s, b: S::f64s) -> S::f64s {
+        self.0.min_f64s(a, b)
+    }
+    #[inline(always)]
+    fn max(self, a: S::f64s, b: S::f64s) -> S::f64s {
+        self.0.max_f64s(a, b)
+    }
+    #[inline(always)]
+    fn is_less(self, a: S::f64s, b: S::f64s) -> S::m64s {
+        self.0.less_than_f64s(a, b)
     }
     #[inline(always)]
     fn select(self, which: S::m64s, yes: S::f64s, no: S::f64s) -> S::f64s {

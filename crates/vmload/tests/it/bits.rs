@@ -29,7 +29,7 @@ fn the_digests_of_a_known_fleet_are_these() {
         .into();
     let want = [
         ["fe3ab00e77f54e35", "6039bff969eb37a0"],
-        ["8d578ffb117e6df4", "9eb7e91b2129d730"],
+        ["8d578ffb117e6df4", "219f86e3f457b63b"],
         ["f211f3d207d80e2c", "d0e42aa0dfa915ad"],
     ];
     assert_eq!(digests, want);
