@@ -399,7 +399,7 @@ impl World {
         for number in 0..parties {
             let Through { party, member } = party(number);
             let ring = KeyRing::new(public(Signer::Party(party)), Height(0));
-            let members = [member].into_iter().collect();
+            let members = member.into();
             let kind = PartyKind::Individual;
             state.take(Entry::Party(party, Party { kind, ring, members, sequence: 0 }));
         }

@@ -3,68 +3,101 @@
 use crate::{FileId, PartyId, ThingKey};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 use core::fmt;
 
 /// A sorted map by names that are digests.
 ///
-/// Digests are spread evenly. So their first bits lead to a shelf, a sorted map of a few names, and a lookup takes two or three
-/// steps through memory where one tree of a million names takes six. Names that somebody made to begin alike share a shelf; that is a
-/// tree, so they are found as fast as in one tree of all.
+/// Digests are spread evenly. So the first bits of a name lead to its place in one long table that is sorted as a whole, and
+/// the name is there or a few places behind: a lookup goes to one place in memory, where a tree of a million names takes six.
+/// Names that find no place near their own are in a tree, so those that somebody made to begin alike are found as fast as in
+/// one tree of all.
 #[derive(Clone)]
 pub(crate) struct DigestMap<K, V> {
-    /// By the first `bits` of the names they hold: as many as that makes.
-    shelves: Vec<BTreeMap<K, V>>,
+    /// Sorted. Between a name's own place and where it is there is no empty one. Empty while there are few names.
+    table: Vec<Option<(K, V)>>,
+    /// How many first bits of a name lead to its place.
     bits: u32,
-    len: usize,
+    /// How many names the table holds.
+    seated: usize,
+    /// Names without a place.
+    crowd: BTreeMap<K, V>,
 }
 
 impl<K: DigestName, V> DigestMap<K, V> {
-    /// So many names on a shelf on the average at most: about what one node of a tree holds.
-    const SHELF: usize = 8;
+    /// With this many names a table is made.
+    const FEW: usize = 16;
+    /// Behind its own place a name may have one of so many.
+    const REACH: usize = 32;
 
-    pub(crate) fn new() -> Self {
-        Self { shelves: alloc::vec![BTreeMap::new()], bits: 0, len: 0 }
+    pub(crate) const fn new() -> Self {
+        Self { table: Vec::new(), bits: 0, seated: 0, crowd: BTreeMap::new() }
     }
 
     pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
-        let place = self.place(&key);
-        let before = self.shelves[place].insert(key, value);
-        if before.is_none() {
-            self.len += 1;
-            if self.len > Self::SHELF << self.bits {
-                self.grow();
-            }
+        if let Some(before) = self.get_mut(&key) {
+            return Some(core::mem::replace(before, value));
         }
-        before
+        // At most two thirds of the places are taken.
+        if self.len() >= Self::FEW && (self.len() + 1) * 3 > self.table.len() * 2 {
+            self.grow();
+        }
+        self.seat(key, value);
+        None
     }
 
     pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
-        let place = self.place(key);
-        let before = self.shelves[place].remove(key)?;
-        self.len -= 1;
-        Some(before)
+        let Ok(mut hole) = self.find(key) else { return self.crowd.remove(key) };
+        let (_, value) = self.table[hole].take()?;
+        self.seated -= 1;
+        // Whoever is behind and not at its own place moves up.
+        while let Some(Some((next, _))) = self.table.get(hole + 1) {
+            if self.place(next) > hole {
+                break;
+            }
+            self.table.swap(hole, hole + 1);
+            hole += 1;
+        }
+        Some(value)
     }
 
     pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        let place = self.place(key);
-        self.shelves[place].get_mut(key)
+        match self.find(key) {
+            Ok(at) => self.table[at].as_mut().map(|(_, value)| value),
+            Err(_) if self.crowd.is_empty() => None,
+            Err(_) => self.crowd.get_mut(key),
+        }
     }
 
     pub(crate) fn get(&self, key: &K) -> Option<&V> {
-        self.shelves[self.place(key)].get(key)
+        match self.find(key) {
+            Ok(at) => self.table[at].as_ref().map(|(_, value)| value),
+            Err(_) if self.crowd.is_empty() => None,
+            Err(_) => self.crowd.get(key),
+        }
     }
 
     pub(crate) fn contains_key(&self, key: &K) -> bool {
         self.get(key).is_some()
     }
 
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.len == 0
+    pub(crate) fn len(&self) -> usize {
+        self.seated + self.crowd.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// In the order of the names.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
-        self.shelves.iter().flatten()
+        let mut seated = self.table.iter().flatten().map(|(key, value)| (key, value)).peekable();
+        let mut crowd = self.crowd.iter().peekable();
+        core::iter::from_fn(move || match (seated.peek(), crowd.peek()) {
+            (Some((one, _)), Some((other, _))) if one > other => crowd.next(),
+            (None, _) => crowd.next(),
+            (Some(_), _) => seated.next(),
+        })
     }
 
     /// In their order.
@@ -72,35 +105,76 @@ impl<K: DigestName, V> DigestMap<K, V> {
         self.iter().map(|(key, _)| key)
     }
 
-    /// The shelf of a name.
+    /// The name's own place.
     fn place(&self, key: &K) -> usize {
         let [a, b, c, d, ..] = *key.as_bytes();
         let first = u32::from_be_bytes([a, b, c, d]);
-        // Without bits there is one shelf.
+        // Without bits there is one place.
         first.checked_shr(u32::BITS - self.bits).unwrap_or(0) as usize
     }
 
-    /// Every shelf becomes two.
+    /// Where the name is in the table; or where it would have to be, if that is within its reach.
+    fn find(&self, key: &K) -> Result<usize, Option<usize>> {
+        let place = self.place(key);
+        let first = key.first();
+        let reach = self.table.get(place..).unwrap_or_default().iter().take(Self::REACH);
+        for (at, slot) in (place..).zip(reach) {
+            let Some((other, _)) = slot else { return Err(Some(at)) };
+            match other.first().cmp(&first).then_with(|| other.cmp(key)) {
+                Ordering::Less => {}
+                Ordering::Equal => return Ok(at),
+                Ordering::Greater => return Err(Some(at)),
+            }
+        }
+        Err(None)
+    }
+
+    /// Finds a place for a name that is not there yet.
+    fn seat(&mut self, key: K, value: V) {
+        let Err(Some(at)) = self.find(&key) else {
+            self.crowd.insert(key, value);
+            return;
+        };
+        // All up to the next empty place move one on, unless that takes one of them out of its reach.
+        let rest = self.table.get(at..).unwrap_or_default().iter();
+        let run = rest.take_while(|slot| slot.is_some()).count();
+        let is_near = |(to, slot): (usize, &Option<(K, V)>)| {
+            slot.as_ref().is_none_or(|(key, _)| to < self.place(key) + Self::REACH)
+        };
+        let end = at + run;
+        if end == self.table.len() || !(at + 1..).zip(&self.table[at..end]).all(is_near) {
+            self.crowd.insert(key, value);
+            return;
+        }
+        self.table[end] = Some((key, value));
+        self.table[at..=end].rotate_right(1);
+        self.seated += 1;
+    }
+
+    /// Twice as many places, or a first table.
     fn grow(&mut self) {
         if self.bits == u32::BITS - 1 {
             return;
         }
-        let shelves = core::mem::take(&mut self.shelves);
-        self.shelves.reserve_exact(shelves.len() * 2);
-        self.bits += 1;
-        for mut low in shelves {
-            let is_high = |key: &&K| self.place(key) % 2 == 1;
-            let first = low.keys().find(is_high).copied();
-            let high = first.map_or_else(BTreeMap::new, |first| low.split_off(&first));
-            self.shelves.extend([low, high]);
+        let table = core::mem::take(&mut self.table);
+        let crowd = core::mem::take(&mut self.crowd);
+        self.bits = if table.is_empty() { Self::FEW.ilog2() + 1 } else { self.bits + 1 };
+        self.table.resize_with((1 << self.bits) + Self::REACH, || None);
+        self.seated = 0;
+        // Sorted, so that nothing has to move.
+        for (key, value) in table.into_iter().flatten() {
+            self.seat(key, value);
+        }
+        for (key, value) in crowd {
+            self.seat(key, value);
         }
     }
 }
 
 impl<K: DigestName, V: PartialEq> PartialEq for DigestMap<K, V> {
-    /// The same names and values; how many shelves there are comes from how many names there once were.
+    /// The same names and values; where they are comes from how they got there.
     fn eq(&self, other: &Self) -> bool {
-        self.len == other.len && self.iter().eq(other.iter())
+        self.len() == other.len() && self.iter().eq(other.iter())
     }
 }
 
@@ -115,6 +189,12 @@ impl<K: DigestName + fmt::Debug, V: fmt::Debug> fmt::Debug for DigestMap<K, V> {
 /// A name that is a digest, and sorted by its bytes.
 pub(crate) trait DigestName: Copy + Ord {
     fn as_bytes(&self) -> &[u8; 32];
+
+    /// The first eight bytes, which are in the same order.
+    fn first(&self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = *self.as_bytes();
+        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    }
 }
 
 impl DigestName for FileId {
@@ -141,21 +221,38 @@ mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;
 
-    /// Few names, of which many begin with the same bits.
+    /// Few names, of which many begin with the same bits, at both ends of the table too.
     fn name() -> impl Strategy<Value = FileId> {
-        (0_u8..40, prop_oneof![Just(0_u8), any::<u8>()]).prop_map(|(last, first)| {
+        let first = prop_oneof![Just(0_u8), Just(0xFF), any::<u8>()];
+        (0_u8..60, first).prop_map(|(last, first)| {
             let mut bytes = [first; 32];
             bytes[31] = last;
             FileId(bytes)
         })
     }
 
+    /// What holds between steps: the table is sorted, nobody is before its own place or out of its reach, and between the two
+    /// there is no empty place.
+    fn check<V>(map: &DigestMap<FileId, V>) {
+        let seated = || {
+            let slots = map.table.iter().enumerate();
+            slots.filter_map(|(at, slot)| slot.as_ref().map(|(key, _)| (at, key)))
+        };
+        assert_eq!(seated().count(), map.seated);
+        assert!(seated().is_sorted_by(|(_, one), (_, next)| one < next));
+        for (at, key) in seated() {
+            let place = map.place(key);
+            assert!((place..place + DigestMap::<FileId, V>::REACH).contains(&at));
+            assert!(map.table[place..at].iter().all(Option::is_some));
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(40))]
 
         #[test]
-        fn a_map_of_shelves_is_one_sorted_map(
-            steps in vec((name(), any::<Option<u8>>()), 0..400),
+        fn a_map_by_places_is_one_sorted_map(
+            steps in vec((name(), any::<Option<u8>>()), 0..1500),
         ) {
             let (mut map, mut model) = (DigestMap::new(), BTreeMap::new());
             for (key, value) in &steps {
@@ -167,13 +264,16 @@ mod tests {
                 }
                 prop_assert_eq!(map.get(key), model.get(key));
                 prop_assert_eq!(map.get_mut(key), model.get_mut(key));
+                prop_assert_eq!(map.len(), model.len());
             }
+            check(&map);
             prop_assert!(map.iter().eq(&model));
             // Whatever came in between, what holds the same is the same.
             let mut other = DigestMap::new();
             model.iter().rev().for_each(|(key, value)| {
                 other.insert(*key, *value);
             });
+            check(&other);
             prop_assert_eq!(&map, &other);
             other.insert(FileId([0xEE; 32]), 1);
             prop_assert_ne!(map, other);

@@ -79,7 +79,7 @@ pub use message::Message;
 pub use name::{Label, NodeName};
 pub use node::{Identity, Node, Role};
 pub use note::Note;
-pub use party::{Party, PartyKind};
+pub use party::{Members, Party, PartyKind};
 pub use proof::{EntryProof, ProofError, RecordProof, Seen, Trust};
 pub use provenance::{History, Provenance, RecordPlace};
 pub use query::{Filter, Query, Rank};

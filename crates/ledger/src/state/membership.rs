@@ -4,9 +4,8 @@ use super::plan::Plan;
 use super::{At, State};
 use crate::body::{Associate, RotateNode, RotateParty};
 use crate::{
-    Entry, Height, Identity, KeyRing, Node, NodeId, Party, PartyId, Refusal, Role, Signer,
+    Entry, Height, Identity, KeyRing, Members, Node, NodeId, Party, PartyId, Refusal, Role, Signer,
 };
-use alloc::collections::BTreeSet;
 
 impl State {
     pub(super) fn join(&self, at: At, identity: &Identity) -> Result<Plan, Refusal> {
@@ -88,7 +87,7 @@ impl State {
                     kind: it.kind,
                     // The key signs this very transaction as itself, and as the party's from the next block on.
                     ring: KeyRing::new(key.clone(), at.height.next()),
-                    members: BTreeSet::new(),
+                    members: Members::default(),
                     sequence: 0,
                 }
             }
@@ -105,14 +104,11 @@ impl State {
         plan.signer(Signer::Node(member));
         next_sequence(&mut party, it.sequence)?;
         if let Some(left) = it.leaves
-            && !party.members.remove(&left)
+            && !party.members.remove(left)
         {
             return Err(Refusal::NotAssociated);
         }
-        party.members.insert(member);
-        if party.members.len() > Party::MEMBERS_MAX {
-            return Err(Refusal::Members);
-        }
+        party.members.insert(member)?;
         plan.entries.push(Entry::Party(id, party));
         Ok(plan)
     }

@@ -10,8 +10,8 @@ use alloc::vec::Vec;
 pub(super) struct Plan {
     /// What changes.
     pub(super) entries: Vec<Entry>,
-    /// Who has to sign, nobody twice.
-    pub(super) signers: Vec<Signer>,
+    /// Who has to sign.
+    pub(super) signers: Signers,
     /// How many supervision nodes have to sign besides.
     pub(super) quorum: usize,
 }
@@ -19,15 +19,40 @@ pub(super) struct Plan {
 impl Default for Plan {
     /// With room for what most transactions need.
     fn default() -> Self {
-        Self { entries: Vec::with_capacity(3), signers: Vec::with_capacity(4), quorum: 0 }
+        Self { entries: Vec::with_capacity(3), signers: Signers::default(), quorum: 0 }
     }
 }
 
 impl Plan {
     pub(super) fn signer(&mut self, signer: Signer) {
-        if !self.signers.contains(&signer) {
-            self.signers.push(signer);
+        self.signers.insert(signer);
+    }
+}
+
+/// A set of signers; those of most transactions need no memory of their own.
+#[derive(Default)]
+pub(super) struct Signers {
+    few: [Option<Signer>; 4],
+    more: Vec<Signer>,
+}
+
+impl Signers {
+    fn insert(&mut self, signer: Signer) {
+        if self.contains(&signer) {
+            return;
         }
+        match self.few.iter_mut().find(|place| place.is_none()) {
+            Some(place) => *place = Some(signer),
+            None => self.more.push(signer),
+        }
+    }
+
+    pub(super) fn contains(&self, signer: &Signer) -> bool {
+        self.few.iter().flatten().chain(&self.more).any(|other| other == signer)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.few.iter().flatten().count() + self.more.len()
     }
 }
 

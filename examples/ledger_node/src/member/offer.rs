@@ -242,9 +242,8 @@ impl Share {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ledger::{Agreed, ClaimId, FileId, KeyRing, PartyKind, Window};
+    use ledger::{Agreed, ClaimId, FileId, KeyRing, Members, PartyKind, Window};
     use seal::SigningKey;
-    use std::collections::BTreeSet;
 
     #[test]
     fn an_offer_counts_with_the_owners_own_signature_alone() {
@@ -253,7 +252,7 @@ mod tests {
         let party = Party {
             kind: PartyKind::Individual,
             ring: KeyRing::new(hers.verifying_key(), Height(0)),
-            members: BTreeSet::new(),
+            members: Members::default(),
             sequence: 0,
         };
         let body = Body::Settle(Agreed { file: FileId([1; 32]), agreement: ClaimId([2; 32]) });
