@@ -72,6 +72,17 @@ impl KeyRing {
         (key.from <= height && height < key.until).then_some(&key.key)
     }
 
+    /// From which height on the key of this number counts. Of one that was forgotten: from when on the oldest one counts that is
+    /// remembered, which is later. `None` for a number that no key has had yet.
+    pub fn since(&self, number: u16) -> Option<Height> {
+        let oldest = self.keys.first()?;
+        let key = self.keys.iter().find(|key| key.number == number);
+        match key {
+            Some(key) => Some(key.from),
+            None => (number < oldest.number).then_some(oldest.from),
+        }
+    }
+
     /// Whether any key counts at this height.
     pub fn is_live(&self, height: Height) -> bool {
         self.keys.iter().any(|key| key.from <= height && height < key.until)
@@ -170,6 +181,11 @@ mod tests {
         assert_eq!(ring.at(5, Height(21)), None);
         assert_eq!(ring.at(6, Height(30)), Some(&key_of(6)));
         assert_eq!(ring.newest(), 20);
+        // Of one that was forgotten, a height at which it did count already.
+        let since = |number| ring.since(number);
+        assert_eq!(since(20), Some(Height(21)));
+        assert_eq!([since(1), since(5)], [Some(Height(6)); 2]);
+        assert_eq!(since(21), None);
     }
 
     #[test]

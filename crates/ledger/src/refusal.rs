@@ -118,6 +118,8 @@ refusals! {
     TooEarly "the file is not over for long enough",
     /// The ring is full, and its oldest key still counts in this block.
     TooManyKeys "as many keys count as may at one time",
+    /// Nothing can be sealed for the node's X25519 key.
+    UnusableKey "nothing can be sealed for this key",
 }
 
 impl Refusal {

@@ -96,6 +96,17 @@ impl SealedDocument {
         self.wrap(chain, commitment, &key, reader.0, &reader.1, entropy)
     }
 
+    /// Whether a document's key is wrapped for this key of a node. The document itself is not looked at.
+    pub fn is_for(
+        &self,
+        chain: ChainId,
+        commitment: &[u8; 32],
+        node: NodeId,
+        key: &SealingKey,
+    ) -> bool {
+        self.unwrap(chain, commitment, node, key).is_ok()
+    }
+
     /// Forgets every wrapped key. What is left cannot be opened by anybody who holds no copy of one; it still has its digest,
     /// so that everything the chain says of it stays provable.
     ///
@@ -283,6 +294,12 @@ impl From<WireError> for SealError {
     fn from(_: WireError) -> Self {
         Self::Form
     }
+}
+
+/// Whether something can be sealed for an X25519 key: for some points of small order whatever is sealed would be open to all
+/// (RFC 9180 §7.1.4). It is the same for every entropy.
+pub(crate) fn is_usable(public: &[u8; 32]) -> bool {
+    hpke_seal(public, &[], &[], &[], Secret::new([0; 32])).is_some()
 }
 
 /// What keys and ciphertexts are bound to.

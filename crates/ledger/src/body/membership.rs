@@ -7,7 +7,10 @@ use port::WireError;
 use port::wire::{Reader, Writer};
 use seal::VerifyingKey;
 
-/// A node's next keys.
+/// A node's next keys, both by one record: whichever is to stay is named again.
+///
+/// Both count from the next block on. The signing key before counts beside the new one for the policy's overlap; for the sealing key
+/// before, nothing new is sealed, and [`crate::SealingRing`] opens what is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RotateNode {
     /// Whose.

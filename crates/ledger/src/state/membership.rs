@@ -3,6 +3,7 @@
 use super::plan::Plan;
 use super::{At, State};
 use crate::body::{Associate, RotateNode, RotateParty};
+use crate::sealed::is_usable;
 use crate::{
     Entry, Height, Identity, KeyRing, Members, Node, NodeId, Party, PartyId, Refusal, Role, Signer,
 };
@@ -23,6 +24,10 @@ impl State {
         }
         if self.nodes.values().any(|node| node.name == identity.name) {
             return Err(Refusal::NameTaken);
+        }
+        // One such key would keep everybody from sealing for all readers.
+        if !is_usable(&identity.sealing) {
+            return Err(Refusal::UnusableKey);
         }
         plan.signer(Signer::Key(identity.signing.to_bytes()));
         plan.entries.push(Entry::Node(id, Node::joined(identity, at.height)));
@@ -62,6 +67,9 @@ impl State {
         }
         if node.ring.is_full(at.height) {
             return Err(Refusal::TooManyKeys);
+        }
+        if !is_usable(&it.sealing) {
+            return Err(Refusal::UnusableKey);
         }
         let mut node = node.clone();
         node.ring.rotate(it.signing.clone(), at.height, self.genesis.policy().overlap);

@@ -20,6 +20,7 @@ mod map;
 mod members;
 mod operations;
 mod registration;
+mod sealing_keys;
 mod search;
 mod snapshot;
 mod submitting;

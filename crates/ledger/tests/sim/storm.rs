@@ -3,6 +3,7 @@
 use crate::place::desk::*;
 use crate::place::*;
 use interbank_ledger::*;
+use seal::Secret;
 use simkit::{Failure, Faults, Odds, Rng};
 use std::collections::BTreeMap;
 
@@ -18,6 +19,8 @@ struct Storm {
     decided: BTreeMap<[u8; 32], (Height, u32)>,
     refused: BTreeMap<[u8; 32], Refusal>,
     concluded: BTreeMap<FileId, (Height, Result<(), Rejected>)>,
+    /// Changes of a member's keys, with the sealing key that each names.
+    changes: BTreeMap<[u8; 32], [u8; 32]>,
     seen: usize,
 }
 
@@ -48,6 +51,7 @@ impl Storm {
             decided: BTreeMap::new(),
             refused: BTreeMap::new(),
             concluded: BTreeMap::new(),
+            changes: BTreeMap::new(),
             seen: 0,
         }
     }
@@ -60,6 +64,7 @@ impl Storm {
             self.desk.keys_fail = 1 + self.rng.below(2);
         }
         match self.rng.below(10) {
+            0 if self.rng.chance(1, 6) => self.change_keys(),
             0..=2 => self.try_something(),
             3..=4 if !self.open.is_empty() => {
                 let (member, transaction) = self.open[self.rng.index(self.open.len())].clone();
@@ -81,6 +86,7 @@ impl Storm {
     fn try_something(&mut self) {
         let Some(chain) = self.desk.machine.chain() else { return };
         self.place.follow(chain);
+        self.know_keys();
         let party = *self.rng.pick(&self.parties).unwrap();
         let thing = thing(u32::try_from(self.rng.below(4)).unwrap());
         let holding = self.place.state.holding(thing);
@@ -105,6 +111,30 @@ impl Storm {
         };
         self.open.push((member.into(), transaction.clone()));
         self.desk.submit(member, &transaction);
+    }
+
+    /// A member changes its keys: its sealing key is another one, its signing key the same under the next number.
+    fn change_keys(&mut self) {
+        let Some(chain) = self.desk.machine.chain() else { return };
+        self.place.follow(chain);
+        let newest = self.know_keys();
+        let seed = u8::try_from(self.rng.below(256)).unwrap();
+        let sealing = SealingKey::from_seed(&Secret::new([seed; 32])).public();
+        let signing = key(4).verifying_key();
+        let proof = Signer::Key(signing.to_bytes());
+        self.place.know(proof, 0, key(4));
+        let body = Body::RotateNode(RotateNode { node: MEMBER_B, newest, signing, sealing });
+        let change = self.place.transaction(body, &[proof, Signer::Node(MEMBER_B)]);
+        self.changes.insert(change.digest().unwrap(), sealing);
+        self.open.push(("m-b".into(), change.clone()));
+        self.desk.submit("m-b", &change);
+    }
+
+    /// Which number the key has by which the member signs.
+    fn know_keys(&mut self) -> u16 {
+        let newest = self.place.state.node(MEMBER_B).unwrap().ring.newest();
+        self.place.know(Signer::Node(MEMBER_B), newest, key(4));
+        newest
     }
 
     /// The supervision node audits what is to be audited; most of it is well.
@@ -195,6 +225,12 @@ impl Storm {
             let place = places[digest];
             return Err(format!("told {why:?} of what is decided at {place:?}").into());
         }
+        // What is sealed for the member is sealed for the key of its last change.
+        let changed = self.changes.iter().filter_map(|it| places.get(it.0).map(|at| (at, it.1)));
+        let last = changed.max().map_or(identity("m-b", Role::Member, 4).sealing, |it| *it.1);
+        if chain.state().node(MEMBER_B).unwrap().sealing != last {
+            return Err("the sealing key is not that of the last change".into());
+        }
         for (file, (_, outcome)) in &self.concluded {
             let status = chain.state().file(*file).map(|file| &file.status);
             let is_true = match (outcome, status) {
@@ -223,6 +259,7 @@ impl Storm {
 #[test]
 fn ld10_a_single_authority_that_dies_at_any_moment_loses_nothing_that_was_told() {
     let (mut deaths, mut blocks, mut decided, mut refused, mut concluded) = (0, 0, 0, 0, 0);
+    let mut changed = 0;
     let ran = simkit::run(env!("CARGO_PKG_NAME"), "nothing told is lost", 20, |seed| {
         let mut storm = Storm::new(seed);
         for _ in 0..120 {
@@ -234,12 +271,14 @@ fn ld10_a_single_authority_that_dies_at_any_moment_loses_nothing_that_was_told()
         decided += storm.decided.len();
         refused += storm.refused.len();
         concluded += storm.concluded.len();
+        changed += storm.desk.chain().state().node(MEMBER_B).unwrap().ring.newest() - 1;
         Ok(())
     });
     let ran = ran.unwrap();
     println!(
-        "{ran} storms: {deaths} deaths, {blocks} blocks, {decided} decided, {refused} refused, {concluded} concluded"
+        "{ran} storms: {deaths} deaths, {blocks} blocks, {decided} decided, {refused} refused, {concluded} concluded, {changed} changes of keys"
     );
     // A storm that nothing happens in proves nothing.
     assert!(deaths > 5 * ran && concluded > 3 * usize::try_from(ran).unwrap());
+    assert!(2 * u64::from(changed) > ran);
 }
