@@ -16,8 +16,8 @@ use crate::word::Word;
 use base64ct::{Base64, Encoding as _};
 use ledger::{
     Answers, At, Body, Case, Chain, Conclusion, Document, DocumentCommitted, DocumentTypes, File,
-    FileId, HumanApproval, LiensClear, NodeId, OwnerKnown, Pipeline, Question, Register, Role,
-    SealError, SealedDocument, Signer, Status, ThingFree, Verdict, VerdictReason,
+    FileId, Height, HumanApproval, LiensClear, NodeId, OwnerKnown, Pipeline, Question, Register,
+    Role, SealError, SealedDocument, Signer, Status, ThingFree, Verdict, VerdictReason,
 };
 use port::wire::{Reader, Writer};
 use port::{Batch, Expect, Peer, Store, Time};
@@ -140,7 +140,7 @@ impl Auditor {
         let Some(id) = self.sealed.get(&sealed.digest()).copied() else { return };
         let Some(audit) = self.open.get_mut(&id) else { return };
         let commitment = &audit.request.commitment;
-        audit.document = Some(sealed.open(chain.id(), commitment, self.node, &keys.sealing));
+        audit.document = Some(keys.sealing.open(&sealed, chain.id(), commitment, self.node));
         self.set_due(id, now);
     }
 
@@ -266,6 +266,12 @@ impl Auditor {
                 None
             }
         }
+    }
+
+    /// Since when the oldest file waits that this node has something to say about.
+    pub(crate) fn oldest(&self, chain: &Chain) -> Option<Height> {
+        let files = chain.state().files().filter(|(id, _)| self.unjudged(chain, *id).is_some());
+        files.map(|(_, file)| file.since).min()
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Time> {

@@ -1,11 +1,12 @@
 //! The configuration of one node: a TOML file.
 
 use crate::failure::Failure;
+use crate::key_file;
 use crate::network::{Network, Ordering};
 use crate::secrets;
-use ledger::{Height, Identity, Label, NodeId, Role, SealingKey};
+use ledger::{Height, Identity, Label, NodeId, Role, SealingKey, SealingRing};
 use port::KeyId;
-use seal::{SigningKey, SoftKeys};
+use seal::{Secret, SigningKey, SoftKeys};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -177,7 +178,8 @@ pub(crate) struct NodeKeys {
     pub(crate) signing: SigningKey,
     /// Which of the node's keys that is, on the chain.
     pub(crate) number: u16,
-    pub(crate) sealing: SealingKey,
+    /// With former ones, as long as something is sealed for them.
+    pub(crate) sealing: SealingRing,
     /// The same signing key behind the port.
     pub(crate) soft: SoftKeys,
 }
@@ -310,28 +312,54 @@ impl Config {
         self.folder.join(&self.file.keys.signing)
     }
 
+    /// Where the node's sealing key is.
+    pub(crate) fn sealing(&self) -> PathBuf {
+        self.folder.join(&self.file.keys.sealing)
+    }
+
     /// Reads the node's keys, and holds its first ones against its identity record; later ones are held against the chain.
     pub(crate) fn keys(&self) -> Result<NodeKeys, Failure> {
-        let path = self.signing();
-        let (seed, note) = secrets::noted(&path)?;
-        let number = if note.is_empty() { Ok(1) } else { note.parse() };
-        let number =
-            number.map_err(|_| Failure::file(&path, "no number stands behind its seed"))?;
-        let signing = SigningKey::from_seed(&seed);
         let foreign = "its public half is not in the node's identity record";
         let first = self.identity.as_ref();
+        let path = self.signing();
+        let (number, seed) = numbered(&path)?;
+        let signing = SigningKey::from_seed(&seed);
         if number == 1 && first.is_some_and(|it| it.signing != signing.verifying_key()) {
             return Err(Failure::file(&path, foreign));
         }
         let mut soft = SoftKeys::new();
         soft.add_signing(SIGNING, &seed);
-        let path = self.folder.join(&self.file.keys.sealing);
-        let sealing = SealingKey::from_seed(&secrets::seed(&path)?);
-        if first.is_some_and(|it| it.sealing != sealing.public()) {
+        let path = self.sealing();
+        let (newest, seed) = numbered(&path)?;
+        let key = SealingKey::from_seed(&seed);
+        if newest == 1 && first.is_some_and(|it| it.sealing != key.public()) {
             return Err(Failure::file(&path, foreign));
+        }
+        // Oldest first, the newest one last.
+        let mut all = key_file::former(&path, newest)?
+            .into_iter()
+            .map(|(number, seed)| (number, SealingKey::from_seed(&seed)))
+            .chain([(newest, key.clone())]);
+        let (oldest, first) = all.next().unwrap_or((newest, key));
+        let mut sealing = SealingRing::new(oldest, first);
+        for (number, key) in all {
+            sealing.rotate(number, key).map_err(|_| {
+                Failure::file(
+                    &path,
+                    format!("more than {} keys are beside it", SealingRing::KEYS_MAX),
+                )
+            })?;
         }
         Ok(NodeKeys { signing, number, sealing, soft })
     }
+}
+
+/// A seed, and the number that is noted behind it; the first one has none.
+fn numbered(path: &Path) -> Result<(u16, Secret<32>), Failure> {
+    let (seed, note) = secrets::noted(path)?;
+    let number = if note.is_empty() { Ok(1) } else { note.parse() };
+    let number = number.map_err(|_| Failure::file(path, "no number stands behind its seed"))?;
+    Ok((number, seed))
 }
 
 impl NodeFile {

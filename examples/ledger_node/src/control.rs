@@ -19,8 +19,13 @@ use tokio::time::timeout;
 pub(crate) enum Question {
     /// Of every node: where it stands.
     Status,
-    /// Of every node: its next signing key.
-    Rotate,
+    /// Of every node: its next signing key, and its next sealing key as well if that is to be replaced.
+    Rotate {
+        #[serde(default)]
+        sealing: bool,
+    },
+    /// Of every node: its documents are to be wrapped anew for its newest sealing key; how far that is.
+    Rewrap { pass: Option<u64> },
     /// Of every node: what the chain knows of a party.
     Party { party: String },
     /// Of every node: a thing or a file, with its history.

@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::rows::{self, Table};
 use bytes::Bytes;
 use ledger::SealedDocument;
-use port::{Batch, Commit, Expect, Key, ReadSet, Row, Scan, Store};
+use port::{Batch, Commit, Expect, Key, ReadSet, Row, Scan, Store, Version};
 
 /// The rows of a sealed document: its parts, and how long it is.
 pub(crate) fn rows_of(
@@ -57,11 +57,16 @@ pub(crate) async fn keep<S: Store>(
     commit(store, &batch).await
 }
 
+/// A sealed document as it is kept.
+pub(crate) struct Kept {
+    pub(crate) sealed: SealedDocument,
+    /// Its form.
+    pub(crate) bytes: Bytes,
+    version: Version,
+}
+
 /// A sealed document, if it is here.
-pub(crate) async fn load<S: Store>(
-    store: &S,
-    digest: &[u8; 32],
-) -> Result<Option<(SealedDocument, Bytes)>, Failure> {
+pub(crate) async fn load<S: Store>(store: &S, digest: &[u8; 32]) -> Result<Option<Kept>, Failure> {
     // In one read: it may be shared with somebody meanwhile.
     let parts = Scan { prefix: Table::Parts.row(digest)?, after: None, limit: Scan::ROWS_MAX };
     let wanted = ReadSet { points: vec![Table::Documents.row(digest)?], scans: vec![parts] };
@@ -74,7 +79,40 @@ pub(crate) async fn load<S: Store>(
     let is_whole = row.value[..] == (bytes.len() as u64).to_be_bytes();
     let sealed = SealedDocument::parse(&bytes).ok().filter(|it| is_whole && it.digest() == *digest);
     let sealed = sealed.ok_or_else(|| Failure::run("a stored document is damaged"))?;
-    Ok(Some((sealed, bytes.into())))
+    Ok(Some(Kept { sealed, bytes: bytes.into(), version: row.version }))
+}
+
+/// Puts a kept document under other readers' keys, in a batch that applies only if nobody else has done so meanwhile, or deleted it.
+///
+/// Who may read a document stands at its end: only the parts there are written, so that it is one form or the other at any moment.
+pub(crate) fn replace(
+    batch: &mut Batch,
+    digest: &[u8; 32],
+    kept: &Kept,
+    sealed: &SealedDocument,
+) -> Result<(), Failure> {
+    let mut rows = rows_of(digest, sealed)?;
+    let Some((key, len)) = rows.pop() else { return Ok(()) };
+    for ((key, part), from) in rows.into_iter().zip((0..).step_by(PART)) {
+        if kept.bytes.get(from..from + part.len()) != Some(&part[..]) {
+            batch.put(key, Expect::Any, part);
+        }
+    }
+    batch.put(key, Expect::At(kept.version), len);
+    Ok(())
+}
+
+/// The digests of documents that are here, after one and in their order: some of them.
+pub(crate) async fn digests<S: Store>(
+    store: &S,
+    after: Option<[u8; 32]>,
+) -> Result<Vec<[u8; 32]>, Failure> {
+    let after = after.map(|digest| Table::Documents.row(&digest)).transpose()?;
+    let scan = Scan { prefix: Table::Documents.prefix(), after, limit: Scan::ROWS_MAX };
+    let page = store.read(&ReadSet::scan(scan)).await.map_err(Failure::run)?;
+    let page = page.scans.into_iter().flatten();
+    let digests = page.map(|(key, _)| key.as_bytes().get(Key::HEAD_BYTES..)?.try_into().ok());
+    digests.collect::<Option<_>>().ok_or_else(|| Failure::run("a row is damaged"))
 }
 
 /// Deletes what is here of a sealed document; its end, where the keys are, first. Says whether there was anything.
@@ -98,9 +136,17 @@ pub(crate) async fn erase<S: Store>(store: &S, digest: &[u8; 32]) -> Result<bool
 
 /// Commits what is nobody else's.
 pub(crate) async fn commit<S: Store>(store: &S, batch: &Batch) -> Result<(), Failure> {
+    match applied(store, batch).await? {
+        true => Ok(()),
+        false => Err(Failure::run("a row was changed by somebody else")),
+    }
+}
+
+/// Commits unless a row is not as it was; says whether it did.
+pub(crate) async fn applied<S: Store>(store: &S, batch: &Batch) -> Result<bool, Failure> {
     match store.commit(batch).await {
-        Ok(Commit::Applied(_)) => Ok(()),
-        Ok(Commit::Conflict) => Err(Failure::run("a row was changed by somebody else")),
+        Ok(Commit::Applied(_)) => Ok(true),
+        Ok(Commit::Conflict) => Ok(false),
         Err(why) => Err(Failure::run(why)),
     }
 }
@@ -135,15 +181,35 @@ mod tests {
         sealed.share(chain, &commitment, own, reader, &Secret::new([4; 32])).unwrap();
         // It stops before the last batch.
         let last = keep_most(&store, rows_of(&digest, &sealed).unwrap()).await.unwrap();
-        let (kept, _) = load(&store, &digest).await.unwrap().unwrap();
-        assert_eq!(kept.readers().collect::<Vec<_>>(), [first]);
+        let kept = load(&store, &digest).await.unwrap().unwrap();
+        assert_eq!(kept.sealed.readers().collect::<Vec<_>>(), [first]);
         let mut batch = Batch::with_capacity(PARTS);
         last.into_iter().for_each(|(key, part)| {
             batch.put(key, Expect::Any, part);
         });
         commit(&store, &batch).await.unwrap();
-        let (kept, _) = load(&store, &digest).await.unwrap().unwrap();
-        assert_eq!(kept, sealed);
+        let before = load(&store, &digest).await.unwrap().unwrap();
+        assert_eq!(before.sealed, sealed);
+        // Another reader's key takes the end and no more, if nobody came before.
+        let third = (NodeId(Height(2)), nodes[1].public());
+        sealed.share(chain, &commitment, own, third, &Secret::new([5; 32])).unwrap();
+        let replaced = || {
+            let mut batch = Batch::with_capacity(PARTS);
+            replace(&mut batch, &digest, &before, &sealed).unwrap();
+            batch
+        };
+        assert_eq!(replaced().ops().len(), 2);
+        commit(&store, &replaced()).await.unwrap();
+        assert_eq!(load(&store, &digest).await.unwrap().unwrap().sealed, sealed);
+        assert!(commit(&store, &replaced()).await.is_err());
+        assert_eq!(digests(&store, None).await.unwrap(), [digest]);
+        assert!(digests(&store, Some(digest)).await.unwrap().is_empty());
+        // What was deleted does not come back.
+        let before = load(&store, &digest).await.unwrap().unwrap();
+        erase(&store, &digest).await.unwrap();
+        let mut late = Batch::with_capacity(PARTS);
+        replace(&mut late, &digest, &before, &sealed).unwrap();
+        assert!(commit(&store, &late).await.is_err());
     }
 
     #[tokio::test]

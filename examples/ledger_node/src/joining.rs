@@ -30,7 +30,7 @@ pub(crate) async fn join(config: &Config, is_first: bool) -> Result<(), Failure>
         name,
         role: config.role,
         signing: keys.signing.verifying_key(),
-        sealing: keys.sealing.public(),
+        sealing: keys.sealing.newest().public(),
     };
     let store = node::rows(config)?;
     let orderers = config.network.orderers();

@@ -37,6 +37,7 @@ mod order;
 mod progress;
 mod proof;
 mod purging;
+mod rewrapping;
 mod rotating;
 mod rows;
 mod say;
@@ -90,6 +91,7 @@ fn run(options: &Options) -> Result<(), Failure> {
         Task::Purge(purge) => wait(purging::purge(purge))?,
         Task::Node(node) => wait(commands::node(node))?,
         Task::Rotate(rotate) => wait(rotating::rotate(rotate))?,
+        Task::Rewrap(rewrap) => wait(rewrapping::rewrap(rewrap))?,
         Task::List(list) => {
             let config = Config::load(&list.at.config)?;
             let (owner, lienholder) = (list.owner.clone(), list.lienholder.clone());

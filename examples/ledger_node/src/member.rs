@@ -333,8 +333,8 @@ impl Member {
             return Err(format!("the document was erased in block {height}"));
         }
         let found = documents::load(&*self.store, &file.sealed).await;
-        let Some((sealed, _)) = found.map_err(|why| why.to_string())? else { return Ok(None) };
-        let document = sealed.open(chain.id(), &file.commitment, self.node, &keys.sealing);
+        let Some(kept) = found.map_err(|why| why.to_string())? else { return Ok(None) };
+        let document = keys.sealing.open(&kept.sealed, chain.id(), &file.commitment, self.node);
         let document = document.map_err(|why| format!("the document cannot be opened: {why}"))?;
         Ok(Some(auditor::shown(&document)))
     }
@@ -351,8 +351,8 @@ impl Member {
                 let reader = chain.state().node_named(from.as_str()).map(|(id, _)| id);
                 let found = documents::load(&*self.store, &digest).await?;
                 let answer = match found {
-                    Some((sealed, bytes)) if sealed.readers().any(|id| Some(id) == reader) => {
-                        Word::Document(bytes)
+                    Some(kept) if kept.sealed.readers().any(|id| Some(id) == reader) => {
+                        Word::Document(kept.bytes)
                     }
                     _ => Word::NoDocument(digest),
                 };
@@ -418,30 +418,36 @@ async fn store_all(
     store: &RedbStore,
     transaction: &Transaction,
     way: Way,
-    mut rows: Vec<(Key, Bytes)>,
+    rows: Vec<(Key, Bytes)>,
     share: Option<Share>,
 ) -> Result<(), Failure> {
-    if let Some(share) = share {
-        rows.extend(share.rows(store).await?);
-    }
-    let mut batch = Batch::with_capacity(rows.len() + 1);
-    for (key, value) in documents::keep_most(store, rows).await? {
-        batch.put(key, Expect::Any, value);
-    }
-    match way {
-        Way::Chain => {
-            let bytes = transaction.to_bytes().map_err(Failure::run)?;
-            let digest = digest(transaction)?;
-            batch.put(Table::Open.row(&digest)?, Expect::Any, bytes);
-            batch.delete(Table::Done.row(&digest)?, Expect::Any);
+    let rows = documents::keep_most(store, rows).await?;
+    for _ in 0..TRIES {
+        let mut batch = Batch::with_capacity(rows.len() + 4);
+        for (key, value) in &rows {
+            batch.put(key.clone(), Expect::Any, value.clone());
         }
-        Way::Offer => {
-            let transaction = transaction.clone();
-            let (key, value) = Offer { is_own: true, is_kept: false, transaction }.to_row()?;
-            batch.put(key, Expect::Any, value);
+        match way {
+            Way::Chain => {
+                let bytes = transaction.to_bytes().map_err(Failure::run)?;
+                let digest = digest(transaction)?;
+                batch.put(Table::Open.row(&digest)?, Expect::Any, bytes);
+                batch.delete(Table::Done.row(&digest)?, Expect::Any);
+            }
+            Way::Offer => {
+                let transaction = transaction.clone();
+                let (key, value) = Offer { is_own: true, is_kept: false, transaction }.to_row()?;
+                batch.put(key, Expect::Any, value);
+            }
+        }
+        if let Some(share) = &share {
+            share.add(store, &mut batch).await?;
+        }
+        if documents::applied(store, &batch).await? {
+            return Ok(());
         }
     }
-    commit(store, &batch).await
+    Err(Failure::run("a document was changed at the same time again and again; ask again"))
 }
 
 async fn keep_some(store: &RedbStore, outcomes: &[([u8; 32], Message)]) -> Result<(), Failure> {
@@ -478,3 +484,5 @@ fn digest(transaction: &Transaction) -> Result<[u8; 32], Failure> {
 }
 
 const RECENT_MAX: usize = 1_024;
+/// Somebody else changes a document at most so often while one transaction is stored.
+const TRIES: usize = 8;

@@ -1,6 +1,7 @@
 //! A running node: its chain and its desk between link, store, keys and whoever asks.
 
 mod questions;
+mod rewrap;
 mod rotation;
 
 pub(crate) use questions::NOT_YET;
@@ -24,7 +25,8 @@ use crate::vouchers::Vouchers;
 use crate::word::{Channel, Word};
 use ledger::{Chain, Height, NodeId, Note};
 use link_tls::{Frame, Inbox, Incoming, TlsLink};
-use port::{Link as _, Peer};
+use port::{Link as _, Peer, Time};
+use rewrap::Rewrap;
 use rotation::Rotation;
 use std::fs::DirBuilder;
 use std::io::Write as _;
@@ -151,6 +153,7 @@ struct Node {
     stored: mpsc::UnboundedReceiver<Stored>,
     network: Network,
     rotation: Rotation,
+    rewrap: Rewrap,
     checkpoints: Checkpoints,
     offering: Offering,
     /// If it joined by a snapshot.
@@ -170,7 +173,7 @@ impl Node {
         let store = Arc::new(rows(config)?);
         let again_ms = config.file.pace.again_ms;
         let keeper = Keeper::open(config, keys.number, &store).await?;
-        let rotation = Rotation::open(config.node()?, config.signing(), again_ms)?;
+        let rotation = Rotation::open(config, &keys)?;
         let (told, stored) = mpsc::unbounded_channel();
         let desk = match config.is_supervision() {
             true => {
@@ -197,6 +200,7 @@ impl Node {
             questions,
             stored,
             rotation,
+            rewrap: Rewrap::new(config.node()?, config.sealing()),
             checkpoints: Checkpoints::new(config.network.genesis.origin()),
             network: config.network.clone(),
             offering: Offering::open(config),
@@ -217,6 +221,7 @@ impl Node {
                 self.desk.next_deadline(),
                 self.rotation.next_deadline(),
                 self.offering.next_deadline(clock::now()),
+                self.rewrap.is_under_way().then_some(Time::EPOCH),
             ];
             let wait = deadline.into_iter().flatten().min().map_or(IDLE, |at| {
                 Duration::from_millis(at.since_ms(clock::now()).max(LEAST_MS)).min(IDLE)
@@ -257,6 +262,10 @@ impl Node {
             }
             self.offering.on_tick(now, &*self.store, self.keeper.chain()).await;
             self.rotation.on_tick(now, &mut self.keeper, &mut self.keys)?;
+            if let Some(chain) = self.keeper.chain() {
+                let (store, base) = (&*self.store, self.base.as_ref());
+                self.rewrap.on_tick(store, chain, base, &mut self.keys).await;
+            }
             while let Some((to, word)) = self.desk.poll_send() {
                 self.send(&to, &word).await;
             }
@@ -416,7 +425,7 @@ impl Node {
 }
 
 impl Desk {
-    fn next_deadline(&self) -> Option<port::Time> {
+    fn next_deadline(&self) -> Option<Time> {
         match self {
             Self::Member(member) => member.next_deadline(),
             Self::Supervision(auditor, motions) => {

@@ -54,8 +54,10 @@ pub(crate) enum Task {
     /// Nodes of the chain: who they are, who joins, who leaves
     #[command(subcommand)]
     Node(Node),
-    /// Replace the signing key of a user, or of a node
+    /// Replace the signing key of a user, or the keys of a node
     Rotate(Rotate),
+    /// Wrap the keys of a node's documents anew for its newest sealing key, and delete former ones that nothing needs
+    Rewrap(Rewrap),
     /// List registered things
     List(List),
     /// Show owner, state and history of a thing
@@ -450,7 +452,19 @@ pub(crate) struct Rotate {
     /// Where the user's key is, if not in `parties/NAME.seed` beside the configuration
     #[arg(long, value_name = "FILE", requires = "user")]
     pub(crate) key: Option<PathBuf>,
+    /// The node's sealing key is replaced as well; the one before is kept until `rewrap` deletes it
+    #[arg(long, conflicts_with = "user")]
+    pub(crate) sealing: bool,
     /// How long to wait, in seconds; stopped before, it is gone on with when asked again
+    #[arg(long, value_name = "S", default_value_t = 300)]
+    pub(crate) timeout_s: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rewrap {
+    #[command(flatten)]
+    pub(crate) at: At,
+    /// How long to wait, in seconds; the node goes on after that
     #[arg(long, value_name = "S", default_value_t = 300)]
     pub(crate) timeout_s: u64,
 }

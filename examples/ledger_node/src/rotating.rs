@@ -40,8 +40,8 @@ pub(crate) async fn rotate(options: &Rotate) -> Result<Value, Failure> {
 
 /// A user's key, and the one that has taken its place if the chain says so.
 pub(crate) async fn key_in_use(config: &Config, path: &Path) -> Result<UserKey, Failure> {
-    if let Some((next, _)) = key_file::waiting(path)? {
-        let (before, known) = (stored(path)?, public(&next));
+    if let Some(next) = key_file::waiting(path)? {
+        let (before, known) = (stored(path)?, public(&SigningKey::from_seed(&next)));
         if let Some(number) = number_of(config, before.party, &known).await? {
             key_file::adopt(path, number.saturating_sub(1))?;
         }
@@ -65,7 +65,7 @@ async fn user(config: &Config, path: &Path, options: &Rotate) -> Result<Value, F
     if was_begun && key_file::waiting(path)?.is_none() {
         return Ok(shown(&digits, path, &old));
     }
-    let (next, _) = key_file::prepare(path, &digits)?;
+    let next = SigningKey::from_seed(&key_file::prepare(path, &digits)?);
     let through = Through { party: old.party, member: config.node()? };
     let wish = Wish::Rotate { party: digits.clone(), key: public(&next) };
     let is_meant = |it: &Transaction| match &it.body {
@@ -90,7 +90,8 @@ async fn user(config: &Config, path: &Path, options: &Rotate) -> Result<Value, F
 }
 
 async fn node(config: &Config, options: &Rotate) -> Result<Value, Failure> {
-    let begun = ask_of(config, &Question::Rotate).await?;
+    let question = Question::Rotate { sealing: options.sealing };
+    let begun = ask_of(config, &question).await?;
     let until = Instant::now() + Duration::from_secs(options.timeout_s);
     let line = progress::line();
     line.set_message("the new key does not count yet");
@@ -98,12 +99,17 @@ async fn node(config: &Config, options: &Rotate) -> Result<Value, Failure> {
         match ask_of(config, &Question::Status).await {
             Ok(status) if status["key"] == begun["number"] => {
                 line.finish_and_clear();
-                return Ok(json!({
+                let mut shown = json!({
                     "node": config.file.name,
                     "number": begun["number"],
                     "public_key": begun["public_key"],
                     "key": config.signing().display().to_string(),
-                }));
+                });
+                if let Some(sealing) = begun["sealing_public_key"].as_str() {
+                    shown["sealing_public_key"] = sealing.into();
+                    shown["sealing_key"] = config.sealing().display().to_string().into();
+                }
+                return Ok(shown);
             }
             // One that orders reads its chain again.
             Ok(_) | Err(Failure::Away { .. } | Failure::Usage(_)) => {}

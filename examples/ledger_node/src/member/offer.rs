@@ -11,7 +11,7 @@ use crate::rows::{self, Table};
 use crate::word::Word;
 use bytes::Bytes;
 use ledger::{
-    Body, Chain, ChainId, Height, NodeId, OnFile, Party, PartyId, SealingKey, Signer, State,
+    Body, Chain, ChainId, Height, NodeId, OnFile, Party, PartyId, SealingRing, Signer, State,
     Through, Transaction,
 };
 use port::wire::{Reader, Writer};
@@ -210,7 +210,7 @@ pub(super) struct Share {
     sealed: [u8; 32],
     commitment: [u8; 32],
     chain: ChainId,
-    own: (NodeId, SealingKey),
+    own: (NodeId, SealingRing),
     reader: (NodeId, [u8; 32]),
 }
 
@@ -227,15 +227,15 @@ impl Share {
         })
     }
 
-    pub(super) async fn rows(&self, store: &RedbStore) -> Result<Vec<(Key, Bytes)>, Failure> {
-        let found = documents::load(store, &self.sealed).await?;
+    /// Adds it to a batch, which does not apply if the document was put under other keys meanwhile.
+    pub(super) async fn add(&self, store: &RedbStore, batch: &mut Batch) -> Result<(), Failure> {
         // A document that this member never had is nothing that it could show.
-        let Some((mut sealed, _)) = found else { return Ok(Vec::new()) };
-        let (own, entropy) = ((self.own.0, &self.own.1), Secret::new(clock::entropy::<32>()?));
-        sealed
-            .share(self.chain, &self.commitment, own, self.reader, &entropy)
+        let Some(kept) = documents::load(store, &self.sealed).await? else { return Ok(()) };
+        let (mut sealed, entropy) = (kept.sealed.clone(), Secret::new(clock::entropy::<32>()?));
+        let (own, ring) = &self.own;
+        ring.share(&mut sealed, self.chain, &self.commitment, *own, self.reader, &entropy)
             .map_err(|why| Failure::run(format!("the document cannot be shared: {why}")))?;
-        documents::rows_of(&self.sealed, &sealed)
+        documents::replace(batch, &self.sealed, &kept, &sealed)
     }
 }
 

@@ -47,7 +47,16 @@ impl Node {
         let chain = self.keeper.chain().ok_or("the node still reads its chain; ask again")?;
         match (question, &mut self.desk) {
             (Question::Status, _) => Ok(self.status(chain)),
-            (Question::Rotate, _) => self.rotation.begin(now, chain, &self.keys),
+            (Question::Rotate { sealing }, _) => {
+                self.rotation.begin(now, chain, &self.keys, sealing)
+            }
+            (Question::Rewrap { pass }, desk) => {
+                let open = match desk {
+                    Desk::Supervision(auditor, _) => auditor.oldest(chain),
+                    Desk::Member(_) => None,
+                };
+                self.rewrap.ask(store, chain, &self.keys, open, pass).await
+            }
             (Question::Party { party }, _) => look::party(chain, &party),
             (Question::Show { what }, _) => {
                 look::show(store, chain, self.base.as_ref(), &what).await
@@ -193,6 +202,7 @@ impl Node {
             .iter()
             .map(|peer| (peer.as_str().to_owned(), self.link.is_connected(peer).into()))
             .collect();
+        let former = self.keys.sealing.former().map(|(number, _)| number);
         let mut status = json!({
             "node": self.name,
             "chain": hex::text(&chain.id().0),
@@ -206,6 +216,8 @@ impl Node {
             "peers": peers,
             "key": self.keys.number,
             "next_key": self.rotation.is_under_way().then_some(self.keys.number + 1),
+            "sealing_key": self.keys.sealing.number(),
+            "former_sealing_keys": former.collect::<Vec<_>>(),
         });
         match &self.desk {
             Desk::Member(member) => {

@@ -16,5 +16,7 @@ mod lies;
 mod network;
 mod nodes;
 mod purging;
+mod rowed;
+mod sealing;
 mod snapshots;
 mod story;
