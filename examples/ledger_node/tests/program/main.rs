@@ -8,6 +8,7 @@
 )]
 
 mod command_line;
+mod forged;
 mod home;
 mod keys;
 mod kills;

@@ -8,14 +8,14 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 /// Registers a thing, and returns its file.
-fn register(home: &Home, node: &str, user: &str, thing: &str) -> String {
+pub(crate) fn register(home: &Home, node: &str, user: &str, thing: &str) -> String {
     let deed = home.write("deed.txt", thing.as_bytes());
     let register = ["register", &deed, "--thing", thing, "--type", "toy", "--as", user];
     home.json(node, &register)["file"].as_str().unwrap().to_owned()
 }
 
 /// What a node shows of a document, if it opens it.
-fn document(home: &Home, node: &str, file: &str) -> Option<String> {
+pub(crate) fn document(home: &Home, node: &str, file: &str) -> Option<String> {
     let saved = home.path("saved.txt");
     let _ = fs::remove_file(&saved);
     let output = home.run(node, &["document", file, "--to", saved.to_str().unwrap()]);
@@ -254,4 +254,73 @@ fn keys_are_replaced_and_documents_wrapped_anew_whenever_nodes_are_killed() {
         }
     });
     home.agreed(&["supervision-1", "supervision-2", "supervision-3", "supervision-4", "member-1"]);
+}
+
+#[test]
+fn a_change_that_was_stopped_between_any_two_files_is_gone_on_with() {
+    let home = Home::new(1, 1, &[]);
+    let mut nodes = home.start_all();
+    home.party("member-1", "alice");
+    let early = register(&home, "member-1", "alice", "toy:EARLY");
+    let path = |name: &str| home.path("member-1").join(name);
+    let counts = |number: u16| {
+        until("both keys count", || {
+            let output = home.run("member-1", &["status", "--json"]);
+            let status: Value = serde_json::from_slice(&output.stdout).ok()?;
+            let is_so = status["key"] == number && status["sealing_key"] == number;
+            (is_so && status["next_key"].is_null()).then_some(())
+        });
+        for name in ["sealing.seed.next", "signing.seed.next"] {
+            assert!(!has(&home, "member-1", name), "{name}");
+        }
+        assert_eq!(document(&home, "member-1", &early).as_deref(), Some("toy:EARLY"));
+    };
+    // The sealing key is drawn, the signing key is not; another one was being drawn before.
+    again(&home, &mut nodes, "member-1", || {
+        let text = format!("{} 2", "5e".repeat(32));
+        for name in ["sealing.seed.next", "sealing.seed.new", "signing.seed.new"] {
+            fs::write(path(name), &text).unwrap();
+            fs::set_permissions(path(name), fs::Permissions::from_mode(0o600)).unwrap();
+        }
+    });
+    counts(2);
+    assert!(seed(&home, "member-1", "sealing.seed").starts_with("5e5e"));
+    // It counts on the chain, and no file has its place yet.
+    let back = |name: &str| {
+        fs::rename(path(name), path(&format!("{name}.next"))).unwrap();
+        fs::rename(path(&format!("{name}.1")), path(name)).unwrap();
+    };
+    again(&home, &mut nodes, "member-1", || {
+        back("sealing.seed");
+        back("signing.seed");
+    });
+    counts(2);
+    // The former sealing key has its second name, and the new one not its place.
+    again(&home, &mut nodes, "member-1", || {
+        back("sealing.seed");
+        back("signing.seed");
+        fs::hard_link(path("sealing.seed"), path("sealing.seed.1")).unwrap();
+    });
+    counts(2);
+    // The sealing key has its place, the signing key has not.
+    again(&home, &mut nodes, "member-1", || back("signing.seed"));
+    counts(2);
+    assert_eq!(home.json("member-1", &["rotate", "--sealing"])["number"], 3);
+    counts(3);
+    // Another sealing key than the chain's starts nothing.
+    let place = nodes.iter().position(|(node, _)| node == "member-1").unwrap();
+    nodes.remove(place).1.kill();
+    fs::copy(path("sealing.seed"), path("mine")).unwrap();
+    fs::write(path("sealing.seed"), format!("{} 3", "6e".repeat(32))).unwrap();
+    until("it says so", || {
+        let output = home.run("member-1", &["run"]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        let is_so = said.contains("the sealing key of this node is another one");
+        (output.status.code() == Some(3) && is_so).then_some(())
+    });
+    fs::copy(path("mine"), path("sealing.seed")).unwrap();
+    // Nor does one that others may read, also if it is a former one.
+    fs::set_permissions(path("sealing.seed.1"), fs::Permissions::from_mode(0o644)).unwrap();
+    let said = home.failure(3, "member-1", &["run"]);
+    assert!(said.contains("sealing.seed.1") && said.contains("others may use it"), "{said}");
 }
