@@ -287,3 +287,206 @@ fn note(documents: &mut BTreeMap<[u8; 32], Vec<[u8; 32]>>, transaction: Option<T
 const TOGETHER: usize = 6;
 /// For so long it goes on before anything else has its turn.
 const MOMENT: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ledger::{
+        Document, Genesis, Identity, Label, NodeName, PartyId, Policy, Register, Role, RotateNode,
+        SealedDocument, SealingKey, Signer, ThingId, Through, Window,
+    };
+    use port::{Commit, Expect, MemoryStore, ReadSet, Rows, Time};
+    use seal::SigningKey;
+    use std::sync::Mutex;
+
+    const NODE: NodeId = NodeId::FOUNDER;
+
+    fn key() -> SigningKey {
+        SigningKey::from_seed(&Secret::new([1; 32]))
+    }
+
+    fn sealing(seed: u8) -> SealingKey {
+        SealingKey::from_seed(&Secret::new([seed; 32]))
+    }
+
+    /// Former keys 1 and 2, and the newest one, 3.
+    fn ring() -> SealingRing {
+        let mut ring = SealingRing::new(1, sealing(1));
+        for number in [2, 3] {
+            ring.rotate(number.into(), sealing(number)).unwrap();
+        }
+        ring
+    }
+
+    /// A chain whose only node has its first keys; no transaction waits for more than five blocks.
+    fn founded() -> Chain {
+        let founder = Identity {
+            name: NodeName::new("one").unwrap(),
+            role: Role::Supervision,
+            signing: key().verifying_key(),
+            sealing: sealing(1).public(),
+        };
+        let policy = Policy { window_max: 5, ..Policy::default() };
+        let genesis = Genesis::new("test", policy, founder.clone(), Time::EPOCH).unwrap();
+        let mut chain = Chain::new(genesis).unwrap();
+        let join = signed(&chain, Body::Join(founder));
+        grow(&mut chain, &[join]);
+        chain
+    }
+
+    fn signed(chain: &Chain, body: Body) -> Transaction {
+        let own = Signer::Key(key().verifying_key().to_bytes());
+        let window = Window::new(chain.next_height(), 1);
+        Transaction::new(chain.id(), window, body).sign(own, 0, &key()).unwrap()
+    }
+
+    fn grow(chain: &mut Chain, transactions: &[Transaction]) {
+        let draft = chain.draft(Time::from_s(1), NODE, transactions, 80);
+        assert!(draft.fates.iter().all(Result::is_ok), "{:?}", draft.fates);
+        let signature = key().sign(&draft.header.to_sign());
+        chain.take(&draft.into_block(1, signature)).unwrap();
+    }
+
+    /// The node's next sealing key, in a block of its own.
+    fn rotate(chain: &mut Chain, newest: u16, seed: u8) {
+        let (signing, sealing) = (key().verifying_key(), sealing(seed).public());
+        let change = Body::RotateNode(RotateNode { node: NODE, newest, signing, sealing });
+        let change = signed(chain, change).sign(Signer::Node(NODE), newest, &key()).unwrap();
+        grow(chain, &[change]);
+    }
+
+    #[test]
+    fn a_former_key_is_needed_until_nothing_can_come_that_is_sealed_for_it() {
+        let mut chain = founded();
+        grow(&mut chain, &[]);
+        let needs = |chain: &Chain, open| needed(chain, NODE, 2, open).map(|(block, _)| block.0);
+        // Before the change counts, whenever that is.
+        assert_eq!(needs(&chain, None), Some(2));
+        rotate(&mut chain, 1, 2);
+        // In block 2; who did not know of it may have asked for a place up to block 6.
+        while chain.next_height() < Height(8) {
+            assert_eq!(needs(&chain, None), Some(8));
+            grow(&mut chain, &[]);
+        }
+        assert_eq!(needs(&chain, None), None);
+        // An audit that was asked for so early waits for a document that may be sealed so.
+        assert_eq!([7, 8].map(|since| needs(&chain, Some(Height(since)))), [Some(8), None]);
+        // It is the key after it that says when it was over, whatever came then.
+        rotate(&mut chain, 2, 3);
+        assert_eq!(needs(&chain, None), None);
+        assert_eq!(needed(&chain, NODE, 3, None).map(|(block, _)| block), Some(Height(14)));
+    }
+
+    /// Rows into which somebody writes just before the next commit.
+    struct Raced {
+        rows: MemoryStore,
+        rival: Mutex<Option<Batch>>,
+    }
+
+    impl Store for Raced {
+        type Error = <MemoryStore as Store>::Error;
+
+        async fn read(&self, want: &ReadSet) -> Result<Rows, Self::Error> {
+            self.rows.read(want).await
+        }
+
+        async fn commit(&self, batch: &Batch) -> Result<Commit, Self::Error> {
+            let rival = self.rival.lock().unwrap().take();
+            if let Some(rival) = rival {
+                let done = Store::commit(&self.rows, &rival).await?;
+                assert!(matches!(done, Commit::Applied(_)));
+            }
+            Store::commit(&self.rows, batch).await
+        }
+    }
+
+    /// A request whose document is said to have this digest and this commitment.
+    fn request(chain: &Chain, n: u8, sealed: [u8; 32], commitment: [u8; 32]) -> Transaction {
+        let label = |text| Label::new(text).unwrap();
+        let owner = Through { party: PartyId([n; 32]), member: NODE };
+        let body = Body::Register(Register {
+            instruction: [n; 16],
+            thing: ThingId::new("vin", "A").unwrap().key(),
+            kind: label("toy"),
+            region: label("eu"),
+            owner,
+            commitment,
+            sealed,
+            predecessor: None,
+        });
+        signed(chain, body)
+    }
+
+    #[tokio::test]
+    async fn every_document_that_a_key_here_opens_is_wrapped_anew_whoever_writes_meanwhile() {
+        let mut chain = founded();
+        rotate(&mut chain, 1, 2);
+        let store = Raced { rows: MemoryStore::new(), rival: Mutex::new(None) };
+        let document = |n: u8| Document::new("text/plain", vec![n; 9], [n; 32]).unwrap();
+        let mut digests = Vec::new();
+        // Sealed for the first key, the second, the newest, and for somebody else's.
+        for n in 1..=4 {
+            let readers = [(NODE, sealing(n).public())];
+            let entropy = Secret::new([n; 32]);
+            let sealed = SealedDocument::seal(chain.id(), &document(n), &readers, &entropy);
+            let sealed = sealed.unwrap();
+            let digest = sealed.digest();
+            documents::keep(&store, &digest, &sealed).await.unwrap_or_else(|why| panic!("{why}"));
+            digests.push(digest);
+            let commitment = document(n).commitment();
+            // A request in another name points to the same document, and commits to something else.
+            let bogus = request(&chain, 10 + n, digest, [n; 32]);
+            let mut batch = Batch::new();
+            for transaction in [bogus, request(&chain, n, digest, commitment)] {
+                let row = Table::Open.row(&transaction.digest().unwrap());
+                let row = row.unwrap_or_else(|why| panic!("{why}"));
+                batch.put(row, Expect::Any, transaction.to_bytes().unwrap());
+            }
+            documents::commit(&store, &batch).await.unwrap_or_else(|why| panic!("{why}"));
+        }
+        let keys =
+            NodeKeys { signing: key(), number: 2, sealing: ring(), soft: seal::SoftKeys::new() };
+        // Meanwhile another node is let in to the first one.
+        let opened = |kept: &SealedDocument, n: u8, seed: u8| {
+            let commitment = document(n).commitment();
+            kept.open(chain.id(), &commitment, NODE, &sealing(seed)).is_ok()
+        };
+        let load = async |digest| {
+            let kept = documents::load(&store, digest).await;
+            kept.unwrap_or_else(|why| panic!("{why}")).unwrap()
+        };
+        let first = load(&digests[0]).await;
+        let (mut shared, other) = (first.sealed.clone(), NodeId(Height(1)));
+        let reader = (other, sealing(9).public());
+        let entropy = Secret::new([8; 32]);
+        keys.sealing
+            .share(&mut shared, chain.id(), &document(1).commitment(), NODE, reader, &entropy)
+            .unwrap();
+        let mut rival = Batch::new();
+        documents::replace(&mut rival, &digests[0], &first, &shared)
+            .unwrap_or_else(|why| panic!("{why}"));
+        *store.rival.lock().unwrap() = Some(rival);
+        let pass = Pass::begin(&store, &chain, NODE, &keys, None).await;
+        let mut pass = pass.unwrap_or_else(|why| panic!("{why}"));
+        // The chain knows of no third key: none of them goes.
+        assert_eq!((pass.ending.len(), pass.staying.len()), (0, 2));
+        // No block is stored here to be searched.
+        pass.search = Some(Height(0));
+        let step = async |pass: &mut Pass| {
+            let done = pass.step(&store, &chain, NODE, None, &keys.sealing).await;
+            done.unwrap_or_else(|why| panic!("{why}"))
+        };
+        assert!(!step(&mut pass).await);
+        assert_eq!((pass.left.len(), pass.wrapped), (4, 0));
+        assert!(!step(&mut pass).await);
+        assert!(step(&mut pass).await);
+        assert_eq!((pass.documents, pass.wrapped, pass.unreadable), (4, 2, 1));
+        for (n, digest) in (1..).zip(&digests[..3]) {
+            let kept = load(digest).await.sealed;
+            assert_eq!([1, 2, 3].map(|seed| opened(&kept, n, seed)), [false, false, true]);
+        }
+        let commitment = document(1).commitment();
+        let shared = load(&digests[0]).await.sealed;
+        assert!(shared.open(chain.id(), &commitment, other, &sealing(9)).is_ok());
+    }
+}
