@@ -198,7 +198,8 @@ fn keys_are_replaced_and_documents_wrapped_anew_whenever_nodes_are_killed() {
     }
     let mut nodes = home.start_all();
     home.party("member-1", "alice");
-    pass(&home, "member-1", "alice", "A");
+    let many = ["load", "--as", "alice", "--count", "300", "--at-once", "16", "--prefix", "A"];
+    home.json("member-1", &many);
     let first = seed(&home, "member-1", "sealing.seed");
     // At any moment: before the key is drawn, while the chain is asked, while it takes its place.
     for node in ["member-1", "supervision-2"] {
@@ -223,18 +224,25 @@ fn keys_are_replaced_and_documents_wrapped_anew_whenever_nodes_are_killed() {
     }
     pass(&home, "member-1", "alice", "B");
     // And while documents are wrapped anew, and keys go.
-    let mut kills = 0;
-    for delay in [2, 4, 8, 12, 16, 24, 40, 80, 150, 300].into_iter().cycle() {
+    let newest = seed(&home, "member-1", "sealing.seed");
+    let mut halfway = 0;
+    for delay in (0..24).map(|step| 5 * step) {
         let mut rewrap = home.begin("member-1", &["rewrap"]);
         std::thread::sleep(Duration::from_millis(delay));
-        again(&home, &mut nodes, "member-1", || {});
+        again(&home, &mut nodes, "member-1", || {
+            let rowed = Rowed::of(&home, "member-1", 4);
+            let anew = rowed.files().filter(|file| rowed.opens(file, &newest)).count();
+            let is_kept = has(&home, "member-1", "sealing.seed.1");
+            assert!(anew == rowed.len() || is_kept, "{anew} of {}", rowed.len());
+            halfway += u32::from(anew > 20 && anew < rowed.len());
+        });
         let _ = rewrap.kill();
         rewrap.wait().unwrap();
-        kills += 1;
-        if kills >= 10 || !has(&home, "member-1", "sealing.seed.1") {
+        if !has(&home, "member-1", "sealing.seed.1") {
             break;
         }
     }
+    assert!(halfway > 0);
     until("former keys are gone", || {
         let output = home.run("member-1", &["rewrap", "--json"]);
         let rewrapped: Value = serde_json::from_slice(&output.stdout).ok()?;
@@ -245,10 +253,9 @@ fn keys_are_replaced_and_documents_wrapped_anew_whenever_nodes_are_killed() {
         }
         Some(())
     });
-    let newest = seed(&home, "member-1", "sealing.seed");
     again(&home, &mut nodes, "member-1", || {
         let rowed = Rowed::of(&home, "member-1", 4);
-        assert!(rowed.len() >= 40);
+        assert!(rowed.len() >= 320);
         for file in rowed.files() {
             assert!(rowed.opens(file, &newest) && !rowed.opens(file, &first), "{file}");
         }
@@ -307,11 +314,18 @@ fn a_change_that_was_stopped_between_any_two_files_is_gone_on_with() {
     counts(2);
     assert_eq!(home.json("member-1", &["rotate", "--sealing"])["number"], 3);
     counts(3);
+    // As many as may be kept; one more would have no place.
+    for number in 4..=16 {
+        assert_eq!(home.json("member-1", &["rotate", "--sealing"])["number"], number);
+    }
+    let said = home.failure(2, "member-1", &["rotate", "--sealing"]);
+    assert!(said.contains("`ledger_node rewrap`"), "{said}");
+    counts(16);
     // Another sealing key than the chain's starts nothing.
     let place = nodes.iter().position(|(node, _)| node == "member-1").unwrap();
     nodes.remove(place).1.kill();
     fs::copy(path("sealing.seed"), path("mine")).unwrap();
-    fs::write(path("sealing.seed"), format!("{} 3", "6e".repeat(32))).unwrap();
+    fs::write(path("sealing.seed"), format!("{} 16", "6e".repeat(32))).unwrap();
     until("it says so", || {
         let output = home.run("member-1", &["run"]);
         let said = String::from_utf8(output.stderr).unwrap();
