@@ -1,6 +1,7 @@
 //! A node's own sealing keys over time: the newest one, and former ones that something may still be sealed for.
 
 use crate::{ChainId, Document, KeyRing, Misuse, NodeId, SealError, SealedDocument, SealingKey};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 use seal::Secret;
@@ -40,8 +41,8 @@ impl SealingRing {
     pub const KEYS_MAX: usize = KeyRing::KEYS_MAX;
 
     /// With one key and its number.
-    pub const fn new(number: u16, key: SealingKey) -> Self {
-        Self { newest: Kept { number, key }, former: Vec::new() }
+    pub fn new(number: u16, key: SealingKey) -> Self {
+        Self { newest: Kept { number, key: Box::new(key) }, former: Vec::new() }
     }
 
     /// A new key; the one before is a former one from now on.
@@ -52,7 +53,7 @@ impl SealingRing {
         if number <= self.newest.number || self.is_full() {
             return Err(Misuse::Bounds);
         }
-        let before = core::mem::replace(&mut self.newest, Kept { number, key });
+        let before = core::mem::replace(&mut self.newest, Kept { number, key: Box::new(key) });
         self.former.insert(0, before);
         Ok(())
     }
@@ -70,7 +71,7 @@ impl SealingRing {
     }
 
     /// The newest key: what others seal with.
-    pub const fn newest(&self) -> &SealingKey {
+    pub fn newest(&self) -> &SealingKey {
         &self.newest.key
     }
 
@@ -163,7 +164,8 @@ impl fmt::Debug for SealingRing {
 #[derive(Clone)]
 struct Kept {
     number: u16,
-    key: SealingKey,
+    /// Where it stays until it is erased: what a list moves leaves no copy behind.
+    key: Box<SealingKey>,
 }
 
 #[cfg(test)]
