@@ -98,7 +98,11 @@ fn simulate(selection: &[&str], seed: u64, schedules: u64, profile: Profile) -> 
         .env("INTERBANK_SIM_SCHEDULES", schedules.to_string());
     let is_long = profile == Profile::Release;
     if is_long {
-        cargo = cargo.arg("--release");
+        // many nodes verify the same signatures: most of a long run would be that
+        let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
+        cargo = cargo
+            .args(["--release", "--target-dir", "target/sim"])
+            .env("RUSTFLAGS", format!("{flags} --cfg interbank_simulation"));
     }
     cargo = cargo.args(["--", "--nocapture"]);
     if is_long {

@@ -12,6 +12,8 @@ mod derive;
 #[cfg(feature = "hpke")]
 mod hpke;
 mod mac;
+#[cfg(interbank_simulation)]
+mod remembered;
 mod secret;
 mod sign;
 #[cfg(feature = "std")]
