@@ -266,7 +266,7 @@ impl Entry {
     /// # Errors
     /// [`KeyError`] if the prefix leaves no room.
     pub fn key(&self, prefix: Key) -> Result<Key, KeyError> {
-        prefix.number(self.created.as_ms())?.raw(&self.idempotency[..16])
+        self.head().key(prefix)
     }
 
     /// Appends the stored form, which is also the frame that is sent: version 1, idempotency key (32), creation in
@@ -275,20 +275,12 @@ impl Entry {
     /// # Errors
     /// [`WireError::TooLong`].
     pub fn encode(&self, to: &mut Vec<u8>) -> Result<(), WireError> {
-        if self.content.len() > Self::CONTENT_BYTES_MAX {
-            return Err(WireError::TooLong);
-        }
-        Writer::new(to, 1)
-            .fixed(&self.idempotency)
-            .u64(self.created.as_ms())
-            .lp8(self.to.as_str().as_bytes())?
-            .lp32(&self.content)?;
-        Ok(())
+        self.head().encode(to, |to| to.extend_from_slice(&self.content))
     }
 
     /// How long the stored form is.
     pub fn encoded_bytes(&self) -> usize {
-        1 + 32 + 8 + 1 + self.to.as_str().len() + 4 + self.content.len()
+        self.head().bytes(self.content.len())
     }
 
     /// Reads the stored form.
@@ -311,6 +303,10 @@ impl Entry {
         Ok(Self { idempotency, to, created, content })
     }
 
+    fn head(&self) -> EntryHead<'_> {
+        EntryHead { idempotency: &self.idempotency, to: &self.to, created: self.created }
+    }
+
     fn frame(&self) -> Bytes {
         let mut frame = Vec::with_capacity(self.encoded_bytes());
         // Cannot fail: the entry was parsed from this very form.
@@ -322,6 +318,66 @@ impl Entry {
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Entry(to {}, {} bytes)", self.to, self.content.len())
+    }
+}
+
+/// An [`Entry`] whose content is written where it belongs, without a copy of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct EntryHead<'a> {
+    /// As [`Entry::idempotency`].
+    pub idempotency: &'a [u8; 32],
+    /// As [`Entry::to`].
+    pub to: &'a Peer,
+    /// As [`Entry::created`].
+    pub created: Time,
+}
+
+impl EntryHead<'_> {
+    /// As [`Entry::key`].
+    ///
+    /// # Errors
+    /// [`KeyError`] if the prefix leaves no room.
+    #[inline]
+    pub fn key(&self, mut prefix: Key) -> Result<Key, KeyError> {
+        prefix.push(&self.created.as_ms().to_be_bytes())?;
+        prefix.push(&self.idempotency[..16])?;
+        Ok(prefix)
+    }
+
+    /// As [`Entry::encode`], with the content that `content` appends.
+    ///
+    /// # Errors
+    /// [`WireError::TooLong`] if that is more than [`Entry::CONTENT_BYTES_MAX`] bytes; nothing was written.
+    #[inline]
+    pub fn encode(
+        &self,
+        to: &mut Vec<u8>,
+        content: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), WireError> {
+        let start = to.len();
+        Writer::new(to, 1)
+            .fixed(self.idempotency)
+            .u64(self.created.as_ms())
+            .lp8(self.to.as_str().as_bytes())?
+            .u32(0);
+        let content_at = to.len();
+        content(to);
+        let content_bytes = to.len() - content_at;
+        match u32::try_from(content_bytes) {
+            Ok(len) if content_bytes <= Entry::CONTENT_BYTES_MAX => {
+                to[content_at - 4..content_at].copy_from_slice(&len.to_be_bytes());
+                Ok(())
+            }
+            _ => {
+                to.truncate(start);
+                Err(WireError::TooLong)
+            }
+        }
+    }
+
+    /// How long the stored form is with so many bytes of content.
+    pub fn bytes(&self, content: usize) -> usize {
+        1 + 32 + 8 + 1 + self.to.as_str().len() + 4 + content
     }
 }
 

@@ -196,7 +196,7 @@ impl Decision for Bind {
         let wrapping = self.setup.config.wrapping;
         let question = self.enrolled.secret().map(|secret| KeyQuestion::Wrap {
             key: wrapping,
-            context: BoundKey::wrap_context(&self.account, &self.device, self.number),
+            context: BoundKey::wrap_context(&self.account, self.device.as_bytes(), self.number),
             secret: SecretBytes::new(secret.expose().to_vec()),
             entropy: *self.entropy.expose(),
         });
@@ -209,7 +209,7 @@ impl Decision for Bind {
             None => None,
             Some(KeyAnswer::Wrapped(blob)) => Some(KeyRef::Wrapped {
                 key: self.setup.config.wrapping,
-                context: BoundKey::wrap_context(&self.account, &self.device, self.number),
+                context: BoundKey::wrap_context(&self.account, self.device.as_bytes(), self.number),
                 blob: blob.clone(),
             }),
             Some(KeyAnswer::Refused(why)) => return Err(Error::Keys(*why)),

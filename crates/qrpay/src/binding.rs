@@ -1,12 +1,12 @@
 //! Which devices may answer for an account.
 
-use crate::ocra::Suite;
-use crate::reply::{Credential, HmacReply, OcraReply, SignatureReply};
+use crate::binding_row::BindingRow;
+use crate::reply::Credential;
 use crate::{DeviceId, Error, Policy};
 use alloc::vec::Vec;
 use bytes::Bytes;
-use port::wire::{Reader, Writer};
-use port::{KeyId, KeyRef, Time, WireError};
+use port::wire::Writer;
+use port::{KeyRef, Time, WireError};
 use seal::AccountRef;
 
 /// The row behind an account: its devices with their keys, and the wrong replies of late.
@@ -70,25 +70,17 @@ impl Binding {
     }
 
     fn read(bytes: &Bytes, account: &AccountRef) -> Result<Self, WireError> {
-        let mut reader = Reader::new(bytes);
-        reader.version(1)?;
-        let locked = match reader.u8()? {
-            0 => false,
-            1 => true,
-            _ => return Err(WireError::Invalid),
-        };
-        let count = usize::from(reader.u8()?);
-        let mut failures = Vec::with_capacity(count);
-        for _ in 0..count {
-            failures.push(Time::from_ms(reader.u64()?));
-        }
-        let count = usize::from(reader.u8()?);
-        let mut keys = Vec::with_capacity(count);
-        for _ in 0..count {
-            keys.push(BoundKey::read(&mut reader, bytes, account)?);
-        }
-        reader.finish()?;
-        Ok(Self { locked, failures, keys })
+        let mut keys = Ok(Vec::new());
+        let row = BindingRow::parse(bytes, |key| {
+            if let Ok(read) = &mut keys {
+                match key.to_bound(bytes, account) {
+                    Ok(key) => read.push(key),
+                    Err(why) => keys = Err(why),
+                }
+            }
+        })?;
+        let failures = row.failures.iter().map(|ms| Time::from_ms(u64::from_be_bytes(*ms)));
+        Ok(Self { locked: row.locked, failures: failures.collect(), keys: keys? })
     }
 }
 
@@ -111,16 +103,12 @@ pub struct BoundKey {
 
 impl BoundKey {
     /// What a wrapped use-key is bound to: it does not unwrap for another account, device or number.
-    pub(crate) fn wrap_context(account: &AccountRef, device: &DeviceId, number: u8) -> Bytes {
-        let mut context = Vec::with_capacity(17 + device.as_bytes().len());
+    pub(crate) fn wrap_context(account: &AccountRef, device: &[u8], number: u8) -> Bytes {
+        let mut context = Vec::with_capacity(17 + device.len());
         context.extend_from_slice(account.as_bytes());
         context.push(number);
-        context.extend_from_slice(device.as_bytes());
+        context.extend_from_slice(device);
         context.into()
-    }
-
-    pub(crate) fn is_usable(&self, now: Time) -> bool {
-        !self.revoked && self.from <= now && now < self.until
     }
 
     fn encode(&self, writer: &mut Writer<'_>) {
@@ -149,45 +137,6 @@ impl BoundKey {
             }
         }
     }
-
-    fn read(
-        reader: &mut Reader<'_>,
-        bytes: &Bytes,
-        account: &AccountRef,
-    ) -> Result<Self, WireError> {
-        let device = DeviceId::new(crate::item::slice(bytes, reader.lp8()?))
-            .map_err(|_| WireError::Invalid)?;
-        let number = reader.u8()?;
-        let from = Time::from_ms(reader.u64()?);
-        let until = Time::from_ms(reader.u64()?);
-        let revoked = match reader.u8()? {
-            0 => false,
-            1 => true,
-            _ => return Err(WireError::Invalid),
-        };
-        let key = |reader: &mut Reader<'_>| {
-            read_key(reader, bytes, || Self::wrap_context(account, &device, number))
-        };
-        let credential = match reader.u8()? {
-            HMAC => {
-                let typed_digits = reader.u8()?;
-                Credential::Hmac(HmacReply { key: key(reader)?, typed_digits })
-            }
-            PASSWORD => {
-                let typed_digits = reader.u8()?;
-                Credential::Password(HmacReply { key: key(reader)?, typed_digits })
-            }
-            OCRA => {
-                let suite = Reader::text(reader.lp8()?)?;
-                let suite = Suite::parse(suite).map_err(|_| WireError::Invalid)?;
-                let reply = OcraReply::new(suite, key(reader)?).map_err(|_| WireError::Invalid)?;
-                Credential::Ocra(reply)
-            }
-            SIGNATURE => Credential::Signature(SignatureReply { public_key: reader.array()? }),
-            _ => return Err(WireError::Invalid),
-        };
-        Ok(Self { device, number, from, until, revoked, credential })
-    }
 }
 
 fn encode_key(writer: &mut Writer<'_>, key: &KeyRef) {
@@ -204,24 +153,7 @@ fn encode_key(writer: &mut Writer<'_>, key: &KeyRef) {
     }
 }
 
-fn read_key(
-    reader: &mut Reader<'_>,
-    bytes: &Bytes,
-    context: impl FnOnce() -> Bytes,
-) -> Result<KeyRef, WireError> {
-    let held = reader.u8()?;
-    let id = KeyId(reader.u32()?);
-    match held {
-        0 => Ok(KeyRef::Held(id)),
-        1 => {
-            let blob = crate::item::slice(bytes, reader.lp16()?);
-            Ok(KeyRef::Wrapped { key: id, context: context(), blob })
-        }
-        _ => Err(WireError::Invalid),
-    }
-}
-
-const HMAC: u8 = 1;
-const OCRA: u8 = 2;
-const SIGNATURE: u8 = 3;
-const PASSWORD: u8 = 4;
+pub(crate) const HMAC: u8 = 1;
+pub(crate) const OCRA: u8 = 2;
+pub(crate) const SIGNATURE: u8 = 3;
+pub(crate) const PASSWORD: u8 = 4;

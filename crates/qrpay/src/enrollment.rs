@@ -90,11 +90,17 @@ impl DeviceId {
     /// [`Misuse::Identifier`].
     pub fn new(name: impl Into<bytes::Bytes>) -> Result<Self, Misuse> {
         let name = name.into();
-        if name.len() <= Self::BYTES_MAX && crate::terms::is_identifier(&name) {
-            Ok(Self(name))
-        } else {
-            Err(Misuse::Identifier)
-        }
+        if Self::is_name(&name) { Ok(Self(name)) } else { Err(Misuse::Identifier) }
+    }
+
+    /// Bytes that [`DeviceId::is_name`] was asked about.
+    pub(crate) const fn checked(name: bytes::Bytes) -> Self {
+        Self(name)
+    }
+
+    /// Whether it can be a device's name.
+    pub(crate) fn is_name(name: &[u8]) -> bool {
+        name.len() <= Self::BYTES_MAX && crate::terms::is_identifier(name)
     }
 
     /// The bytes.

@@ -33,29 +33,25 @@ pub struct Instruction {
 impl Instruction {
     /// How long the wire form is.
     pub(crate) fn encoded_bytes(&self) -> usize {
-        1 + 1
-            + 8
-            + 1
-            + self.uid.as_bytes().len()
-            + 16
-            + 16
-            + 1
-            + self.merchant.as_bytes().len()
-            + 8
-            + 3
-            + 1
-            + self.refund.len()
+        self.row().bytes()
     }
 
     /// Appends the wire form, specified in `docs/spec/qrpay.md`.
     pub fn encode(&self, to: &mut Vec<u8>) {
-        let mut writer = Writer::new(to, 1);
-        writer.u8(self.kind as u8).u64(self.tenant.as_u64());
-        short(&mut writer, self.uid.as_bytes());
-        writer.fixed(&self.payment.0).fixed(self.account.as_bytes());
-        short(&mut writer, self.merchant.as_bytes());
-        writer.i64(self.amount.minor()).fixed(&self.amount.currency().letters());
-        short(&mut writer, &self.refund);
+        self.row().append(to);
+    }
+
+    fn row(&self) -> InstructionRow<'_> {
+        InstructionRow {
+            kind: self.kind,
+            tenant: self.tenant,
+            uid: self.uid.as_bytes(),
+            payment: &self.payment,
+            account: &self.account,
+            merchant: self.merchant.as_bytes(),
+            amount: self.amount,
+            refund: &self.refund,
+        }
     }
 
     /// Reads the wire form.
@@ -78,6 +74,38 @@ impl Instruction {
         reader.finish()?;
         let amount = Amount::new(minor, currency);
         Ok(Self { kind, tenant, uid, payment, account, merchant, amount, refund })
+    }
+}
+
+/// An [`Instruction`] whose texts are still in the rows that it is made from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InstructionRow<'a> {
+    pub(crate) kind: InstructionKind,
+    pub(crate) tenant: Tenant,
+    pub(crate) uid: &'a [u8],
+    pub(crate) payment: &'a PaymentId,
+    pub(crate) account: &'a AccountRef,
+    pub(crate) merchant: &'a [u8],
+    pub(crate) amount: Amount,
+    pub(crate) refund: &'a [u8],
+}
+
+impl InstructionRow<'_> {
+    /// How long the wire form is.
+    pub(crate) const fn bytes(&self) -> usize {
+        let texts = self.uid.len() + self.merchant.len() + self.refund.len();
+        1 + 1 + 8 + 1 + 16 + 16 + 1 + 8 + 3 + 1 + texts
+    }
+
+    /// Appends the wire form, specified in `docs/spec/qrpay.md`.
+    pub(crate) fn append(&self, to: &mut Vec<u8>) {
+        let mut writer = Writer::new(to, 1);
+        writer.u8(self.kind as u8).u64(self.tenant.as_u64());
+        short(&mut writer, self.uid);
+        writer.fixed(&self.payment.0).fixed(self.account.as_bytes());
+        short(&mut writer, self.merchant);
+        writer.i64(self.amount.minor()).fixed(&self.amount.currency().letters());
+        short(&mut writer, self.refund);
     }
 }
 

@@ -102,7 +102,7 @@ impl IssueRequest {
         let mut body = Vec::with_capacity(128);
         let mut writer = port::wire::Writer::new(&mut body, 1);
         writer.u8(self.kind as u8).u8(self.form as u8);
-        crate::item::price(&mut writer, &self.price);
+        crate::item::price(&mut writer, (&self.price).into());
         let digest: [u8; 32] = Sha256::digest(&body).into();
         digest.first_chunk().copied().unwrap_or_default()
     }

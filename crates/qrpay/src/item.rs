@@ -1,5 +1,6 @@
 //! Orders and commodities, their open challenges, and the rules that move them.
 
+use crate::item_row::ItemRow;
 use crate::{Challenge, Code, Error, Payee, PaymentId, Policy, Price, Refusal, Terms, Uid};
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -100,46 +101,11 @@ impl Item {
         Ok(displayed)
     }
 
-    /// The positions of the challenges to try a request against, or why there is none that could be paid now.
-    ///
-    /// Those that were consumed or ran out lately are tried too, in order to tell a right reply that it came second or late
-    /// instead of counting it as a wrong one.
-    pub(crate) fn answerable(
-        &self,
-        now: Time,
-        reference: Option<u32>,
-    ) -> Result<impl Iterator<Item = usize> + '_, Refusal> {
-        match self.state {
-            State::Open if now >= self.valid_until => return Err(Refusal::OrderNotPayable),
-            State::Open => {}
-            State::Accepted | State::Paid => return Err(Refusal::AlreadyUsed),
-            State::Cancelled | State::Lapsed => return Err(Refusal::OrderNotPayable),
-        }
-        let named = move |one: &&Displayed| reference.is_none_or(|wanted| wanted == one.reference);
-        let mut refusal = Some(Refusal::NoOpenChallenge);
-        for one in self.challenges.iter().filter(named) {
-            match one.state {
-                ChallengeState::Killed => {}
-                _ if one.is_timely(now) => refusal = None,
-                _ => refusal = refusal.map(|_| Refusal::Expired),
-            }
-        }
-        match refusal {
-            Some(refusal) => Err(refusal),
-            None => Ok(self
-                .challenges
-                .iter()
-                .enumerate()
-                .filter(move |(_, one)| named(one) && one.state != ChallengeState::Killed)
-                .map(|(at, _)| at)),
-        }
-    }
-
-    /// Appends the stored form; see `docs/spec/qrpay.md`.
+    /// The stored form; see `docs/spec/qrpay.md`.
     pub(crate) fn encode(&self) -> Bytes {
         let size = 1
             + 3
-            + price_bytes(&self.price)
+            + PriceRow::from(&self.price).bytes()
             + 1
             + self.merchant.as_bytes().len()
             + 8
@@ -151,7 +117,7 @@ impl Item {
         let mut bytes = Vec::with_capacity(size);
         let mut writer = Writer::new(&mut bytes, 1);
         writer.u8(self.kind as u8).u8(self.state as u8).u8(self.form as u8);
-        price(&mut writer, &self.price);
+        price(&mut writer, (&self.price).into());
         short(&mut writer, self.merchant.as_bytes());
         writer.u64(self.created.as_ms()).u64(self.valid_until.as_ms()).u32(self.next_ref);
         match &self.payment {
@@ -176,38 +142,18 @@ impl Item {
     }
 
     fn read(bytes: &Bytes) -> Result<Self, WireError> {
-        let mut reader = Reader::new(bytes);
-        reader.version(1)?;
-        let kind = Kind::from_u8(reader.u8()?)?;
-        let state = State::from_u8(reader.u8()?)?;
-        let form = Form::from_u8(reader.u8()?)?;
-        let price = read_price(&mut reader, bytes)?;
-        let merchant = read_uid(&mut reader, bytes)?;
-        let created = Time::from_ms(reader.u64()?);
-        let valid_until = Time::from_ms(reader.u64()?);
-        let next_ref = reader.u32()?;
-        let payment = match reader.u8()? {
-            0 => None,
-            1 => Some(PaymentId(reader.array()?)),
-            _ => return Err(WireError::Invalid),
-        };
-        let count = usize::from(reader.u8()?);
-        let mut challenges = Vec::with_capacity(count);
-        for _ in 0..count {
-            challenges.push(Displayed::read(&mut reader)?);
-        }
-        reader.finish()?;
+        let row = ItemRow::parse(bytes)?;
         Ok(Self {
-            kind,
-            state,
-            form,
-            price,
-            merchant,
-            created,
-            valid_until,
-            payment,
-            challenges,
-            next_ref,
+            kind: row.kind,
+            state: row.state,
+            form: row.form,
+            price: row.price(bytes),
+            merchant: row.merchant(bytes),
+            created: row.created,
+            valid_until: row.valid_until,
+            payment: row.payment,
+            challenges: row.challenges(bytes).collect(),
+            next_ref: row.next_ref,
         })
     }
 }
@@ -232,7 +178,10 @@ pub struct Displayed {
 }
 
 impl Displayed {
-    const BYTES: usize = 4 + 16 + 8 + 1 + 8 + 1 + 8;
+    pub(crate) const BYTES: usize = Self::STATE_AT + 1 + 8 + 1 + 8;
+
+    /// Number, challenge and expiry are before it.
+    pub(crate) const STATE_AT: usize = 4 + 16 + 8;
 
     pub(crate) fn is_timely(&self, now: Time) -> bool {
         now.is_before_s(self.expires_s) && self.replaced_until.is_none_or(|until| now < until)
@@ -254,7 +203,8 @@ impl Displayed {
             .fixed(&self.last_wrong);
     }
 
-    fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+    #[inline]
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
         let reference = reader.u32()?;
         let challenge = Challenge(reader.array()?);
         let expires_s = reader.u64()?;
@@ -334,18 +284,35 @@ stored! {
 /// How long a challenge is kept after it ran out.
 const KEPT_S: u64 = 120;
 
-/// How long amount, currency and payee are when written.
-pub(crate) fn price_bytes(price: &Price) -> usize {
-    8 + 3 + 1 + price.payee.as_bytes().len()
+/// How much, and to whom, as rows have it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PriceRow<'a> {
+    pub(crate) amount: Amount,
+    pub(crate) payee: &'a [u8],
+}
+
+impl PriceRow<'_> {
+    /// How long amount, currency and payee are when written.
+    pub(crate) const fn bytes(&self) -> usize {
+        8 + 3 + 1 + self.payee.len()
+    }
+}
+
+impl<'a> From<&'a Price> for PriceRow<'a> {
+    fn from(price: &'a Price) -> Self {
+        Self { amount: price.amount, payee: price.payee.as_bytes() }
+    }
 }
 
 /// Writes amount, currency and payee.
-pub(crate) fn price(writer: &mut Writer<'_>, price: &Price) {
+#[inline]
+pub(crate) fn price(writer: &mut Writer<'_>, price: PriceRow<'_>) {
     writer.i64(price.amount.minor()).fixed(&price.amount.currency().letters());
-    short(writer, price.payee.as_bytes());
+    short(writer, price.payee);
 }
 
 /// Parts whose types bound them below 256 bytes.
+#[inline]
 pub(crate) fn short(writer: &mut Writer<'_>, part: &[u8]) {
     let written = writer.lp8(part).is_ok();
     debug_assert!(written);
@@ -354,12 +321,24 @@ pub(crate) fn short(writer: &mut Writer<'_>, part: &[u8]) {
 pub(crate) fn read_price(reader: &mut Reader<'_>, bytes: &Bytes) -> Result<Price, WireError> {
     let minor = reader.i64()?;
     let currency = Currency::from_letters(&reader.array::<3>()?).map_err(|_| WireError::Invalid)?;
-    let payee = Payee::new(slice(bytes, reader.lp8()?)).map_err(|_| WireError::Invalid)?;
+    let payee = Payee::checked(slice(bytes, read_payee(reader)?));
     Ok(Price { amount: Amount::new(minor, currency), payee })
 }
 
 pub(crate) fn read_uid(reader: &mut Reader<'_>, bytes: &Bytes) -> Result<Uid, WireError> {
-    Uid::new(slice(bytes, reader.lp8()?)).map_err(|_| WireError::Invalid)
+    Ok(Uid::checked(slice(bytes, read_name(reader)?)))
+}
+
+/// A payee's name, checked.
+pub(crate) fn read_payee<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], WireError> {
+    let name = reader.lp8()?;
+    if Payee::is_name(name) { Ok(name) } else { Err(WireError::Invalid) }
+}
+
+/// An identifier, checked.
+pub(crate) fn read_name<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], WireError> {
+    let name = reader.lp8()?;
+    if crate::terms::is_identifier(name) { Ok(name) } else { Err(WireError::Invalid) }
 }
 
 /// Shares the row's bytes instead of copying them.

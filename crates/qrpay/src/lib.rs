@@ -8,15 +8,18 @@ extern crate std;
 
 mod bind;
 mod binding;
+mod binding_row;
 mod client;
 mod code;
 mod code_emv;
 pub mod emv;
 mod enrollment;
 mod error;
+mod few;
 mod instruction;
 mod issue;
 mod item;
+mod item_row;
 mod look_up;
 pub mod ocra;
 mod payment;
@@ -35,6 +38,7 @@ pub mod symbol;
 mod table;
 mod terms;
 mod transcript;
+mod trial;
 
 pub use bind::{Bind, Enrolled, Rebind, Rebinding};
 pub use binding::{Binding, BoundKey};

@@ -1,24 +1,23 @@
 //! Redeeming: the one message of the payer, checked in the order of the spec, and the debit owed in the same batch.
 
-use crate::binding::{Binding, BoundKey};
-use crate::instruction::{Instruction, InstructionKind};
-use crate::item::{ChallengeState, Item, Kind, State};
-use crate::payment::{Outcome, Payment, PaymentState};
-use crate::reply::ReplyScheme as _;
+use crate::binding_row::BindingRow;
+use crate::few::Few;
+use crate::instruction::{InstructionKind, InstructionRow};
+use crate::item_row::ItemRow;
+use crate::payment::{Outcome, OutcomeRow, PaymentRow, PaymentState};
 use crate::server::{Setup, Trail, done};
-use crate::table::{self, point};
+use crate::table;
+use crate::transcript::TranscriptParts;
+use crate::trial::Trial;
 use crate::{
-    DeviceId, Error, Misuse, PaymentId, PaymentRequest, PaymentServer, Price, Refusal, Transcript,
-    Uid, Verdict,
+    Binding, ChallengeState, DeviceId, Displayed, Error, Form, Item, Misuse, PaymentId,
+    PaymentRequest, PaymentServer, Price, Refusal, Uid, Verdict,
 };
 use alloc::sync::Arc;
-
+use alloc::vec;
 use alloc::vec::Vec;
 use bytes::Bytes;
-use port::{
-    Answers, Ask, Batch, Decision, Expect, Key, KeyAnswer, KeyQuestion, KeyRef, MacAlgorithm,
-    ReadSet, Row, Step, Time,
-};
+use port::{Answers, Ask, Batch, Decision, Expect, Key, KeyAnswer, ReadSet, Row, Step, Time};
 use seal::{AccountRef, Audited};
 use sha2::{Digest as _, Sha256};
 
@@ -39,7 +38,7 @@ impl PaymentServer {
             outcome: table::outcome(tenant, &request, &account),
         };
         let (setup, stage) = (self.setup.clone(), Stage::Rows);
-        Redeem { setup, now, request, account, keys, stage, accepts: |_| true }
+        Redeem { setup, now, request, account, keys, stage, accepts: None }
     }
 }
 
@@ -67,7 +66,8 @@ pub struct Redeem {
     account: AccountRef,
     keys: Keys,
     stage: Stage,
-    accepts: fn(&DeviceId) -> bool,
+    /// `None` for all devices.
+    accepts: Option<fn(&DeviceId) -> bool>,
 }
 
 /// Where the rows are that the request names.
@@ -89,22 +89,12 @@ enum Stage {
 #[derive(Clone, Debug)]
 struct Weighing {
     now: Time,
-    item: Item,
-    item_expect: Expect,
-    binding: Option<Binding>,
-    binding_expect: Expect,
-    trials: Vec<Trial>,
-}
-
-/// One challenge tried with one key.
-#[derive(Clone, Debug)]
-struct Trial {
-    challenge_at: usize,
-    /// `None` for the decoy of an unknown account.
-    key_at: Option<usize>,
-    transcript: Bytes,
-    /// Which answer belongs to it; `None` where nothing was asked.
-    answer_at: Option<usize>,
+    item: ItemRow,
+    item_row: Row,
+    binding_row: Option<Row>,
+    /// Whether the binding counts wrong replies.
+    has_failures: bool,
+    trials: Few<Trial>,
 }
 
 impl Redeem {
@@ -113,200 +103,216 @@ impl Redeem {
     /// For banks that bind a second key that needs no PIN, and let it pay only where something else speaks for the payer.
     #[must_use]
     pub fn answered_by(self, accepts: fn(&DeviceId) -> bool) -> Self {
-        Self { accepts, ..self }
+        Self { accepts: Some(accepts), ..self }
     }
 
-    fn rows(&mut self, answers: &Answers) -> Result<Step<Audited<Verdict<Accepted>>>, Error> {
-        let [item_row, binding_row, outcome_row] =
-            [point(answers, 0)?, point(answers, 1)?, point(answers, 2)?];
+    fn rows(&mut self, mut answers: Answers) -> Result<Step<Audited<Verdict<Accepted>>>, Error> {
+        let [item_row, binding_row, outcome_row, ..] = &mut answers.rows.points[..] else {
+            return Err(Error::Misuse(Misuse::Answers));
+        };
         if let Some(row) = outcome_row
             && let Some(verdict) = self.recall(row)?
         {
             return Ok(Step::Done(port::Conclusion { verdict, batch: Batch::new() }));
         }
-        let Some(item_row) = item_row else { return Ok(self.decline(Refusal::UnknownItem)) };
-        let item = Item::parse(&item_row.value)?;
+        let Some(item_row) = item_row.take() else { return Ok(self.decline(Refusal::UnknownItem)) };
+        let item = ItemRow::parse(&item_row.value).map_err(Error::Corrupt)?;
         let now = self.setup.policy().skew.settle(self.now, item.created)?;
-        let answerable = match item.answerable(now, self.request.challenge_ref) {
+        let answerable = match item.answerable(&item_row.value, now, self.request.challenge_ref) {
             Ok(found) => found,
             Err(refusal) => return Ok(self.decline(refusal)),
         };
-        let binding =
-            binding_row.map(|row| Binding::parse(&row.value, &self.account)).transpose()?;
-        if binding.as_ref().is_some_and(|binding| binding.locked) {
-            return Ok(self.decline(Refusal::Locked));
+        let binding_row = binding_row.take();
+        let mut usable = Few::new();
+        let mut has_failures = false;
+        if let Some(row) = &binding_row {
+            let binding = BindingRow::parse(&row.value, |key| {
+                if key.is_usable(now) && self.takes(key.device) {
+                    usable.push(key);
+                }
+            });
+            let binding = binding.map_err(Error::Corrupt)?;
+            if binding.locked {
+                return Ok(self.decline(Refusal::Locked));
+            }
+            has_failures = !binding.failures.is_empty();
         }
         // One challenge and one device is what most have.
-        let (mut questions, mut trials) = (Vec::with_capacity(1), Vec::with_capacity(1));
-        for challenge_at in answerable.take(usize::from(self.setup.policy().open_challenges_max)) {
-            self.try_challenge(
-                &item,
-                now,
-                binding.as_ref(),
-                challenge_at,
-                &mut questions,
-                &mut trials,
-            );
+        let (mut questions, mut trials) = (Vec::with_capacity(1), Few::new());
+        let tried = usize::from(self.setup.policy().open_challenges_max);
+        for (challenge_at, displayed) in answerable.take(tried) {
+            // Shared by trials and questions, and erased with the last of them: it holds the account number.
+            let transcript = self.transcript(&item, &item_row.value, &displayed);
+            match &binding_row {
+                Some(row) if usable.len() > 0 => {
+                    let transcripts = core::iter::repeat_n(transcript, usable.len());
+                    for (key, transcript) in usable.iter().zip(transcripts) {
+                        let (row, account) = (&row.value, &self.account);
+                        let trial =
+                            Trial::new(challenge_at, key, row, account, transcript, &mut questions);
+                        trials.push(trial?);
+                    }
+                }
+                _ => {
+                    let decoy = self.setup.config.decoy;
+                    trials.push(Trial::decoy(challenge_at, decoy, transcript, &mut questions));
+                }
+            }
         }
-        let weighing = Weighing {
-            now,
-            item,
-            item_expect: Row::unchanged(Some(item_row)),
-            binding,
-            binding_expect: Row::unchanged(binding_row),
-            trials,
-        };
+        drop(usable);
+        let weighing = Weighing { now, item, item_row, binding_row, has_failures, trials };
         if questions.is_empty() {
-            return self.conclude(weighing, &Answers::default());
+            return self.conclude(&weighing, &[]);
         }
         self.stage = Stage::Reply(weighing);
         Ok(Step::Ask(Ask::keys(questions)))
     }
 
-    /// Tries one challenge with every usable key, or with the decoy where there is none: an unknown account, and one whose
-    /// devices are all revoked, cost a MAC like any other.
-    fn try_challenge(
-        &self,
-        item: &Item,
-        now: Time,
-        binding: Option<&Binding>,
-        challenge_at: usize,
-        questions: &mut Vec<KeyQuestion>,
-        trials: &mut Vec<Trial>,
-    ) {
-        let displayed = &item.challenges[challenge_at];
-        let transcript = Transcript {
+    fn takes(&self, device: &[u8]) -> bool {
+        self.accepts
+            .is_none_or(|accepts| accepts(&DeviceId::checked(Bytes::copy_from_slice(device))))
+    }
+
+    fn transcript(&self, item: &ItemRow, row: &[u8], displayed: &Displayed) -> Bytes {
+        let (price, expires_s) = match item.form {
+            Form::Base => (None, 0),
+            Form::Full => (Some(item.price_row(row)), displayed.expires_s),
+        };
+        let parts = TranscriptParts {
             uid: self.request.uid.as_bytes(),
             challenge: &displayed.challenge,
             account: &self.request.account,
-            terms: &item.terms(displayed),
+            price,
+            expires_s,
         };
-        // Shared by trials and questions, and erased with the last of them: it holds the account number.
-        let transcript = Bytes::from_owner(transcript.to_bytes());
-        let before = trials.len();
-        let keys = binding.map_or(&[][..], |binding| &binding.keys);
-        let usable = |key: &BoundKey| key.is_usable(now) && (self.accepts)(&key.device);
-        for (key_at, key) in keys.iter().enumerate().filter(|(_, key)| usable(key)) {
-            let question = key.credential.question(&transcript);
-            let answer_at = question.is_some().then_some(questions.len());
-            questions.extend(question);
-            let transcript = transcript.clone();
-            trials.push(Trial { challenge_at, key_at: Some(key_at), transcript, answer_at });
-        }
-        if trials.len() == before {
-            questions.push(KeyQuestion::Mac {
-                key: KeyRef::Held(self.setup.config.decoy),
-                algorithm: MacAlgorithm::HmacSha256,
-                message: transcript.clone(),
-            });
-            let answer_at = Some(questions.len() - 1);
-            trials.push(Trial { challenge_at, key_at: None, transcript, answer_at });
-        }
+        parts.to_shared()
     }
 
     fn conclude(
         &self,
-        weighing: Weighing,
-        answers: &Answers,
+        weighing: &Weighing,
+        answers: &[KeyAnswer],
     ) -> Result<Step<Audited<Verdict<Accepted>>>, Error> {
-        let keys = weighing.binding.as_ref().map_or(&[][..], |binding| &binding.keys);
         let mut right = None;
         // Every trial is weighed, so that the time taken does not tell which one was right.
-        for trial in &weighing.trials {
-            let answer = trial.answer_at.and_then(|at| answers.keys.get(at));
-            if let Some(KeyAnswer::Refused(why)) = answer {
-                // A key holder's trouble is not the payer's wrong reply.
-                return Err(Error::Keys(*why));
-            }
-            let Some(key) = trial.key_at.and_then(|at| keys.get(at)) else { continue };
-            if key.credential.accepts(&trial.transcript, &self.request.reply, answer) {
+        for trial in weighing.trials.iter() {
+            if trial.is_right(&self.request.reply, answers)? {
                 right = Some(trial.challenge_at);
             }
         }
-        match right {
+        let challenge = |at| weighing.item.challenges(&weighing.item_row.value).nth(at);
+        match right.and_then(|at| challenge(at).map(|found| (at, found))) {
             None => self.refuse(weighing),
-            Some(at) => match weighing.item.challenges[at] {
-                found if found.state == ChallengeState::Consumed => {
-                    Ok(self.decline(Refusal::AlreadyUsed))
-                }
-                found if !found.is_timely(weighing.now) => Ok(self.decline(Refusal::Expired)),
-                _ => self.accept(weighing, at),
-            },
+            Some((_, found)) if found.state == ChallengeState::Consumed => {
+                Ok(self.decline(Refusal::AlreadyUsed))
+            }
+            Some((_, found)) if !found.is_timely(weighing.now) => {
+                Ok(self.decline(Refusal::Expired))
+            }
+            Some((at, found)) => self.accept(weighing, at, &found),
         }
     }
 
     fn accept(
         &self,
-        weighing: Weighing,
+        weighing: &Weighing,
         challenge_at: usize,
+        displayed: &Displayed,
     ) -> Result<Step<Audited<Verdict<Accepted>>>, Error> {
-        let Weighing { now, mut item, item_expect, binding, binding_expect, .. } = weighing;
-        let tenant = self.setup.tenant();
-        let uid = &self.request.uid;
-        let displayed = &mut item.challenges[challenge_at];
-        displayed.state = ChallengeState::Consumed;
-        let challenge_ref = displayed.reference;
+        let Weighing { now, item, item_row, .. } = weighing;
+        let (now, row) = (*now, &item_row.value);
+        let (tenant, uid) = (self.setup.tenant(), &self.request.uid);
+        let (price, merchant) = (item.price_row(row), item.merchant_bytes(row));
         let idempotency = PaymentId::derive(uid, &displayed.challenge, &self.account);
         let id = PaymentId::of(&idempotency);
-        if item.kind == Kind::Order {
-            item.state = State::Accepted;
-            item.payment = Some(id);
-        }
-        let payment = Payment {
+        let outcome = OutcomeRow {
+            account: &self.account,
+            payment: &id,
+            price,
+            accepted: now,
+            reply: &self.request.reply,
+        };
+        let payment = PaymentRow {
             state: PaymentState::Accepted,
-            account: self.account,
-            price: item.price.clone(),
-            merchant: item.merchant.clone(),
-            challenge_ref,
+            account: &self.account,
+            price,
+            merchant,
+            challenge_ref: displayed.reference,
             accepted: now,
             settle_by: now.plus_ms(self.setup.policy().settle_ms),
             refunded_minor: 0,
             cause: 0,
         };
-        let outcome = Outcome {
-            account: self.account,
-            payment: id,
-            price: item.price.clone(),
-            accepted: now,
-            reply: self.request.reply.clone(),
-        };
-        let mut batch = Batch::with_capacity(5);
-        batch.put(self.keys.item.clone(), item_expect, item.encode());
-        let binding_key = self.keys.binding.clone();
-        match binding {
-            Some(mut binding) if !binding.failures.is_empty() => {
-                binding.failures.clear();
-                batch.put(binding_key, binding_expect, binding.encode());
-            }
-            // A revocation at the same time conflicts with this.
-            _ => {
-                batch.require(binding_key, binding_expect);
-            }
-        }
-        batch.put(self.keys.outcome.clone(), Expect::Absent, outcome.encode());
-        batch.put(table::payment(tenant, uid, &id), Expect::Absent, payment.encode());
-        let instruction = Instruction {
+        let instruction = InstructionRow {
             kind: InstructionKind::Debit,
             tenant,
-            uid: uid.clone(),
-            payment: id,
-            account: self.account,
-            merchant: item.merchant,
-            amount: item.price.amount,
-            refund: Bytes::new(),
+            uid: uid.as_bytes(),
+            payment: &id,
+            account: &self.account,
+            merchant,
+            amount: price.amount,
+            refund: &[],
         };
-        let mut content = Vec::with_capacity(instruction.encoded_bytes());
-        instruction.encode(&mut content);
-        self.setup.owe(&mut batch, now, idempotency, content)?;
-        let audit = self.setup.audit(now, "qrpay.redeem.accepted", self.trail(None, id.0));
-        let accepted =
-            Accepted { payment: id, uid: uid.clone(), price: item.price, at: now, repeated: false };
+        let entry = self.setup.entry(now, &idempotency);
+        // All that is written lies in one allocation, each row behind the one before it.
+        let mut rows = Vec::with_capacity(
+            ItemRow::accepted_bytes(row)
+                + outcome.bytes()
+                + payment.bytes()
+                + entry.bytes(instruction.bytes())
+                + self.account.as_bytes().len(),
+        );
+        item.append_accepted(row, challenge_at, &id, &mut rows);
+        let item_end = rows.len();
+        outcome.append(&mut rows);
+        let outcome_end = rows.len();
+        payment.append(&mut rows);
+        let payment_end = rows.len();
+        entry.encode(&mut rows, |to| instruction.append(to)).map_err(|_| Misuse::TooLong)?;
+        let entry_end = rows.len();
+        rows.extend_from_slice(self.account.as_bytes());
+        let mut rows = Bytes::from(rows);
+        let actor = rows.split_off(entry_end);
+        let entry_row = rows.split_off(payment_end);
+        let payment_row = rows.split_off(outcome_end);
+        let outcome_row = rows.split_off(item_end);
+
+        let mut batch = Batch::with_capacity(5);
+        batch.put(self.keys.item.clone(), Expect::At(item_row.version), rows);
+        self.require_binding(weighing, &mut batch)?;
+        batch.put(self.keys.outcome.clone(), Expect::Absent, outcome_row);
+        batch.put(table::payment(tenant, uid, &id), Expect::Absent, payment_row);
+        batch.put(self.setup.entry_key(&entry)?, Expect::Absent, entry_row);
+        let trail =
+            Trail { actor, subject: uid.as_bytes().clone(), refusal: None, correlation: id.0 };
+        let audit = self.setup.audit(now, "qrpay.redeem.accepted", trail);
+        let (uid, price) = (uid.clone(), item.price(row));
+        let accepted = Accepted { payment: id, uid, price, at: now, repeated: false };
         Ok(done(Verdict::Granted(accepted), audit, batch))
     }
 
+    /// Forgets wrong replies that are counted. Even where there are none, a revocation at the same time conflicts with this.
+    fn require_binding(&self, weighing: &Weighing, batch: &mut Batch) -> Result<(), Error> {
+        let (key, row) = (self.keys.binding.clone(), weighing.binding_row.as_ref());
+        let expect = Row::unchanged(row);
+        match row {
+            Some(row) if weighing.has_failures => {
+                let mut binding = Binding::parse(&row.value, &self.account)?;
+                binding.failures.clear();
+                batch.put(key, expect, binding.encode());
+            }
+            _ => {
+                batch.require(key, expect);
+            }
+        }
+        Ok(())
+    }
+
     /// Counts the wrong reply and refuses it, in the same words for every cause.
-    fn refuse(&self, weighing: Weighing) -> Result<Step<Audited<Verdict<Accepted>>>, Error> {
-        let Weighing { now, mut item, item_expect, binding, binding_expect, trials } = weighing;
+    fn refuse(&self, weighing: &Weighing) -> Result<Step<Audited<Verdict<Accepted>>>, Error> {
+        let Weighing { now, item_row, binding_row, trials, .. } = weighing;
+        let now = *now;
+        let mut item = Item::parse(&item_row.value)?;
         let mark = self.wrong_mark();
         let mut counted = false;
         for displayed_at in trials.iter().map(|trial| trial.challenge_at) {
@@ -324,10 +330,12 @@ impl Redeem {
         }
         let mut batch = Batch::with_capacity(2);
         if counted {
-            batch.put(self.keys.item.clone(), item_expect, item.encode());
-            if let Some(mut binding) = binding {
+            batch.put(self.keys.item.clone(), Expect::At(item_row.version), item.encode());
+            if let Some(row) = binding_row {
+                let mut binding = Binding::parse(&row.value, &self.account)?;
                 binding.fail(now, self.setup.policy());
-                batch.put(self.keys.binding.clone(), binding_expect, binding.encode());
+                let expect = Expect::At(row.version);
+                batch.put(self.keys.binding.clone(), expect, binding.encode());
             }
         }
         let trail = self.trail(Some(Refusal::Refused), [0; 16]);
@@ -369,20 +377,18 @@ impl Decision for Redeem {
 
     fn begin(&mut self) -> Ask {
         self.stage = Stage::Rows;
-        let Keys { item, binding, outcome } = self.keys.clone();
-        Ask::rows(ReadSet::points([item, binding, outcome]))
+        let Keys { item, binding, outcome } = &self.keys;
+        Ask::rows(ReadSet::points(vec![item.clone(), binding.clone(), outcome.clone()]))
     }
 
     fn step(&mut self, answers: Answers) -> Result<Step<Self::Verdict>, Error> {
-        match core::mem::replace(&mut self.stage, Stage::Rows) {
-            Stage::Rows => self.rows(&answers),
-            Stage::Reply(weighing) => {
-                if answers.keys.is_empty() {
-                    return Err(Error::Misuse(Misuse::Answers));
-                }
-                self.conclude(weighing, &answers)
-            }
-        }
+        let step = match &self.stage {
+            Stage::Rows => return self.rows(answers),
+            Stage::Reply(_) if answers.keys.is_empty() => Err(Error::Misuse(Misuse::Answers)),
+            Stage::Reply(weighing) => self.conclude(weighing, &answers.keys),
+        };
+        self.stage = Stage::Rows;
+        step
     }
 
     fn outcome(&self) -> Option<Key> {

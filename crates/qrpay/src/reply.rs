@@ -41,11 +41,18 @@ impl ReplyScheme for HmacReply {
     }
 
     fn accepts(&self, _: &[u8], reply: &Reply, answer: Option<&KeyAnswer>) -> bool {
+        Self::is_right(self.typed_digits, reply, answer)
+    }
+}
+
+impl HmacReply {
+    /// [`ReplyScheme::accepts`] without the key, which it does not need.
+    pub(crate) fn is_right(typed_digits: u8, reply: &Reply, answer: Option<&KeyAnswer>) -> bool {
         let Some(KeyAnswer::Mac(tag)) = answer else { return false };
         match reply {
             Reply::Mac(mac) => seal::equal(tag.as_bytes(), mac),
-            Reply::Typed(code) if code.as_bytes().len() == usize::from(self.typed_digits) => {
-                ocra::hotp_truncate(tag.as_bytes(), self.typed_digits)
+            Reply::Typed(code) if code.as_bytes().len() == usize::from(typed_digits) => {
+                ocra::hotp_truncate(tag.as_bytes(), typed_digits)
                     .is_ok_and(|right| seal::equal(right.as_str().as_bytes(), code.as_bytes()))
             }
             Reply::Signature(_) | Reply::Typed(_) => false,
@@ -241,7 +248,7 @@ fn typed(code: Result<ocra::Code, OcraError>) -> Result<Reply, Misuse> {
     TypedCode::new(code.as_str().as_bytes()).map(Reply::Typed).map_err(|_| Misuse::Policy)
 }
 
-fn check_suite(suite: &Suite) -> Result<(), Misuse> {
+pub(crate) fn check_suite(suite: &Suite) -> Result<(), Misuse> {
     let plain = !suite.has_counter()
         && suite.pin().is_none()
         && suite.session_bytes().is_none()

@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use bytes::Bytes;
-use port::outbox::Entry;
+use port::outbox::EntryHead;
 use port::{Batch, Conclusion, Expect, Key, KeyId, Peer, Step, Tenant, Time};
 use seal::{Audit, Audited};
 
@@ -102,17 +102,23 @@ impl Setup {
         idempotency: [u8; 32],
         content: Vec<u8>,
     ) -> Result<(), crate::Error> {
-        let entry = Entry {
-            idempotency,
-            to: self.config.accounting.clone(),
-            created: now,
-            content: content.into(),
-        };
-        let key = entry.key(crate::table::table(self.tenant(), crate::table::OUTBOX))?;
-        let mut bytes = Vec::with_capacity(entry.encoded_bytes());
-        entry.encode(&mut bytes).map_err(|_| Misuse::TooLong)?;
-        batch.put(key, Expect::Absent, bytes);
+        let entry = self.entry(now, &idempotency);
+        let mut bytes = Vec::with_capacity(entry.bytes(content.len()));
+        entry
+            .encode(&mut bytes, |to| to.extend_from_slice(&content))
+            .map_err(|_| Misuse::TooLong)?;
+        batch.put(self.entry_key(&entry)?, Expect::Absent, bytes);
         Ok(())
+    }
+
+    /// An entry for the accounting system, whose content is still to be written.
+    pub(crate) fn entry<'a>(&'a self, now: Time, idempotency: &'a [u8; 32]) -> EntryHead<'a> {
+        EntryHead { idempotency, to: &self.config.accounting, created: now }
+    }
+
+    /// Where it lies.
+    pub(crate) fn entry_key(&self, entry: &EntryHead<'_>) -> Result<Key, crate::Error> {
+        Ok(entry.key(crate::table::table(self.tenant(), crate::table::OUTBOX))?)
     }
 }
 

@@ -24,6 +24,11 @@ impl Uid {
         if is_identifier(&id) { Ok(Self(id)) } else { Err(Misuse::Identifier) }
     }
 
+    /// Bytes that [`is_identifier`] was asked about.
+    pub(crate) const fn checked(id: Bytes) -> Self {
+        Self(id)
+    }
+
     /// Draws one: `O` or `C`, then 128 bits in the Crockford alphabet, which has no letters that look alike.
     pub fn draw(entropy: &[u8; 32], kind: Kind) -> Self {
         let drawn = derive::<16>(entropy, "interbank/qrpay/uid/v1", &[]);
@@ -77,15 +82,22 @@ impl Payee {
     /// [`Misuse::Text`].
     pub fn new(name: impl Into<Bytes>) -> Result<Self, Misuse> {
         let name = name.into();
+        if Self::is_name(&name) { Ok(Self(name)) } else { Err(Misuse::Text) }
+    }
+
+    /// Bytes that [`Payee::is_name`] was asked about.
+    pub(crate) const fn checked(name: Bytes) -> Self {
+        Self(name)
+    }
+
+    /// Whether it can be a payee's name.
+    pub(crate) fn is_name(name: &[u8]) -> bool {
         if name.is_empty() || name.len() > Self::BYTES_MAX {
-            return Err(Misuse::Text);
+            return false;
         }
         // Most names are plain, and each row that is read has one.
-        if name.iter().all(|byte| (0x20..0x7F).contains(byte)) {
-            return Ok(Self(name));
-        }
-        let text = core::str::from_utf8(&name).map_err(|_| Misuse::Text)?;
-        if text.chars().any(is_unprintable) { Err(Misuse::Text) } else { Ok(Self(name)) }
+        name.iter().all(|byte| (0x20..0x7F).contains(byte))
+            || core::str::from_utf8(name).is_ok_and(|text| !text.chars().any(is_unprintable))
     }
 
     /// The name.

@@ -1,0 +1,296 @@
+//! An item's row, read in place: for the redeem, which changes a few bytes of it.
+
+use crate::item::{ChallengeState, Displayed, Form, Kind, PriceRow, State, read_name, read_payee};
+use crate::{Payee, PaymentId, Price, Refusal, Uid};
+use alloc::vec::Vec;
+use bytes::Bytes;
+use port::wire::Reader;
+use port::{Amount, Currency, Time, WireError};
+
+/// What an item's row says, and where its parts are. All methods that take the row want the bytes that were parsed.
+///
+/// [`crate::Item::parse`] reads rows by this too, so that both take the same ones.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ItemRow {
+    pub(crate) kind: Kind,
+    pub(crate) state: State,
+    pub(crate) form: Form,
+    payee_bytes: u8,
+    merchant_bytes: u8,
+    challenges: u8,
+    pub(crate) next_ref: u32,
+    pub(crate) amount: Amount,
+    pub(crate) created: Time,
+    pub(crate) valid_until: Time,
+    pub(crate) payment: Option<PaymentId>,
+}
+
+impl ItemRow {
+    /// Reads the stored form, specified in `docs/spec/qrpay.md`.
+    pub(crate) fn parse(row: &[u8]) -> Result<Self, WireError> {
+        let mut reader = Reader::new(row);
+        reader.version(1)?;
+        let kind = Kind::from_u8(reader.u8()?)?;
+        let state = State::from_u8(reader.u8()?)?;
+        let form = Form::from_u8(reader.u8()?)?;
+        let minor = reader.i64()?;
+        let currency =
+            Currency::from_letters(&reader.array::<3>()?).map_err(|_| WireError::Invalid)?;
+        let payee = read_payee(&mut reader)?;
+        let merchant = read_name(&mut reader)?;
+        let created = Time::from_ms(reader.u64()?);
+        let valid_until = Time::from_ms(reader.u64()?);
+        let next_ref = reader.u32()?;
+        let payment = match reader.u8()? {
+            0 => None,
+            1 => Some(PaymentId(reader.array()?)),
+            _ => return Err(WireError::Invalid),
+        };
+        let challenges = reader.u8()?;
+        for _ in 0..challenges {
+            Displayed::read(&mut reader)?;
+        }
+        reader.finish()?;
+        // Both are behind a length of one byte.
+        let short = |part: &[u8]| u8::try_from(part.len()).map_err(|_| WireError::TooLong);
+        Ok(Self {
+            kind,
+            state,
+            form,
+            payee_bytes: short(payee)?,
+            merchant_bytes: short(merchant)?,
+            challenges,
+            next_ref,
+            amount: Amount::new(minor, currency),
+            created,
+            valid_until,
+            payment,
+        })
+    }
+
+    /// Whom it pays, and whose it is, as the row has them.
+    pub(crate) fn price_row<'a>(&self, row: &'a [u8]) -> PriceRow<'a> {
+        PriceRow { amount: self.amount, payee: &row[PAYEE_AT..self.merchant_at() - 1] }
+    }
+
+    /// Shares the row's bytes.
+    pub(crate) fn price(&self, row: &Bytes) -> Price {
+        let payee = Payee::checked(row.slice(PAYEE_AT..self.merchant_at() - 1));
+        Price { amount: self.amount, payee }
+    }
+
+    pub(crate) fn merchant_bytes<'a>(&self, row: &'a [u8]) -> &'a [u8] {
+        &row[self.merchant_at()..self.created_at()]
+    }
+
+    /// Shares the row's bytes.
+    pub(crate) fn merchant(&self, row: &Bytes) -> Uid {
+        Uid::checked(row.slice(self.merchant_at()..self.created_at()))
+    }
+
+    /// Its challenges, oldest first.
+    pub(crate) fn challenges<'a>(
+        &self,
+        row: &'a [u8],
+    ) -> impl Iterator<Item = Displayed> + Clone + use<'a> {
+        let (rows, _) = row[self.challenges_at()..].as_chunks::<{ Displayed::BYTES }>();
+        // All of them were read by `parse`.
+        rows.iter().filter_map(|row| Displayed::read(&mut Reader::new(row)).ok())
+    }
+
+    /// The challenges to try a request against, each behind its position, or why there is none that could be paid now.
+    ///
+    /// Those that were consumed or ran out lately are tried too, in order to tell a right reply that it came second or late
+    /// instead of counting it as a wrong one.
+    pub(crate) fn answerable<'a>(
+        &self,
+        row: &'a [u8],
+        now: Time,
+        reference: Option<u32>,
+    ) -> Result<impl Iterator<Item = (usize, Displayed)> + use<'a>, Refusal> {
+        match self.state {
+            State::Open if now >= self.valid_until => return Err(Refusal::OrderNotPayable),
+            State::Open => {}
+            State::Accepted | State::Paid => return Err(Refusal::AlreadyUsed),
+            State::Cancelled | State::Lapsed => return Err(Refusal::OrderNotPayable),
+        }
+        let named = move |one: &Displayed| reference.is_none_or(|wanted| wanted == one.reference);
+        let mut refusal = Some(Refusal::NoOpenChallenge);
+        let challenges = self.challenges(row);
+        for one in challenges.clone().filter(named) {
+            match one.state {
+                ChallengeState::Killed => {}
+                _ if one.is_timely(now) => refusal = None,
+                _ => refusal = refusal.map(|_| Refusal::Expired),
+            }
+        }
+        match refusal {
+            Some(refusal) => Err(refusal),
+            None => Ok(challenges
+                .enumerate()
+                .filter(move |(_, one)| named(one) && one.state != ChallengeState::Killed)),
+        }
+    }
+
+    /// How long [`ItemRow::append_accepted`] is at most.
+    pub(crate) const fn accepted_bytes(row: &[u8]) -> usize {
+        row.len() + 16
+    }
+
+    /// Appends the row as it is once the challenge at a position has been answered rightly: consumed, and an order accepted
+    /// under this payment. The other bytes stay.
+    pub(crate) fn append_accepted(
+        &self,
+        row: &[u8],
+        challenge_at: usize,
+        payment: &PaymentId,
+        to: &mut Vec<u8>,
+    ) {
+        let challenges_at = self.challenges_at();
+        let start = to.len();
+        match self.kind {
+            Kind::Commodity => to.extend_from_slice(&row[..challenges_at]),
+            Kind::Order => {
+                to.extend_from_slice(&row[..self.payment_at()]);
+                to[start + STATE_AT] = State::Accepted as u8;
+                to.push(1);
+                to.extend_from_slice(&payment.0);
+                to.push(self.challenges);
+            }
+        }
+        let state_at = to.len() + challenge_at * Displayed::BYTES + Displayed::STATE_AT;
+        to.extend_from_slice(&row[challenges_at..]);
+        if let Some(state) = to.get_mut(state_at) {
+            *state = ChallengeState::Consumed as u8;
+        }
+    }
+
+    const fn merchant_at(&self) -> usize {
+        PAYEE_AT + self.payee_bytes as usize + 1
+    }
+
+    const fn created_at(&self) -> usize {
+        self.merchant_at() + self.merchant_bytes as usize
+    }
+
+    const fn payment_at(&self) -> usize {
+        self.created_at() + 8 + 8 + 4
+    }
+
+    /// Behind their count.
+    const fn challenges_at(&self) -> usize {
+        self.payment_at() + if self.payment.is_some() { 17 } else { 1 } + 1
+    }
+}
+
+/// Version and kind are before it.
+const STATE_AT: usize = 2;
+
+/// Version, kind, state, form, amount, currency and the payee's length are before it.
+const PAYEE_AT: usize = 1 + 3 + 8 + 3 + 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Challenge, Item};
+    use proptest::prelude::*;
+
+    fn displayed() -> impl Strategy<Value = Displayed> {
+        let state = prop_oneof![
+            Just(ChallengeState::Open),
+            Just(ChallengeState::Consumed),
+            Just(ChallengeState::Killed)
+        ];
+        let until = prop::option::of(1..10_000_u64);
+        (any::<u32>(), any::<[u8; 16]>(), 0..20_u64, state, until, any::<u8>(), any::<[u8; 8]>())
+            .prop_map(|(reference, challenge, expires_s, state, until, tries, last_wrong)| {
+                Displayed {
+                    reference,
+                    challenge: Challenge(challenge),
+                    expires_s,
+                    state,
+                    replaced_until: until.map(Time::from_ms),
+                    tries,
+                    last_wrong,
+                }
+            })
+    }
+
+    fn item() -> impl Strategy<Value = Item> {
+        let heads = (
+            prop_oneof![Just(Kind::Order), Just(Kind::Commodity)],
+            prop_oneof![
+                Just(State::Open),
+                Just(State::Accepted),
+                Just(State::Paid),
+                Just(State::Cancelled),
+                Just(State::Lapsed)
+            ],
+            prop_oneof![Just(Form::Base), Just(Form::Full)],
+        );
+        let texts = (any::<i64>(), "[a-zäé ]{1,20}", "[A-Za-z0-9._:-]{1,64}");
+        let times = (0..20_000_u64, 0..20_000_u64, any::<u32>());
+        let payment = prop::option::of(any::<[u8; 16]>());
+        let challenges = prop::collection::vec(displayed(), 0..5);
+        (heads, texts, times, payment, challenges).prop_map(
+            |((kind, state, form), (minor, payee, merchant), times, payment, challenges)| Item {
+                kind,
+                state,
+                form,
+                price: Price {
+                    amount: Amount::new(minor, Currency::parse("CNY").unwrap()),
+                    payee: Payee::new(payee).unwrap(),
+                },
+                merchant: Uid::new(merchant).unwrap(),
+                created: Time::from_ms(times.0),
+                valid_until: Time::from_ms(times.1),
+                payment: payment.map(PaymentId),
+                challenges,
+                next_ref: times.2,
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_in_place_is_what_was_written(item in item()) {
+            let row = item.encode();
+            prop_assert_eq!(&Item::parse(&row).unwrap(), &item);
+            let read = ItemRow::parse(&row).unwrap();
+            prop_assert_eq!(read.price_row(&row).payee, &item.price.payee.as_bytes()[..]);
+            prop_assert_eq!(read.merchant_bytes(&row), &item.merchant.as_bytes()[..]);
+            for end in 0..row.len() {
+                prop_assert_eq!(ItemRow::parse(&row[..end]).err(), Some(WireError::Truncated));
+            }
+        }
+
+        /// The item changed by its fields and written whole is the oracle.
+        #[test]
+        fn an_accepted_row_is_the_accepted_item_written(item in item(), at in any::<prop::sample::Index>(), id in any::<[u8; 16]>()) {
+            prop_assume!(!item.challenges.is_empty());
+            let at = at.index(item.challenges.len());
+            let row = item.encode();
+            let mut rows = b"before".to_vec();
+            ItemRow::parse(&row).unwrap().append_accepted(&row, at, &PaymentId(id), &mut rows);
+            let mut accepted = item;
+            accepted.challenges[at].state = ChallengeState::Consumed;
+            if accepted.kind == Kind::Order {
+                accepted.state = State::Accepted;
+                accepted.payment = Some(PaymentId(id));
+            }
+            prop_assert_eq!(&rows[6..], &accepted.encode()[..]);
+            prop_assert!(rows.len() - 6 <= ItemRow::accepted_bytes(&row));
+        }
+
+        #[test]
+        fn foreign_bytes_give_an_error_or_the_same_row_again(item in item(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+            let mut bytes = item.encode().to_vec();
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            let bytes = Bytes::from(bytes);
+            if let Ok(item) = Item::parse(&bytes) {
+                prop_assert_eq!(item.encode(), bytes);
+            }
+        }
+    }
+}
