@@ -36,21 +36,25 @@ impl Batch {
     }
 
     /// Room for `ops` operations.
+    #[inline]
     pub fn with_capacity(ops: usize) -> Self {
         Self { ops: Vec::with_capacity(ops) }
     }
 
     /// Applies only if the row is as expected; leaves it as it is.
+    #[inline]
     pub fn require(&mut self, key: Key, expect: Expect) -> &mut Self {
         self.push(key, expect, Change::Keep)
     }
 
     /// Writes a row if it is as expected.
+    #[inline]
     pub fn put(&mut self, key: Key, expect: Expect, value: impl Into<Bytes>) -> &mut Self {
         self.push(key, expect, Change::Put(value.into()))
     }
 
     /// Deletes a row if it is as expected.
+    #[inline]
     pub fn delete(&mut self, key: Key, expect: Expect) -> &mut Self {
         self.push(key, expect, Change::Delete)
     }

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use core::borrow::Borrow;
 use core::fmt;
 use core::hash::{Hash, Hasher};
+use core::num::NonZeroU8;
 
 /// The key of a row, at most [`Key::BYTES_MAX`] bytes, ordered bytewise.
 ///
@@ -18,17 +19,60 @@ use core::hash::{Hash, Hasher};
 /// assert_eq!(row.tenant(), Some(Tenant::new(3)));
 /// # Ok::<(), interbank_port::KeyError>(())
 /// ```
-#[derive(Clone)]
 pub struct Key(Repr);
 
-#[derive(Clone)]
 enum Repr {
-    Inline { len: u8, bytes: [u8; INLINE] },
+    Inline(Inline),
     Heap(Box<[u8]>),
 }
 
+/// A short key; what lies behind it is zero.
+///
+/// All of a [`Key`], in this order: the length is never zero, by which the two kinds are told apart, and a copy is one of
+/// whole words.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(C, align(8))]
+struct Inline {
+    bytes: [u8; INLINE],
+    /// And one more.
+    len: NonZeroU8,
+}
+
 /// Keys of up to this many bytes need no allocation.
-const INLINE: usize = 62;
+const INLINE: usize = 63;
+
+impl Inline {
+    /// `None` if it does not fit.
+    #[inline]
+    fn of(first: &[u8], second: &[u8]) -> Option<Self> {
+        let len = first.len() + second.len();
+        let mut bytes = [0; INLINE];
+        bytes.get_mut(..first.len())?.copy_from_slice(first);
+        bytes.get_mut(first.len()..len)?.copy_from_slice(second);
+        Some(Self { bytes, len: NonZeroU8::MIN.saturating_add(u8::try_from(len).ok()?) })
+    }
+
+    #[inline]
+    const fn len(&self) -> usize {
+        self.len.get() as usize - 1
+    }
+
+    #[inline]
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len()]
+    }
+
+    /// Whether it fitted.
+    #[inline]
+    fn push(&mut self, part: &[u8]) -> bool {
+        let old = self.len();
+        let Some(room) = self.bytes.get_mut(old..old + part.len()) else { return false };
+        room.copy_from_slice(part);
+        // At most `INLINE`.
+        self.len = self.len.saturating_add(u8::try_from(part.len()).unwrap_or(u8::MAX));
+        true
+    }
+}
 
 impl Key {
     /// The longest key that a store has to take.
@@ -44,7 +88,7 @@ impl Key {
         bytes[0] = tag.0;
         bytes[1..9].copy_from_slice(&tenant.0.to_be_bytes());
         bytes[9] = table;
-        Self(Repr::Inline { len: 10, bytes })
+        Self(Repr::Inline(Inline { bytes, len: NonZeroU8::MIN.saturating_add(10) }))
     }
 
     /// A key read back from a store.
@@ -96,14 +140,10 @@ impl Key {
     /// [`KeyError::TooLong`].
     #[inline]
     pub fn push(&mut self, part: &[u8]) -> Result<(), KeyError> {
-        if let Repr::Inline { len, bytes } = &mut self.0 {
-            let old = usize::from(*len);
-            if let Some(room) = bytes.get_mut(old..old + part.len()) {
-                room.copy_from_slice(part);
-                // At most `INLINE`.
-                *len += u8::try_from(part.len()).map_err(|_| KeyError::TooLong)?;
-                return Ok(());
-            }
+        if let Repr::Inline(inline) = &mut self.0
+            && inline.push(part)
+        {
+            return Ok(());
         }
         self.push_long(part)
     }
@@ -121,7 +161,8 @@ impl Key {
     #[inline]
     pub fn set(&mut self, at: usize, byte: u8) {
         let place = match &mut self.0 {
-            Repr::Inline { len, bytes } => bytes.get_mut(at).filter(|_| at < usize::from(*len)),
+            Repr::Inline(inline) if at >= inline.len() => None,
+            Repr::Inline(inline) => inline.bytes.get_mut(at),
             Repr::Heap(bytes) => bytes.get_mut(at),
         };
         if let Some(place) = place {
@@ -133,7 +174,7 @@ impl Key {
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {
-            Repr::Inline { len, bytes } => &bytes[..usize::from(*len)],
+            Repr::Inline(inline) => inline.as_bytes(),
             Repr::Heap(bytes) => bytes,
         }
     }
@@ -150,15 +191,20 @@ impl Key {
     }
 
     fn copied(first: &[u8], second: &[u8]) -> Self {
-        let len = first.len() + second.len();
-        match u8::try_from(len) {
-            Ok(short) if len <= INLINE => {
-                let mut bytes = [0; INLINE];
-                bytes[..first.len()].copy_from_slice(first);
-                bytes[first.len()..len].copy_from_slice(second);
-                Self(Repr::Inline { len: short, bytes })
-            }
-            _ => Self(Repr::Heap([first, second].concat().into_boxed_slice())),
+        match Inline::of(first, second) {
+            Some(inline) => Self(Repr::Inline(inline)),
+            None => Self(Repr::Heap([first, second].concat().into_boxed_slice())),
+        }
+    }
+}
+
+impl Clone for Key {
+    /// Not inlined: where the two kinds meet again in a caller, the words of a short key are taken apart.
+    #[inline(never)]
+    fn clone(&self) -> Self {
+        match &self.0 {
+            Repr::Inline(inline) => Self(Repr::Inline(*inline)),
+            Repr::Heap(bytes) => Self(Repr::Heap(bytes.clone())),
         }
     }
 }
@@ -168,9 +214,7 @@ impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             // All of the room at once: what lies behind a key is zero.
-            (Repr::Inline { len, bytes }, Repr::Inline { len: others, bytes: other }) => {
-                len == others && bytes == other
-            }
+            (Repr::Inline(one), Repr::Inline(other)) => one == other,
             _ => self.as_bytes() == other.as_bytes(),
         }
     }

@@ -5,7 +5,7 @@
 //! again until the peer answers with that key. A peer that answers twice for one key, or acts once for it however often it
 //! comes, makes it exactly once.
 
-use crate::wire::{Reader, Writer};
+use crate::wire::{Reader, Sink, Writer};
 use crate::{
     Batch, Clamp, Committed, Effect, Expect, Input, Key, KeyError, Machine, Peer, ReadSet, Scan,
     Ticket, Time, Version, WireError,
@@ -265,8 +265,9 @@ impl Entry {
     ///
     /// # Errors
     /// [`KeyError`] if the prefix leaves no room.
-    pub fn key(&self, prefix: Key) -> Result<Key, KeyError> {
-        self.head().key(prefix)
+    pub fn key(&self, mut prefix: Key) -> Result<Key, KeyError> {
+        self.head().key(&mut prefix)?;
+        Ok(prefix)
     }
 
     /// Appends the stored form, which is also the frame that is sent: version 1, idempotency key (32), creation in
@@ -275,7 +276,9 @@ impl Entry {
     /// # Errors
     /// [`WireError::TooLong`].
     pub fn encode(&self, to: &mut Vec<u8>) -> Result<(), WireError> {
-        self.head().encode(to, |to| to.extend_from_slice(&self.content))
+        self.head().encode(to, self.content.len())?;
+        to.extend_from_slice(&self.content);
+        Ok(())
     }
 
     /// How long the stored form is.
@@ -333,46 +336,32 @@ pub struct EntryHead<'a> {
 }
 
 impl EntryHead<'_> {
-    /// As [`Entry::key`].
+    /// As [`Entry::key`], in place: the prefix becomes the key.
     ///
     /// # Errors
     /// [`KeyError`] if the prefix leaves no room.
     #[inline]
-    pub fn key(&self, mut prefix: Key) -> Result<Key, KeyError> {
+    pub fn key(&self, prefix: &mut Key) -> Result<(), KeyError> {
         prefix.push(&self.created.as_ms().to_be_bytes())?;
-        prefix.push(&self.idempotency[..16])?;
-        Ok(prefix)
+        prefix.push(&self.idempotency[..16])
     }
 
-    /// As [`Entry::encode`], with the content that `content` appends.
+    /// As [`Entry::encode`], up to the content: exactly so many bytes of it have to follow.
     ///
     /// # Errors
-    /// [`WireError::TooLong`] if that is more than [`Entry::CONTENT_BYTES_MAX`] bytes; nothing was written.
+    /// [`WireError::TooLong`] if these are more than [`Entry::CONTENT_BYTES_MAX`]; nothing was written.
     #[inline]
-    pub fn encode(
-        &self,
-        to: &mut Vec<u8>,
-        content: impl FnOnce(&mut Vec<u8>),
-    ) -> Result<(), WireError> {
-        let start = to.len();
+    pub fn encode<T: Sink>(&self, to: &mut T, content_bytes: usize) -> Result<(), WireError> {
+        let len = u32::try_from(content_bytes).map_err(|_| WireError::TooLong)?;
+        if content_bytes > Entry::CONTENT_BYTES_MAX {
+            return Err(WireError::TooLong);
+        }
         Writer::new(to, 1)
             .fixed(self.idempotency)
             .u64(self.created.as_ms())
             .lp8(self.to.as_str().as_bytes())?
-            .u32(0);
-        let content_at = to.len();
-        content(to);
-        let content_bytes = to.len() - content_at;
-        match u32::try_from(content_bytes) {
-            Ok(len) if content_bytes <= Entry::CONTENT_BYTES_MAX => {
-                to[content_at - 4..content_at].copy_from_slice(&len.to_be_bytes());
-                Ok(())
-            }
-            _ => {
-                to.truncate(start);
-                Err(WireError::TooLong)
-            }
-        }
+            .u32(len);
+        Ok(())
     }
 
     /// How long the stored form is with so many bytes of content.

@@ -20,28 +20,28 @@ use core::fmt;
 /// # Ok::<(), interbank_port::WireError>(())
 /// ```
 #[derive(Debug)]
-pub struct Writer<'a> {
-    to: &'a mut Vec<u8>,
+pub struct Writer<'a, T: Sink = Vec<u8>> {
+    to: &'a mut T,
 }
 
-impl<'a> Writer<'a> {
+impl<'a, T: Sink> Writer<'a, T> {
     /// Starts a form of this version.
     #[inline]
-    pub fn new(to: &'a mut Vec<u8>, version: u8) -> Self {
-        to.push(version);
+    pub fn new(to: &'a mut T, version: u8) -> Self {
+        to.put(&[version]);
         Self { to }
     }
 
     /// Continues in the middle of a form, or writes one that carries its version elsewhere.
     #[inline]
-    pub fn bare(to: &'a mut Vec<u8>) -> Self {
+    pub fn bare(to: &'a mut T) -> Self {
         Self { to }
     }
 
     /// One byte.
     #[inline]
     pub fn u8(&mut self, value: u8) -> &mut Self {
-        self.to.push(value);
+        self.to.put(&[value]);
         self
     }
 
@@ -72,7 +72,7 @@ impl<'a> Writer<'a> {
     /// Bytes whose length both sides know.
     #[inline]
     pub fn fixed(&mut self, value: &[u8]) -> &mut Self {
-        self.to.extend_from_slice(value);
+        self.to.put(value);
         self
     }
 
@@ -104,6 +104,73 @@ impl<'a> Writer<'a> {
     pub fn lp32(&mut self, value: &[u8]) -> Result<&mut Self, WireError> {
         let len = u32::try_from(value.len()).map_err(|_| WireError::TooLong)?;
         Ok(self.u32(len).fixed(value))
+    }
+}
+
+/// What a [`Writer`] writes to.
+pub trait Sink {
+    /// Appends bytes.
+    fn put(&mut self, bytes: &[u8]);
+}
+
+impl Sink for Vec<u8> {
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
+/// A buffer of exactly the size of what is written to it: quicker than one that may have to grow.
+///
+/// What does not fit is not written, and [`Slot::finish`] says so.
+///
+/// ```
+/// use interbank_port::wire::{Slot, Writer};
+/// let mut bytes = [0; 5];
+/// let mut slot = Slot::new(&mut bytes);
+/// Writer::new(&mut slot, 1).u32(7);
+/// slot.finish()?;
+/// assert_eq!(bytes, [1, 0, 0, 0, 7]);
+/// # Ok::<(), interbank_port::WireError>(())
+/// ```
+#[derive(Debug)]
+pub struct Slot<'a> {
+    rest: &'a mut [u8],
+    is_short: bool,
+}
+
+impl<'a> Slot<'a> {
+    /// Writes from the start of `bytes`.
+    #[inline]
+    pub const fn new(bytes: &'a mut [u8]) -> Self {
+        Self { rest: bytes, is_short: false }
+    }
+
+    /// Ends the form.
+    ///
+    /// # Errors
+    /// [`WireError::TooLong`] if the buffer was too short, [`WireError::Truncated`] if it is not full.
+    #[inline]
+    pub const fn finish(self) -> Result<(), WireError> {
+        match self {
+            Self { is_short: true, .. } => Err(WireError::TooLong),
+            Self { rest: [], .. } => Ok(()),
+            Self { .. } => Err(WireError::Truncated),
+        }
+    }
+}
+
+impl Sink for Slot<'_> {
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        match core::mem::take(&mut self.rest).split_at_mut_checked(bytes.len()) {
+            Some((room, rest)) => {
+                room.copy_from_slice(bytes);
+                self.rest = rest;
+            }
+            // Nothing fits any more.
+            None => self.is_short = true,
+        }
     }
 }
 
@@ -336,6 +403,23 @@ mod tests {
             [Ok(false), Ok(true), Err(WireError::Invalid)]
         );
         assert_eq!(Reader::new(&[]).flag(), Err(WireError::Truncated));
+    }
+
+    #[test]
+    fn a_slot_takes_exactly_its_size() {
+        for size in 0..12 {
+            let mut bytes = vec![9; size];
+            let mut slot = Slot::new(&mut bytes);
+            Writer::bare(&mut slot).u16(1).u32(2);
+            let told = match size {
+                0..6 => Err(WireError::TooLong),
+                6 => Ok(()),
+                _ => Err(WireError::Truncated),
+            };
+            assert_eq!(slot.finish(), told);
+            assert!(size < 6 || bytes.starts_with(&[0, 1, 0, 0, 0, 2]));
+            assert!(bytes.iter().skip(6).all(|byte| *byte == 9), "nothing behind it is touched");
+        }
     }
 
     proptest! {

@@ -116,6 +116,7 @@ impl<'a> KeyRow<'a> {
         })
     }
 
+    #[inline]
     fn read(reader: &mut Reader<'a>) -> Result<Self, WireError> {
         let device = reader.lp8()?;
         if !DeviceId::is_name(device) {
@@ -146,6 +147,7 @@ impl<'a> KeyRow<'a> {
 }
 
 impl<'a> KeyRefRow<'a> {
+    #[inline]
     fn read(reader: &mut Reader<'a>) -> Result<Self, WireError> {
         let held = reader.u8()?;
         let id = KeyId(reader.u32()?);

@@ -4,7 +4,7 @@ use crate::item::{read_uid, short, slice, stored};
 use crate::{PaymentId, Uid};
 use alloc::vec::Vec;
 use bytes::Bytes;
-use port::wire::{Reader, Writer};
+use port::wire::{Reader, Sink, Writer};
 use port::{Amount, Currency, Tenant, WireError};
 use seal::AccountRef;
 
@@ -98,7 +98,8 @@ impl InstructionRow<'_> {
     }
 
     /// Appends the wire form, specified in `docs/spec/qrpay.md`.
-    pub(crate) fn append(&self, to: &mut Vec<u8>) {
+    #[inline]
+    pub(crate) fn append<T: Sink>(&self, to: &mut T) {
         let mut writer = Writer::new(to, 1);
         writer.u8(self.kind as u8).u64(self.tenant.as_u64());
         short(&mut writer, self.uid);

@@ -4,7 +4,7 @@ use crate::item_row::ItemRow;
 use crate::{Challenge, Code, Error, Payee, PaymentId, Policy, Price, Refusal, Terms, Uid};
 use alloc::vec::Vec;
 use bytes::Bytes;
-use port::wire::{Reader, Writer};
+use port::wire::{Reader, Sink, Writer};
 use port::{Amount, Currency, Time, WireError};
 
 /// What is sold: the row behind a `uid`.
@@ -306,14 +306,14 @@ impl<'a> From<&'a Price> for PriceRow<'a> {
 
 /// Writes amount, currency and payee.
 #[inline]
-pub(crate) fn price(writer: &mut Writer<'_>, price: PriceRow<'_>) {
+pub(crate) fn price<T: Sink>(writer: &mut Writer<'_, T>, price: PriceRow<'_>) {
     writer.i64(price.amount.minor()).fixed(&price.amount.currency().letters());
     short(writer, price.payee);
 }
 
 /// Parts whose types bound them below 256 bytes.
 #[inline]
-pub(crate) fn short(writer: &mut Writer<'_>, part: &[u8]) {
+pub(crate) fn short<T: Sink>(writer: &mut Writer<'_, T>, part: &[u8]) {
     let written = writer.lp8(part).is_ok();
     debug_assert!(written);
 }

@@ -2,15 +2,14 @@
 
 use crate::item::{ChallengeState, Displayed, Form, Kind, PriceRow, State, read_name, read_payee};
 use crate::{Payee, PaymentId, Price, Refusal, Uid};
-use alloc::vec::Vec;
 use bytes::Bytes;
-use port::wire::Reader;
+use port::wire::{Reader, Sink};
 use port::{Amount, Currency, Time, WireError};
 
 /// What an item's row says, and where its parts are. All methods that take the row want the bytes that were parsed.
 ///
 /// [`crate::Item::parse`] reads rows by this too, so that both take the same ones.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ItemRow {
     pub(crate) kind: Kind,
     pub(crate) state: State,
@@ -27,7 +26,58 @@ pub(crate) struct ItemRow {
 
 impl ItemRow {
     /// Reads the stored form, specified in `docs/spec/qrpay.md`.
+    #[inline]
     pub(crate) fn parse(row: &[u8]) -> Result<Self, WireError> {
+        match Self::quick(row) {
+            Some(read) => Ok(read),
+            None => Self::read(row),
+        }
+    }
+
+    /// What [`ItemRow::read`] reads, in few large steps; `None` for what that refuses.
+    #[inline]
+    fn quick(row: &[u8]) -> Option<Self> {
+        let (head, rest) = row.split_first_chunk::<PAYEE_AT>()?;
+        let [1, kind, state, form, a, b, c, d, e, f, g, h, x, y, z, payee_bytes] = *head else {
+            return None;
+        };
+        let (payee, rest) = rest.split_at_checked(usize::from(payee_bytes))?;
+        let (&merchant_bytes, rest) = rest.split_first()?;
+        let (merchant, rest) = rest.split_at_checked(usize::from(merchant_bytes))?;
+        let (created, rest) = rest.split_first_chunk()?;
+        let (valid_until, rest) = rest.split_first_chunk()?;
+        let (next_ref, rest) = rest.split_first_chunk()?;
+        let (payment, rest) = match rest.split_first()? {
+            (0, rest) => (None, rest),
+            (1, rest) => rest.split_first_chunk().map(|(id, rest)| (Some(PaymentId(*id)), rest))?,
+            _ => return None,
+        };
+        let (&challenges, rest) = rest.split_first()?;
+        let (shown, after) = rest.as_chunks::<{ Displayed::BYTES }>();
+        let fits = shown.len() == usize::from(challenges)
+            && after.is_empty()
+            && shown.iter().all(|one| ChallengeState::from_u8(one[Displayed::STATE_AT]).is_ok())
+            && Payee::is_name(payee)
+            && crate::terms::is_identifier(merchant);
+        let currency = Currency::from_letters(&[x, y, z]).ok()?;
+        fits.then_some(Self {
+            kind: Kind::from_u8(kind).ok()?,
+            state: State::from_u8(state).ok()?,
+            form: Form::from_u8(form).ok()?,
+            payee_bytes,
+            merchant_bytes,
+            challenges,
+            next_ref: u32::from_be_bytes(*next_ref),
+            amount: Amount::new(i64::from_be_bytes([a, b, c, d, e, f, g, h]), currency),
+            created: Time::from_ms(u64::from_be_bytes(*created)),
+            valid_until: Time::from_ms(u64::from_be_bytes(*valid_until)),
+            payment,
+        })
+    }
+
+    /// [`ItemRow::parse`], field by field: says what is wrong.
+    #[cold]
+    fn read(row: &[u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new(row);
         reader.version(1)?;
         let kind = Kind::from_u8(reader.u8()?)?;
@@ -132,37 +182,40 @@ impl ItemRow {
         }
     }
 
-    /// How long [`ItemRow::append_accepted`] is at most.
-    pub(crate) const fn accepted_bytes(row: &[u8]) -> usize {
-        row.len() + 16
+    /// How long [`ItemRow::append_accepted`] is.
+    pub(crate) const fn accepted_bytes(&self, row: &[u8]) -> usize {
+        match (self.kind, self.payment) {
+            (Kind::Order, None) => row.len() + 16,
+            (Kind::Order, Some(_)) | (Kind::Commodity, _) => row.len(),
+        }
     }
 
     /// Appends the row as it is once the challenge at a position has been answered rightly: consumed, and an order accepted
     /// under this payment. The other bytes stay.
-    pub(crate) fn append_accepted(
+    #[inline]
+    pub(crate) fn append_accepted<T: Sink>(
         &self,
         row: &[u8],
         challenge_at: usize,
         payment: &PaymentId,
-        to: &mut Vec<u8>,
+        to: &mut T,
     ) {
         let challenges_at = self.challenges_at();
-        let start = to.len();
         match self.kind {
-            Kind::Commodity => to.extend_from_slice(&row[..challenges_at]),
+            Kind::Commodity => to.put(&row[..challenges_at]),
             Kind::Order => {
-                to.extend_from_slice(&row[..self.payment_at()]);
-                to[start + STATE_AT] = State::Accepted as u8;
-                to.push(1);
-                to.extend_from_slice(&payment.0);
-                to.push(self.challenges);
+                to.put(&row[..STATE_AT]);
+                to.put(&[State::Accepted as u8]);
+                to.put(&row[STATE_AT + 1..self.payment_at()]);
+                to.put(&[1]);
+                to.put(&payment.0);
+                to.put(&[self.challenges]);
             }
         }
-        let state_at = to.len() + challenge_at * Displayed::BYTES + Displayed::STATE_AT;
-        to.extend_from_slice(&row[challenges_at..]);
-        if let Some(state) = to.get_mut(state_at) {
-            *state = ChallengeState::Consumed as u8;
-        }
+        let state_at = challenges_at + challenge_at * Displayed::BYTES + Displayed::STATE_AT;
+        to.put(&row[challenges_at..state_at]);
+        to.put(&[ChallengeState::Consumed as u8]);
+        to.put(&row[state_at + 1..]);
     }
 
     const fn merchant_at(&self) -> usize {
@@ -279,14 +332,23 @@ mod tests {
                 accepted.payment = Some(PaymentId(id));
             }
             prop_assert_eq!(&rows[6..], &accepted.encode()[..]);
-            prop_assert!(rows.len() - 6 <= ItemRow::accepted_bytes(&row));
+            prop_assert_eq!(rows.len() - 6, ItemRow::parse(&row).unwrap().accepted_bytes(&row));
         }
 
+        /// What is read field by field is the oracle.
         #[test]
-        fn foreign_bytes_give_an_error_or_the_same_row_again(item in item(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        fn foreign_bytes_are_read_alike_and_give_the_same_row_again(
+            item in item(),
+            at in any::<prop::sample::Index>(),
+            byte in any::<u8>(),
+            end in any::<prop::sample::Index>(),
+        ) {
             let mut bytes = item.encode().to_vec();
             let at = at.index(bytes.len());
             bytes[at] = byte;
+            let end = end.index(bytes.len());
+            prop_assert_eq!(ItemRow::quick(&bytes[..end]), ItemRow::read(&bytes[..end]).ok());
+            prop_assert_eq!(ItemRow::quick(&bytes), ItemRow::read(&bytes).ok());
             let bytes = Bytes::from(bytes);
             if let Ok(item) = Item::parse(&bytes) {
                 prop_assert_eq!(item.encode(), bytes);

@@ -5,7 +5,7 @@ use crate::{Challenge, Error, Price, Reply, Uid};
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::fmt;
-use port::wire::{Reader, Writer};
+use port::wire::{Reader, Sink, Writer};
 use port::{Amount, Time, WireError};
 use seal::AccountRef;
 use sha2::{Digest as _, Sha256};
@@ -167,7 +167,8 @@ impl PaymentRow<'_> {
     }
 
     /// Appends the stored form; see `docs/spec/qrpay.md`.
-    pub(crate) fn append(&self, to: &mut Vec<u8>) {
+    #[inline]
+    pub(crate) fn append<T: Sink>(&self, to: &mut T) {
         let mut writer = Writer::new(to, 1);
         writer.u8(self.state as u8).fixed(self.account.as_bytes());
         price(&mut writer, self.price);
@@ -283,7 +284,8 @@ impl OutcomeRow<'_> {
     }
 
     /// Appends the stored form; see `docs/spec/qrpay.md`.
-    pub(crate) fn append(&self, to: &mut Vec<u8>) {
+    #[inline]
+    pub(crate) fn append<T: Sink>(&self, to: &mut T) {
         let mut writer = Writer::new(to, 1);
         writer.fixed(self.account.as_bytes()).fixed(&self.payment.0);
         price(&mut writer, self.price);

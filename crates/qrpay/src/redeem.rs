@@ -17,6 +17,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use bytes::Bytes;
+use port::wire::{Sink as _, Slot};
 use port::{Answers, Ask, Batch, Decision, Expect, Key, KeyAnswer, ReadSet, Row, Step, Time};
 use seal::{AccountRef, Audited};
 use sha2::{Digest as _, Sha256};
@@ -32,11 +33,9 @@ impl PaymentServer {
     /// once more is no further guess and is not counted again, unless another guess came between.
     pub fn redeem(&self, now: Time, request: PaymentRequest, account: AccountRef) -> Redeem {
         let tenant = self.setup.tenant();
-        let keys = Keys {
-            item: table::item(tenant, &request.uid),
-            binding: table::binding(tenant, &account),
-            outcome: table::outcome(tenant, &request, &account),
-        };
+        let item = table::item(tenant, &request.uid);
+        let outcome = table::outcome(&item, &request, &account);
+        let keys = Keys { item, binding: table::binding(tenant, &account), outcome };
         let (setup, stage) = (self.setup.clone(), Stage::Rows);
         Redeem { setup, now, request, account, keys, stage, accepts: None }
     }
@@ -255,36 +254,35 @@ impl Redeem {
         };
         let entry = self.setup.entry(now, &idempotency);
         // All that is written lies in one allocation, each row behind the one before it.
-        let mut rows = Vec::with_capacity(
-            ItemRow::accepted_bytes(row)
-                + outcome.bytes()
-                + payment.bytes()
-                + entry.bytes(instruction.bytes())
-                + self.account.as_bytes().len(),
-        );
-        item.append_accepted(row, challenge_at, &id, &mut rows);
-        let item_end = rows.len();
-        outcome.append(&mut rows);
-        let outcome_end = rows.len();
-        payment.append(&mut rows);
-        let payment_end = rows.len();
-        entry.encode(&mut rows, |to| instruction.append(to)).map_err(|_| Misuse::TooLong)?;
-        let entry_end = rows.len();
-        rows.extend_from_slice(self.account.as_bytes());
-        let mut rows = Bytes::from(rows);
-        let actor = rows.split_off(entry_end);
-        let entry_row = rows.split_off(payment_end);
-        let payment_row = rows.split_off(outcome_end);
-        let outcome_row = rows.split_off(item_end);
+        let item_end = item.accepted_bytes(row);
+        let outcome_end = item_end + outcome.bytes();
+        let payment_end = outcome_end + payment.bytes();
+        let entry_end = payment_end + entry.bytes(instruction.bytes());
+        let mut rows = vec![0; entry_end + self.account.as_bytes().len()];
+        let mut to = Slot::new(&mut rows);
+        item.append_accepted(row, challenge_at, &id, &mut to);
+        outcome.append(&mut to);
+        payment.append(&mut to);
+        entry.encode(&mut to, instruction.bytes()).map_err(|_| Misuse::TooLong)?;
+        instruction.append(&mut to);
+        to.put(self.account.as_bytes());
+        to.finish().map_err(|_| Misuse::TooLong)?;
+        let rows = Bytes::from(rows);
 
         let mut batch = Batch::with_capacity(5);
-        batch.put(self.keys.item.clone(), Expect::At(item_row.version), rows);
+        batch.put(self.keys.item.clone(), Expect::At(item_row.version), rows.slice(..item_end));
         self.require_binding(weighing, &mut batch)?;
-        batch.put(self.keys.outcome.clone(), Expect::Absent, outcome_row);
-        batch.put(table::payment(tenant, uid, &id), Expect::Absent, payment_row);
-        batch.put(self.setup.entry_key(&entry)?, Expect::Absent, entry_row);
-        let trail =
-            Trail { actor, subject: uid.as_bytes().clone(), refusal: None, correlation: id.0 };
+        batch.put(self.keys.outcome.clone(), Expect::Absent, rows.slice(item_end..outcome_end));
+        let payment_key = table::payment_of(&self.keys.item, &id);
+        batch.put(payment_key, Expect::Absent, rows.slice(outcome_end..payment_end));
+        let entry_key = self.setup.entry_key(&entry)?;
+        batch.put(entry_key, Expect::Absent, rows.slice(payment_end..entry_end));
+        let trail = Trail {
+            actor: rows.slice(entry_end..),
+            subject: uid.as_bytes().clone(),
+            refusal: None,
+            correlation: id.0,
+        };
         let audit = self.setup.audit(now, "qrpay.redeem.accepted", trail);
         let (uid, price) = (uid.clone(), item.price(row));
         let accepted = Accepted { payment: id, uid, price, at: now, repeated: false };

@@ -104,9 +104,8 @@ impl Setup {
     ) -> Result<(), crate::Error> {
         let entry = self.entry(now, &idempotency);
         let mut bytes = Vec::with_capacity(entry.bytes(content.len()));
-        entry
-            .encode(&mut bytes, |to| to.extend_from_slice(&content))
-            .map_err(|_| Misuse::TooLong)?;
+        entry.encode(&mut bytes, content.len()).map_err(|_| Misuse::TooLong)?;
+        bytes.extend_from_slice(&content);
         batch.put(self.entry_key(&entry)?, Expect::Absent, bytes);
         Ok(())
     }
@@ -118,7 +117,9 @@ impl Setup {
 
     /// Where it lies.
     pub(crate) fn entry_key(&self, entry: &EntryHead<'_>) -> Result<Key, crate::Error> {
-        Ok(entry.key(crate::table::table(self.tenant(), crate::table::OUTBOX))?)
+        let mut key = crate::table::table(self.tenant(), crate::table::OUTBOX);
+        entry.key(&mut key)?;
+        Ok(key)
     }
 }
 

@@ -164,8 +164,7 @@ impl fmt::Debug for Challenge {
 }
 
 pub(crate) fn is_identifier(id: &[u8]) -> bool {
-    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"._:-".contains(byte);
-    (1..=Uid::BYTES_MAX).contains(&id.len()) && id.iter().all(allowed)
+    (1..=Uid::BYTES_MAX).contains(&id.len()) && id.iter().all(|byte| PLAIN[usize::from(*byte)])
 }
 
 /// Control characters and the marks that reorder text: a payee's name must read the way it is stored.
@@ -173,6 +172,18 @@ fn is_unprintable(c: char) -> bool {
     let reorders = matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
     c.is_control() || reorders || matches!(c, '\u{2028}' | '\u{2029}')
 }
+
+/// What may be in an identifier: letters, digits and `. _ : -`.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 0x80 {
+        plain[byte as usize] =
+            byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b':' | b'-');
+        byte += 1;
+    }
+    plain
+};
 
 const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
@@ -182,6 +193,10 @@ mod tests {
 
     #[test]
     fn identifiers_are_plain() {
+        for byte in u8::MIN..=u8::MAX {
+            let is_plain = byte.is_ascii_alphanumeric() || b"._:-".contains(&byte);
+            assert_eq!(is_identifier(&[byte]), is_plain);
+        }
         for bad in ["", "a b", "a/b", "é", "a\0"] {
             assert_eq!(Uid::new(bad), Err(Misuse::Identifier));
         }
