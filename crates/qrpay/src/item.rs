@@ -149,11 +149,11 @@ impl Item {
             form: row.form,
             price: row.price(bytes),
             merchant: row.merchant(bytes),
-            created: row.created,
-            valid_until: row.valid_until,
-            payment: row.payment,
+            created: row.created(bytes),
+            valid_until: row.valid_until(bytes),
+            payment: row.payment(bytes),
             challenges: row.challenges(bytes).collect(),
-            next_ref: row.next_ref,
+            next_ref: row.next_ref(bytes),
         })
     }
 }

@@ -14,14 +14,11 @@ pub(crate) struct ItemRow {
     pub(crate) kind: Kind,
     pub(crate) state: State,
     pub(crate) form: Form,
+    has_payment: bool,
     payee_bytes: u8,
     merchant_bytes: u8,
     challenges: u8,
-    pub(crate) next_ref: u32,
     pub(crate) amount: Amount,
-    pub(crate) created: Time,
-    pub(crate) valid_until: Time,
-    pub(crate) payment: Option<PaymentId>,
 }
 
 impl ItemRow {
@@ -44,12 +41,10 @@ impl ItemRow {
         let (payee, rest) = rest.split_at_checked(usize::from(payee_bytes))?;
         let (&merchant_bytes, rest) = rest.split_first()?;
         let (merchant, rest) = rest.split_at_checked(usize::from(merchant_bytes))?;
-        let (created, rest) = rest.split_first_chunk()?;
-        let (valid_until, rest) = rest.split_first_chunk()?;
-        let (next_ref, rest) = rest.split_first_chunk()?;
-        let (payment, rest) = match rest.split_first()? {
-            (0, rest) => (None, rest),
-            (1, rest) => rest.split_first_chunk().map(|(id, rest)| (Some(PaymentId(*id)), rest))?,
+        let (_, rest) = rest.split_first_chunk::<{ 8 + 8 + 4 }>()?;
+        let (has_payment, rest) = match rest.split_first()? {
+            (0, rest) => (false, rest),
+            (1, rest) => (true, rest.split_first_chunk::<16>()?.1),
             _ => return None,
         };
         let (&challenges, rest) = rest.split_first()?;
@@ -67,11 +62,8 @@ impl ItemRow {
             payee_bytes,
             merchant_bytes,
             challenges,
-            next_ref: u32::from_be_bytes(*next_ref),
+            has_payment,
             amount: Amount::new(i64::from_be_bytes([a, b, c, d, e, f, g, h]), currency),
-            created: Time::from_ms(u64::from_be_bytes(*created)),
-            valid_until: Time::from_ms(u64::from_be_bytes(*valid_until)),
-            payment,
         })
     }
 
@@ -88,14 +80,12 @@ impl ItemRow {
             Currency::from_letters(&reader.array::<3>()?).map_err(|_| WireError::Invalid)?;
         let payee = read_payee(&mut reader)?;
         let merchant = read_name(&mut reader)?;
-        let created = Time::from_ms(reader.u64()?);
-        let valid_until = Time::from_ms(reader.u64()?);
-        let next_ref = reader.u32()?;
-        let payment = match reader.u8()? {
-            0 => None,
-            1 => Some(PaymentId(reader.array()?)),
-            _ => return Err(WireError::Invalid),
-        };
+        let [_created, _valid_until] = [reader.u64()?, reader.u64()?];
+        let _next_ref = reader.u32()?;
+        let has_payment = reader.flag()?;
+        if has_payment {
+            let _payment = reader.array::<16>()?;
+        }
         let challenges = reader.u8()?;
         for _ in 0..challenges {
             Displayed::read(&mut reader)?;
@@ -110,11 +100,8 @@ impl ItemRow {
             payee_bytes: short(payee)?,
             merchant_bytes: short(merchant)?,
             challenges,
-            next_ref,
+            has_payment,
             amount: Amount::new(minor, currency),
-            created,
-            valid_until,
-            payment,
         })
     }
 
@@ -138,6 +125,22 @@ impl ItemRow {
         Uid::checked(row.slice(self.merchant_at()..self.created_at()))
     }
 
+    pub(crate) fn created(&self, row: &[u8]) -> Time {
+        Time::from_ms(u64::from_be_bytes(chunk(row, self.created_at())))
+    }
+
+    pub(crate) fn valid_until(&self, row: &[u8]) -> Time {
+        Time::from_ms(u64::from_be_bytes(chunk(row, self.created_at() + 8)))
+    }
+
+    pub(crate) fn next_ref(&self, row: &[u8]) -> u32 {
+        u32::from_be_bytes(chunk(row, self.created_at() + 8 + 8))
+    }
+
+    pub(crate) fn payment(&self, row: &[u8]) -> Option<PaymentId> {
+        self.has_payment.then(|| PaymentId(chunk(row, self.payment_at() + 1)))
+    }
+
     /// Its challenges, oldest first.
     pub(crate) fn challenges<'a>(
         &self,
@@ -159,7 +162,7 @@ impl ItemRow {
         reference: Option<u32>,
     ) -> Result<impl Iterator<Item = (usize, Displayed)> + use<'a>, Refusal> {
         match self.state {
-            State::Open if now >= self.valid_until => return Err(Refusal::OrderNotPayable),
+            State::Open if now >= self.valid_until(row) => return Err(Refusal::OrderNotPayable),
             State::Open => {}
             State::Accepted | State::Paid => return Err(Refusal::AlreadyUsed),
             State::Cancelled | State::Lapsed => return Err(Refusal::OrderNotPayable),
@@ -184,9 +187,9 @@ impl ItemRow {
 
     /// How long [`ItemRow::append_accepted`] is.
     pub(crate) const fn accepted_bytes(&self, row: &[u8]) -> usize {
-        match (self.kind, self.payment) {
-            (Kind::Order, None) => row.len() + 16,
-            (Kind::Order, Some(_)) | (Kind::Commodity, _) => row.len(),
+        match (self.kind, self.has_payment) {
+            (Kind::Order, false) => row.len() + 16,
+            (Kind::Order, true) | (Kind::Commodity, _) => row.len(),
         }
     }
 
@@ -232,8 +235,13 @@ impl ItemRow {
 
     /// Behind their count.
     const fn challenges_at(&self) -> usize {
-        self.payment_at() + if self.payment.is_some() { 17 } else { 1 } + 1
+        self.payment_at() + if self.has_payment { 17 } else { 1 } + 1
     }
+}
+
+/// Bytes of a row that has been parsed.
+fn chunk<const N: usize>(row: &[u8], at: usize) -> [u8; N] {
+    row[at..].first_chunk().copied().unwrap_or([0; N])
 }
 
 /// Version and kind are before it.

@@ -78,7 +78,6 @@ struct Keys {
 }
 
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "a decision has one stage; none is stored in bulk")]
 enum Stage {
     Rows,
     Reply(Weighing),
@@ -116,7 +115,7 @@ impl Redeem {
         }
         let Some(item_row) = item_row.take() else { return Ok(self.decline(Refusal::UnknownItem)) };
         let item = ItemRow::parse(&item_row.value).map_err(Error::Corrupt)?;
-        let now = self.setup.policy().skew.settle(self.now, item.created)?;
+        let now = self.setup.policy().skew.settle(self.now, item.created(&item_row.value))?;
         let answerable = match item.answerable(&item_row.value, now, self.request.challenge_ref) {
             Ok(found) => found,
             Err(refusal) => return Ok(self.decline(refusal)),
