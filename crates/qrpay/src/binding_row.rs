@@ -159,3 +159,91 @@ impl<'a> KeyRefRow<'a> {
         Ok(Self { id, blob })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Binding;
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
+
+    const ACCOUNT: AccountRef = AccountRef::from_bytes([5; 16]);
+
+    /// A key reference without its context, which depends on device and number.
+    fn key_ref() -> impl Strategy<Value = (u32, Option<Vec<u8>>)> {
+        (any::<u32>(), prop::option::of(prop::collection::vec(any::<u8>(), 1..100)))
+    }
+
+    fn bound() -> impl Strategy<Value = BoundKey> {
+        let heads = ("[a-z0-9._:-]{1,32}", any::<u8>(), 0..9_u64, 0..9_u64, any::<bool>());
+        (heads, 0..4_u8, key_ref(), any::<u8>(), any::<[u8; 32]>()).prop_map(
+            |(
+                (device, number, from, until, revoked),
+                kind,
+                (id, blob),
+                typed_digits,
+                public_key,
+            )| {
+                let device = DeviceId::new(device).unwrap();
+                let id = KeyId(id);
+                let key = match blob {
+                    None => KeyRef::Held(id),
+                    Some(blob) => KeyRef::Wrapped {
+                        key: id,
+                        context: BoundKey::wrap_context(&ACCOUNT, device.as_bytes(), number),
+                        blob: blob.into(),
+                    },
+                };
+                let credential = match kind {
+                    0 => Credential::Hmac(HmacReply { key, typed_digits }),
+                    1 => Credential::Password(HmacReply { key, typed_digits }),
+                    2 => {
+                        let suite = Suite::parse("OCRA-1:HOTP-SHA256-8:QH64").unwrap();
+                        Credential::Ocra(OcraReply::new(suite, key).unwrap())
+                    }
+                    _ => Credential::Signature(SignatureReply { public_key }),
+                };
+                let [from, until] = [from, until].map(Time::from_ms);
+                BoundKey { device, number, from, until, revoked, credential }
+            },
+        )
+    }
+
+    fn binding() -> impl Strategy<Value = Binding> {
+        let failures = prop::collection::vec((0..9_u64).prop_map(Time::from_ms), 0..4);
+        (any::<bool>(), failures, prop::collection::vec(bound(), 0..4))
+            .prop_map(|(locked, failures, keys)| Binding { locked, failures, keys })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_in_place_is_what_was_written(binding in binding(), now in 0..9_u64) {
+            let (row, now) = (binding.encode(), Time::from_ms(now));
+            prop_assert_eq!(&Binding::parse(&row, &ACCOUNT).unwrap(), &binding);
+            let mut usable = Vec::new();
+            let read = BindingRow::parse(&row, |key| usable.push(key.is_usable(now))).unwrap();
+            prop_assert_eq!((read.locked, read.failures.len()), (binding.locked, binding.failures.len()));
+            let is_usable = |key: &BoundKey| !key.revoked && key.from <= now && now < key.until;
+            prop_assert_eq!(usable, binding.keys.iter().map(is_usable).collect::<Vec<_>>());
+            for end in 0..row.len() {
+                let cut = BindingRow::parse(&row[..end], drop).err();
+                prop_assert_eq!(cut, Some(WireError::Truncated));
+            }
+        }
+
+        #[test]
+        fn foreign_bytes_give_an_error_or_the_same_row_again(
+            binding in binding(),
+            at in any::<prop::sample::Index>(),
+            byte in any::<u8>(),
+        ) {
+            let mut bytes = binding.encode().to_vec();
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            let bytes = Bytes::from(bytes);
+            if let Ok(binding) = Binding::parse(&bytes, &ACCOUNT) {
+                prop_assert_eq!(binding.encode(), bytes);
+            }
+        }
+    }
+}
