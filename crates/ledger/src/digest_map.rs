@@ -34,15 +34,36 @@ impl<K: DigestName, V> DigestMap<K, V> {
         Self { table: Vec::new(), bits: 0, seated: 0, crowd: BTreeMap::new() }
     }
 
+    /// From names in any order; of one that comes twice the later value counts.
+    pub(crate) fn of(mut all: Vec<(K, V)>) -> Self {
+        if !all.is_sorted_by(|(one, _), (next, _)| one < next) {
+            all.reverse();
+            all.sort_by_key(|(key, _)| *key);
+            all.dedup_by_key(|(key, _)| *key);
+        }
+        let mut bits = 0;
+        while all.len() >= Self::FEW && !Self::fits(all.len(), Self::places(bits)) {
+            bits += 1;
+        }
+        Self::sorted(bits, all.into_iter())
+    }
+
     pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
-        if let Some(before) = self.get_mut(&key) {
+        let mut room = match self.find(&key) {
+            Ok(at) => {
+                let before = self.table.get_mut(at)?.replace((key, value));
+                return before.map(|(_, value)| value);
+            }
+            Err(room) => room,
+        };
+        if let Some(before) = self.crowd.get_mut(&key) {
             return Some(core::mem::replace(before, value));
         }
-        // At most two thirds of the places are taken.
-        if self.len() >= Self::FEW && (self.len() + 1) * 3 > self.table.len() * 2 {
+        if self.len() >= Self::FEW && !Self::fits(self.len() + 1, self.table.len()) {
             self.grow();
+            room = self.find(&key).err().flatten();
         }
-        self.seat(key, value);
+        self.seat(room, key, value);
         None
     }
 
@@ -129,9 +150,9 @@ impl<K: DigestName, V> DigestMap<K, V> {
         Err(None)
     }
 
-    /// Finds a place for a name that is not there yet.
-    fn seat(&mut self, key: K, value: V) {
-        let Err(Some(at)) = self.find(&key) else {
+    /// Takes a name in that is not there yet: at a place within its reach, unless it is crowded.
+    fn seat(&mut self, room: Option<usize>, key: K, value: V) {
+        let Some(at) = room else {
             self.crowd.insert(key, value);
             return;
         };
@@ -151,23 +172,55 @@ impl<K: DigestName, V> DigestMap<K, V> {
         self.seated += 1;
     }
 
+    /// At most two thirds of the places are taken.
+    const fn fits(len: usize, places: usize) -> bool {
+        len * 3 <= places * 2
+    }
+
+    const fn places(bits: u32) -> usize {
+        (1 << bits) + Self::REACH
+    }
+
     /// Twice as many places, or a first table.
     fn grow(&mut self) {
         if self.bits == u32::BITS - 1 {
             return;
         }
-        let table = core::mem::take(&mut self.table);
-        let crowd = core::mem::take(&mut self.crowd);
-        self.bits = if table.is_empty() { Self::FEW.ilog2() + 1 } else { self.bits + 1 };
-        self.table.resize_with((1 << self.bits) + Self::REACH, || None);
-        self.seated = 0;
-        // Sorted, so that nothing has to move.
-        for (key, value) in table.into_iter().flatten() {
-            self.seat(key, value);
+        let bits = if self.table.is_empty() { Self::FEW.ilog2() + 1 } else { self.bits + 1 };
+        let mut seated = core::mem::take(&mut self.table).into_iter().flatten().peekable();
+        let mut crowd = core::mem::take(&mut self.crowd).into_iter().peekable();
+        *self = Self::sorted(
+            bits,
+            core::iter::from_fn(|| match (seated.peek(), crowd.peek()) {
+                (Some((one, _)), Some((other, _))) if one > other => crowd.next(),
+                (None, _) => crowd.next(),
+                (Some(_), _) => seated.next(),
+            }),
+        );
+    }
+
+    /// From names in order, each once; without bits there is no table.
+    fn sorted(bits: u32, all: impl Iterator<Item = (K, V)>) -> Self {
+        let mut map = Self { bits, ..Self::new() };
+        if bits > 0 {
+            map.table.resize_with(Self::places(bits), || None);
         }
-        for (key, value) in crowd {
-            self.seat(key, value);
+        let mut next = 0;
+        for (key, value) in all {
+            let place = map.place(&key);
+            let at = next.max(place);
+            match map.table.get_mut(at).filter(|_| at < place + Self::REACH) {
+                Some(slot) => {
+                    *slot = Some((key, value));
+                    map.seated += 1;
+                    next = at + 1;
+                }
+                None => {
+                    map.crowd.insert(key, value);
+                }
+            }
         }
+        map
     }
 }
 
@@ -275,6 +328,14 @@ mod tests {
             });
             check(&other);
             prop_assert_eq!(&map, &other);
+            // All at one time, from the latest values alone or from all that there ever were.
+            let put = steps.iter().filter_map(|(key, value)| Some((*key, (*value)?)));
+            let all = DigestMap::of(put.clone().collect());
+            check(&all);
+            prop_assert!(all.iter().map(|(key, value)| (*key, *value)).eq(put.collect::<BTreeMap<_, _>>()));
+            let same = DigestMap::of(model.into_iter().collect());
+            check(&same);
+            prop_assert_eq!(&map, &same);
             other.insert(FileId([0xEE; 32]), 1);
             prop_assert_ne!(map, other);
         }

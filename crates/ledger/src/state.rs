@@ -117,10 +117,32 @@ impl State {
                     Some(holding) => self.things.insert(thing, holding),
                     None => self.things.remove(&thing),
                 };
-                self.count(before, holding);
+                count(&mut self.tallies, before, holding);
             }
             // It follows from the things.
             Entry::Tally(..) => {}
+        }
+    }
+
+    /// Takes many files and things, as [`State::take`] does one after the other; quicker where there are none yet.
+    pub(crate) fn fill(
+        &mut self,
+        files: Vec<(FileId, Box<File>)>,
+        things: Vec<(ThingKey, Holding)>,
+    ) {
+        if !self.files.is_empty() || !self.things.is_empty() {
+            files.into_iter().for_each(|(id, file)| self.take(Entry::File(id, file)));
+            let things = things.into_iter();
+            things.for_each(|(thing, holding)| self.take(Entry::Thing(thing, Some(holding))));
+            return;
+        }
+        self.files = DigestMap::of(files);
+        self.things = DigestMap::of(things);
+        let dues = self.files.iter().map(|(id, file)| (*id, Due::of(file)));
+        let dues: Vec<_> = dues.filter(|(_, due)| *due != Due::Never).collect();
+        dues.into_iter().for_each(|(id, due)| self.due(id, Due::Never, due));
+        for (_, holding) in self.things.iter() {
+            count(&mut self.tallies, None, Some(*holding));
         }
     }
 
@@ -275,29 +297,6 @@ impl State {
         }
     }
 
-    fn count(&mut self, before: Option<Holding>, after: Option<Holding>) {
-        let [before, after] = [before, after].map(|it| it.map(|holding| holding.owner));
-        if before == after {
-            return;
-        }
-        if let Some(owner) = before
-            && let Some(count) = self.tallies.get_mut(&owner)
-        {
-            *count -= 1;
-            if *count == 0 {
-                self.tallies.remove(&owner);
-            }
-        }
-        if let Some(owner) = after {
-            match self.tallies.get_mut(&owner) {
-                Some(count) => *count = count.saturating_add(1),
-                None => {
-                    self.tallies.insert(owner, 1);
-                }
-            }
-        }
-    }
-
     fn plan(&self, at: At, transaction: &Transaction) -> Result<Plan, Refusal> {
         let digest = || transaction.digest().map_err(|_| Refusal::TooLong);
         if transaction.chain != self.chain {
@@ -425,6 +424,30 @@ pub struct At {
     pub height: Height,
     /// When, by the block.
     pub time: Time,
+}
+
+/// A thing has another owner.
+fn count(tallies: &mut DigestMap<PartyId, u32>, before: Option<Holding>, after: Option<Holding>) {
+    let [before, after] = [before, after].map(|it| it.map(|holding| holding.owner));
+    if before == after {
+        return;
+    }
+    if let Some(owner) = before
+        && let Some(count) = tallies.get_mut(&owner)
+    {
+        *count -= 1;
+        if *count == 0 {
+            tallies.remove(&owner);
+        }
+    }
+    if let Some(owner) = after {
+        match tallies.get_mut(&owner) {
+            Some(count) => *count = count.saturating_add(1),
+            None => {
+                tallies.insert(owner, 1);
+            }
+        }
+    }
 }
 
 /// What becomes of a file by time alone.
