@@ -9,6 +9,7 @@ extern crate std;
 mod account;
 mod audit;
 mod derive;
+mod ed25519;
 #[cfg(feature = "hpke")]
 mod hpke;
 mod mac;

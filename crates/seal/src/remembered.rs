@@ -5,38 +5,35 @@
 
 #![allow(clippy::disallowed_types, reason = "a table that nobody goes through has no order")]
 
-use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use crate::ed25519;
+use ed25519_dalek::{SigningKey, VerifyingKey};
 use sha2::{Digest as _, Sha256};
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-/// As [`VerifyingKey::verify_strict`].
+/// As [`ed25519::verified`].
 pub(crate) fn verified(key: &VerifyingKey, message: &[u8], signature: &[u8; 64]) -> bool {
     let name = [&[1], &key.to_bytes()[..], signature, message];
-    VERIFIED.with(|answers| {
-        remembered(answers, name, || {
-            key.verify_strict(message, &Signature::from_bytes(signature)).is_ok()
-        })
-    })
+    VERIFIED
+        .with(|answers| remembered(answers, name, || ed25519::verified(key, message, signature)))
 }
 
-/// As [`SigningKey::sign`].
+/// As [`ed25519::signed`].
 pub(crate) fn signed(key: &SigningKey, message: &[u8]) -> [u8; 64] {
     let name = [&[2], &key.verifying_key().to_bytes()[..], &[], message];
-    SIGNED.with(|answers| remembered(answers, name, || key.sign(message).to_bytes()))
+    SIGNED.with(|answers| remembered(answers, name, || ed25519::signed(key, message)))
 }
 
-/// As [`SigningKey::from_bytes`].
+/// As [`ed25519::key_of`].
 pub(crate) fn key_of(seed: &[u8; 32]) -> SigningKey {
     let name = [&[3], &seed[..], &[], &[]];
-    KEYS.with(|answers| remembered(answers, name, || SigningKey::from_bytes(seed)))
+    KEYS.with(|answers| remembered(answers, name, || ed25519::key_of(seed)))
 }
 
-/// As [`VerifyingKey::from_bytes`], without a weak one.
+/// As [`ed25519::parsed`].
 pub(crate) fn parsed(bytes: &[u8; 32]) -> Option<VerifyingKey> {
     let name = [&[4], &bytes[..], &[], &[]];
-    let parse = || VerifyingKey::from_bytes(bytes).ok().filter(|key| !key.is_weak());
-    PARSED.with(|answers| remembered(answers, name, parse))
+    PARSED.with(|answers| remembered(answers, name, || ed25519::parsed(bytes)))
 }
 
 type Answers<T> = RefCell<HashMap<[u8; 32], T>>;

@@ -1,12 +1,12 @@
 //! Ed25519 signatures (RFC 8032), one strict check everywhere, each message under a domain.
 
 use crate::Secret;
+#[cfg(not(interbank_simulation))]
+use crate::ed25519;
 #[cfg(interbank_simulation)]
-use crate::remembered;
+use crate::remembered as ed25519;
 use alloc::vec::Vec;
 use core::fmt;
-#[cfg(not(interbank_simulation))]
-use ed25519_dalek::{Signature, Signer as _};
 
 /// A key that checks signatures; its point is decompressed once.
 #[derive(Clone, PartialEq, Eq)]
@@ -21,13 +21,7 @@ impl VerifyingKey {
         if !is_canonical(bytes) {
             return Err(BadKey);
         }
-        #[cfg(interbank_simulation)]
-        return remembered::parsed(bytes).map(Self).ok_or(BadKey);
-        #[cfg(not(interbank_simulation))]
-        {
-            let key = ed25519_dalek::VerifyingKey::from_bytes(bytes).map_err(|_| BadKey)?;
-            if key.is_weak() { Err(BadKey) } else { Ok(Self(key)) }
-        }
+        ed25519::parsed(bytes).map(Self).ok_or(BadKey)
     }
 
     /// The 32 bytes.
@@ -38,10 +32,7 @@ impl VerifyingKey {
     /// Whether the signature is right for a message made by [`in_domain`], by the strict rules: canonical scalars and
     /// points, no small order, no cofactor. Two nodes that ask get the same answer.
     pub fn verify(&self, message: &[u8], signature: &[u8; 64]) -> bool {
-        #[cfg(interbank_simulation)]
-        return remembered::verified(&self.0, message, signature);
-        #[cfg(not(interbank_simulation))]
-        self.0.verify_strict(message, &Signature::from_bytes(signature)).is_ok()
+        ed25519::verified(&self.0, message, signature)
     }
 }
 
@@ -62,10 +53,7 @@ pub struct SigningKey(ed25519_dalek::SigningKey);
 impl SigningKey {
     /// From the 32-byte seed.
     pub fn from_seed(seed: &Secret<32>) -> Self {
-        #[cfg(interbank_simulation)]
-        return Self(remembered::key_of(seed.expose()));
-        #[cfg(not(interbank_simulation))]
-        Self(ed25519_dalek::SigningKey::from_bytes(seed.expose()))
+        Self(ed25519::key_of(seed.expose()))
     }
 
     /// The key that checks its signatures.
@@ -75,10 +63,7 @@ impl SigningKey {
 
     /// Signs a message made by [`in_domain`].
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
-        #[cfg(interbank_simulation)]
-        return remembered::signed(&self.0, message);
-        #[cfg(not(interbank_simulation))]
-        self.0.sign(message).to_bytes()
+        ed25519::signed(&self.0, message)
     }
 }
 

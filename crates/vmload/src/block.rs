@@ -40,6 +40,8 @@ pub(crate) struct Room<const D: usize> {
     list: Box<[u16; BLOCK]>,
     labels: Box<[[f64; LANES]; EIGHTS]>,
     gaps: Box<[[f64; LANES]; EIGHTS]>,
+    /// The labels that listed points had before.
+    befores: Box<[u8; BLOCK]>,
 }
 
 const EIGHTS: usize = BLOCK / LANES;
@@ -51,6 +53,7 @@ impl<const D: usize> Room<D> {
             list: Box::new([0; BLOCK]),
             labels: Box::new([[0.0; LANES]; EIGHTS]),
             gaps: Box::new([[0.0; LANES]; EIGHTS]),
+            befores: Box::new([0; BLOCK]),
         }
     }
 }
@@ -117,11 +120,11 @@ impl<const D: usize> Kernel for Next<'_, D> {
 
 impl<const D: usize> Block<'_, D> {
     /// Gives the first listed points what was found for them; those whose label changed are listed afterwards, with the
-    /// label that they had in place of the gap. Returns how many.
+    /// label that they had. Returns how many.
     #[inline(always)]
     fn relabel(&mut self, ways: &Ways, listed: usize, room: &mut Room<D>) -> usize {
         let labels = room.labels.as_flattened();
-        let gaps = room.gaps.as_flattened_mut();
+        let gaps = room.gaps.as_flattened();
         let mut changed = 0;
         for entry in 0..listed.min(BLOCK) {
             let at = usize::from(room.list[entry]);
@@ -133,7 +136,7 @@ impl<const D: usize> Block<'_, D> {
             *until = ways.until(found, gaps[entry]);
             if found != *label {
                 room.list[changed] = room.list[entry];
-                gaps[changed] = f64::from(*label);
+                room.befores[changed] = *label;
                 changed += 1;
                 *label = found;
             }
@@ -148,14 +151,13 @@ impl<const D: usize> Block<'_, D> {
             self.sum_anew(room);
             return true;
         }
-        let befores = room.gaps.as_flattened();
         let mut is_lost = false;
-        for (&at, &before) in room.list.iter().zip(befores).take(changed) {
+        for (&at, &before) in room.list.iter().zip(&*room.befores).take(changed) {
             let at = usize::from(at);
             let after = self.labels.get(at).copied().unwrap_or_default();
             let point: [f64; D] =
                 core::array::from_fn(|d| self.columns[d].get(at).copied().unwrap_or_default());
-            is_lost |= self.add(to_label(before), &point.map(|x| -x), -1.0);
+            is_lost |= self.add(before, &point.map(|x| -x), -1.0);
             is_lost |= self.add(after, &point, 1.0);
         }
         self.standing.is_moved |= changed > 0;
