@@ -208,7 +208,7 @@ impl ClientServer {
     /// # Errors
     /// [`Error::Stranger`], [`Error::Peer`], [`Misuse::NotAsked`].
     pub fn open_slice<'a>(
-        &self,
+        &mut self,
         from: &Peer,
         transfer: &TransferId,
         range: &Range<u64>,
@@ -225,7 +225,7 @@ impl ClientServer {
     /// # Errors
     /// [`Error::Stranger`], [`Misuse::NotAsked`].
     pub fn slice_proof(
-        &self,
+        &mut self,
         from: &Peer,
         transfer: &TransferId,
         range: &Range<u64>,
@@ -250,7 +250,7 @@ impl ClientServer {
         if let Some(taking) = self.offers.get_mut(transfer) {
             taking.failing_since = None;
         }
-        self.pulls.written(transfer, range)?;
+        self.pulls.written(now, transfer, range)?;
         self.pump(now)
     }
 

@@ -50,11 +50,12 @@ impl Pulls {
     /// As [`Receiver::written`]; of what is not pulled any more it is no fault.
     pub(crate) fn written(
         &mut self,
+        now: Time,
         transfer: &TransferId,
         range: &Range<u64>,
     ) -> Result<(), Error> {
         if let Some(receiver) = self.receivers.get_mut(transfer) {
-            receiver.written(range, &mut self.pool)?;
+            receiver.written(now, range, &mut self.pool)?;
         }
         Ok(())
     }
@@ -80,21 +81,21 @@ impl Pulls {
 
     /// As [`Receiver::open`].
     pub(crate) fn open<'a>(
-        &self,
+        &mut self,
         transfer: &TransferId,
         range: &Range<u64>,
         bytes: &'a [u8],
     ) -> Result<Slice<'a>, Error> {
-        self.receivers.get(transfer).ok_or(Misuse::NotAsked)?.open(range, bytes)
+        self.receivers.get_mut(transfer).ok_or(Misuse::NotAsked)?.open(range, bytes)
     }
 
     /// As [`Receiver::proof`].
     pub(crate) fn proof(
-        &self,
+        &mut self,
         transfer: &TransferId,
         range: &Range<u64>,
     ) -> Result<SliceProof, Error> {
-        self.receivers.get(transfer).ok_or(Misuse::NotAsked)?.proof(range)
+        self.receivers.get_mut(transfer).ok_or(Misuse::NotAsked)?.proof(range)
     }
 
     pub(crate) fn has(&self, transfer: &TransferId) -> bool {

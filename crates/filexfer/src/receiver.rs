@@ -3,7 +3,7 @@
 use crate::{
     Bitmap, Checkpoint, CreditPool, Credits, Error, Groups, Misuse, Slice, SliceProof, TransferId,
 };
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::ops::Range;
 use port::{Tenant, Time};
@@ -11,16 +11,41 @@ use port::{Tenant, Time};
 /// Pulls one file: asks for missing ranges within its credits, marks what was verified and written, and makes checkpoints.
 ///
 /// It performs nothing: [`Receiver::poll`] says what is next. Ranges may be asked of several sources and may come in any
-/// order, twice, or never; what does not come in time is asked for again.
+/// order, twice, or never; what does not come in time is asked for again. What is in time is learned from the answers. Over
+/// a way that takes longer than [`Paces::patience_ms`] for what is asked for at a time, ranges would be asked for again
+/// while they are coming, and the more often, the slower the way gets by it. So an answer that is already there makes the
+/// receiver twice as patient: it had asked too early. An answer to what was asked for once says how long the way takes, one
+/// to what was asked for again does not (Karn's rule; RFC 6298, RFC 3708). Silence makes nobody patient.
 #[derive(Clone, Debug)]
 pub struct Receiver {
     tenant: Tenant,
     transfer: TransferId,
     bitmap: Bitmap,
     credits: Credits,
-    asked: BTreeMap<u64, (u64, Time)>,
+    asked: BTreeMap<u64, Asked>,
+    /// Where ranges begin that did not come in time.
+    late: BTreeSet<u64>,
+    patience_ms: u64,
+    /// Something was late since the patience was doubled.
+    has_lost_patience: bool,
     stage: Saving,
     paces: Paces,
+}
+
+/// A range that is waited for.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    end: u64,
+    at: Time,
+    patience_ms: u64,
+    /// To which question this is the answer cannot be known.
+    is_repeat: bool,
+}
+
+impl Asked {
+    const fn late(&self) -> Time {
+        self.at.plus_ms(self.patience_ms)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -38,7 +63,7 @@ pub struct Paces {
     pub range_groups: u64,
     /// Bytes that may be on their way.
     pub window_bytes: u64,
-    /// After how long a range is asked for again, in milliseconds.
+    /// After how long a range is asked for again, in milliseconds; later where answers take longer.
     pub patience_ms: u64,
 }
 
@@ -48,6 +73,9 @@ impl Default for Paces {
         Self { range_groups: 64, window_bytes: 4 << 20, patience_ms: 10_000 }
     }
 }
+
+/// How many times its least patience a receiver waits at most, however long answers take.
+const PATIENCE_TIMES_MAX: u64 = 64;
 
 /// What a [`Receiver`] wants next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +95,20 @@ impl Receiver {
         let is_done = bitmap.is_complete() && bitmap.fresh() == 0;
         let stage = if is_done { Saving::Complete } else { Saving::Idle };
         let credits = Credits::new(paces.window_bytes.max(Groups::BYTES));
-        Self { tenant, transfer, bitmap, credits, asked: BTreeMap::new(), stage, paces }
+        let (asked, late, patience_ms) = (BTreeMap::new(), BTreeSet::new(), paces.patience_ms);
+        let has_lost_patience = false;
+        Self {
+            tenant,
+            transfer,
+            bitmap,
+            credits,
+            asked,
+            late,
+            patience_ms,
+            has_lost_patience,
+            stage,
+            paces,
+        }
     }
 
     /// What to do next, until `None`.
@@ -106,7 +147,7 @@ impl Receiver {
     ///
     /// # Errors
     /// [`Misuse::NotAsked`] for a range that nobody waits for, [`Error::Peer`] for one that is not the file's.
-    pub fn open<'a>(&self, range: &Range<u64>, bytes: &'a [u8]) -> Result<Slice<'a>, Error> {
+    pub fn open<'a>(&mut self, range: &Range<u64>, bytes: &'a [u8]) -> Result<Slice<'a>, Error> {
         self.proof(range)?.open(bytes).map_err(|_| Error::Peer(port::WireError::Invalid))
     }
 
@@ -114,8 +155,11 @@ impl Receiver {
     ///
     /// # Errors
     /// [`Misuse::NotAsked`] for a range that nobody waits for.
-    pub fn proof(&self, range: &Range<u64>) -> Result<SliceProof, Error> {
-        if self.asked.get(&range.start).is_none_or(|(end, _)| *end != range.end) {
+    pub fn proof(&mut self, range: &Range<u64>) -> Result<SliceProof, Error> {
+        if self.asked.get(&range.start).is_none_or(|asked| asked.end != range.end) {
+            if self.bitmap.groups().contain(range) && self.bitmap.has(range) {
+                self.asked_too_early();
+            }
             return Err(Misuse::NotAsked.into());
         }
         let (root, size) = (*self.bitmap.root(), self.bitmap.groups().size());
@@ -126,13 +170,25 @@ impl Receiver {
     ///
     /// # Errors
     /// As [`Bitmap::mark`].
-    pub fn written(&mut self, range: &Range<u64>, pool: &mut CreditPool) -> Result<u64, Error> {
-        if self.asked.get(&range.start).is_some_and(|(end, _)| *end == range.end) {
+    pub fn written(
+        &mut self,
+        now: Time,
+        range: &Range<u64>,
+        pool: &mut CreditPool,
+    ) -> Result<u64, Error> {
+        if let Some(asked) = self.asked.get(&range.start).copied()
+            && asked.end == range.end
+        {
             self.asked.remove(&range.start);
+            self.learn(now, asked);
             let bytes = self.bitmap.groups().bytes_len(range).max(1);
             pool.give(&mut self.credits, bytes);
         }
-        self.bitmap.mark(range)
+        let new = self.bitmap.mark(range)?;
+        while let Some(start) = self.late.range(range.clone()).next().copied() {
+            self.late.remove(&start);
+        }
+        Ok(new)
     }
 
     /// What was written before [`Pull::Sync`] is on disk: the checkpoint to commit, then [`Receiver::committed`].
@@ -161,11 +217,12 @@ impl Receiver {
         let out = self.credits.out();
         pool.give(&mut self.credits, out);
         self.asked.clear();
+        self.late.clear();
     }
 
     /// When something that was asked for is late.
     pub fn next_deadline(&self) -> Option<Time> {
-        self.asked.values().map(|(_, late)| *late).min()
+        self.asked.values().map(Asked::late).min()
     }
 
     /// What is there.
@@ -178,9 +235,30 @@ impl Receiver {
     }
 
     fn ask(&mut self, now: Time, range: Range<u64>) -> Range<u64> {
-        let late = now.plus_ms(self.paces.patience_ms);
-        self.asked.insert(range.start, (range.end, late));
+        let is_repeat = self.late.remove(&range.start);
+        let (end, patience_ms) = (range.end, self.patience_ms);
+        self.asked.insert(range.start, Asked { end, at: now, patience_ms, is_repeat });
         range
+    }
+
+    /// An answer shows how long the way takes.
+    fn learn(&mut self, now: Time, asked: Asked) {
+        if !asked.is_repeat {
+            let calmer = self.patience_ms - self.patience_ms / 8;
+            self.be_patient(calmer.max(now.since_ms(asked.at).saturating_mul(2)));
+        }
+    }
+
+    /// What is already there comes again: it was asked for again too early.
+    fn asked_too_early(&mut self) {
+        if core::mem::take(&mut self.has_lost_patience) {
+            self.be_patient(self.patience_ms.saturating_mul(2));
+        }
+    }
+
+    fn be_patient(&mut self, ms: u64) {
+        let least = self.paces.patience_ms;
+        self.patience_ms = ms.clamp(least, least.saturating_mul(PATIENCE_TIMES_MAX));
     }
 
     /// The next missing range that was not asked for.
@@ -191,7 +269,7 @@ impl Receiver {
             // Ranges asked for do not overlap: only the last that starts before the gap's end can touch it.
             let touching = self.asked.range(..gap.end).next_back();
             match touching {
-                Some((start, (end, _))) if *end > gap.start => {
+                Some((start, Asked { end, .. })) if *end > gap.start => {
                     if *start > gap.start && !self.is_asked(gap.start) {
                         return Some(gap.start..*start);
                     }
@@ -203,25 +281,27 @@ impl Receiver {
     }
 
     fn is_asked(&self, group: u64) -> bool {
-        self.asked.range(..=group).next_back().is_some_and(|(_, (end, _))| *end > group)
+        self.asked.range(..=group).next_back().is_some_and(|(_, asked)| asked.end > group)
     }
 
     fn asked_end(&self, group: u64) -> u64 {
         let at = self.asked.range(..=group).next_back();
-        at.map_or(group + 1, |(_, (end, _))| (*end).max(group + 1))
+        at.map_or(group + 1, |(_, asked)| asked.end.max(group + 1))
     }
 
     fn forget_late(&mut self, now: Time, pool: &mut CreditPool) {
         let late: Vec<u64> = self
             .asked
             .iter()
-            .filter(|(_, (_, late))| *late <= now)
+            .filter(|(_, asked)| asked.late() <= now)
             .map(|(start, _)| *start)
             .collect();
         for start in late {
-            if let Some((end, _)) = self.asked.remove(&start) {
-                let bytes = self.bitmap.groups().bytes_len(&(start..end)).max(1);
+            if let Some(asked) = self.asked.remove(&start) {
+                let bytes = self.bitmap.groups().bytes_len(&(start..asked.end)).max(1);
                 pool.give(&mut self.credits, bytes);
+                self.late.insert(start);
+                self.has_lost_patience = true;
             }
         }
     }

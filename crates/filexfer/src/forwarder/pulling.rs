@@ -24,7 +24,7 @@ impl Forwarder {
     /// # Errors
     /// [`Error::Stranger`], [`Error::Peer`], [`Misuse::NotAsked`].
     pub fn open_slice<'a>(
-        &self,
+        &mut self,
         from: &Peer,
         transfer: &TransferId,
         range: &Range<u64>,
@@ -42,7 +42,7 @@ impl Forwarder {
     /// # Errors
     /// [`Error::Stranger`], [`Misuse::NotAsked`].
     pub fn slice_proof(
-        &self,
+        &mut self,
         from: &Peer,
         transfer: &TransferId,
         range: &Range<u64>,
@@ -69,7 +69,7 @@ impl Forwarder {
         if let Some(active) = self.jobs.get_mut(transfer) {
             active.store_failures = 0;
         }
-        self.pulls.written(transfer, range)?;
+        self.pulls.written(now, transfer, range)?;
         self.pump(now)
     }
 
