@@ -17,13 +17,11 @@ pub(crate) struct Chances<'a, const D: usize> {
 }
 
 impl<'a, const D: usize> Chances<'a, D> {
-    /// With one seed.
-    pub(crate) fn new(points: &'a Points<'a>, seed: &[f64; D]) -> Self {
-        let blocks = points.len().div_ceil(BLOCK);
+    /// Without a seed yet: none can be drawn.
+    pub(crate) fn new(points: &'a Points<'a>) -> Self {
+        let sums = vec![0.0; points.len().div_ceil(BLOCK)];
         let nearest = vec![f64::INFINITY; points.len()];
-        let mut chances = Self { points, nearest, sums: vec![0.0; blocks] };
-        chances.add(seed);
-        chances
+        Self { points, nearest, sums }
     }
 
     /// One more seed.

@@ -62,13 +62,14 @@ fn draw_seeds<const D: usize>(points: &Points<'_>, groups: usize, draw: &mut Dra
         )
     };
     let mut seeds = vec![point(draw.below(points.len()))];
-    let mut chances = Chances::new(points, &seeds[0]);
-    for _ in 1..groups {
+    let mut chances = Chances::new(points);
+    for drawn in 1..groups {
+        chances.add(&seeds[drawn - 1]);
         if chances.potential() <= 0.0 {
             break;
         }
         let candidates: Vec<[f64; D]> =
-            (0..trials(groups)).map(|_| point(chances.draw(draw))).collect();
+            (0..candidates(drawn, groups)).map(|_| point(chances.draw(draw))).collect();
         let potentials = chances.potentials(&candidates);
         let mut best = f64::INFINITY;
         let mut seed = None;
@@ -78,15 +79,16 @@ fn draw_seeds<const D: usize>(points: &Points<'_>, groups: usize, draw: &mut Dra
             }
         }
         let Some(seed) = seed else { break };
-        chances.add(&seed);
         seeds.push(seed);
     }
     seeds.iter().flat_map(|seed| seed.iter().take(points.dimension()).copied()).collect()
 }
 
-/// One candidate more than the usual 2 + ⌊ln groups⌋, and from five groups on two: a lower inertia of a single start.
-fn trials(groups: usize) -> usize {
-    match groups {
+/// How many points are drawn for one seed to be chosen: one more than there are seeds already, until there are as many as
+/// pays. Mistakes of the first seeds are made good by the later ones and by the rounds, those of the last are not.
+fn candidates(drawn: usize, groups: usize) -> usize {
+    // One more than the usual 2 + ⌊ln groups⌋, and from five groups on two: a lower inertia of a single start.
+    let most: usize = match groups {
         0..=2 => 3,
         3..=4 => 4,
         5..=7 => 5,
@@ -94,5 +96,7 @@ fn trials(groups: usize) -> usize {
         21..=54 => 7,
         55..=148 => 8,
         _ => 9,
-    }
+    };
+    // Of fewer groups than that, none is far from the last.
+    most.min(drawn + 1 + most.saturating_sub(groups))
 }

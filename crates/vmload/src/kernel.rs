@@ -118,10 +118,13 @@ pub(crate) fn sum_groups<const D: usize>(
 
 /// Labels are whole numbers below 256 in the kernels.
 #[inline(always)]
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+#[allow(clippy::cast_possible_truncation)]
 pub(crate) const fn to_label(label: f64) -> u8 {
-    label as u8
+    // a small whole number stands in the last bits of one that is so large: a conversion that vectors have
+    (label + TWO_TO_52).to_bits() as u8
 }
+
+const TWO_TO_52: f64 = (1_u64 << 52) as f64;
 
 /// What the squares in `nearest` would add up to if one more point could be the nearest, for each of some points.
 #[inline(always)]

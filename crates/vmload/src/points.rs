@@ -28,10 +28,12 @@ impl<'a> Points<'a> {
     pub fn from_rows(rows: &[f64], dimension: usize) -> Result<Points<'static>, Misuse> {
         let len = checked_len(rows, dimension)?;
         let mut columns = vec![0.0; rows.len()];
-        if len > 0 {
-            with_dimension!(dimension, pack(rows, dimension, &mut columns));
-        }
-        Points::of(Cow::Owned(columns), dimension, len)
+        let seen = if len > 0 {
+            with_dimension!(dimension, pack(rows, dimension, &mut columns))
+        } else {
+            Seen::NOTHING
+        };
+        Points::of(Cow::Owned(columns), dimension, len, &seen)
     }
 
     /// From columns, one after the other in one slice; nothing is copied.
@@ -40,11 +42,16 @@ impl<'a> Points<'a> {
     /// As [`Points::from_rows`].
     pub fn from_columns(columns: &'a [f64], dimension: usize) -> Result<Self, Misuse> {
         let len = checked_len(columns, dimension)?;
-        Self::of(Cow::Borrowed(columns), dimension, len)
+        Self::of(Cow::Borrowed(columns), dimension, len, &run(Look(columns)))
     }
 
-    fn of(mut columns: Cow<'a, [f64]>, dimension: usize, len: usize) -> Result<Self, Misuse> {
-        let highest = run(Highest(&columns)).ok_or(Misuse::NotFinite)?;
+    fn of(
+        mut columns: Cow<'a, [f64]>,
+        dimension: usize,
+        len: usize,
+        seen: &Seen,
+    ) -> Result<Self, Misuse> {
+        let highest = seen.highest().ok_or(Misuse::NotFinite)?;
         let mut scale = 1.0;
         if highest > libm::scalbn(1.0, 500) {
             scale = libm::scalbn(1.0, 600);
@@ -100,19 +107,19 @@ impl<'a> From<&'a Samples> for Points<'a> {
 }
 
 /// Rows into columns.
-fn pack<const D: usize>(rows: &[f64], dimension: usize, columns: &mut [f64]) {
+fn pack<const D: usize>(rows: &[f64], dimension: usize, columns: &mut [f64]) -> Seen {
     let len = rows.len() / dimension;
-    let mut columns = columns.chunks_exact_mut(len);
+    let mut each = columns.chunks_exact_mut(len);
     if D == dimension {
-        let columns = core::array::from_fn(|_| columns.next().unwrap_or_default());
-        run(Pack::<D> { rows: rows.as_chunks().0, columns });
-        return;
+        let columns = core::array::from_fn(|_| each.next().unwrap_or_default());
+        return run(Pack::<D> { rows: rows.as_chunks().0, columns });
     }
-    for (metric, column) in columns.enumerate() {
+    for (metric, column) in each.enumerate() {
         for (to, row) in column.iter_mut().zip(rows.chunks_exact(dimension)) {
             *to = row.get(metric).copied().unwrap_or_default();
         }
     }
+    run(Look(columns))
 }
 
 /// Eight rows at a time.
@@ -122,54 +129,83 @@ struct Pack<'a, const D: usize> {
 }
 
 impl<const D: usize> Kernel for Pack<'_, D> {
-    type Output = ();
+    type Output = Seen;
 
     #[inline(always)]
-    fn run<W: Width>(self, _: W) {
+    fn run<W: Width>(self, _: W) -> Seen {
         let Self { rows, columns } = self;
         let (eights, rest) = rows.as_chunks::<LANES>();
         let columns = columns.map(|column| {
             let (eights_of_column, rest) = column.as_chunks_mut::<LANES>();
             (&mut eights_of_column[..eights.len()], rest)
         });
+        let mut seen = Seen::NOTHING;
         for (at, eight) in eights.iter().enumerate() {
             for d in 0..D {
-                columns[d].0[at] = core::array::from_fn(|lane| eight[lane][d]);
+                let eight = core::array::from_fn(|lane| eight[lane][d]);
+                seen.see(&eight);
+                columns[d].0[at] = eight;
             }
         }
         for (at, row) in rest.iter().enumerate() {
             for d in 0..D {
                 columns[d].1[at] = row[d];
             }
+            seen.see_few(row);
         }
+        seen
     }
 }
 
-/// The greatest magnitude, 0 of none; nothing if a number is not finite.
-struct Highest<'a>(&'a [f64]);
+/// All values of some columns.
+struct Look<'a>(&'a [f64]);
 
-impl Kernel for Highest<'_> {
-    type Output = Option<f64>;
+impl Kernel for Look<'_> {
+    type Output = Seen;
 
     #[inline(always)]
-    fn run<W: Width>(self, _: W) -> Option<f64> {
-        let (eights, rest) = self.0.as_chunks::<LANES>();
-        let mut highest = [0.0_f64; LANES];
-        // stays 0 for finite numbers and becomes no number for others
-        let mut nothing = [0.0; LANES];
+    fn run<W: Width>(self, _: W) -> Seen {
+        let (eights, rest) = self.0.as_chunks();
+        let mut seen = Seen::NOTHING;
         for eight in eights {
-            for lane in 0..LANES {
-                let size = eight[lane].abs();
-                highest[lane] = if size > highest[lane] { size } else { highest[lane] };
-                nothing[lane] += eight[lane] * 0.0;
-            }
+            seen.see(eight);
         }
-        for (lane, value) in rest.iter().enumerate() {
-            highest[lane] = highest[lane].max(value.abs());
-            nothing[lane] += value * 0.0;
+        seen.see_few(rest);
+        seen
+    }
+}
+
+/// What was seen of values.
+struct Seen {
+    highest: [f64; LANES],
+    /// Stays 0 for finite numbers and becomes no number for others.
+    nothing: [f64; LANES],
+}
+
+impl Seen {
+    const NOTHING: Self = Self { highest: [0.0; LANES], nothing: [0.0; LANES] };
+
+    #[inline(always)]
+    fn see(&mut self, eight: &[f64; LANES]) {
+        for lane in 0..LANES {
+            let size = eight[lane].abs();
+            self.highest[lane] = if size > self.highest[lane] { size } else { self.highest[lane] };
+            self.nothing[lane] += eight[lane] * 0.0;
         }
-        let is_finite = nothing.iter().all(|&nothing| nothing == 0.0);
-        is_finite.then(|| highest.into_iter().fold(0.0, f64::max))
+    }
+
+    #[inline(always)]
+    fn see_few(&mut self, values: &[f64]) {
+        for value in values {
+            self.highest[0] = self.highest[0].max(value.abs());
+            self.nothing[0] += value * 0.0;
+        }
+    }
+
+    /// The greatest magnitude, 0 of none; nothing if a number is not finite.
+    fn highest(&self) -> Option<f64> {
+        let is_finite = self.nothing.iter().all(|&nothing| nothing == 0.0);
+        is_finite.then(|| self.highest.iter().copied().fold(0.0, f64::max))
     }
 }
 

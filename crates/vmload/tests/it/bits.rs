@@ -29,8 +29,8 @@ fn the_digests_of_a_known_fleet_are_these() {
         .into();
     let want = [
         ["fe3ab00e77f54e35", "6039bff969eb37a0"],
-        ["8d578ffb117e6df4", "219f86e3f457b63b"],
-        ["f211f3d207d80e2c", "d0e42aa0dfa915ad"],
+        ["8d578ffb117e6df4", "160612f2a4bf9450"],
+        ["f211f3d207d80e2c", "89614a28277dec92"],
     ];
     assert_eq!(digests, want);
 }
