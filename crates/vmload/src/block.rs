@@ -1,6 +1,6 @@
 //! A block of points in a round: which centre each is nearest to, and what its groups sum up to.
 
-use crate::bounds::{Ways, Worth};
+use crate::bounds::{MARKS, MARKS_U16, Ways, Worth, each_mark};
 use crate::dispatch::Kernel;
 use crate::kernel::{BLOCK, LANES, LaneSum, eights_of, nearest, sum_groups, tails, to_label, tree};
 use crate::width::Width;
@@ -104,16 +104,14 @@ impl<const D: usize> Kernel for Next<'_, D> {
                 return block.sum_up(changed, room);
             }
         }
-        for (to, at) in room.list.iter_mut().zip(0_u16..) {
-            *to = at;
-        }
         if worth.wants_bounds() {
             look_at_all::<W, D, true>(width, &block.columns, centres, len, room);
+            block.bound(ways, room);
         } else {
             look_at_all::<W, D, false>(width, &block.columns, centres, len, room);
         }
-        worth.looked_at_all();
-        let changed = block.relabel(ways, len, room);
+        block.standing.worth.looked_at_all();
+        let changed = block.relabel_all(room);
         block.sum_up(changed, room)
     }
 }
@@ -140,6 +138,41 @@ impl<const D: usize> Block<'_, D> {
                 changed += 1;
                 *label = found;
             }
+        }
+        changed
+    }
+
+    /// Gives all points the bounds that were found for them.
+    #[inline(always)]
+    fn bound(&mut self, ways: &Ways, room: &Room<D>) {
+        let found = room.labels.as_flattened().iter().zip(room.gaps.as_flattened());
+        for (until, (&label, &gap)) in self.until.iter_mut().zip(found) {
+            *until = ways.until(to_label(label), gap);
+        }
+    }
+
+    /// As [`Self::relabel`], for all points.
+    #[inline(always)]
+    fn relabel_all(&mut self, room: &mut Room<D>) -> usize {
+        let mut changed = 0;
+        let mut first = 0;
+        let found = room.labels.as_flattened().chunks(MARKS);
+        for (labels, found) in self.labels.chunks_mut(MARKS).zip(found) {
+            let mut marks = 0;
+            let mut befores = [0; MARKS];
+            for (lane, ((label, before), &found)) in
+                labels.iter_mut().zip(&mut befores).zip(found).enumerate()
+            {
+                let found = to_label(found);
+                marks |= u64::from(found != *label) << lane;
+                *before = core::mem::replace(label, found);
+            }
+            for lane in each_mark(marks) {
+                room.list[changed % BLOCK] = first + lane;
+                room.befores[changed % BLOCK] = befores[usize::from(lane) % MARKS];
+                changed += 1;
+            }
+            first += MARKS_U16;
         }
         changed
     }

@@ -54,24 +54,29 @@ impl Ways {
                 let is_sure = until > self.0[usize::from(label)];
                 marks |= u64::from(!is_sure) << lane;
             }
-            while marks != 0 {
-                list[listed % BLOCK] = first + to_u16(marks.trailing_zeros());
+            for lane in each_mark(marks) {
+                list[listed % BLOCK] = first + lane;
                 listed += 1;
-                marks &= marks - 1;
             }
-            first += to_u16(u64::BITS);
+            first += MARKS_U16;
         }
         listed
     }
 }
 
-const MARKS: usize = u64::BITS as usize;
+/// So many points have their marks in one number.
+pub(crate) const MARKS: usize = 64;
+pub(crate) const MARKS_U16: u16 = 64;
 
-/// Of numbers below [`BLOCK`].
+/// Which bits are set, from the lowest.
 #[inline(always)]
-#[allow(clippy::cast_possible_truncation)]
-const fn to_u16(n: u32) -> u16 {
-    n as u16
+#[allow(clippy::cast_possible_truncation)] // below 64
+pub(crate) fn each_mark(mut marks: u64) -> impl Iterator<Item = u16> {
+    core::iter::from_fn(move || {
+        let lane = marks.trailing_zeros() as u16;
+        marks &= marks.checked_sub(1)?;
+        Some(lane)
+    })
 }
 
 /// The distance of two points, or somewhat more; 0 only if they are one.

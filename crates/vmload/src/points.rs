@@ -187,10 +187,11 @@ impl Seen {
 
     #[inline(always)]
     fn see(&mut self, eight: &[f64; LANES]) {
-        for lane in 0..LANES {
-            let size = eight[lane].abs();
-            self.highest[lane] = if size > self.highest[lane] { size } else { self.highest[lane] };
-            self.nothing[lane] += eight[lane] * 0.0;
+        let so_far = self.highest.iter_mut().zip(&mut self.nothing);
+        for (value, (highest, nothing)) in eight.iter().zip(so_far) {
+            let size = value.abs();
+            *highest = if size > *highest { size } else { *highest };
+            *nothing += value * 0.0;
         }
     }
 
