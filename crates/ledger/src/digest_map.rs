@@ -3,8 +3,7 @@
 use crate::{FileId, PartyId, ThingKey};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-use core::cmp::Ordering;
-use core::fmt;
+use core::{fmt, mem};
 
 /// A sorted map by names that are digests.
 ///
@@ -51,13 +50,13 @@ impl<K: DigestName, V> DigestMap<K, V> {
     pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
         let mut room = match self.find(&key) {
             Ok(at) => {
-                let before = self.table.get_mut(at)?.replace((key, value));
-                return before.map(|(_, value)| value);
+                let (_, before) = self.table.get_mut(at)?.as_mut()?;
+                return Some(mem::replace(before, value));
             }
             Err(room) => room,
         };
         if let Some(before) = self.crowd.get_mut(&key) {
-            return Some(core::mem::replace(before, value));
+            return Some(mem::replace(before, value));
         }
         if self.len() >= Self::FEW && !Self::fits(self.len() + 1, self.table.len()) {
             self.grow();
@@ -137,14 +136,14 @@ impl<K: DigestName, V> DigestMap<K, V> {
     /// Where the name is in the table; or where it would have to be, if that is within its reach.
     fn find(&self, key: &K) -> Result<usize, Option<usize>> {
         let place = self.place(key);
-        let first = key.first();
         let reach = self.table.get(place..).unwrap_or_default().iter().take(Self::REACH);
         for (at, slot) in (place..).zip(reach) {
             let Some((other, _)) = slot else { return Err(Some(at)) };
-            match other.first().cmp(&first).then_with(|| other.cmp(key)) {
-                Ordering::Less => {}
-                Ordering::Equal => return Ok(at),
-                Ordering::Greater => return Err(Some(at)),
+            if other == key {
+                return Ok(at);
+            }
+            if other > key {
+                return Err(Some(at));
             }
         }
         Err(None)
@@ -187,8 +186,8 @@ impl<K: DigestName, V> DigestMap<K, V> {
             return;
         }
         let bits = if self.table.is_empty() { Self::FEW.ilog2() + 1 } else { self.bits + 1 };
-        let mut seated = core::mem::take(&mut self.table).into_iter().flatten().peekable();
-        let mut crowd = core::mem::take(&mut self.crowd).into_iter().peekable();
+        let mut seated = mem::take(&mut self.table).into_iter().flatten().peekable();
+        let mut crowd = mem::take(&mut self.crowd).into_iter().peekable();
         *self = Self::sorted(
             bits,
             core::iter::from_fn(|| match (seated.peek(), crowd.peek()) {
@@ -242,12 +241,6 @@ impl<K: DigestName + fmt::Debug, V: fmt::Debug> fmt::Debug for DigestMap<K, V> {
 /// A name that is a digest, and sorted by its bytes.
 pub(crate) trait DigestName: Copy + Ord {
     fn as_bytes(&self) -> &[u8; 32];
-
-    /// The first eight bytes, which are in the same order.
-    fn first(&self) -> u64 {
-        let [a, b, c, d, e, f, g, h, ..] = *self.as_bytes();
-        u64::from_be_bytes([a, b, c, d, e, f, g, h])
-    }
 }
 
 impl DigestName for FileId {
