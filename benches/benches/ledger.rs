@@ -67,7 +67,8 @@ fn state(c: &mut Criterion) {
 }
 
 fn execute(state: &mut State, transactions: &[Transaction]) {
-    for transaction in transactions {
+    for (place, transaction) in transactions.iter().enumerate() {
+        state.look_ahead(transactions, place);
         for entry in state.judge_verified(AT, transaction).unwrap() {
             state.take(entry);
         }
@@ -80,7 +81,8 @@ fn execute_with_roots(it: &mut (State, StateMap, Log), transactions: &[Transacti
     let (state, map, log) = it;
     let (mut changed, mut stored) = (BTreeSet::new(), 0);
     let mut record = Vec::new();
-    for transaction in transactions {
+    for (place, transaction) in transactions.iter().enumerate() {
+        state.look_ahead(transactions, place);
         for entry in state.judge_verified(AT, transaction).unwrap() {
             stored += usize::from(changed.insert(entry.key()));
             if let Entry::Thing(thing, after) = &entry {

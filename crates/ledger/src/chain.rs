@@ -157,6 +157,7 @@ impl Chain {
             if is_full || draft.is_join() || (is_join && !draft.transactions.is_empty()) {
                 break;
             }
+            self.state.look_ahead(candidates, place);
             let judged = self.judge(at, transaction);
             let (entries, length) = match (judged, transaction.to_bytes()) {
                 (Ok(entries), Ok(bytes)) => (entries, bytes.len() + 2),
@@ -412,6 +413,7 @@ impl Chain {
             return Err(BlockFault::NotAlone);
         }
         for (place, transaction) in transactions.iter().enumerate() {
+            self.state.look_ahead(transactions, place);
             let entries =
                 self.judge(at, transaction).map_err(|why| BlockFault::Refused(place, why))?;
             self.change(entries, undo);

@@ -1,5 +1,6 @@
 //! The state: who takes part, what is registered, who owns it. A pure function of its past transactions.
 
+mod ahead;
 mod calendar;
 mod claims;
 mod membership;
