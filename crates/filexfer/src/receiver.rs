@@ -15,7 +15,8 @@ use port::{Tenant, Time};
 /// a way that takes longer than [`Paces::patience_ms`] for what is asked for at a time, ranges would be asked for again
 /// while they are coming, and the more often, the slower the way gets by it. So an answer that is already there makes the
 /// receiver twice as patient: it had asked too early. An answer to what was asked for once says how long the way takes, one
-/// to what was asked for again does not (Karn's rule; RFC 6298, RFC 3708). Silence makes nobody patient.
+/// to what was asked for again does not (Karn's rule; RFC 6298, RFC 3708). While something comes, what was asked for with it is
+/// waited for longer: it is behind it. Silence makes nobody patient.
 #[derive(Clone, Debug)]
 pub struct Receiver {
     tenant: Tenant,
@@ -26,6 +27,8 @@ pub struct Receiver {
     /// Where ranges begin that did not come in time.
     late: BTreeSet<u64>,
     patience_ms: u64,
+    /// When something new came last.
+    heard: Time,
     /// Something was late since the patience was doubled.
     has_lost_patience: bool,
     stage: Saving,
@@ -43,8 +46,10 @@ struct Asked {
 }
 
 impl Asked {
-    const fn late(&self) -> Time {
-        self.at.plus_ms(self.patience_ms)
+    /// As long as others come, it may be behind them; but not for ever.
+    fn late(&self, heard: Time) -> Time {
+        let behind = heard.max(self.at).plus_ms(self.patience_ms);
+        behind.min(self.at.plus_ms(self.patience_ms.saturating_mul(BEHIND_TIMES_MAX)))
     }
 }
 
@@ -74,6 +79,9 @@ impl Default for Paces {
     }
 }
 
+/// How many times its patience a range is waited for at most while others come.
+const BEHIND_TIMES_MAX: u64 = 4;
+
 /// How many times its least patience a receiver waits at most, however long answers take.
 const PATIENCE_TIMES_MAX: u64 = 64;
 
@@ -96,7 +104,7 @@ impl Receiver {
         let stage = if is_done { Saving::Complete } else { Saving::Idle };
         let credits = Credits::new(paces.window_bytes.max(Groups::BYTES));
         let (asked, late, patience_ms) = (BTreeMap::new(), BTreeSet::new(), paces.patience_ms);
-        let has_lost_patience = false;
+        let (heard, has_lost_patience) = (Time::EPOCH, false);
         Self {
             tenant,
             transfer,
@@ -105,6 +113,7 @@ impl Receiver {
             asked,
             late,
             patience_ms,
+            heard,
             has_lost_patience,
             stage,
             paces,
@@ -185,6 +194,9 @@ impl Receiver {
             pool.give(&mut self.credits, bytes);
         }
         let new = self.bitmap.mark(range)?;
+        if new > 0 {
+            self.heard = self.heard.max(now);
+        }
         while let Some(start) = self.late.range(range.clone()).next().copied() {
             self.late.remove(&start);
         }
@@ -222,7 +234,7 @@ impl Receiver {
 
     /// When something that was asked for is late.
     pub fn next_deadline(&self) -> Option<Time> {
-        self.asked.values().map(Asked::late).min()
+        self.asked.values().map(|asked| asked.late(self.heard)).min()
     }
 
     /// What is there.
@@ -293,7 +305,7 @@ impl Receiver {
         let late: Vec<u64> = self
             .asked
             .iter()
-            .filter(|(_, asked)| asked.late() <= now)
+            .filter(|(_, asked)| asked.late(self.heard) <= now)
             .map(|(start, _)| *start)
             .collect();
         for start in late {
