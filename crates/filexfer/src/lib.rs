@@ -43,6 +43,7 @@ pub mod sealed;
 mod slice;
 mod trail;
 mod verdict;
+mod way;
 mod work;
 
 pub use access::AccessServer;

@@ -1,22 +1,18 @@
 //! The receiving end of one transfer: what to ask for, what is there, when it is safe.
 
+use crate::way::{Asked, Way};
 use crate::{
     Bitmap, Checkpoint, CreditPool, Credits, Error, Groups, Misuse, Slice, SliceProof, TransferId,
 };
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::vec::Vec;
 use core::ops::Range;
 use port::{Tenant, Time};
 
 /// Pulls one file: asks for missing ranges within its credits, marks what was verified and written, and makes checkpoints.
 ///
 /// It performs nothing: [`Receiver::poll`] says what is next. Ranges may be asked of several sources and may come in any
-/// order, twice, or never; what does not come in time is asked for again. What is in time is learned from the answers. Over
-/// a way that takes longer than [`Paces::patience_ms`] for what is asked for at a time, ranges would be asked for again
-/// while they are coming, and the more often, the slower the way gets by it. So an answer that is already there makes the
-/// receiver twice as patient: it had asked too early. An answer to what was asked for once says how long the way takes, one
-/// to what was asked for again does not (Karn's rule; RFC 6298, RFC 3708). While something comes, what was asked for with it is
-/// waited for longer: it is behind it. Silence makes nobody patient.
+/// order, twice, or never; what does not come in time is asked for again. What is in time is learned from what comes: over a
+/// slow way a receiver waits longer.
 #[derive(Clone, Debug)]
 pub struct Receiver {
     tenant: Tenant,
@@ -26,31 +22,9 @@ pub struct Receiver {
     asked: BTreeMap<u64, Asked>,
     /// Where ranges begin that did not come in time.
     late: BTreeSet<u64>,
-    patience_ms: u64,
-    /// When something new came last.
-    heard: Time,
-    /// Something was late since the patience was doubled.
-    has_lost_patience: bool,
+    way: Way,
     stage: Saving,
     paces: Paces,
-}
-
-/// A range that is waited for.
-#[derive(Clone, Copy, Debug)]
-struct Asked {
-    end: u64,
-    at: Time,
-    patience_ms: u64,
-    /// To which question this is the answer cannot be known.
-    is_repeat: bool,
-}
-
-impl Asked {
-    /// As long as others come, it may be behind them; but not for ever.
-    fn late(&self, heard: Time) -> Time {
-        let behind = heard.max(self.at).plus_ms(self.patience_ms);
-        behind.min(self.at.plus_ms(self.patience_ms.saturating_mul(BEHIND_TIMES_MAX)))
-    }
 }
 
 #[derive(Clone, Debug)]
@@ -79,12 +53,6 @@ impl Default for Paces {
     }
 }
 
-/// How many times its patience a range is waited for at most while others come.
-const BEHIND_TIMES_MAX: u64 = 4;
-
-/// How many times its least patience a receiver waits at most, however long answers take.
-const PATIENCE_TIMES_MAX: u64 = 64;
-
 /// What a [`Receiver`] wants next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
@@ -103,21 +71,8 @@ impl Receiver {
         let is_done = bitmap.is_complete() && bitmap.fresh() == 0;
         let stage = if is_done { Saving::Complete } else { Saving::Idle };
         let credits = Credits::new(paces.window_bytes.max(Groups::BYTES));
-        let (asked, late, patience_ms) = (BTreeMap::new(), BTreeSet::new(), paces.patience_ms);
-        let (heard, has_lost_patience) = (Time::EPOCH, false);
-        Self {
-            tenant,
-            transfer,
-            bitmap,
-            credits,
-            asked,
-            late,
-            patience_ms,
-            heard,
-            has_lost_patience,
-            stage,
-            paces,
-        }
+        let (asked, late, way) = (BTreeMap::new(), BTreeSet::new(), Way::new(paces.patience_ms));
+        Self { tenant, transfer, bitmap, credits, asked, late, way, stage, paces }
     }
 
     /// What to do next, until `None`.
@@ -167,7 +122,7 @@ impl Receiver {
     pub fn proof(&mut self, range: &Range<u64>) -> Result<SliceProof, Error> {
         if self.asked.get(&range.start).is_none_or(|asked| asked.end != range.end) {
             if self.bitmap.groups().contain(range) && self.bitmap.has(range) {
-                self.asked_too_early();
+                self.way.came_again();
             }
             return Err(Misuse::NotAsked.into());
         }
@@ -185,17 +140,17 @@ impl Receiver {
         range: &Range<u64>,
         pool: &mut CreditPool,
     ) -> Result<u64, Error> {
-        if let Some(asked) = self.asked.get(&range.start).copied()
-            && asked.end == range.end
-        {
+        let asked = self.asked.get(&range.start).copied().filter(|asked| asked.end == range.end);
+        if asked.is_some() {
             self.asked.remove(&range.start);
-            self.learn(now, asked);
             let bytes = self.bitmap.groups().bytes_len(range).max(1);
             pool.give(&mut self.credits, bytes);
         }
         let new = self.bitmap.mark(range)?;
-        if new > 0 {
-            self.heard = self.heard.max(now);
+        if new > 0
+            && let Some(asked) = asked
+        {
+            self.way.came(now, &asked);
         }
         while let Some(start) = self.late.range(range.clone()).next().copied() {
             self.late.remove(&start);
@@ -234,7 +189,7 @@ impl Receiver {
 
     /// When something that was asked for is late.
     pub fn next_deadline(&self) -> Option<Time> {
-        self.asked.values().map(|asked| asked.late(self.heard)).min()
+        self.asked.values().map(|asked| self.way.late(asked)).min()
     }
 
     /// What is there.
@@ -248,29 +203,8 @@ impl Receiver {
 
     fn ask(&mut self, now: Time, range: Range<u64>) -> Range<u64> {
         let is_repeat = self.late.remove(&range.start);
-        let (end, patience_ms) = (range.end, self.patience_ms);
-        self.asked.insert(range.start, Asked { end, at: now, patience_ms, is_repeat });
+        self.asked.insert(range.start, self.way.ask(now, range.end, is_repeat));
         range
-    }
-
-    /// An answer shows how long the way takes.
-    fn learn(&mut self, now: Time, asked: Asked) {
-        if !asked.is_repeat {
-            let calmer = self.patience_ms - self.patience_ms / 8;
-            self.be_patient(calmer.max(now.since_ms(asked.at).saturating_mul(2)));
-        }
-    }
-
-    /// What is already there comes again: it was asked for again too early.
-    fn asked_too_early(&mut self) {
-        if core::mem::take(&mut self.has_lost_patience) {
-            self.be_patient(self.patience_ms.saturating_mul(2));
-        }
-    }
-
-    fn be_patient(&mut self, ms: u64) {
-        let least = self.paces.patience_ms;
-        self.patience_ms = ms.clamp(least, least.saturating_mul(PATIENCE_TIMES_MAX));
     }
 
     /// The next missing range that was not asked for.
@@ -302,19 +236,14 @@ impl Receiver {
     }
 
     fn forget_late(&mut self, now: Time, pool: &mut CreditPool) {
-        let late: Vec<u64> = self
-            .asked
-            .iter()
-            .filter(|(_, asked)| asked.late(self.heard) <= now)
-            .map(|(start, _)| *start)
-            .collect();
-        for start in late {
-            if let Some(asked) = self.asked.remove(&start) {
-                let bytes = self.bitmap.groups().bytes_len(&(start..asked.end)).max(1);
-                pool.give(&mut self.credits, bytes);
-                self.late.insert(start);
-                self.has_lost_patience = true;
+        self.asked.retain(|&start, asked| {
+            if !self.way.gives_up(now, asked) {
+                return true;
             }
-        }
+            let bytes = self.bitmap.groups().bytes_len(&(start..asked.end)).max(1);
+            pool.give(&mut self.credits, bytes);
+            self.late.insert(start);
+            false
+        });
     }
 }
