@@ -23,6 +23,17 @@ pub(crate) struct OpenArea {
     forcing: Forcing,
 }
 
+/// What is to have which name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Publication<'a> {
+    pub(crate) transfer: &'a TransferId,
+    pub(crate) name: &'a FileName,
+    pub(crate) replace: bool,
+}
+
+/// Done, or why it cannot be.
+pub(crate) type Published = Result<(), Failure>;
+
 #[derive(Debug, Default)]
 struct Unpublished {
     lens: BTreeMap<TransferId, u64>,
@@ -97,34 +108,58 @@ impl OpenArea {
         })
     }
 
-    /// Forces the unpublished content to disk, and that it is there.
-    pub(crate) fn sync(&self, transfer: &TransferId) -> Result<(), Error> {
-        let content = match self.content(transfer) {
-            // Nothing of it has to be on disk any more.
-            Err(Error::NoContent) => return Ok(()),
-            content => content?,
-        };
-        // Before it is forced: what is written meanwhile may not be on disk.
-        self.state().forced.insert(*transfer);
-        let alone = || {
+    /// Forces the unpublished content of each to disk, and that it is there: many at one time.
+    pub(crate) fn sync(&self, transfers: &[TransferId]) -> Vec<Result<(), Error>> {
+        let (mut done, mut contents) = (Vec::with_capacity(transfers.len()), Vec::new());
+        for (at, transfer) in transfers.iter().enumerate() {
+            match self.content(transfer) {
+                Ok(content) => {
+                    // Before it is forced: what is written meanwhile may not be on disk.
+                    self.state().forced.insert(*transfer);
+                    contents.push((at, content));
+                    done.push(Ok(()));
+                }
+                // Nothing of it has to be on disk any more.
+                Err(Error::NoContent) => done.push(Ok(())),
+                Err(why) => done.push(Err(why)),
+            }
+        }
+        let alone = |(_, content): &(usize, Arc<File>)| {
             // Its length is forced with it, as far as the content cannot be read without.
             content.sync_data()?;
             Ok(self.own.sync()?)
         };
-        let forced = self.forcing.force(alone, || self.own.sync_all());
-        if forced.is_err() {
-            self.state().forced.remove(transfer);
+        let forced = self.forcing.force_each(&contents, alone, || self.own.sync_all());
+        for ((at, _), forced) in contents.into_iter().zip(forced) {
+            let Err(why) = forced else { continue };
+            self.state().forced.remove(&transfers[at]);
+            done[at] = Err(why.into());
         }
-        Ok(forced?)
+        done
     }
 
-    /// Gives it its name, for good.
-    pub(crate) fn publish(
-        &self,
-        transfer: &TransferId,
-        name: &FileName,
-        replace: bool,
-    ) -> Result<Result<(), Failure>, Error> {
+    /// Gives each its name, for good: many at one time.
+    pub(crate) fn publish(&self, names: &[Publication<'_>]) -> Vec<Result<Published, Error>> {
+        let (mut done, mut folders) = (Vec::with_capacity(names.len()), Vec::new());
+        for (at, publication) in names.iter().enumerate() {
+            done.push(
+                self.link(publication)
+                    .map(|linked| linked.map(|folder| folders.push((at, folder)))),
+            );
+        }
+        let alone = |(_, folder): &(usize, Folder)| Ok(folder.sync()?);
+        let forced = self.forcing.force_each(&folders, alone, || self.own.sync_all());
+        for ((at, _), forced) in folders.into_iter().zip(forced) {
+            if let Err(why) = forced {
+                done[at] = Err(why.into());
+            }
+        }
+        done
+    }
+
+    /// Gives it its name; the folder that has to be forced then.
+    fn link(&self, publication: &Publication<'_>) -> Result<Result<Folder, Failure>, Error> {
+        let Publication { transfer, name, replace } = *publication;
         let content = content_name(transfer);
         let Some((file, _)) = regular(self.own.read(&content))? else {
             return Err(Error::NoContent);
@@ -148,8 +183,7 @@ impl OpenArea {
             }
             Err(why) => return Err(why.into()),
         }
-        self.forcing.force(|| Ok(folder.sync()?), || folder.sync_all())?;
-        Ok(Ok(()))
+        Ok(Ok(folder))
     }
 
     /// Removes what is unpublished of a transfer.

@@ -1,6 +1,6 @@
 //! The files of one server.
 
-use crate::area::{OpenArea, hex, parse_hex, stamp};
+use crate::area::{OpenArea, Publication, hex, parse_hex, stamp};
 use crate::folder::Folder;
 use crate::hashing::hash_all;
 use crate::{Error, OpenError, Options};
@@ -173,7 +173,7 @@ impl LocalFiles {
     /// # Errors
     /// [`Error`].
     pub fn sync(&self, transfer: &TransferId, into: &Place) -> Result<(), Error> {
-        self.area(into)?.sync(transfer)
+        one(self.area(into)?.sync(&[*transfer]))
     }
 
     /// [`filexfer::Work::Publish`]: done, or the name is taken. Doing it twice does no harm until [`LocalFiles::discard`].
@@ -187,7 +187,7 @@ impl LocalFiles {
         name: &FileName,
         replace: bool,
     ) -> Result<Result<(), Failure>, Error> {
-        self.area(into)?.publish(transfer, name, replace)
+        one(self.area(into)?.publish(&[Publication { transfer, name, replace }]))
     }
 
     /// [`filexfer::Work::Discard`]. What is still written of the transfer afterwards comes too late and is refused.
@@ -227,7 +227,7 @@ impl LocalFiles {
         Ok(self.area(at)?.held())
     }
 
-    fn area(&self, place: &Place) -> Result<&OpenArea, Error> {
+    pub(crate) fn area(&self, place: &Place) -> Result<&OpenArea, Error> {
         match place {
             Place::Spool => self.spool.as_ref(),
             Place::Store(party) => self.stores.get(party),
@@ -303,6 +303,11 @@ impl Source {
             None => Ok(is_whole),
         }
     }
+}
+
+/// The answer about the only one that was asked about.
+fn one<T>(answers: Vec<Result<T, Error>>) -> Result<T, Error> {
+    answers.into_iter().next().unwrap_or(Err(Error::NoContent))
 }
 
 fn room(proof: &Proof, range: &Range<u64>) -> Result<Vec<u8>, Error> {

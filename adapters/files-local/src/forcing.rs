@@ -44,6 +44,24 @@ impl Forcing {
         done
     }
 
+    /// The same for what the caller has written of many: each by `alone` where they are few.
+    pub(crate) fn force_each<T>(
+        &self,
+        written: &[T],
+        alone: impl Fn(&T) -> io::Result<()>,
+        all: impl Fn() -> io::Result<()>,
+    ) -> Vec<io::Result<()>> {
+        if written.len() < CROWD {
+            return written.iter().map(|one| self.force(|| alone(one), &all)).collect();
+        }
+        let mut line = self.line();
+        line.inside += 1;
+        let done = self.queue(line, all);
+        self.line().inside -= 1;
+        let done = done.map_err(|why| why.kind());
+        written.iter().map(|_| done.map_err(io::Error::from)).collect()
+    }
+
     fn queue<'a>(
         &'a self,
         mut line: MutexGuard<'a, Line>,
@@ -103,6 +121,21 @@ mod tests {
         }
         let failed = forcing.force(|| Err(io::ErrorKind::Other.into()), || Ok(()));
         assert_eq!(failed.unwrap_err().kind(), io::ErrorKind::Other);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn many_of_one_thread_are_forced_at_once_and_few_one_by_one() {
+        let forcing = Forcing::default();
+        let many = [(); CROWD];
+        let done = forcing.force_each(&many, |()| panic!("they are many"), || Ok(()));
+        assert!(done.len() == CROWD && done.iter().all(Result::is_ok));
+        let full = || Err(io::ErrorKind::StorageFull.into());
+        let done = forcing.force_each(&many, |()| Ok(()), full);
+        assert!(done.len() == CROWD && done.iter().all(Result::is_err));
+        let done = forcing.force_each(&many[1..], |()| Ok(()), || panic!("they are few"));
+        assert!(done.len() == CROWD - 1 && done.iter().all(Result::is_ok));
+        assert_eq!(forcing.line().inside, 0);
     }
 
     #[test]

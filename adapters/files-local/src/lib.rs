@@ -13,6 +13,7 @@ mod work;
 pub use error::{Error, OpenError};
 pub use files::LocalFiles;
 pub use options::{Area, Options};
+pub use work::Performed;
 
 /// What became of a [`filexfer::Work`] here.
 pub type Done = ::files::Done<Error>;

@@ -1,7 +1,12 @@
-//! A machine's work, done as a whole.
+//! A machine's work, done as a whole: piece by piece, or much of it together.
 
+use crate::area::{Publication, Published};
 use crate::{Done, Error, LocalFiles};
-use filexfer::{StoreFault, TransferId, Work};
+use filexfer::{Place, StoreFault, TransferId, Work};
+use std::collections::BTreeMap;
+
+/// What became of work, and of which transfer it was.
+pub type Performed = Result<(TransferId, Done), Error>;
 
 impl LocalFiles {
     /// Does it.
@@ -11,7 +16,7 @@ impl LocalFiles {
     /// [`StoreFault::Read`] ([`Work::Prepare`]), [`filexfer::Failure::StoreFailed`] ([`Work::Publish`]), nothing ([`Work::Discard`]).
     /// [`Work::Copy`] and [`Work::Serve`] end as [`Done::Failed`]. After a [`Work::Sync`] that failed the machine has to be
     /// dropped.
-    pub fn perform(&self, work: &Work) -> Result<(TransferId, Done), Error> {
+    pub fn perform(&self, work: &Work) -> Performed {
         Ok(match work {
             Work::Look { transfer, store, name } => {
                 (*transfer, Done::Looked(self.look(store, name)?))
@@ -47,5 +52,59 @@ impl LocalFiles {
                 (*transfer, Done::Discarded)
             }
         })
+    }
+
+    /// Does all of it, and answers in that order; what each answer means, [`LocalFiles::perform`] says. What has to be on disk
+    /// is forced together, so that many small files cost little more than one. Until then it holds two files open for each
+    /// [`Work::Sync`] and [`Work::Publish`].
+    pub fn perform_all(&self, works: &[Work]) -> Vec<Performed> {
+        let mut done = BTreeMap::new();
+        let mut syncs = BTreeMap::<_, Vec<_>>::new();
+        let mut publications = BTreeMap::<_, Vec<_>>::new();
+        for (at, work) in works.iter().enumerate() {
+            match work {
+                Work::Sync { transfer, into } => {
+                    syncs.entry(into).or_default().push((at, *transfer));
+                }
+                Work::Publish { transfer, into, name, replace } => {
+                    let publication = Publication { transfer, name, replace: *replace };
+                    publications.entry(into).or_default().push((at, publication));
+                }
+                other => drop(done.insert(at, self.perform(other))),
+            }
+        }
+        for (place, syncs) in syncs {
+            let (ats, transfers): (Vec<usize>, Vec<TransferId>) = syncs.into_iter().unzip();
+            let synced = self.sync_each(place, &transfers).into_iter().zip(&transfers);
+            let synced = synced.map(|(synced, of)| synced.map(|()| (*of, Done::Synced)));
+            done.extend(ats.into_iter().zip(synced));
+        }
+        for (place, publications) in publications {
+            let (ats, whats): (Vec<usize>, Vec<Publication<'_>>) = publications.into_iter().unzip();
+            let published = self.publish_each(place, &whats).into_iter().zip(&whats);
+            let published = published.map(|(published, what)| {
+                published.map(|published| (*what.transfer, Done::Published(published)))
+            });
+            done.extend(ats.into_iter().zip(published));
+        }
+        done.into_values().collect()
+    }
+
+    fn sync_each(&self, place: &Place, transfers: &[TransferId]) -> Vec<Result<(), Error>> {
+        match self.area(place) {
+            Ok(area) => area.sync(transfers),
+            Err(why) => vec![Err(why); transfers.len()],
+        }
+    }
+
+    fn publish_each(
+        &self,
+        place: &Place,
+        publications: &[Publication<'_>],
+    ) -> Vec<Result<Published, Error>> {
+        match self.area(place) {
+            Ok(area) => area.publish(publications),
+            Err(why) => vec![Err(why); publications.len()],
+        }
     }
 }

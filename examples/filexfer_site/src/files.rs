@@ -23,6 +23,17 @@ pub(crate) struct Files {
     prepared: Prepared<Known>,
 }
 
+/// A part of a file as it came in, where it goes, and what it has to be compared with.
+pub(crate) struct Part {
+    pub(crate) transfer: TransferId,
+    pub(crate) into: Place,
+    pub(crate) proof: SliceProof,
+    pub(crate) bytes: Bytes,
+}
+
+/// What became of a part.
+pub(crate) type Written = Result<Result<(), Damaged>, Error>;
+
 /// What became of work.
 pub(crate) type Done = ::files::Done<Error>;
 
@@ -51,33 +62,60 @@ impl Files {
             Work::Sync { into, .. } | Work::Publish { into, .. } => self.at(into, work).await?,
             Work::Discard { at, .. } => self.at(at, work).await?,
         };
-        match (work, &done) {
+        self.note(work, transfer, &done);
+        Ok((transfer, done))
+    }
+
+    /// Does small things of folders, one after the other by one thread, and forces what has to be forced at one time.
+    pub(crate) async fn perform_all(
+        &self,
+        works: &[Work],
+    ) -> Vec<Result<(TransferId, Done), Error>> {
+        let (folders, wanted) = (Arc::clone(&self.folders), works.to_vec());
+        let Ok(done) = blocking(move || folders.perform_all(&wanted)).await else {
+            return vec![Err(Error::Lost); works.len()];
+        };
+        let performed = works.iter().zip(done).map(|(work, done)| {
+            let (transfer, done) = done.map_err(Error::Folder)?;
+            let done = of(done, Error::Folder);
+            self.note(work, transfer, &done);
+            Ok((transfer, done))
+        });
+        performed.collect()
+    }
+
+    /// Whether all that it touches is in folders.
+    pub(crate) fn is_in_folders(&self, work: &Work) -> bool {
+        match work {
+            Work::Look { store, .. } => !self.in_buckets.contains(store),
+            Work::Copy { from, into, .. } => [from, into].iter().all(|at| self.is_folder(at)),
+            Work::Prepare { from, .. } | Work::Serve { from, .. } => self.is_folder(from),
+            Work::Sync { into, .. } | Work::Publish { into, .. } => self.is_folder(into),
+            Work::Discard { at, .. } => self.is_folder(at),
+        }
+    }
+
+    /// Whether it is a place in a folder.
+    pub(crate) fn is_folder(&self, place: &Place) -> bool {
+        self.bucket(place).is_none()
+    }
+
+    fn note(&self, work: &Work, transfer: TransferId, done: &Done) {
+        match (work, done) {
             (Work::Prepare { from, .. }, Done::Prepared(Some(known))) => {
                 self.prepared.keep(transfer, from.clone(), *known);
             }
             (Work::Discard { at, .. }, _) => self.prepared.forget_at(&transfer, at),
             _ => {}
         }
-        Ok((transfer, done))
     }
 
     /// Writes a part that came in, after it was compared with its proof; or says why it is not what it has to be.
-    pub(crate) async fn write(
-        &self,
-        transfer: TransferId,
-        into: Place,
-        proof: SliceProof,
-        bytes: Bytes,
-    ) -> Result<Result<(), Damaged>, Error> {
-        let Some(buckets) = self.bucket(&into) else {
-            let folders = Arc::clone(&self.folders);
-            return blocking(move || match proof.open(&bytes) {
-                Ok(slice) => folders.write(&transfer, &into, &slice.groups).map(Ok),
-                Err(why) => Ok(Err(why)),
-            })
-            .await?
-            .map_err(Error::Folder);
+    pub(crate) async fn write(&self, part: Part) -> Written {
+        let Some(buckets) = self.bucket(&part.into) else {
+            return self.write_all(vec![part]).await.pop().unwrap_or(Err(Error::Lost));
         };
+        let Part { transfer, into, proof, bytes } = part;
         let opened = blocking(move || proof.open(&bytes).map(|slice| owned(&slice, &bytes)));
         match opened.await? {
             Ok(groups) => {
@@ -85,6 +123,19 @@ impl Files {
             }
             Err(why) => Ok(Err(why)),
         }
+    }
+
+    /// The same for parts that all go into folders, by one thread.
+    pub(crate) async fn write_all(&self, parts: Vec<Part>) -> Vec<Written> {
+        let (folders, many) = (Arc::clone(&self.folders), parts.len());
+        let write = move |Part { transfer, into, proof, bytes }: Part| match proof.open(&bytes) {
+            Ok(slice) => {
+                folders.write(&transfer, &into, &slice.groups).map(Ok).map_err(Error::Folder)
+            }
+            Err(why) => Ok(Err(why)),
+        };
+        let written = blocking(move || parts.into_iter().map(write).collect()).await;
+        written.unwrap_or_else(|why| vec![Err(why); many])
     }
 
     /// Transfers of which something was kept: see [`LocalFiles::kept_transfers`].
@@ -166,7 +217,7 @@ impl Files {
             return Done::Unstable;
         };
         let proof = SliceProof { root, size, range: range.clone() };
-        match self.write(transfer, into.clone(), proof, bytes).await {
+        match self.write(Part { transfer, into: into.clone(), proof, bytes }).await {
             Ok(Ok(())) => Done::Copied(range.clone()),
             Ok(Err(_)) => Done::Unstable,
             Err(why) => Done::Failed(StoreFault::Write, why),

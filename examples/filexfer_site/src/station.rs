@@ -1,13 +1,15 @@
 //! One server at work: its machine between link, store, keys, files and whoever asks.
 
+mod errands;
 mod role;
 mod workers;
 
 use crate::clock;
 use crate::control::Asked;
 use crate::failure::Failure;
-use crate::files::Files;
+use crate::files::{Files, Part};
 use crate::lines::{Inboxes, Lines};
+use errands::Slice;
 use filexfer::{Error, Message};
 use link::{Frame, Incoming};
 use port::{Input, Machine, Peer, Store};
@@ -16,7 +18,7 @@ use seal::SoftKeys;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
-use workers::{Finished, Slice, Workers};
+use workers::{Finished, Workers};
 
 /// A server with everything around it.
 pub(crate) struct Station<R, S> {
@@ -51,11 +53,12 @@ impl<R: Role, S: Store> Station<R, S> {
             }
             let outcome = tokio::select! {
                 incoming = self.inbox.recv() => match incoming {
-                    Some(incoming) => self.on_incoming(&workers, incoming).await,
+                    Some(incoming) => self.on_incoming(&mut workers, incoming).await,
                     None => return Ok(()),
                 },
                 Some((generation, finished)) = finished.recv() => {
-                    if generation == workers.generation { self.on_finished(finished) } else { Ok(()) }
+                    self.on_finished(&mut workers, generation, finished).await?;
+                    Ok(())
                 }
                 Some(asked) = self.questions.recv() => {
                     let now = clock::now();
@@ -76,23 +79,30 @@ impl<R: Role, S: Store> Station<R, S> {
         }
     }
 
-    /// What else is there already: what the machine makes of all of it goes to the store together.
+    /// What else is there already: what the machine makes of all of it goes to the store together, and to threads.
     async fn take_more(
         &mut self,
         workers: &mut Workers,
-        finished: &mut mpsc::UnboundedReceiver<(u64, Finished)>,
+        finished: &mut mpsc::UnboundedReceiver<(u64, Vec<Finished>)>,
     ) -> Result<(), Failure> {
         for _ in 0..AT_ONCE {
-            let outcome = if let Ok((generation, finished)) = finished.try_recv() {
-                if generation == workers.generation { self.on_finished(finished) } else { Ok(()) }
+            if let Ok((generation, finished)) = finished.try_recv() {
+                self.on_finished(workers, generation, finished).await?;
             } else if let Some(incoming) = self.inbox.try_recv() {
-                self.on_incoming(workers, incoming).await
+                let outcome = self.on_incoming(workers, incoming).await;
+                self.settle(workers, outcome).await?;
             } else {
-                return Ok(());
-            };
-            self.settle(workers, outcome).await?;
+                break;
+            }
         }
+        self.set_off(workers);
         Ok(())
+    }
+
+    fn set_off(&self, workers: &mut Workers) {
+        if let Some(files) = &self.files {
+            workers.set_off(&self.name, files, &self.link);
+        }
     }
 
     /// Carries out what the machine wants; `false` if it had to be opened anew.
@@ -114,12 +124,17 @@ impl<R: Role, S: Store> Station<R, S> {
             self.role.on_events(&self.store, drained.events).await;
         }
         while let Some(work) = self.role.poll_work() {
-            workers.begin(&self.name, self.files.as_ref(), &self.link, work);
+            workers.add(work);
         }
+        self.set_off(workers);
         Ok(true)
     }
 
-    async fn on_incoming(&mut self, workers: &Workers, incoming: Incoming) -> Result<(), Error> {
+    async fn on_incoming(
+        &mut self,
+        workers: &mut Workers,
+        incoming: Incoming,
+    ) -> Result<(), Error> {
         match incoming {
             Incoming::Frame(frame) => self.on_frame(workers, frame).await,
             Incoming::Connected(peer) => {
@@ -139,13 +154,16 @@ impl<R: Role, S: Store> Station<R, S> {
         }
     }
 
-    async fn on_frame(&mut self, workers: &Workers, frame: Frame) -> Result<(), Error> {
+    async fn on_frame(&mut self, workers: &mut Workers, frame: Frame) -> Result<(), Error> {
         // Who has no files passes frames on, or reads them itself.
-        let Some(files) = &self.files else { return self.hand_over(&frame) };
+        if self.files.is_none() {
+            return self.hand_over(&frame);
+        }
         let message = Message::parse_frame(frame.bytes())?;
         if let Message::Slice { transfer, range, bytes } = message {
             let (into, proof) = self.role.slice_proof(frame.from(), &transfer, &range)?;
-            workers.write(&self.name, files, Slice { transfer, range, bytes, into, proof, frame });
+            let part = Part { transfer, into, proof, bytes };
+            workers.write(Slice { range, part, frame });
             return Ok(());
         }
         self.role.notice(&self.store, &message).await;
@@ -157,15 +175,28 @@ impl<R: Role, S: Store> Station<R, S> {
         self.role.machine().handle(clock::now(), input)
     }
 
-    fn on_finished(&mut self, finished: Finished) -> Result<(), Error> {
-        match finished {
-            Finished::Told(transfer, told) => self.role.tell(clock::now(), &transfer, told),
-            Finished::Served(transfer, groups) => {
-                self.role.served(&transfer, groups);
-                Ok(())
+    /// What threads have done for the machine that still is.
+    async fn on_finished(
+        &mut self,
+        workers: &mut Workers,
+        generation: u64,
+        finished: Vec<Finished>,
+    ) -> Result<(), Failure> {
+        for finished in finished {
+            if generation != workers.generation {
+                break;
             }
-            Finished::Lost => Err(Error::Fenced),
+            let outcome = match finished {
+                Finished::Told(transfer, told) => self.role.tell(clock::now(), &transfer, told),
+                Finished::Served(transfer, groups) => {
+                    self.role.served(&transfer, groups);
+                    Ok(())
+                }
+                Finished::Lost => Err(Error::Fenced),
+            };
+            self.settle(workers, outcome).await?;
         }
+        Ok(())
     }
 
     /// A machine that does not know what is stored is dropped; everything else that it refuses is somebody's fault and passes.
@@ -183,7 +214,7 @@ impl<R: Role, S: Store> Station<R, S> {
                 tracing::warn!(event = "machine.reopened", server = %self.name);
                 tokio::time::sleep(PAUSE).await;
                 // What threads still do was asked for by the machine that is gone.
-                workers.generation += 1;
+                workers.begin_anew();
                 self.role.reopen()
             }
             Err(why) => {
