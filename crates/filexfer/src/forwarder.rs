@@ -186,7 +186,8 @@ impl Forwarder {
         match Message::parse(bytes)? {
             Message::Submit { request, hops, file } => {
                 let from = from.clone();
-                let pending = Pending { from: from.clone(), request, hops, file };
+                let pending =
+                    Pending { from: from.clone(), request, hops, file, stood: false };
                 self.on_submit(now, &from, pending)
             }
             Message::Answer(answer) => self.on_answer(now, from, &answer),

@@ -5,6 +5,7 @@ use crate::{
     Route,
 };
 use port::Time;
+use seal::VerifyingKey;
 
 /// The judgement: a pure function of request, registry, clock and what is known of the file.
 ///
@@ -50,7 +51,36 @@ impl<'a> Legitimacy<'a> {
         hops: &HopList,
         now: Time,
     ) -> Result<Standing<'a>, Reason> {
-        self.authenticate(request, hops, now)?;
+        let key = self.key(request, hops, now)?;
+        let message = request.to_sign().map_err(|_| Reason::BadAuth)?;
+        if !key.verify(&message, &request.signature) {
+            return Err(Reason::BadAuth);
+        }
+        self.entitled(request, hops, now)
+    }
+
+    /// The same for a request that had a standing before, by the same registry: its signature is not compared once more,
+    /// but everything that time changes is looked at again.
+    ///
+    /// # Errors
+    /// As [`Legitimacy::standing`].
+    pub(crate) fn standing_still(
+        &self,
+        request: &Request,
+        hops: &HopList,
+        now: Time,
+    ) -> Result<Standing<'a>, Reason> {
+        self.key(request, hops, now)?;
+        self.entitled(request, hops, now)
+    }
+
+    /// What its requester may do.
+    fn entitled(
+        &self,
+        request: &Request,
+        hops: &HopList,
+        now: Time,
+    ) -> Result<Standing<'a>, Reason> {
         let sender = self.party(&request.sender)?;
         let destination = self.party(&request.destination)?;
         for party in [&sender, &destination, &request.requester] {
@@ -72,19 +102,22 @@ impl<'a> Legitimacy<'a> {
         Ok(Standing { registry, sender, destination, route, name, limits: self.limits })
     }
 
-    /// The requester is one whose key made the signature, lately. One that nobody knows cannot be told from a forger.
-    fn authenticate(&self, request: &Request, hops: &HopList, now: Time) -> Result<(), Reason> {
-        let key = self.registry.key(&request.requester, request.key_number, now);
-        let key = key.map_err(|_| Reason::BadAuth)?;
-        let message = request.to_sign().map_err(|_| Reason::BadAuth)?;
+    /// The key that has to have made the signature, lately. A requester that nobody knows cannot be told from a forger.
+    fn key(
+        &self,
+        request: &Request,
+        hops: &HopList,
+        now: Time,
+    ) -> Result<&'a VerifyingKey, Reason> {
         // A request that comes by another site may have waited there.
         let is_stale =
             hops.first().is_none() && now.since_ms(request.made) > self.limits.freshness_ms;
         let is_early = request.made.since_ms(now) > self.limits.skew_ms;
-        if is_stale || is_early || !key.verify(&message, &request.signature) {
+        if is_stale || is_early {
             return Err(Reason::BadAuth);
         }
-        Ok(())
+        let key = self.registry.key(&request.requester, request.key_number, now);
+        key.map_err(|_| Reason::BadAuth)
     }
 
     fn party(&self, text: &str) -> Result<PartyId, Reason> {

@@ -22,6 +22,8 @@ pub(super) struct Pending {
     pub(super) request: Request,
     pub(super) hops: HopList,
     pub(super) file: Option<(u64, [u8; 32])>,
+    /// It had a standing: its signature need not be compared again.
+    pub(super) stood: bool,
 }
 
 impl Forwarder {
@@ -85,18 +87,23 @@ impl Forwarder {
         let legitimacy = Legitimacy::new(&self.registry, self.config.limits);
         match legitimacy.standing(&pending.request, &pending.hops, now) {
             Err(reason) => self.decide(now, transfer, Err(reason)),
-            Ok(standing) => match &standing.route().source {
-                End::FileSystem { store, .. } => {
-                    let (store, name) = (store.clone(), standing.name().clone());
-                    self.works.push_back(Work::Look { transfer, store, name });
-                    Ok(())
+            Ok(standing) => {
+                let (source, name) = (standing.route().source.clone(), standing.name().clone());
+                if let Some(pending) = self.pending.get_mut(&transfer) {
+                    pending.stood = true;
                 }
-                // The client describes its file once it is asked, the other site has done so.
-                End::Client { .. } | End::Site(_) => {
-                    let file = described(&pending);
-                    self.judge(now, &transfer, Some(&file))
+                match source {
+                    End::FileSystem { store, .. } => {
+                        self.works.push_back(Work::Look { transfer, store, name });
+                        Ok(())
+                    }
+                    // The client describes its file once it is asked, the other site has done so.
+                    End::Client { .. } | End::Site(_) => {
+                        let file = described(&pending);
+                        self.judge(now, &transfer, Some(&file))
+                    }
                 }
-            },
+            }
         }
     }
 
@@ -136,7 +143,12 @@ impl Forwarder {
     ) -> Result<(), Error> {
         let Some(pending) = self.pending.get(transfer) else { return Ok(()) };
         let legitimacy = Legitimacy::new(&self.registry, self.config.limits);
-        let standing = legitimacy.standing(&pending.request, &pending.hops, now);
+        let (request, hops) = (&pending.request, &pending.hops);
+        let standing = if pending.stood {
+            legitimacy.standing_still(request, hops, now)
+        } else {
+            legitimacy.standing(request, hops, now)
+        };
         let permit = standing.and_then(|standing| {
             let is_spooled = !matches!(standing.route().sink, End::FileSystem { .. });
             let quota_left = if is_spooled { self.spool_left() } else { u64::MAX };

@@ -18,5 +18,6 @@ mod place;
 mod receipts;
 mod receiver;
 mod sealed;
+mod standing;
 mod trail;
 mod tree;
