@@ -79,6 +79,8 @@ pub struct Forwarder {
     failed_reads: Vec<Reading>,
     verdicts: BTreeMap<Ticket, (TransferId, Verdict, Option<Box<Permit>>)>,
     fenced: bool,
+    /// Something happened since it was looked at what can be pulled.
+    may_pull: bool,
     last_ticket: Ticket,
     effects: VecDeque<Effect>,
     works: VecDeque<Work>,
@@ -131,6 +133,7 @@ impl Forwarder {
             failed_reads: Vec::new(),
             verdicts: BTreeMap::new(),
             fenced: false,
+            may_pull: false,
             last_ticket: Ticket(0),
             effects: VecDeque::new(),
             works: VecDeque::new(),
@@ -158,6 +161,9 @@ impl Forwarder {
 
     /// The next thing to do with files.
     pub fn poll_work(&mut self) -> Option<Work> {
+        if self.works.is_empty() {
+            self.pull_round();
+        }
         self.works.pop_front()
     }
 
@@ -186,8 +192,7 @@ impl Forwarder {
         match Message::parse(bytes)? {
             Message::Submit { request, hops, file } => {
                 let from = from.clone();
-                let pending =
-                    Pending { from: from.clone(), request, hops, file, stood: false };
+                let pending = Pending { from: from.clone(), request, hops, file, stood: false };
                 self.on_submit(now, &from, pending)
             }
             Message::Answer(answer) => self.on_answer(now, from, &answer),
@@ -248,10 +253,24 @@ impl Forwarder {
             return Ok(());
         }
         self.start(now)?;
-        self.pull(now)?;
-        // What was brought into the spool, or broke off, may go on at once.
-        self.start(now)?;
+        self.may_pull = true;
         self.pump_outbox(now)
+    }
+
+    /// What can be pulled after all inputs since the last time: it takes a look at every transfer.
+    fn pull_round(&mut self) {
+        if !self.may_pull || self.journal.is_none() || self.fenced {
+            return;
+        }
+        self.may_pull = false;
+        let now = self.clamp.last();
+        let mut done = self.pull(now);
+        if done.is_ok() {
+            // What was brought into the spool, or broke off, may go on at once.
+            done = self.start(now);
+        }
+        // What has no stored form will have none: nothing more may be promised.
+        self.fenced |= done.is_err();
     }
 
     /// What all inputs since the last time led to is signed together, and recorded together.
@@ -326,6 +345,9 @@ impl Machine for Forwarder {
     }
 
     fn poll_effect(&mut self) -> Option<Effect> {
+        if self.effects.is_empty() {
+            self.pull_round();
+        }
         if self.effects.is_empty() {
             self.conclude_round();
         }
