@@ -110,7 +110,8 @@ fn tampered(home: &Home, text: &str) {
     let mut refused = 0;
     for (at, letter) in text.char_indices().filter(|(_, it)| it.is_ascii_alphanumeric()).step_by(97)
     {
-        let other = if letter == 'A' { "B" } else { "A" };
+        // Digits above nine may be written as either.
+        let other = if letter.eq_ignore_ascii_case(&'A') { "B" } else { "A" };
         let mut changed = text.to_owned();
         changed.replace_range(at..=at, other);
         fs::write(&path, &changed).unwrap();
