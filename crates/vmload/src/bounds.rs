@@ -65,7 +65,7 @@ impl Ways {
 }
 
 /// So many points have their marks in one number.
-pub(crate) const MARKS: usize = 64;
+pub(crate) const MARKS: usize = MARKS_U16 as usize;
 pub(crate) const MARKS_U16: u16 = 64;
 
 /// Which bits are set, from the lowest.
