@@ -1,6 +1,9 @@
 //! The database file: opened, created, verified; redb's failures told apart.
 
+use crate::journal::Journal;
 use crate::mark::Mark;
+use crate::opened::Opened;
+use crate::overlay::Layers;
 use crate::record::Record;
 use crate::state::{FORMAT, State, encode_format, parse_format};
 use crate::{Damage, Integrity, OpenError, Options};
@@ -19,6 +22,7 @@ pub(crate) struct Place {
     pub(crate) dir: PathBuf,
     pub(crate) rows: PathBuf,
     pub(crate) mark: PathBuf,
+    pub(crate) journal: [PathBuf; 2],
     #[cfg(test)]
     pub(crate) faults: Option<std::sync::Arc<crate::faults::Faults>>,
 }
@@ -29,6 +33,7 @@ impl Place {
             dir: dir.to_path_buf(),
             rows: dir.join("store.redb"),
             mark: dir.join("store.mark"),
+            journal: [dir.join("store.journal.0"), dir.join("store.journal.1")],
             #[cfg(test)]
             faults: None,
         }
@@ -49,7 +54,8 @@ impl Place {
             Err(why) => return Err(why.into()),
         }
         if !self.rows.try_exists()? {
-            if self.mark.try_exists()? {
+            let [one, two] = &self.journal;
+            if self.mark.try_exists()? || one.try_exists()? || two.try_exists()? {
                 return Err(Damage::Gone.into());
             }
             if !options.create {
@@ -75,12 +81,12 @@ impl Place {
         Ok(lock)
     }
 
-    /// Opens the database and its mark, and verifies as much as `integrity` says.
+    /// Opens the database, its journal and its mark, and verifies as much as `integrity` says.
     pub(crate) fn open(
         &self,
         options: &Options,
         integrity: Integrity,
-    ) -> Result<(Database, Mark), OpenError> {
+    ) -> Result<(Opened, Mark), OpenError> {
         self.check_magic()?;
         let database = guard(|| {
             let mut builder = Database::builder();
@@ -88,32 +94,40 @@ impl Place {
             builder.set_check_integrity_on_open(integrity == Integrity::Full);
             self.build(&builder).map_err(Trouble::from)
         })?;
-        let state = guard(|| {
-            let state = read_state(&database)?;
-            if integrity == Integrity::Full {
-                verify_rows(&database, &state)?;
-            }
-            Ok(state)
-        });
-        let state = match state {
+        let settled = match guard(|| read_state(&database)) {
             // With a mark beside it, it is ours, and what says so is damaged
             Err(Trouble::Foreign) if self.mark.try_exists()? => return Err(Damage::State.into()),
             other => other?,
         };
-        let mark = match Mark::open(&self.mark)? {
+        let (journal, layers) = guard(|| self.open_journal(&settled))?;
+        let state = layers.state;
+        let mark = Mark::open(&self.mark)?;
+        if let Some(mark) = &mark {
+            mark.judge(&state)?;
+        }
+        let opened = Opened::new(database, journal, layers);
+        guard(|| {
+            upgrade(&opened.database)?;
+            if integrity == Integrity::Full {
+                opened.settle_all(options.two_phase)?;
+                verify_rows(&opened.database, &state)?;
+            }
+            Ok(())
+        })?;
+        let mark = match mark {
             Some(mut mark) => {
-                mark.judge(&state)?;
                 mark.raise(&state)?;
                 mark
             }
             None => Mark::create(&self.mark, &state)?,
         };
-        Ok((database, mark))
+        Ok((opened, mark))
     }
 
     /// Opens again after a failure: what the disk has is the truth.
-    pub(crate) fn reopen(&self, options: &Options) -> Result<(Database, Mark), OpenError> {
+    pub(crate) fn reopen(&self, options: &Options) -> Result<(Opened, Mark), OpenError> {
         forget_cached(&self.rows);
+        self.journal.iter().for_each(|path| forget_cached(path));
         self.open(options, Integrity::Quick)
     }
 
@@ -142,6 +156,15 @@ impl Place {
         Ok(sync_folder(&self.dir)?)
     }
 
+    fn open_journal(&self, settled: &State) -> Result<(Journal, Layers), Trouble> {
+        Journal::open(
+            self.journal.clone(),
+            settled,
+            #[cfg(test)]
+            self.faults.as_ref(),
+        )
+    }
+
     #[cfg(not(test))]
     fn build(&self, builder: &redb::Builder) -> Result<Database, DatabaseError> {
         builder.open(&self.rows)
@@ -151,7 +174,7 @@ impl Place {
     fn build(&self, builder: &redb::Builder) -> Result<Database, DatabaseError> {
         let Some(faults) = &self.faults else { return builder.open(&self.rows) };
         let file = File::options().read(true).write(true).open(&self.rows)?;
-        builder.create_with_backend(faults.backend(file))
+        builder.create_with_backend(faults.backend(&self.rows, file))
     }
 
     /// A file that redb never wrote is told apart from one that it wrote and something damaged.
@@ -183,6 +206,21 @@ pub(crate) fn read_state(database: &Database) -> Result<State, Trouble> {
     }
     let state = meta.get(STATE_KEY)?.ok_or(Damage::State)?;
     Ok(State::parse(state.value())?)
+}
+
+/// A database of the format before the journal becomes one of this format, which a program of that time refuses.
+fn upgrade(database: &Database) -> Result<(), Trouble> {
+    let format = encode_format(FORMAT);
+    let is_current = {
+        let meta = database.begin_read()?.open_table(META)?;
+        meta.get(FORMAT_KEY)?.is_some_and(|found| found.value() == format)
+    };
+    if !is_current {
+        let transaction = database.begin_write()?;
+        transaction.open_table(META)?.insert(FORMAT_KEY, format.as_slice())?;
+        transaction.commit()?;
+    }
+    Ok(())
 }
 
 /// Reads every row, and compares them all together with the state.
@@ -220,6 +258,12 @@ pub(crate) enum Trouble {
 impl From<Damage> for Trouble {
     fn from(damage: Damage) -> Self {
         Self::Damage(damage)
+    }
+}
+
+impl From<io::Error> for Trouble {
+    fn from(why: io::Error) -> Self {
+        Self::Io(why.kind())
     }
 }
 
@@ -307,13 +351,13 @@ fn forget_cached(path: &Path) {
 fn forget_cached(_: &Path) {}
 
 #[cfg(unix)]
-fn sync_folder(dir: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(dir: &Path) -> io::Result<()> {
     let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
     File::open(dir)?.sync_all()
 }
 
 #[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
 }
 

@@ -163,8 +163,10 @@ impl From<Damage> for OpenError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Damage {
-    /// The database file is gone while its mark is there.
+    /// The database file is gone while its mark or its journal is there.
     Gone,
+    /// The journal does not go on from the state of the database.
+    Journal,
     /// The high-water mark beside the database cannot be read.
     Mark,
     /// A row does not match its checksum.
@@ -180,10 +182,11 @@ pub enum Damage {
 }
 
 impl Damage {
-    /// Stable number, 9010 to 9016.
+    /// Stable number, 9010 to 9017.
     pub const fn code(self) -> u32 {
         match self {
             Self::Gone => 9010,
+            Self::Journal => 9017,
             Self::Mark => 9011,
             Self::Record => 9012,
             Self::RolledBack => 9013,
@@ -198,6 +201,7 @@ impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Gone => "the store is damaged: its database file is gone",
+            Self::Journal => "the store is damaged: its journal does not go on from its database",
             Self::Mark => "the store is damaged: its high-water mark cannot be read",
             Self::Record => "the store is damaged: a row does not match its checksum",
             Self::RolledBack => "the store is damaged: it is older than its high-water mark",
@@ -227,6 +231,7 @@ mod tests {
             OpenError::NotAStore,
             OpenError::Unwritable,
             OpenError::Corrupt(Damage::Gone),
+            OpenError::Corrupt(Damage::Journal),
             OpenError::Corrupt(Damage::Mark),
             OpenError::Corrupt(Damage::Record),
             OpenError::Corrupt(Damage::RolledBack),

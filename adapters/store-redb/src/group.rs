@@ -1,11 +1,14 @@
-//! One transaction for all batches that waited at one moment.
+//! One frame of the journal for all batches that waited at one moment.
 
-use crate::database::{META, ROWS, STATE_KEY, Trouble, guard};
+use crate::database::{ROWS, Trouble, guard};
+use crate::frame::Writing;
+use crate::opened::Opened;
+use crate::overlay::{Held, Layers, Overlay};
 use crate::record::{Record, encode};
 use crate::state::State;
 use crate::{Damage, Error};
-use port::{Batch, Change, Commit, Expect, Op, Version};
-use redb::{Database, ReadableTable, Table, WriteTransaction};
+use port::{Batch, Change, Commit, Expect, Key, Op, Version};
+use redb::{ReadOnlyTable, ReadableDatabase};
 use std::io::ErrorKind;
 
 /// What became of a group: an answer for each batch, and the new state if anything was written.
@@ -21,28 +24,25 @@ pub(crate) struct Outcome {
 ///
 /// Every answer rests on the state before it in the group, conflicts and mere requirements too; so when the group fails, none of
 /// them may be given.
-pub(crate) fn apply(database: &Database, batches: &[&Batch], two_phase: bool) -> Outcome {
-    let prepared = guard(|| {
-        let mut transaction = database.begin_write()?;
-        transaction.set_two_phase_commit(two_phase);
-        let (answers, written) = write(&transaction, batches)?;
-        Ok((transaction, answers, written))
-    });
-    match prepared {
-        Err(trouble) => Outcome::failed(batches, trouble.before_commit()),
-        Ok((transaction, answers, None)) => {
-            let _ = guard(|| Ok(transaction.abort()?));
-            Outcome { answers, written: None, fence: false }
-        }
-        Ok((transaction, answers, written)) => match guard(|| Ok(transaction.commit()?)) {
-            Ok(()) => Outcome { answers, written, fence: false },
-            Err(trouble) => Outcome::failed(batches, trouble.during_commit()),
-        },
+pub(crate) fn apply(opened: &Opened, batches: &[&Batch]) -> Outcome {
+    let judged = match guard(|| judge(opened, batches)) {
+        Ok(judged) => judged,
+        Err(trouble) => return Outcome::failed(batches, trouble.before_commit()),
+    };
+    let Judged { answers, before, after, rows, frame } = judged;
+    if after == before {
+        return Outcome { answers, written: None, fence: false };
     }
+    match opened.journal().append(&frame.finish(&before, &after)) {
+        Ok(()) => {}
+        Err(why) => return Outcome::failed(batches, why),
+    }
+    opened.layers_mut().lay(rows, after);
+    Outcome { answers, written: Some(after), fence: false }
 }
 
 impl Outcome {
-    fn failed(batches: &[&Batch], why: Error) -> Self {
+    pub(crate) fn failed(batches: &[&Batch], why: Error) -> Self {
         Self { answers: vec![Err(why); batches.len()], written: None, fence: true }
     }
 }
@@ -57,45 +57,73 @@ impl Trouble {
             Self::Locked => Error::NotApplied(ErrorKind::ResourceBusy),
         }
     }
-
-    /// The header may or may not point to the new rows.
-    fn during_commit(&self) -> Error {
-        match self {
-            Self::Io(kind) => Error::Unknown(*kind),
-            _ => Error::Unknown(ErrorKind::Other),
-        }
-    }
 }
 
-type Answers = (Vec<Result<Commit, Error>>, Option<State>);
+/// A group before it is durable.
+#[derive(Debug)]
+struct Judged {
+    answers: Vec<Result<Commit, Error>>,
+    before: State,
+    after: State,
+    rows: Overlay,
+    frame: Writing,
+}
 
-fn write(transaction: &WriteTransaction, batches: &[&Batch]) -> Result<Answers, Trouble> {
-    let mut rows = transaction.open_table(ROWS)?;
-    let mut meta = transaction.open_table(META)?;
-    let before = State::parse(meta.get(STATE_KEY)?.ok_or(Damage::State)?.value())?;
-    let mut state = before;
-    let mut answers = Vec::with_capacity(batches.len());
+fn judge(opened: &Opened, batches: &[&Batch]) -> Result<Judged, Trouble> {
+    let layers = opened.layers();
+    // Begun after the layers were looked at: what is in none of them is in the tree.
+    let tree = opened.database.begin_read()?.open_table(ROWS)?;
+    let before = layers.state;
+    let mut judged = Judged {
+        answers: Vec::with_capacity(batches.len()),
+        before,
+        after: before,
+        rows: Overlay::default(),
+        frame: Writing::new(),
+    };
     let mut found = Vec::new();
     let mut record = Vec::new();
     for batch in batches {
-        answers.push(match judge(&rows, batch.ops(), &mut found)? {
+        let view = View { group: &judged.rows, layers: &layers, tree: &tree };
+        let answer = match view.judge(batch.ops(), &mut found)? {
             Judgement::Damaged(damage) => Err(Error::Corrupt(damage)),
             Judgement::Conflict => Ok(Commit::Conflict),
             Judgement::Holds if batch.writes() => {
-                state.last = state.last.checked_add(1).ok_or(Damage::State)?;
+                judged.after.last = judged.after.last.checked_add(1).ok_or(Damage::State)?;
                 for (op, found) in batch.ops().iter().zip(&found) {
-                    change(&mut rows, &mut state, op, *found, &mut record)?;
+                    judged.change(op, *found, &mut record);
                 }
-                Ok(Commit::Applied(Version::new(state.last)))
+                Ok(Commit::Applied(Version::new(judged.after.last)))
             }
-            Judgement::Holds => Ok(Commit::Applied(Version::new(state.last))),
-        });
+            Judgement::Holds => Ok(Commit::Applied(Version::new(judged.after.last))),
+        };
+        judged.answers.push(answer);
     }
-    if state == before {
-        return Ok((answers, None));
+    Ok(judged)
+}
+
+impl Judged {
+    fn change(&mut self, op: &Op, found: Found, record: &mut Vec<u8>) {
+        let key = op.key.as_bytes();
+        match &op.change {
+            Change::Keep => return,
+            Change::Delete => {
+                self.frame.delete(key);
+                self.rows.set(op.key.clone(), None);
+            }
+            Change::Put(value) => {
+                let version = self.after.last;
+                let checksum = encode(key, version, value, record);
+                self.after.add(checksum);
+                self.frame.put(key, record);
+                let held = Held { version, checksum, value: value.clone() };
+                self.rows.set(op.key.clone(), Some(held));
+            }
+        }
+        if let Some((_, checksum)) = found {
+            self.after.remove(checksum);
+        }
     }
-    meta.insert(STATE_KEY, state.encode().as_slice())?;
-    Ok((answers, Some(state)))
 }
 
 enum Judgement {
@@ -107,54 +135,41 @@ enum Judgement {
 /// The version and checksum of a row that is there.
 type Found = Option<(Version, u128)>;
 
-/// Looks at every row of a batch before any of them changes; one damaged row spoils only the batches that touch it.
-fn judge(
-    rows: &Table<'_, &[u8], &[u8]>,
-    ops: &[Op],
-    found: &mut Vec<Found>,
-) -> Result<Judgement, Trouble> {
-    found.clear();
-    for op in ops {
-        if op.expect == Expect::Any && op.change == Change::Keep {
-            found.push(None);
-            continue;
-        }
-        let key = op.key.as_bytes();
-        let row = match rows.get(key)? {
-            None => None,
-            Some(bytes) => match Record::parse(key, bytes.value()) {
-                Ok(record) => Some((Version::new(record.version), record.checksum)),
-                Err(damage) => return Ok(Judgement::Damaged(damage)),
-            },
-        };
-        if !op.expect.holds(row.map(|row| row.0)) {
-            return Ok(Judgement::Conflict);
-        }
-        found.push(row);
-    }
-    Ok(Judgement::Holds)
+/// All rows as the next batch of a group meets them.
+struct View<'a> {
+    group: &'a Overlay,
+    layers: &'a Layers,
+    tree: &'a ReadOnlyTable<&'static [u8], &'static [u8]>,
 }
 
-fn change(
-    rows: &mut Table<'_, &[u8], &[u8]>,
-    state: &mut State,
-    op: &Op,
-    found: Found,
-    record: &mut Vec<u8>,
-) -> Result<(), Trouble> {
-    let key = op.key.as_bytes();
-    match &op.change {
-        Change::Keep => return Ok(()),
-        Change::Delete => {
-            rows.remove(key)?;
+impl View<'_> {
+    /// Looks at every row of a batch before any of them changes; one damaged row spoils only the batches that touch it.
+    fn judge(&self, ops: &[Op], found: &mut Vec<Found>) -> Result<Judgement, Trouble> {
+        found.clear();
+        for op in ops {
+            if op.expect == Expect::Any && op.change == Change::Keep {
+                found.push(None);
+                continue;
+            }
+            let row = match self.find(&op.key)? {
+                Ok(row) => row,
+                Err(damage) => return Ok(Judgement::Damaged(damage)),
+            };
+            if !op.expect.holds(row.map(|row| row.0)) {
+                return Ok(Judgement::Conflict);
+            }
+            found.push(row);
         }
-        Change::Put(value) => {
-            state.add(encode(key, state.last, value, record));
-            rows.insert(key, record.as_slice())?;
+        Ok(Judgement::Holds)
+    }
+
+    fn find(&self, key: &Key) -> Result<Result<Found, Damage>, Trouble> {
+        if let Some(held) = self.group.get(key).or_else(|| self.layers.get(key)) {
+            let found = held.as_ref().map(|held| (Version::new(held.version), held.checksum));
+            return Ok(Ok(found));
         }
+        let Some(bytes) = self.tree.get(key.as_bytes())? else { return Ok(Ok(None)) };
+        let record = Record::parse(key.as_bytes(), bytes.value());
+        Ok(record.map(|record| Some((Version::new(record.version), record.checksum))))
     }
-    if let Some((_, checksum)) = found {
-        state.remove(checksum);
-    }
-    Ok(())
 }

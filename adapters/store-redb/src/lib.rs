@@ -5,11 +5,19 @@ mod database;
 mod error;
 #[cfg(test)]
 mod faults;
+mod frame;
 mod group;
+#[cfg(test)]
+mod histories;
+mod journal;
 mod mark;
+mod opened;
 mod options;
+mod overlay;
 mod queue;
+mod reading;
 mod record;
+mod settle;
 mod state;
 mod store;
 

@@ -6,6 +6,7 @@
 //! old, and then proves less, but it is never ahead of a healthy database.
 
 use crate::Damage;
+use crate::journal::write_all_at;
 use crate::record::truncated_hash;
 use crate::state::State;
 use std::fs::{self, File, OpenOptions};
@@ -75,7 +76,7 @@ impl Mark {
         if self.top.as_ref().is_some_and(|top| top.last >= slot.last) {
             return Ok(());
         }
-        self.write_at(self.next_slot * SLOT_STRIDE as u64, &slot.encode())?;
+        write_all_at(&self.file, self.next_slot * SLOT_STRIDE as u64, &slot.encode())?;
         self.next_slot ^= 1;
         self.top = Some(slot);
         Ok(())
@@ -84,18 +85,6 @@ impl Mark {
     /// Makes the mark itself durable.
     pub(crate) fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
-    }
-
-    #[cfg(unix)]
-    fn write_at(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
-        std::os::unix::fs::FileExt::write_all_at(&self.file, bytes, at)
-    }
-
-    #[cfg(not(unix))]
-    fn write_at(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
-        let mut file = &self.file;
-        std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(at))?;
-        file.write_all(bytes)
     }
 }
 

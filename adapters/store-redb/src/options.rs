@@ -12,17 +12,20 @@ pub struct Options {
     pub(crate) integrity: Integrity,
     pub(crate) create: bool,
     pub(crate) cache_bytes: usize,
+    pub(crate) journal_bytes: usize,
     pub(crate) waiting_max: usize,
     pub(crate) two_phase: bool,
 }
 
 impl Options {
-    /// An existing store, opened quickly, with 64 MiB of cache and room for 4,096 waiting commits.
+    /// An existing store, opened quickly, with 64 MiB of cache, 8 MiB of journal in each of two files, and room for 4,096 waiting
+    /// commits.
     pub const fn new() -> Self {
         Self {
             integrity: Integrity::Quick,
             create: false,
             cache_bytes: 64 * 1024 * 1024,
+            journal_bytes: 8 * 1024 * 1024,
             waiting_max: 4_096,
             two_phase: false,
         }
@@ -50,6 +53,14 @@ impl Options {
         self
     }
 
+    /// How many bytes of journal are written before the rows in it move into the tree; at most twice as many wait for that. More
+    /// means that rows which change often are moved less often, but more memory and a longer opening after a crash.
+    #[must_use]
+    pub const fn journal_bytes(mut self, journal_bytes: usize) -> Self {
+        self.journal_bytes = journal_bytes;
+        self
+    }
+
     /// How many commits may wait for their turn; beyond it [`crate::Error::Busy`].
     #[must_use]
     pub const fn waiting_max(mut self, waiting_max: usize) -> Self {
@@ -57,8 +68,8 @@ impl Options {
         self
     }
 
-    /// Syncs twice for each group of commits: first the pages, then the header that points to them. With one sync a power
-    /// cut can leave half of a group's pages behind its header; redb tells that by its page checksums, which are quick
+    /// Syncs twice whenever rows move into the tree: first the pages, then the header that points to them. With one sync a power
+    /// cut can leave half of the pages behind their header; redb tells that by its page checksums, which are quick
     /// ones that someone who chooses the stored bytes and the moment of the cut could try to forge. Off by default.
     #[must_use]
     pub const fn two_phase(mut self, two_phase: bool) -> Self {

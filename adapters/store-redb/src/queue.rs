@@ -1,4 +1,4 @@
-//! Commits that wait: one of the waiting leads a whole group through one transaction.
+//! Commits that wait: one of the waiting makes a whole group durable.
 //!
 //! There is at most one leader. A blocking caller that finds nobody leading leads itself, so a lone committer never waits for
 //! another thread; the asynchronous face, which may not block, leaves that to a writer thread. When a group is done and
@@ -189,7 +189,7 @@ impl Queue {
             if line.company < 2 || line.done.elapsed() > line.pace {
                 return;
             }
-            (line.company.min(GROUP_MAX).min(self.waiting_max), line.done + line.pace / 4)
+            (line.company.min(GROUP_MAX).min(self.waiting_max), line.done + line.pace / 8)
         };
         while self.waiting.load(Ordering::Relaxed) < company && Instant::now() < until {
             thread::yield_now();
@@ -297,24 +297,25 @@ impl Future for Pending {
     }
 }
 
-/// The thread that leads for the asynchronous face; started when it is first needed.
+/// A thread of the store's own, started when it is first needed.
 #[derive(Debug, Default)]
-pub(crate) struct Writer(Mutex<Option<JoinHandle<()>>>);
+pub(crate) struct Worker(Mutex<Option<JoinHandle<()>>>);
 
-impl Writer {
+impl Worker {
     pub(crate) fn ensure(
         &self,
+        name: &str,
         body: impl FnOnce() -> Box<dyn FnOnce() + Send>,
     ) -> Result<(), Error> {
         let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if running.is_none() {
-            let spawned = thread::Builder::new().name("store-redb".into()).spawn(body());
+            let spawned = thread::Builder::new().name(name.into()).spawn(body());
             *running = Some(spawned.map_err(|why| Error::NotApplied(why.kind()))?);
         }
         Ok(())
     }
 
-    /// Waits for the thread to end; only after the queue was closed.
+    /// Waits for the thread to end; only after it was told to.
     pub(crate) fn join(&self) -> Result<(), Error> {
         let running = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         running.map_or(Ok(()), |thread| thread.join().map_err(|_| Error::Unknown(ErrorKind::Other)))
@@ -332,6 +333,6 @@ fn weight(batch: &Batch) -> usize {
         .sum()
 }
 
-/// A group has at most this many batches, and about this many bytes: what one transaction holds in memory.
+/// A group has at most this many batches, and about this many bytes: what is held in memory at once.
 const GROUP_MAX: usize = 512;
 const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;

@@ -1,6 +1,7 @@
 //! What one row is in the file: version, checksum, value.
 
 use crate::Damage;
+use crate::overlay::Held;
 
 /// A row as stored, its checksum verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,14 @@ pub(crate) fn encode(key: &[u8], version: u64, value: &[u8], out: &mut Vec<u8>) 
     out.extend_from_slice(&checksum.to_be_bytes());
     out.extend_from_slice(value);
     checksum
+}
+
+/// The same of a row whose checksum is known.
+pub(crate) fn encode_held(held: &Held, out: &mut Vec<u8>) {
+    out.clear();
+    out.extend_from_slice(&held.version.to_be_bytes());
+    out.extend_from_slice(&held.checksum.to_be_bytes());
+    out.extend_from_slice(&held.value);
 }
 
 /// The first 16 bytes of a BLAKE3 hash over a label and the parts of known length before the last.

@@ -1,4 +1,4 @@
-//! What the store knows about all of its rows, kept in the same transactions as they are.
+//! What the store knows about all of its rows, kept with them.
 
 use crate::Damage;
 use crate::record::truncated_hash;
@@ -72,9 +72,9 @@ pub(crate) fn parse_format(bytes: &[u8]) -> Result<u32, Damage> {
 }
 
 /// The format that this version writes, and the newest that it reads.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 
-const STATE_BYTES: usize = 48;
+pub(crate) const STATE_BYTES: usize = 48;
 const FORMAT_BYTES: usize = 20;
 const STATE_LABEL: &[u8] = b"interbank/store-redb/state/v1\0";
 const FORMAT_LABEL: &[u8] = b"interbank/store-redb/format/v1\0";

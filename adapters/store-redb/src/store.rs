@@ -1,18 +1,18 @@
-//! The store: two faces of one queue before one database.
+//! The store: two faces of one queue before one journal and one database.
 
-use crate::database::{Place, ROWS, Trouble, guard, read_state, verify_rows};
+use crate::database::{Place, Trouble, guard, read_state, verify_rows};
 use crate::group::{self, Outcome};
 use crate::mark::Mark;
-use crate::queue::{Lead, News, Next, Pending, Queue, Writer};
-use crate::record::Record;
+use crate::opened::Opened;
+use crate::queue::{Lead, News, Next, Pending, Queue, Worker};
+use crate::reading;
+use crate::settle::Settler;
 use crate::state::State;
 use crate::{Damage, Error, OpenError, Options};
-use bytes::Bytes;
-use port::{Batch, Commit, Key, ReadSet, Row, Rows, Scan, Version};
-use redb::{CompactionError, Database, ReadOnlyTable, ReadableDatabase};
+use port::{Batch, Commit, ReadSet, Rows, Scan, Version};
+use redb::{CompactionError, Database};
 use std::fs::File;
 use std::io::ErrorKind;
-use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,18 +23,19 @@ use std::time::Instant;
 ///
 /// `Send + Sync`; share it by reference or in an [`Arc`]. One process at a time has a store open.
 ///
-/// Commits that wait at one moment become one transaction and share one sync; each is judged against what the ones before it
-/// left, and answered when all of it is on the disk. A blocking caller does that work in its own thread; for asynchronous
-/// callers a writer thread does.
+/// Commits that wait at one moment become one frame of the journal and share one sync; each is judged against what the ones
+/// before it left, and answered when all of it is on the disk. A blocking caller does that work in its own thread; for
+/// asynchronous callers a writer thread does. Another thread moves what the journal has into the database.
 ///
-/// Reads run in the caller's thread, also the asynchronous ones: they take microseconds from the cache, and a page that is not
-/// in it is read from the file, for which the executor's thread waits. Choose [`Options::cache_bytes`] for the rows in use.
+/// Reads run in the caller's thread, also the asynchronous ones: they take microseconds from memory, and a page that is not
+/// in the cache is read from the file, for which the executor's thread waits. Choose [`Options::cache_bytes`] for the rows in
+/// use.
 ///
 /// Dropping the store closes it; [`RedbStore::close`] also says whether that went well.
 #[derive(Debug)]
 pub struct RedbStore {
     core: Arc<Core>,
-    writer: Writer,
+    writer: Worker,
 }
 
 impl RedbStore {
@@ -51,17 +52,18 @@ impl RedbStore {
 
     pub(crate) fn open_place(place: Place, options: Options) -> Result<Self, OpenError> {
         let lock = place.claim(&options)?;
-        let (database, mark) = place.open(&options, options.integrity)?;
+        let (opened, mark) = place.open(&options, options.integrity)?;
         let core = Core {
             place,
             options,
-            handle: RwLock::new(Handle::Open(database)),
+            handle: RwLock::new(Handle::Open(Box::new(opened))),
             mark: Mutex::new(mark),
             queue: Queue::new(options.waiting_max),
+            settler: Settler::default(),
             counts: Counts::default(),
             _lock: lock,
         };
-        Ok(Self { core: Arc::new(core), writer: Writer::default() })
+        Ok(Self { core: Arc::new(core), writer: Worker::default() })
     }
 
     /// Verifies every page and every row, and that no row vanished or came back. Everything else waits meanwhile.
@@ -105,6 +107,7 @@ impl RedbStore {
             applied: counts.applied.load(Ordering::Relaxed),
             conflicts: counts.conflicts.load(Ordering::Relaxed),
             transactions: counts.transactions.load(Ordering::Relaxed),
+            settled: counts.settled.load(Ordering::Relaxed),
             reopened: counts.reopened.load(Ordering::Relaxed),
             marks_missed: counts.marks_missed.load(Ordering::Relaxed),
         }
@@ -113,8 +116,9 @@ impl RedbStore {
     fn shut(&self) -> Result<(), Error> {
         self.core.queue.close();
         let joined = self.writer.join();
+        let settler = self.core.settler.close();
         let closed = self.core.close();
-        joined.and(closed)
+        joined.and(settler).and(closed)
     }
 
     async fn commit_async(&self, batch: &Batch) -> Result<Commit, Error> {
@@ -123,7 +127,7 @@ impl RedbStore {
 
     fn line_up(&self, batch: &Batch) -> Result<Pending, Error> {
         batch.check_multiple(Self::BATCH_MULTIPLE).map_err(Error::Batch)?;
-        self.writer.ensure(|| {
+        self.writer.ensure("store-redb", || {
             let core = Arc::clone(&self.core);
             Box::new(move || {
                 while core.queue.wait_for_lead() {
@@ -209,8 +213,10 @@ pub struct Stats {
     pub applied: u64,
     /// Batches that met a conflict.
     pub conflicts: u64,
-    /// Transactions that made groups of batches durable, one sync each.
+    /// Groups of batches that were made durable, with one sync each.
     pub transactions: u64,
+    /// How often what the journal had was moved into the tree.
+    pub settled: u64,
     /// How often the database had to be opened again after the operating system failed.
     pub reopened: u64,
     /// How often the high-water mark could not be written; it is only a witness, so commits went on.
@@ -225,6 +231,7 @@ struct Core {
     handle: RwLock<Handle>,
     mark: Mutex<Mark>,
     queue: Queue,
+    settler: Settler,
     counts: Counts,
     _lock: File,
 }
@@ -232,7 +239,7 @@ struct Core {
 /// The database, or why there is none.
 #[derive(Debug)]
 enum Handle {
-    Open(Database),
+    Open(Box<Opened>),
     /// After a failure: whatever is on the disk is found out by opening it again.
     Fenced,
     Broken(Damage),
@@ -244,13 +251,14 @@ struct Counts {
     applied: AtomicU64,
     conflicts: AtomicU64,
     transactions: AtomicU64,
+    settled: AtomicU64,
     reopened: AtomicU64,
     marks_missed: AtomicU64,
 }
 
 impl Core {
-    /// Carries one group through one transaction, and hands the lead on.
-    fn lead(&self, writer: bool) -> Next {
+    /// Makes one group durable, and hands the lead on.
+    fn lead(self: &Arc<Self>, writer: bool) -> Next {
         let group = self.queue.take();
         let start = Instant::now();
         // A panic of our own must not leave the others waiting for ever
@@ -270,7 +278,7 @@ impl Core {
         next
     }
 
-    fn apply(&self, batches: &[&Batch]) -> Outcome {
+    fn apply(self: &Arc<Self>, batches: &[&Batch]) -> Outcome {
         let outcome = match self.handle() {
             Err(why) => {
                 return Outcome {
@@ -280,7 +288,7 @@ impl Core {
                 };
             }
             Ok(handle) => match &*handle {
-                Handle::Open(database) => group::apply(database, batches, self.options.two_phase),
+                Handle::Open(opened) => self.apply_to(opened, batches),
                 other => Outcome {
                     answers: vec![Err(other.refusal()); batches.len()],
                     written: None,
@@ -298,13 +306,46 @@ impl Core {
         outcome
     }
 
+    fn apply_to(self: &Arc<Self>, opened: &Opened, batches: &[&Batch]) -> Outcome {
+        if opened.is_overfull(&self.options)
+            && let Err(trouble) = self.settle(opened)
+        {
+            return Outcome::failed(batches, trouble.before_commit());
+        }
+        let outcome = group::apply(opened, batches);
+        if !outcome.fence && opened.turn_if_full(&self.options) {
+            let core = Arc::clone(self);
+            // Where no thread can be had, a later group moves the rows
+            let _ = self.settler.tell(move || core.settle_behind());
+        }
+        outcome
+    }
+
+    fn settle(&self, opened: &Opened) -> Result<(), Trouble> {
+        if guard(|| opened.settle(self.options.two_phase))? {
+            self.counts.settled.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// For the settler thread.
+    fn settle_behind(&self) {
+        let Ok(handle) = self.handle() else { return };
+        let Handle::Open(opened) = &*handle else { return };
+        let settled = self.settle(opened);
+        drop(handle);
+        if settled.is_err() {
+            self.fence();
+        }
+    }
+
     fn read(&self, want: &ReadSet) -> Result<Rows, Error> {
         if want.scans.iter().any(|scan| scan.limit > Scan::ROWS_MAX) {
             return Err(Error::ScanTooLong);
         }
         let handle = self.handle()?;
-        let Handle::Open(database) = &*handle else { return Err(handle.refusal()) };
-        let trouble = match guard(|| read_rows(database, want)) {
+        let Handle::Open(opened) = &*handle else { return Err(handle.refusal()) };
+        let trouble = match guard(|| reading::read(opened, want)) {
             Ok(rows) => return Ok(rows),
             Err(trouble) => trouble,
         };
@@ -322,8 +363,9 @@ impl Core {
     ) -> Result<T, Error> {
         drop(self.handle()?);
         let mut handle = self.handle.write().unwrap_or_else(PoisonError::into_inner);
-        let Handle::Open(database) = &mut *handle else { return Err(handle.refusal()) };
-        match guard(|| work(database)) {
+        let Handle::Open(opened) = &mut *handle else { return Err(handle.refusal()) };
+        let settled = guard(|| opened.settle_all(self.options.two_phase));
+        match settled.and_then(|()| guard(|| work(&mut opened.database))) {
             Ok(done) => Ok(done),
             Err(Trouble::Damage(damage)) => {
                 *handle = Handle::Broken(damage);
@@ -338,32 +380,36 @@ impl Core {
 
     /// The handle, opened again if a failure had closed it.
     fn handle(&self) -> Result<RwLockReadGuard<'_, Handle>, Error> {
-        let handle = self.handle.read().unwrap_or_else(PoisonError::into_inner);
-        if !matches!(*handle, Handle::Fenced) {
-            return Ok(handle);
-        }
-        drop(handle);
-        {
-            let mut handle = self.handle.write().unwrap_or_else(PoisonError::into_inner);
-            if matches!(*handle, Handle::Fenced) {
-                let (database, mark) = match self.place.reopen(&self.options) {
-                    Ok(opened) => opened,
-                    Err(OpenError::Corrupt(damage)) => {
-                        *handle = Handle::Broken(damage);
-                        return Err(Error::Corrupt(damage));
-                    }
-                    Err(OpenError::DiskFull) => {
-                        return Err(Error::NotApplied(ErrorKind::StorageFull));
-                    }
-                    Err(OpenError::Io(kind)) => return Err(Error::NotApplied(kind)),
-                    Err(_) => return Err(Error::NotApplied(ErrorKind::Other)),
-                };
-                *handle = Handle::Open(database);
-                *self.mark.lock().unwrap_or_else(PoisonError::into_inner) = mark;
-                self.counts.reopened.fetch_add(1, Ordering::Relaxed);
+        for _ in 0..REOPENINGS_MAX {
+            let handle = self.handle.read().unwrap_or_else(PoisonError::into_inner);
+            if !matches!(*handle, Handle::Fenced) {
+                return Ok(handle);
             }
+            drop(handle);
+            self.reopen()?;
         }
         Ok(self.handle.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn reopen(&self) -> Result<(), Error> {
+        let mut handle = self.handle.write().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(*handle, Handle::Fenced) {
+            return Ok(());
+        }
+        let (opened, mark) = match self.place.reopen(&self.options) {
+            Ok(opened) => opened,
+            Err(OpenError::Corrupt(damage)) => {
+                *handle = Handle::Broken(damage);
+                return Err(Error::Corrupt(damage));
+            }
+            Err(OpenError::DiskFull) => return Err(Error::NotApplied(ErrorKind::StorageFull)),
+            Err(OpenError::Io(kind)) => return Err(Error::NotApplied(kind)),
+            Err(_) => return Err(Error::NotApplied(ErrorKind::Other)),
+        };
+        *handle = Handle::Open(Box::new(opened));
+        *self.mark.lock().unwrap_or_else(PoisonError::into_inner) = mark;
+        self.counts.reopened.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 
     fn fence(&self) {
@@ -384,10 +430,11 @@ impl Core {
 
     fn close(&self) -> Result<(), Error> {
         let mut handle = self.handle.write().unwrap_or_else(PoisonError::into_inner);
-        let Handle::Open(database) = core::mem::replace(&mut *handle, Handle::Closed) else {
+        let Handle::Open(opened) = core::mem::replace(&mut *handle, Handle::Closed) else {
             return Ok(());
         };
-        let closed = guard(|| Ok(database.close()?)).map_err(|why| why.before_commit());
+        let closed = guard(|| opened.close(self.options.two_phase));
+        let closed = closed.map_err(|why| why.before_commit());
         let mark = self.mark.lock().unwrap_or_else(PoisonError::into_inner);
         closed.and(mark.sync().map_err(|why| Error::NotApplied(why.kind())))
     }
@@ -416,49 +463,5 @@ impl Counts {
     }
 }
 
-fn read_rows(database: &Database, want: &ReadSet) -> Result<Rows, Trouble> {
-    let transaction = database.begin_read()?;
-    let table = transaction.open_table(ROWS)?;
-    let mut rows = Rows::default();
-    for key in &want.points {
-        let row = table.get(key.as_bytes())?;
-        rows.points.push(row.map(|bytes| row_of(key.as_bytes(), bytes.value())).transpose()?);
-    }
-    for scan in &want.scans {
-        rows.scans.push(read_page(&table, scan)?);
-    }
-    Ok(rows)
-}
-
-fn read_page(
-    table: &ReadOnlyTable<&'static [u8], &'static [u8]>,
-    scan: &Scan,
-) -> Result<Vec<(Key, Row)>, Trouble> {
-    let prefix = scan.prefix.as_bytes();
-    let from = match &scan.after {
-        Some(after) if *after >= scan.prefix => Bound::Excluded(after.as_bytes()),
-        _ => Bound::Included(prefix),
-    };
-    let mut page = Vec::new();
-    if scan.limit == 0 {
-        return Ok(page);
-    }
-    for row in table.range::<&[u8]>((from, Bound::Unbounded))? {
-        let (key, bytes) = row?;
-        let key = key.value();
-        if !key.starts_with(prefix) {
-            break;
-        }
-        let row = row_of(key, bytes.value())?;
-        page.push((Key::from_bytes(key).map_err(|_| Damage::Record)?, row));
-        if page.len() == scan.limit {
-            break;
-        }
-    }
-    Ok(page)
-}
-
-fn row_of(key: &[u8], bytes: &[u8]) -> Result<Row, Damage> {
-    let record = Record::parse(key, bytes)?;
-    Ok(Row { version: Version::new(record.version), value: Bytes::copy_from_slice(record.value) })
-}
+/// So often one call opens the store again: rows that move into the tree meanwhile may fail once more.
+const REOPENINGS_MAX: usize = 3;

@@ -68,8 +68,20 @@ fn run(
     commit: impl Fn(&RedbStore, &Batch) -> Result<Commit, Fault>,
     race: impl Fn(&RedbStore, &[Batch]) -> Answers,
 ) {
+    // Rows stay in the journal, or move into the tree after every group
+    for options in [Options::new(), Options::new().journal_bytes(1)] {
+        run_with(options.create(true), &read, &commit, &race);
+    }
+}
+
+fn run_with(
+    options: Options,
+    read: impl Fn(&RedbStore, &port::ReadSet) -> Result<port::Rows, Fault>,
+    commit: impl Fn(&RedbStore, &Batch) -> Result<Commit, Fault>,
+    race: impl Fn(&RedbStore, &[Batch]) -> Answers,
+) {
     let dir = tempfile::tempdir().unwrap();
-    let open = || RedbStore::open(dir.path(), Options::new().create(true)).unwrap();
+    let open = || RedbStore::open(dir.path(), options).unwrap();
     let mut store = Some(open());
     let mut script = Script::new(5, 300);
     while let Some(ask) = script.next_ask() {

@@ -4,50 +4,93 @@
 use interbank_store_redb::{Damage, Error, Integrity, OpenError, Options, RedbStore};
 use port::blocking::Store;
 use port::{Batch, Commit, CrateTag, Expect, Fault, Key, ReadSet, Row, Scan, StoreError, Tenant};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 type Content = Vec<(Key, Row)>;
 type RawRows<'a> = redb::Table<'a, &'static [u8], &'static [u8]>;
-type Files = (Vec<u8>, Vec<u8>);
+type Files = BTreeMap<&'static str, Vec<u8>>;
 
 /// Every byte of the database is changed, in turn (2,000 of them, or all with `INTERBANK_FLIPS=all`): opening with a full check
 /// and reading everything gives the same rows or an error, never other rows, never fewer, never a panic.
 #[test]
 fn a_changed_byte_anywhere_is_harmless_or_reported_on_a_full_check() {
     let (dir, content) = sample();
-    flip(&files(dir.path()), &content, Integrity::Full, 2_000);
+    flip("store.redb", &files(dir.path()), &content, Integrity::Full, 2_000);
 }
 
 /// Without the full check rows are still verified when they are read: a wrong value is never returned.
 #[test]
 fn a_changed_byte_is_never_read_back_as_a_value_without_a_full_check() {
     let (dir, content) = sample();
-    flip(&files(dir.path()), &content, Integrity::Quick, 600);
+    flip("store.redb", &files(dir.path()), &content, Integrity::Quick, 600);
 }
 
 /// Now redb has two roots and a reason to fall back to the older one; the mark is what tells.
 #[test]
 fn a_changed_byte_after_a_crash_is_harmless_or_reported_and_never_an_older_state() {
+    let (crashed, content) = crashed();
+    for integrity in [Integrity::Quick, Integrity::Full] {
+        flip("store.redb", &crashed, &content, integrity, 500);
+    }
+}
+
+#[test]
+fn a_changed_byte_of_the_journal_is_harmless_or_reported_and_never_an_older_state() {
+    let (crashed, content) = crashed();
+    for integrity in [Integrity::Quick, Integrity::Full] {
+        flip("store.journal.0", &crashed, &content, integrity, 1_000);
+    }
+}
+
+/// Without a mark to tell, a journal whose later frames are there has lost an earlier one.
+#[test]
+fn a_journal_with_a_gap_or_of_another_time_is_reported() {
+    let (crashed, content) = crashed();
+    let opened = |files: &Files| {
+        let copy = copy_of(files);
+        let store = RedbStore::open(copy.path(), Options::new());
+        store.map(|store| read_all(&store).unwrap())
+    };
+    let mut files = crashed.clone();
+    files.remove("store.mark");
+    assert_eq!(opened(&files), Ok(content));
+    for block in [0, 1] {
+        let mut gap = files.clone();
+        gap.get_mut("store.journal.0").unwrap()[4_096 * block] ^= 1;
+        assert_eq!(opened(&gap).err(), Some(OpenError::Corrupt(Damage::Journal)));
+    }
+    // The last one may be a torn write that nobody was told of: only the mark knows better
+    let mut torn = crashed;
+    torn.get_mut("store.journal.0").unwrap()[4_096 * 2] ^= 1;
+    assert_eq!(opened(&torn).err(), Some(OpenError::Corrupt(Damage::RolledBack)));
+    torn.remove("store.mark");
+    assert!(opened(&torn).is_ok());
+    // The database of another store
     let (dir, _) = sample();
     let store = RedbStore::open(dir.path(), Options::new()).unwrap();
-    put(&store, 3, b"acknowledged before the crash");
-    let crashed = files(dir.path());
-    let content = read_all(&store).unwrap();
-    drop(store);
-    for integrity in [Integrity::Quick, Integrity::Full] {
-        flip(&crashed, &content, integrity, 500);
-    }
+    put(&store, 5, b"another history");
+    store.close().unwrap();
+    files.extend(self::files(dir.path()));
+    files.remove("store.mark");
+    assert_eq!(opened(&files).err(), Some(OpenError::Corrupt(Damage::Journal)));
+    // A journal without its database
+    let mut gone = files.clone();
+    gone.remove("store.redb");
+    let copy = copy_of(&gone);
+    let opened = RedbStore::open(copy.path(), Options::new().create(true));
+    assert_eq!(opened.err(), Some(OpenError::Corrupt(Damage::Gone)));
 }
 
 #[test]
 fn a_changed_byte_in_the_mark_is_harmless_or_reported() {
     let (dir, content) = sample();
-    let (rows, image) = files(dir.path());
-    for at in (0..image.len()).filter(|at| at % 4096 < 48) {
-        let mut damaged = image.clone();
-        damaged[at] ^= 0x20;
-        let copy = copy_of(&rows, Some(&damaged));
+    let files = files(dir.path());
+    for at in (0..files["store.mark"].len()).filter(|at| at % 4096 < 48) {
+        let mut damaged = files.clone();
+        damaged.get_mut("store.mark").unwrap()[at] ^= 0x20;
+        let copy = copy_of(&damaged);
         let store = RedbStore::open(copy.path(), Options::new()).unwrap();
         assert_eq!(read_all(&store), Ok(content.clone()));
     }
@@ -134,18 +177,22 @@ fn rows_changed_behind_the_stores_back_are_reported() {
     assert_eq!(opened.err(), Some(OpenError::Corrupt(Damage::Record)));
 }
 
-fn flip((image, mark): &Files, content: &Content, integrity: Integrity, flips: usize) {
+fn flip(name: &'static str, files: &Files, content: &Content, integrity: Integrity, flips: usize) {
     let all = std::env::var("INTERBANK_FLIPS").is_ok_and(|flips| flips == "all");
-    let copy = copy_of(image, Some(mark));
+    let copy = copy_of(files);
+    let image = &files[name];
+    // A journal is longer than what it holds
+    let used = image.iter().rposition(|byte| *byte != 0).unwrap() + 1;
     let (mut identical, mut reported, mut missed) = (0, 0, 0);
     let mut damaged = image.clone();
-    for n in 0..if all { image.len() } else { flips } {
-        let at = if all { n } else { position(n, image.len()) };
+    for n in 0..if all { used } else { flips } {
+        let at = if all { n } else { position(n, used) };
         // Half of the changes are one bit, half several
         let mask = if n % 2 == 0 { 1 << (n / 2 % 8) } else { 0x5A ^ u8::try_from(n % 64).unwrap() };
         damaged[at] ^= mask;
-        write(copy.path(), "store.redb", &damaged);
-        write(copy.path(), "store.mark", mark);
+        for (file, bytes) in files {
+            write(copy.path(), file, if *file == name { &damaged } else { bytes });
+        }
         damaged[at] ^= mask;
         let found = RedbStore::open(copy.path(), Options::new().integrity(integrity))
             .map_err(|why| match why {
@@ -192,19 +239,31 @@ fn sample() -> (tempfile::TempDir, Content) {
     (dir, content)
 }
 
-/// Database and mark as they are now.
-fn files(dir: &Path) -> Files {
-    (fs::read(dir.join("store.redb")).unwrap(), fs::read(dir.join("store.mark")).unwrap())
+/// A store that was not closed: three commits are in its journal alone.
+fn crashed() -> (Files, Content) {
+    let (dir, _) = sample();
+    let store = RedbStore::open(dir.path(), Options::new()).unwrap();
+    put(&store, 3, b"acknowledged before the crash");
+    put(&store, 62, &[9; 2_000]);
+    put(&store, 3, b"and again");
+    let crashed = files(dir.path());
+    let content = read_all(&store).unwrap();
+    (crashed, content)
 }
 
-fn copy_of(rows: &[u8], mark: Option<&[u8]>) -> tempfile::TempDir {
+/// All files as they are now.
+fn files(dir: &Path) -> Files {
+    let read = |name| Some((name, fs::read(dir.join(name)).ok()?));
+    FILES.into_iter().filter_map(read).collect()
+}
+
+fn copy_of(files: &Files) -> tempfile::TempDir {
     // Syncs to a disk would only take time here
     let memory = Path::new("/dev/shm");
     let copy = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
     let copy = copy.unwrap();
-    write(copy.path(), "store.redb", rows);
-    if let Some(mark) = mark {
-        write(copy.path(), "store.mark", mark);
+    for (name, bytes) in files {
+        write(copy.path(), name, bytes);
     }
     copy
 }
@@ -239,3 +298,4 @@ fn key(n: u64) -> Key {
 }
 
 const HEADER_BYTES: usize = 320;
+const FILES: [&str; 4] = ["store.redb", "store.mark", "store.journal.0", "store.journal.1"];

@@ -25,13 +25,19 @@ fn whatever_was_acknowledged_before_a_kill_is_there_whole_after_it() {
     // The first child may die before there is a store
     let options = Options::new().create(true);
     let mut acknowledged: BTreeMap<(u64, u64), u64> = BTreeMap::new();
-    let (mut last, mut unacknowledged, mut fruitless) = (0, 0, 0);
+    let (mut last, mut unacknowledged, mut fruitless, mut children) = (0, 0, 0, 0);
     for round in 0..KILLS {
-        let acks = run_and_kill(dir.path(), round);
-        fruitless += u64::from(acks.is_empty());
-        for (batch, version) in acks {
-            assert!(version > last, "versions of a later process are greater");
-            assert_eq!(acknowledged.insert(batch, version), None);
+        // Some are killed twice before anybody looks: the second one found what the first had left
+        for again in 0..=u64::from(round % 4 == 1) {
+            let acks = run_and_kill(dir.path(), 2 * round + again);
+            fruitless += u64::from(acks.is_empty());
+            children += 1;
+            let before = last;
+            for (batch, version) in acks {
+                assert!(version > before, "versions of a later process are greater");
+                assert_eq!(acknowledged.insert(batch, version), None);
+                last = last.max(version);
+            }
         }
         // Opening never takes the crash for damage; every page and row is verified
         let integrity = if round % 10 == 0 { Integrity::Full } else { Integrity::Quick };
@@ -50,7 +56,7 @@ fn whatever_was_acknowledged_before_a_kill_is_there_whole_after_it() {
         store.close().unwrap();
     }
     assert!(acknowledged.len() as u64 > KILLS, "{} batches", acknowledged.len());
-    assert!(fruitless <= KILLS / 5, "{fruitless} children died before they did anything");
+    assert!(fruitless <= children / 4, "{fruitless} children died before they did anything");
     assert!(unacknowledged < acknowledged.len());
     let store = RedbStore::open(dir.path(), Options::new().integrity(Integrity::Full)).unwrap();
     assert_eq!(store.check().unwrap().last.as_u64(), last);
@@ -59,7 +65,13 @@ fn whatever_was_acknowledged_before_a_kill_is_there_whole_after_it() {
 /// Commits until it is killed, and says so after each commit.
 fn victim(dir: &Path) {
     let round: u64 = std::env::var("STORE_REDB_ROUND").unwrap().parse().unwrap();
-    let store = RedbStore::open(dir, Options::new().create(true)).unwrap();
+    let options = Options::new().create(true).journal_bytes(match round / 2 % 3 {
+        // A file for every group, for some groups, and never full
+        0 => 1,
+        1 => 40_000,
+        _ => 1 << 23,
+    });
+    let store = RedbStore::open(dir, options).unwrap();
     let out = Mutex::new(std::io::stdout());
     thread::scope(|scope| {
         for worker in 0..THREADS {

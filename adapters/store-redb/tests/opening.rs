@@ -4,7 +4,7 @@
 use interbank_store_redb::{Damage, Integrity, OpenError, Options, RedbStore};
 use port::blocking::Store;
 use port::{Batch, Commit, CrateTag, Expect, Key, ReadSet, Tenant};
-use redb::TableDefinition;
+use redb::{ReadableTable, TableDefinition};
 use std::fs;
 use std::path::Path;
 
@@ -76,9 +76,9 @@ fn a_newer_format_is_named_and_left_alone() {
     transaction.open_table(META).unwrap().insert(b"format".as_slice(), row.as_slice()).unwrap();
     transaction.commit().unwrap();
     drop(database);
-    let newer = OpenError::Newer { found: 7, supported: 1 };
+    let newer = OpenError::Newer { found: 7, supported: 2 };
     assert_eq!(open(dir.path()).err(), Some(newer));
-    assert_eq!(newer.to_string(), "the store has format 7, this program reads up to 1");
+    assert_eq!(newer.to_string(), "the store has format 7, this program reads up to 2");
     assert_eq!(create(dir.path()).err(), Some(newer), "it is not made anew either");
 }
 
@@ -118,6 +118,41 @@ fn files_that_are_no_stores_are_told_from_damaged_ones() {
     }
     fs::write(&path, &whole).unwrap();
     assert!(open(dir.path()).is_ok());
+}
+
+/// Format 1 had no journal; otherwise it was the same.
+#[test]
+fn a_store_of_the_format_before_the_journal_is_opened_and_becomes_one_of_this_format() {
+    let dir = tempfile::tempdir().unwrap();
+    put(&create(dir.path()).unwrap(), 1);
+    let format = |new: Option<u32>| {
+        let database = redb::Database::open(dir.path().join("store.redb")).unwrap();
+        let transaction = database.begin_write().unwrap();
+        let found = {
+            let mut meta = transaction.open_table(META).unwrap();
+            if let Some(new) = new {
+                let mut hashed = b"interbank/store-redb/format/v1\0".to_vec();
+                hashed.extend_from_slice(&new.to_be_bytes());
+                let mut row = new.to_be_bytes().to_vec();
+                row.extend_from_slice(&blake3::hash(&hashed).as_bytes()[..16]);
+                meta.insert(b"format".as_slice(), row.as_slice()).unwrap();
+            }
+            let row = meta.get(b"format".as_slice()).unwrap().unwrap();
+            u32::from_be_bytes(row.value()[..4].try_into().unwrap())
+        };
+        transaction.commit().unwrap();
+        found
+    };
+    assert_eq!(format(Some(1)), 1);
+    let store = open(dir.path()).unwrap();
+    assert!(store.read(&ReadSet::points([key(1)])).unwrap().points[0].is_some());
+    put(&store, 2);
+    store.check().unwrap();
+    store.close().unwrap();
+    assert_eq!(format(None), 2);
+    format(Some(3));
+    let newer = OpenError::Newer { found: 3, supported: 2 };
+    assert_eq!(open(dir.path()).err(), Some(newer));
 }
 
 #[test]

@@ -1,0 +1,213 @@
+//! Frames of the journal: what one group changed, and between which states.
+
+use crate::overlay::{Held, Overlay};
+use crate::record::{Record, truncated_hash};
+use crate::state::{STATE_BYTES, State};
+use bytes::Bytes;
+use port::Key;
+
+/// A frame being written.
+#[derive(Debug)]
+pub(crate) struct Writing {
+    bytes: Vec<u8>,
+}
+
+impl Writing {
+    pub(crate) fn new() -> Self {
+        Self { bytes: vec![0; HEADER_BYTES] }
+    }
+
+    /// A row becomes this record.
+    pub(crate) fn put(&mut self, key: &[u8], record: &[u8]) {
+        self.key(key);
+        self.bytes.extend_from_slice(&u32_of(record.len()).to_be_bytes());
+        self.bytes.extend_from_slice(record);
+    }
+
+    /// A row goes.
+    pub(crate) fn delete(&mut self, key: &[u8]) {
+        self.key(key);
+        self.bytes.extend_from_slice(&DELETED.to_be_bytes());
+    }
+
+    /// The whole frame, filled up to whole blocks.
+    pub(crate) fn finish(mut self, before: &State, after: &State) -> Vec<u8> {
+        let body = (self.bytes.len() - HEADER_BYTES) as u64;
+        self.bytes[..8].copy_from_slice(&MAGIC);
+        self.bytes[8..16].copy_from_slice(&body.to_be_bytes());
+        self.bytes[16..64].copy_from_slice(&before.encode());
+        self.bytes[64..112].copy_from_slice(&after.encode());
+        let checksum = checksum_of(&self.bytes[..112], &self.bytes[HEADER_BYTES..]);
+        self.bytes[112..HEADER_BYTES].copy_from_slice(&checksum.to_be_bytes());
+        self.bytes.resize(self.bytes.len().next_multiple_of(BLOCK_BYTES), 0);
+        self.bytes
+    }
+
+    fn key(&mut self, key: &[u8]) {
+        let len = u16::try_from(key.len()).unwrap_or(u16::MAX);
+        self.bytes.extend_from_slice(&len.to_be_bytes());
+        self.bytes.extend_from_slice(key);
+    }
+}
+
+/// A whole frame as it was read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Frame<'a> {
+    pub(crate) before: State,
+    pub(crate) after: State,
+    /// How many bytes it takes, whole blocks.
+    pub(crate) len: usize,
+    body: &'a [u8],
+}
+
+impl<'a> Frame<'a> {
+    /// The frame that begins here; `None` unless all of it is as it was written.
+    pub(crate) fn parse(bytes: &'a [u8]) -> Option<Self> {
+        let header = bytes.get(..HEADER_BYTES)?;
+        let (magic, rest) = header.split_first_chunk::<8>()?;
+        let (body, rest) = rest.split_first_chunk::<8>()?;
+        if *magic != MAGIC {
+            return None;
+        }
+        let end = HEADER_BYTES.checked_add(usize::try_from(u64::from_be_bytes(*body)).ok()?)?;
+        let body = bytes.get(HEADER_BYTES..end)?;
+        let (before, rest) = rest.split_at_checked(STATE_BYTES)?;
+        let (after, checksum) = rest.split_at_checked(STATE_BYTES)?;
+        if checksum_of(&header[..112], body).to_be_bytes() != *checksum {
+            return None;
+        }
+        let (before, after) = (State::parse(before).ok()?, State::parse(after).ok()?);
+        Some(Self { before, after, len: end.next_multiple_of(BLOCK_BYTES), body })
+    }
+
+    /// Lays its changes over the rows; `None` where the body is none, of which a part may be there then.
+    pub(crate) fn replay(&self, rows: &mut Overlay) -> Option<()> {
+        let mut body = self.body;
+        while !body.is_empty() {
+            let (len, rest) = body.split_first_chunk::<2>()?;
+            let (key, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*len)))?;
+            let (len, rest) = rest.split_first_chunk::<4>()?;
+            let key_read = Key::from_bytes(key).ok()?;
+            match u32::from_be_bytes(*len) {
+                DELETED => {
+                    rows.set(key_read, None);
+                    body = rest;
+                }
+                len => {
+                    let (record, rest) = rest.split_at_checked(usize::try_from(len).ok()?)?;
+                    let Record { version, checksum, value } = Record::parse(key, record).ok()?;
+                    let value = Bytes::copy_from_slice(value);
+                    rows.set(key_read, Some(Held { version, checksum, value }));
+                    body = rest;
+                }
+            }
+        }
+        Some(())
+    }
+}
+
+fn checksum_of(header: &[u8], body: &[u8]) -> u128 {
+    truncated_hash(FRAME_LABEL, [header, body, &[], &[]])
+}
+
+/// A record is at most a value of 64 KiB and its head.
+fn u32_of(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(DELETED)
+}
+
+/// Frames begin at multiples of this, so that none shares what a disk writes at once with one before it.
+pub(crate) const BLOCK_BYTES: usize = 4_096;
+const HEADER_BYTES: usize = 128;
+const DELETED: u32 = u32::MAX;
+const MAGIC: [u8; 8] = *b"ibframe1";
+const FRAME_LABEL: &[u8] = b"interbank/store-redb/frame/v1\0";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::encode;
+    use proptest::prelude::*;
+
+    fn key(n: u64) -> Key {
+        Key::new(port::CrateTag::PORT, port::Tenant::new(1), 1).number(n).unwrap()
+    }
+
+    fn state(last: u64) -> State {
+        State { last, rows: last, digest: u128::from(last) << 90 }
+    }
+
+    fn frame(changes: &[(u64, Option<Vec<u8>>)]) -> Vec<u8> {
+        let mut writing = Writing::new();
+        let mut record = Vec::new();
+        for (n, value) in changes {
+            match value {
+                Some(value) => {
+                    encode(key(*n).as_bytes(), 7, value, &mut record);
+                    writing.put(key(*n).as_bytes(), &record);
+                }
+                None => writing.delete(key(*n).as_bytes()),
+            }
+        }
+        writing.finish(&state(6), &state(7))
+    }
+
+    #[test]
+    fn a_frame_is_written_as_specified() {
+        let bytes = frame(&[(1, Some(b"value".to_vec())), (2, None)]);
+        let mut record = Vec::new();
+        encode(key(1).as_bytes(), 7, b"value", &mut record);
+        let mut body = [&18_u16.to_be_bytes()[..], key(1).as_bytes()].concat();
+        body.extend_from_slice(&29_u32.to_be_bytes());
+        body.extend_from_slice(&record);
+        body.extend_from_slice(&18_u16.to_be_bytes());
+        body.extend_from_slice(key(2).as_bytes());
+        body.extend_from_slice(&[0xFF; 4]);
+        let mut expected = b"ibframe1".to_vec();
+        expected.extend_from_slice(&(body.len() as u64).to_be_bytes());
+        expected.extend_from_slice(&state(6).encode());
+        expected.extend_from_slice(&state(7).encode());
+        let hashed = [b"interbank/store-redb/frame/v1\0", expected.as_slice(), &body].concat();
+        expected.extend_from_slice(&blake3::hash(&hashed).as_bytes()[..16]);
+        expected.extend_from_slice(&body);
+        expected.resize(BLOCK_BYTES, 0);
+        assert_eq!(bytes, expected);
+    }
+
+    proptest! {
+        #[test]
+        fn a_frame_is_read_as_it_was_written_and_any_change_of_it_is_noticed(
+            changes in prop::collection::vec(
+                (0..20_u64, prop::option::of(prop::collection::vec(any::<u8>(), 0..300))),
+                0..40,
+            ),
+            at: prop::sample::Index,
+            mask in 1_u8..,
+        ) {
+            let mut bytes = frame(&changes);
+            prop_assert_eq!(bytes.len() % BLOCK_BYTES, 0);
+            let frame = Frame::parse(&bytes).unwrap();
+            prop_assert_eq!((frame.before, frame.after, frame.len), (state(6), state(7), bytes.len()));
+            let used = HEADER_BYTES + frame.body.len();
+            let mut rows = Overlay::default();
+            frame.replay(&mut rows).unwrap();
+            for (n, _) in &changes {
+                let (_, last) = changes.iter().rev().find(|(other, _)| other == n).unwrap();
+                let held = rows.get(&key(*n)).unwrap().as_ref();
+                prop_assert_eq!(held.map(|held| held.value.to_vec()), last.clone());
+                prop_assert!(held.is_none_or(|held| held.version == 7));
+            }
+            let at = at.index(used);
+            bytes[at] ^= mask;
+            prop_assert!(Frame::parse(&bytes).is_none());
+            bytes[at] ^= mask;
+            prop_assert!(Frame::parse(&bytes[..at]).is_none());
+        }
+
+        #[test]
+        fn no_bytes_make_reading_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let mut whole = MAGIC.to_vec();
+            whole.extend_from_slice(&bytes);
+            prop_assert!(Frame::parse(&whole).is_none());
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! The journal: what groups changed, in two files that are written from their beginnings in turn.
+//!
+//! A group is durable when its frame is: one write at the end of a file that is already as long as it has to be, and one sync.
+//! When a file has enough, its rows are on their way into the tree (a *lap*), and the other file is written; the first is written
+//! again when the tree has its rows. What a file still holds of an earlier lap is told by its states: each frame says between
+//! which two it leads, and only a chain from the state of the tree counts.
+
+use crate::database::Trouble;
+use crate::frame::{BLOCK_BYTES, Frame};
+use crate::overlay::{Lap, Layers, Overlay};
+use crate::state::State;
+use crate::{Damage, Error};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+/// The two files.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    sheets: [Sheet; 2],
+    current: usize,
+}
+
+impl Journal {
+    /// Reads what is there, and says what it leads to from the state of the tree.
+    pub(crate) fn open(
+        places: [PathBuf; 2],
+        settled: &State,
+        #[cfg(test)] faults: Option<&std::sync::Arc<crate::faults::Faults>>,
+    ) -> Result<(Self, Layers), Trouble> {
+        let [one, two] = places.map(|path| {
+            Sheet::new(
+                path,
+                #[cfg(test)]
+                faults.cloned(),
+            )
+        });
+        let mut sheets = [one, two];
+        let [one, two] = &mut sheets;
+        let bytes = [one.open()?, two.open()?];
+        let replayed = replay([&bytes[0], &bytes[1]], settled)?;
+        for ((sheet, bytes), live) in sheets.iter_mut().zip(&bytes).zip(replayed.live) {
+            // What was read may never have reached the disk, and after a failed sync the system may believe that it did:
+            // what comes next rests on it, so it is written once more.
+            sheet.write_at(0, &bytes[..live])?;
+            sheet.sync()?;
+            sheet.at = live as u64;
+        }
+        let journal = Self { sheets, current: replayed.current };
+        Ok((journal, Layers::new(replayed.state, replayed.fresh, replayed.settling)))
+    }
+
+    /// Makes a frame durable.
+    pub(crate) fn append(&mut self, frame: &[u8]) -> Result<(), Error> {
+        self.sheets[self.current].append(frame)
+    }
+
+    /// How many bytes the current lap takes.
+    pub(crate) fn lap_bytes(&self) -> u64 {
+        self.sheets[self.current].at
+    }
+
+    /// Goes on in the other file, of which the tree has all.
+    pub(crate) fn turn(&mut self) {
+        self.current ^= 1;
+        self.sheets[self.current].at = 0;
+    }
+
+    /// Removes the files; only when the tree has all.
+    pub(crate) fn remove(self) -> io::Result<()> {
+        for Sheet { path, file, .. } in self.sheets {
+            if file.is_some() {
+                drop(file);
+                fs::remove_file(path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One file, made when it is first written.
+#[derive(Debug)]
+struct Sheet {
+    path: PathBuf,
+    file: Option<File>,
+    /// Where the next frame goes.
+    at: u64,
+    /// So long is the file: a write within changes nothing but bytes.
+    len: u64,
+    #[cfg(test)]
+    faults: Option<std::sync::Arc<crate::faults::Faults>>,
+}
+
+impl Sheet {
+    const fn new(
+        path: PathBuf,
+        #[cfg(test)] faults: Option<std::sync::Arc<crate::faults::Faults>>,
+    ) -> Self {
+        Self {
+            path,
+            file: None,
+            at: 0,
+            len: 0,
+            #[cfg(test)]
+            faults,
+        }
+    }
+
+    /// What the file holds, nothing where there is none.
+    fn open(&mut self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        match File::options().read(true).write(true).open(&self.path) {
+            Ok(mut file) => {
+                file.read_to_end(&mut bytes)?;
+                self.len = bytes.len() as u64;
+                self.file = Some(file);
+            }
+            Err(why) if why.kind() == ErrorKind::NotFound => {}
+            Err(why) => return Err(why),
+        }
+        Ok(bytes)
+    }
+
+    fn append(&mut self, frame: &[u8]) -> Result<(), Error> {
+        // Nothing of a frame counts before its last byte is there.
+        self.write(frame).map_err(|why| Error::NotApplied(why.kind()))?;
+        self.sync().map_err(|why| Error::Unknown(why.kind()))?;
+        self.at += frame.len() as u64;
+        Ok(())
+    }
+
+    fn write(&mut self, frame: &[u8]) -> io::Result<()> {
+        if self.file.is_none() {
+            let mut options = File::options();
+            options.read(true).write(true).create(true).truncate(false);
+            self.file = Some(options.open(&self.path)?);
+            crate::database::sync_folder(self.path.parent().unwrap_or(Path::new("")))?;
+        }
+        let end = self.at + frame.len() as u64;
+        if end > self.len {
+            // In zeros, so that later syncs have no more to do than bytes.
+            let step = self.len.clamp(GROWTH_MIN, GROWTH_MAX);
+            let len = end.max(self.len + step).next_multiple_of(BLOCK_BYTES as u64);
+            let zeros = vec![0; usize::try_from(len - self.len).unwrap_or(usize::MAX)];
+            self.write_at(self.len, &zeros)?;
+            self.file.as_ref().map_or(Ok(()), File::sync_all)?;
+            self.len = len;
+        }
+        self.write_at(self.at, frame)
+    }
+
+    fn write_at(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        #[cfg(test)]
+        if let Some(faults) = &self.faults {
+            faults.write(&self.path, at, bytes)?;
+        }
+        match &self.file {
+            Some(file) => write_all_at(file, at, bytes),
+            None => Ok(()),
+        }
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        #[cfg(test)]
+        if let Some(faults) = &self.faults {
+            faults.sync(&self.path)?;
+        }
+        file.sync_data()
+    }
+}
+
+#[cfg(unix)]
+pub(crate) fn write_all_at(file: &File, at: u64, bytes: &[u8]) -> io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, bytes, at)
+}
+
+#[cfg(not(unix))]
+pub(crate) fn write_all_at(mut file: &File, at: u64, bytes: &[u8]) -> io::Result<()> {
+    io::Seek::seek(&mut file, io::SeekFrom::Start(at))?;
+    io::Write::write_all(&mut file, bytes)
+}
+
+/// What two files lead to.
+#[derive(Debug)]
+struct Replayed {
+    state: State,
+    settling: Option<Lap>,
+    fresh: Overlay,
+    /// How much of each file counts.
+    live: [usize; 2],
+    /// Which file is written next.
+    current: usize,
+}
+
+/// Follows the chain of frames from the state of the tree through both files.
+fn replay(sheets: [&[u8]; 2], settled: &State) -> Result<Replayed, Damage> {
+    let mut found = Replayed {
+        state: *settled,
+        settling: None,
+        fresh: Overlay::default(),
+        live: [0; 2],
+        current: 0,
+    };
+    let leads = |sheet: &[u8]| Frame::parse(sheet).is_some_and(|frame| frame.before == *settled);
+    let first = usize::from(!leads(sheets[0]));
+    for sheet in [first, first ^ 1] {
+        let Some(lap) = Chain::of(sheets[sheet], found.state)? else { continue };
+        if sheet != first {
+            let rows = std::mem::take(&mut found.fresh);
+            found.settling = Some(Lap { rows, after: found.state });
+        }
+        (found.fresh, found.state) = (lap.rows, lap.state);
+        (found.current, found.live[sheet]) = (sheet, lap.at);
+    }
+    // A frame that leads further than the chain has lost those before it.
+    let is_beyond = |frame: Frame<'_>| frame.after.last > found.state.last;
+    let mut blocks = sheets.into_iter().flat_map(|sheet| {
+        (0..sheet.len()).step_by(BLOCK_BYTES).filter_map(|at| Frame::parse(&sheet[at..]))
+    });
+    if blocks.any(is_beyond) { Err(Damage::Journal) } else { Ok(found) }
+}
+
+/// The part of one file that goes on from a state.
+#[derive(Debug)]
+struct Chain {
+    rows: Overlay,
+    state: State,
+    at: usize,
+}
+
+impl Chain {
+    fn of(sheet: &[u8], from: State) -> Result<Option<Self>, Damage> {
+        let mut lap = Self { rows: Overlay::default(), state: from, at: 0 };
+        while let Some(frame) = sheet.get(lap.at..).and_then(Frame::parse) {
+            if frame.before != lap.state {
+                break;
+            }
+            frame.replay(&mut lap.rows).ok_or(Damage::Journal)?;
+            lap.state = frame.after;
+            lap.at += frame.len;
+        }
+        Ok((lap.at > 0).then_some(lap))
+    }
+}
+
+/// A file grows by as much as it has, within these bounds.
+const GROWTH_MIN: u64 = 256 * 1024;
+const GROWTH_MAX: u64 = 4 * 1024 * 1024;

@@ -1,0 +1,111 @@
+//! Rows of the journal become rows of the tree.
+
+use crate::Error;
+use crate::database::{META, ROWS, STATE_KEY, Trouble};
+use crate::overlay::{Held, Lap};
+use crate::queue::Worker;
+use crate::record::encode_held;
+use port::Key;
+use redb::Database;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+/// Writes a lap into the tree in pieces, and with the last one the state that the tree has then.
+///
+/// Until then the state of the tree is the one before the lap, from which the journal leads on; that a part of the rows is newer
+/// already does no harm, since the journal has them too.
+pub(crate) fn settle(database: &Database, lap: &Lap, two_phase: bool) -> Result<(), Trouble> {
+    let rows: Vec<(&Key, &Option<Held>)> = lap.rows.iter().collect();
+    let mut record = Vec::new();
+    let mut pieces = rows.chunks(PIECE_ROWS).peekable();
+    loop {
+        let piece = pieces.next().unwrap_or_default();
+        let mut transaction = database.begin_write()?;
+        transaction.set_two_phase_commit(two_phase);
+        {
+            let mut rows = transaction.open_table(ROWS)?;
+            for (key, held) in piece {
+                match held {
+                    Some(held) => {
+                        encode_held(held, &mut record);
+                        rows.insert(key.as_bytes(), record.as_slice())?;
+                    }
+                    None => {
+                        rows.remove(key.as_bytes())?;
+                    }
+                }
+            }
+        }
+        let is_last = pieces.peek().is_none();
+        if is_last {
+            transaction.open_table(META)?.insert(STATE_KEY, lap.after.encode().as_slice())?;
+        }
+        transaction.commit()?;
+        if is_last {
+            return Ok(());
+        }
+    }
+}
+
+/// So many rows at once: few enough that neither the disk nor a core is taken for long.
+const PIECE_ROWS: usize = if cfg!(test) { 2 } else { 1_024 };
+
+/// The thread that moves rows while others commit; started when there are enough for the first time.
+#[derive(Debug, Default)]
+pub(crate) struct Settler {
+    bell: Arc<Bell>,
+    thread: Worker,
+}
+
+#[derive(Debug, Default)]
+struct Bell {
+    told: Mutex<Told>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Told {
+    wanted: bool,
+    closed: bool,
+}
+
+impl Settler {
+    /// There are rows to move, which `work` does.
+    pub(crate) fn tell(&self, work: impl Fn() + Send + 'static) -> Result<(), Error> {
+        self.bell.ring(|told| told.wanted = true);
+        self.thread.ensure("store-redb-settle", || {
+            let bell = Arc::clone(&self.bell);
+            Box::new(move || {
+                while bell.wait() {
+                    work();
+                }
+            })
+        })
+    }
+
+    /// Ends the thread after what it is at.
+    pub(crate) fn close(&self) -> Result<(), Error> {
+        self.bell.ring(|told| told.closed = true);
+        self.thread.join()
+    }
+}
+
+impl Bell {
+    fn ring(&self, tell: impl FnOnce(&mut Told)) {
+        tell(&mut self.told.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_all();
+    }
+
+    /// Whether there is work; `false` when the store closes.
+    fn wait(&self) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if told.closed {
+                return false;
+            }
+            if std::mem::take(&mut told.wanted) {
+                return true;
+            }
+            told = self.changed.wait(told).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
