@@ -247,3 +247,127 @@ impl Chain {
 /// A file grows by as much as it has, within these bounds.
 const GROWTH_MIN: u64 = 256 * 1024;
 const GROWTH_MAX: u64 = 4 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::Writing;
+    use crate::overlay::Held;
+    use crate::record::encode;
+    use bytes::Bytes;
+    use port::Key;
+    use proptest::prelude::*;
+
+    /// A history of groups: the state before each, its frame, and in which file it was written.
+    struct History {
+        states: Vec<State>,
+        rows: Vec<Vec<(u64, u64)>>,
+        sheets: [Vec<u8>; 2],
+    }
+
+    impl History {
+        /// Groups of so many rows; a file is turned behind each group that says so.
+        fn of(groups: &[(Vec<u64>, bool)]) -> Self {
+            let (mut states, mut all_rows) = (vec![State::default()], Vec::new());
+            let (mut sheets, mut current) = ([Vec::new(), Vec::new()], 0);
+            let mut record = Vec::new();
+            for (rows, is_last_of_lap) in groups {
+                let before = *states.last().unwrap();
+                let mut after = State { last: before.last + 1, ..before };
+                let mut writing = Writing::new();
+                for n in rows {
+                    let checksum = encode(key(*n).as_bytes(), after.last, &[7; 900], &mut record);
+                    after.add(checksum);
+                    writing.put(key(*n).as_bytes(), &record);
+                }
+                sheets[current].extend_from_slice(&writing.finish(&before, &after));
+                all_rows.push(rows.iter().map(|n| (*n, after.last)).collect());
+                states.push(after);
+                if *is_last_of_lap && current == 0 {
+                    current = 1;
+                }
+            }
+            Self { states, rows: all_rows, sheets }
+        }
+
+        /// What lies over the tree when the tree has `from` groups, and the journal leads to `to`.
+        fn rows(&self, from: usize, to: usize) -> Overlay {
+            let mut rows = Overlay::default();
+            for (n, version) in self.rows[from..to].iter().flatten() {
+                let mut record = Vec::new();
+                let checksum = encode(key(*n).as_bytes(), *version, &[7; 900], &mut record);
+                let held = Held { version: *version, checksum, value: Bytes::from(vec![7; 900]) };
+                rows.set(key(*n), Some(held));
+            }
+            rows
+        }
+    }
+
+    fn key(n: u64) -> Key {
+        Key::new(port::CrateTag::PORT, port::Tenant::new(1), 1).number(n).unwrap()
+    }
+
+    fn groups() -> impl Strategy<Value = Vec<(Vec<u64>, bool)>> {
+        let rows = prop::collection::btree_set(0..12_u64, 1..9);
+        let group = (rows, prop::bool::weighted(0.2));
+        let group = group.prop_map(|(rows, turns)| (rows.into_iter().collect(), turns));
+        prop::collection::vec(group, 1..12)
+    }
+
+    fn all(found: &Replayed) -> Vec<(Key, Option<Held>)> {
+        let settling = found.settling.iter().flat_map(|lap| lap.rows.iter());
+        let mut rows = Overlay::default();
+        for (key, held) in settling.chain(found.fresh.iter()) {
+            rows.set(key.clone(), held.clone());
+        }
+        rows.iter().map(|(key, held)| (key.clone(), held.clone())).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn blocks_that_were_lost_or_are_of_another_place_never_make_another_history(
+            groups in groups(),
+            torn in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 0..3),
+        ) {
+            let history = History::of(&groups);
+            let mut sheets = history.sheets.clone();
+            let blocks: Vec<(usize, usize)> = (0..2)
+                .flat_map(|sheet| (0..sheets[sheet].len() / BLOCK_BYTES).map(move |at| (sheet, at)))
+                .collect();
+            for (from, to) in &torn {
+                let ((from, at), (to, place)) = (*from.get(&blocks), *to.get(&blocks));
+                let block = history.sheets[from][at * BLOCK_BYTES..][..BLOCK_BYTES].to_vec();
+                sheets[to][place * BLOCK_BYTES..][..BLOCK_BYTES].copy_from_slice(&block);
+            }
+            match replay([&sheets[0], &sheets[1]], &State::default()) {
+                Ok(found) => {
+                    let to = history.states.iter().position(|state| *state == found.state);
+                    let to = to.unwrap();
+                    prop_assert!(to == groups.len() || !torn.is_empty());
+                    let expected = history.rows(0, to);
+                    let expected: Vec<_> =
+                        expected.iter().map(|(key, held)| (key.clone(), held.clone())).collect();
+                    prop_assert_eq!(all(&found), expected);
+                }
+                Err(damage) => {
+                    prop_assert_eq!(damage, Damage::Journal);
+                    prop_assert!(!torn.is_empty());
+                }
+            }
+        }
+
+        /// Only where a lap ends can the tree be; a file that is in it counts no more.
+        #[test]
+        fn a_lap_that_is_in_the_tree_is_not_followed_again(groups in groups()) {
+            let history = History::of(&groups);
+            let first = groups.iter().position(|(_, turns)| *turns).map_or(groups.len(), |at| at + 1);
+            let found = replay([&history.sheets[0], &history.sheets[1]], &history.states[first]);
+            let found = found.unwrap();
+            prop_assert_eq!(found.state, history.states[groups.len()]);
+            prop_assert!(found.settling.is_none());
+            let expected = history.rows(first, groups.len());
+            prop_assert_eq!(found.fresh.len(), expected.len());
+            prop_assert_eq!(found.live, [0, history.sheets[1].len()]);
+        }
+    }
+}

@@ -67,11 +67,17 @@ impl Opened {
     pub(crate) fn settle(&self, two_phase: bool) -> Result<bool, Trouble> {
         let _mine = self.settling.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(lap) = self.layers().settling() else { return Ok(false) };
-        settle(&self.database, &lap, two_phase)?;
+        settle(&self.database, &lap, two_phase, || self.piece_rows())?;
         let done = self.layers_mut().settled();
         // Given back outside of the lock: there may be many.
         drop((lap, done));
         Ok(true)
+    }
+
+    /// How many rows move in one transaction: few, because a commit may have to wait until the disk has them; more where commits
+    /// would soon have to wait for all of them.
+    fn piece_rows(&self) -> usize {
+        if self.layers().fresh() < LAP_ROWS * 3 / 4 { PIECE_ROWS } else { PIECE_ROWS_MAX }
     }
 
     /// Moves all rows into the tree, while nobody commits.
@@ -100,3 +106,6 @@ impl Opened {
 
 /// So many rows may lie over the tree before they move into it, and twice as many while others do.
 const LAP_ROWS: usize = 16_384;
+
+const PIECE_ROWS: usize = if cfg!(test) { 2 } else { 128 };
+const PIECE_ROWS_MAX: usize = 1_024;

@@ -2,40 +2,47 @@
 
 use crate::Error;
 use crate::database::{META, ROWS, STATE_KEY, Trouble};
-use crate::overlay::{Held, Lap};
+use crate::overlay::Lap;
 use crate::queue::Worker;
 use crate::record::encode_held;
-use port::Key;
 use redb::Database;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
 
 /// Writes a lap into the tree in pieces, and with the last one the state that the tree has then.
 ///
 /// Until then the state of the tree is the one before the lap, from which the journal leads on; that a part of the rows is newer
 /// already does no harm, since the journal has them too.
-pub(crate) fn settle(database: &Database, lap: &Lap, two_phase: bool) -> Result<(), Trouble> {
-    let rows: Vec<(&Key, &Option<Held>)> = lap.rows.iter().collect();
+pub(crate) fn settle(
+    database: &Database,
+    lap: &Lap,
+    two_phase: bool,
+    piece_rows: impl Fn() -> usize,
+) -> Result<(), Trouble> {
+    let mut rows = lap.rows.iter().peekable();
     let mut record = Vec::new();
-    let mut pieces = rows.chunks(PIECE_ROWS).peekable();
     loop {
-        let piece = pieces.next().unwrap_or_default();
         let mut transaction = database.begin_write()?;
         transaction.set_two_phase_commit(two_phase);
         {
-            let mut rows = transaction.open_table(ROWS)?;
-            for (key, held) in piece {
+            let mut tree = transaction.open_table(ROWS)?;
+            for (at, (key, held)) in rows.by_ref().take(piece_rows()).enumerate() {
+                // Whoever commits goes first where cores are few
+                if at % YIELD_ROWS == 0 {
+                    thread::yield_now();
+                }
                 match held {
                     Some(held) => {
                         encode_held(held, &mut record);
-                        rows.insert(key.as_bytes(), record.as_slice())?;
+                        tree.insert(key.as_bytes(), record.as_slice())?;
                     }
                     None => {
-                        rows.remove(key.as_bytes())?;
+                        tree.remove(key.as_bytes())?;
                     }
                 }
             }
         }
-        let is_last = pieces.peek().is_none();
+        let is_last = rows.peek().is_none();
         if is_last {
             transaction.open_table(META)?.insert(STATE_KEY, lap.after.encode().as_slice())?;
         }
@@ -46,8 +53,7 @@ pub(crate) fn settle(database: &Database, lap: &Lap, two_phase: bool) -> Result<
     }
 }
 
-/// So many rows at once: few enough that neither the disk nor a core is taken for long.
-const PIECE_ROWS: usize = if cfg!(test) { 2 } else { 1_024 };
+const YIELD_ROWS: usize = 8;
 
 /// The thread that moves rows while others commit; started when there are enough for the first time.
 #[derive(Debug, Default)]
