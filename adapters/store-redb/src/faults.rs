@@ -260,8 +260,12 @@ fn a_panic_while_syncing_is_unknown_and_does_not_escape() {
     faults.arm(Trap::SyncPanic);
     assert_eq!(store.commit(&put(2)).unwrap_err().fault(), Fault::Unknown);
     assert!(there(&store, 1));
-    let _ = there(&store, 2);
+    let is_there = there(&store, 2);
+    assert_eq!(store.stats().reopened, 1);
     assert!(matches!(store.commit(&put(3)), Ok(Commit::Applied(_))));
+    drop(store);
+    let store = open(dir.path(), &faults, Options::new().integrity(Integrity::Full)).unwrap();
+    assert_eq!([1, 2, 3].map(|n| there(&store, n)), [true, is_there, true]);
 }
 
 #[test]

@@ -3,51 +3,75 @@
 use crate::Damage;
 use crate::database::{ROWS, Trouble};
 use crate::opened::Opened;
-use crate::overlay::Layers;
+use crate::overlay::{Held, Layers};
 use crate::record::Record;
 use bytes::Bytes;
 use port::{Key, ReadSet, Row, Rows, Scan, Version};
 use redb::{ReadOnlyTable, ReadableDatabase};
 use std::ops::Bound;
 
+type Tree = ReadOnlyTable<&'static [u8], &'static [u8]>;
+
 pub(crate) fn read(opened: &Opened, want: &ReadSet) -> Result<Rows, Trouble> {
-    let layers = opened.layers();
-    // Begun after the layers were looked at: what is in none of them is in the tree.
-    let tree = opened.database.begin_read()?.open_table(ROWS)?;
-    let mut rows = Rows::default();
-    for key in &want.points {
-        rows.points.push(match layers.get(key) {
-            Some(held) => held.as_ref().map(|held| held.row()),
-            None => {
-                let row = tree.get(key.as_bytes())?;
-                row.map(|bytes| row_of(key.as_bytes(), bytes.value())).transpose()?
+    // Nobody waits while pages are read: both moments are taken at once, the tree's after the layers', so that what is in none
+    // of these is in the tree.
+    let (over, tree) = {
+        let layers = opened.layers();
+        (Over::of(&layers, want), opened.database.begin_read()?.open_table(ROWS)?)
+    };
+    let points = want.points.iter().zip(over.points).map(|(key, over)| match over {
+        Some(row) => Ok(row),
+        None => {
+            let row = tree.get(key.as_bytes())?;
+            Ok(row.map(|bytes| row_of(key.as_bytes(), bytes.value())).transpose()?)
+        }
+    });
+    let points = points.collect::<Result<_, Trouble>>()?;
+    let scans = want.scans.iter().zip(over.scans).map(|(scan, over)| page(over, &tree, scan));
+    Ok(Rows { points, scans: scans.collect::<Result<_, Trouble>>()? })
+}
+
+/// What the layers know of what is wanted: a row, or that there is none.
+#[derive(Debug)]
+struct Over {
+    /// `None`: the tree knows.
+    points: Vec<Option<Option<Row>>>,
+    /// As far as a page can reach: to its last row, if all of them lay over the tree.
+    scans: Vec<Vec<(Key, Option<Row>)>>,
+}
+
+impl Over {
+    fn of(layers: &Layers, want: &ReadSet) -> Self {
+        let row = |held: &Option<Held>| held.as_ref().map(Held::row);
+        let points = want.points.iter().map(|key| layers.get(key).map(row)).collect();
+        let scan = |scan: &Scan| {
+            let (mut page, mut left) = (Vec::new(), scan.limit);
+            for (key, held) in layers.from(start(scan)) {
+                if left == 0 || !key.starts_with(&scan.prefix) {
+                    break;
+                }
+                left -= usize::from(held.is_some());
+                page.push((key.clone(), row(held)));
             }
-        });
+            page
+        };
+        Self { points, scans: want.scans.iter().map(scan).collect() }
     }
-    for scan in &want.scans {
-        rows.scans.push(page(&layers, &tree, scan)?);
-    }
-    Ok(rows)
 }
 
 /// One page of a scan: both orders merged, and where both have a key, the tree's row is the older one.
 fn page(
-    layers: &Layers,
-    tree: &ReadOnlyTable<&'static [u8], &'static [u8]>,
+    over: Vec<(Key, Option<Row>)>,
+    tree: &Tree,
     scan: &Scan,
 ) -> Result<Vec<(Key, Row)>, Trouble> {
-    let prefix = scan.prefix.as_bytes();
-    let from = match &scan.after {
-        Some(after) if *after >= scan.prefix => Bound::Excluded(after),
-        _ => Bound::Included(&scan.prefix),
-    };
     let mut page = Vec::new();
     if scan.limit == 0 {
         return Ok(page);
     }
-    let mut over =
-        layers.from(from).take_while(|(key, _)| key.starts_with(&scan.prefix)).peekable();
-    let mut under = tree.range::<&[u8]>((from.map(Key::as_bytes), Bound::Unbounded))?;
+    let prefix = scan.prefix.as_bytes();
+    let mut over = over.into_iter().peekable();
+    let mut under = tree.range::<&[u8]>((start(scan).map(Key::as_bytes), Bound::Unbounded))?;
     let mut next = under.next().transpose()?;
     while page.len() < scan.limit {
         let row = next.as_ref().filter(|(key, _)| key.value().starts_with(prefix));
@@ -59,7 +83,7 @@ fn page(
             if row.is_some_and(|(under, _)| under.value() == key.as_bytes()) {
                 next = under.next().transpose()?;
             }
-            page.extend(held.as_ref().map(|held| (key.clone(), held.row())));
+            page.extend(held.map(|row| (key, row)));
             continue;
         };
         let row = row_of(key.value(), bytes.value())?;
@@ -67,6 +91,13 @@ fn page(
         next = under.next().transpose()?;
     }
     Ok(page)
+}
+
+fn start(scan: &Scan) -> Bound<&Key> {
+    match &scan.after {
+        Some(after) if *after >= scan.prefix => Bound::Excluded(after),
+        _ => Bound::Included(&scan.prefix),
+    }
 }
 
 fn row_of(key: &[u8], bytes: &[u8]) -> Result<Row, Damage> {

@@ -266,10 +266,11 @@ impl Core {
             let batches: Vec<&Batch> = group.iter().map(|waiting| &waiting.batch).collect();
             self.apply(&batches)
         }));
-        let outcome = outcome.unwrap_or_else(|_| Outcome {
-            answers: vec![Err(Error::Unknown(ErrorKind::Other)); group.len()],
-            written: None,
-            fence: true,
+        let outcome = outcome.unwrap_or_else(|_| {
+            // Nor may memory and journal part ways
+            self.fence();
+            let answers = vec![Err(Error::Unknown(ErrorKind::Other)); group.len()];
+            Outcome { answers, written: None, fence: true }
         });
         let next = self.queue.hand_on(group.len(), start.elapsed(), writer);
         for (waiting, answer) in group.iter().zip(outcome.answers) {
