@@ -137,16 +137,15 @@ impl Sheet {
             crate::database::sync_folder(self.path.parent().unwrap_or(Path::new("")))?;
         }
         let end = self.at + frame.len() as u64;
-        if end > self.len {
-            // In zeros, so that later syncs have no more to do than bytes.
-            let step = self.len.clamp(GROWTH_MIN, GROWTH_MAX);
-            let len = end.max(self.len + step).next_multiple_of(BLOCK_BYTES as u64);
-            let zeros = vec![0; usize::try_from(len - self.len).unwrap_or(usize::MAX)];
-            self.write_at(self.len, &zeros)?;
-            self.file.as_ref().map_or(Ok(()), File::sync_all)?;
-            self.len = len;
+        if end <= self.len {
+            return self.write_at(self.at, frame);
         }
-        self.write_at(self.at, frame)
+        // Zeros behind it, so that the next syncs have no more to do than bytes; few, since this one has to wait for them.
+        let mut longer = frame.to_vec();
+        longer.resize(frame.len() + GROWTH_BYTES, 0);
+        self.write_at(self.at, &longer)?;
+        self.len = end + GROWTH_BYTES as u64;
+        Ok(())
     }
 
     fn write_at(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
@@ -244,9 +243,8 @@ impl Chain {
     }
 }
 
-/// A file grows by as much as it has, within these bounds.
-const GROWTH_MIN: u64 = 256 * 1024;
-const GROWTH_MAX: u64 = 4 * 1024 * 1024;
+/// So much longer than it has to be is a file when it has grown.
+const GROWTH_BYTES: usize = 128 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -108,4 +108,4 @@ impl Opened {
 const LAP_ROWS: usize = 16_384;
 
 const PIECE_ROWS: usize = if cfg!(test) { 2 } else { 128 };
-const PIECE_ROWS_MAX: usize = 1_024;
+const PIECE_ROWS_MAX: usize = 256;

@@ -9,11 +9,9 @@ use port::{Batch, Commit};
 use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread::{self, JoinHandle, Thread};
-use std::time::{Duration, Instant};
 
 /// The line in which batches wait.
 #[derive(Debug)]
@@ -21,8 +19,6 @@ pub(crate) struct Queue {
     line: Mutex<Line>,
     /// Told when the writer thread has something to do, and when nobody leads any more.
     changed: Condvar,
-    /// How many wait; read without the lock by a leader that waits for company.
-    waiting: AtomicUsize,
     waiting_max: usize,
 }
 
@@ -32,12 +28,6 @@ struct Line {
     led: bool,
     writer_leads: bool,
     closed: bool,
-    /// How many batches may come at once: the last group and those that waited behind it.
-    company: usize,
-    /// When the last group was done.
-    done: Instant,
-    /// How long a group takes, roughly.
-    pace: Duration,
 }
 
 /// One batch and who waits for its answer.
@@ -70,12 +60,8 @@ impl Queue {
                 led: false,
                 writer_leads: false,
                 closed: false,
-                company: 0,
-                done: Instant::now(),
-                pace: Duration::ZERO,
             }),
             changed: Condvar::new(),
-            waiting: AtomicUsize::new(0),
             waiting_max,
         }
     }
@@ -105,7 +91,6 @@ impl Queue {
 
     /// The next group, for the leader. Never empty: whoever gets the lead does so because something waits.
     pub(crate) fn take(&self) -> Vec<Waiting> {
-        self.wait_for_company();
         let mut line = self.lock();
         let mut group = Vec::with_capacity(line.waiting.len().min(GROUP_MAX));
         let mut bytes = 0;
@@ -116,16 +101,12 @@ impl Queue {
             }
             group.extend(line.waiting.pop_front());
         }
-        self.waiting.store(line.waiting.len(), Ordering::Relaxed);
         group
     }
 
     /// After a group: settles who leads next. `Next::Same` is only said to the writer thread.
-    pub(crate) fn hand_on(&self, group: usize, took: Duration, writer: bool) -> Next {
+    pub(crate) fn hand_on(&self, writer: bool) -> Next {
         let mut line = self.lock();
-        line.company = group + line.waiting.len();
-        line.done = Instant::now();
-        line.pace = (line.pace * 7 + took) / 8;
         if line.waiting.is_empty() {
             line.led = false;
             self.changed.notify_all();
@@ -177,23 +158,14 @@ impl Queue {
             return Err(Error::Busy);
         }
         line.waiting.push_back(Waiting { batch, slot: Arc::clone(slot) });
-        self.waiting.store(line.waiting.len(), Ordering::Relaxed);
         Ok(())
     }
 
-    /// Those whom the last group answered are about to come back; a moment's patience for them makes one group of two. A lone
-    /// committer's groups have one batch, so it never waits here.
-    fn wait_for_company(&self) {
-        let (company, until) = {
-            let line = self.lock();
-            if line.company < 2 || line.done.elapsed() > line.pace {
-                return;
-            }
-            (line.company.min(GROUP_MAX).min(self.waiting_max), line.done + line.pace / 8)
-        };
-        while self.waiting.load(Ordering::Relaxed) < company && Instant::now() < until {
-            thread::yield_now();
-        }
+    /// Whether somebody leads, and how many wait.
+    #[cfg(test)]
+    pub(crate) fn line(&self) -> (bool, usize) {
+        let line = self.lock();
+        (line.led, line.waiting.len())
     }
 
     fn lock(&self) -> MutexGuard<'_, Line> {
@@ -201,10 +173,21 @@ impl Queue {
     }
 }
 
-impl Waiting {
-    /// Tells whoever waits.
-    pub(crate) fn answer(&self, answer: Result<Commit, Error>) {
-        self.slot.settle(answer);
+/// Tells everybody in a group.
+///
+/// Who wakes a thread may lose the core to it. So the first of a few wakes the others of them: no long row of threads waits for
+/// one that does not run.
+pub(crate) fn tell(group: &[Waiting], answers: Vec<Result<Commit, Error>>) {
+    let told: Vec<_> = group.iter().map(|waiting| &*waiting.slot).zip(answers).collect();
+    for few in told.chunks(WAKES_MAX) {
+        let Some(((first, answer), others)) = few.split_first() else { continue };
+        // Once the first has its answer it may be gone: the others have theirs by then.
+        for (slot, answer) in others {
+            slot.settle(*answer, Vec::new());
+        }
+        let others = others.iter().filter_map(|(slot, _)| slot.thread.clone()).collect();
+        first.settle(*answer, others);
+        first.wake();
     }
 }
 
@@ -221,6 +204,8 @@ struct Note {
     answer: Option<Result<Commit, Error>>,
     promoted: bool,
     waker: Option<Waker>,
+    /// Whom this one wakes when it has its answer.
+    others: Vec<Thread>,
 }
 
 /// What a waiting caller learns.
@@ -241,6 +226,9 @@ impl Slot {
             {
                 let mut note = self.lock();
                 if let Some(answer) = note.answer {
+                    let others = std::mem::take(&mut note.others);
+                    drop(note);
+                    others.iter().for_each(Thread::unpark);
                     return News::Answer(answer);
                 }
                 if note.promoted {
@@ -252,17 +240,23 @@ impl Slot {
         }
     }
 
-    fn settle(&self, answer: Result<Commit, Error>) {
-        let waker = {
-            let mut note = self.lock();
-            note.answer = Some(answer);
-            note.waker.take()
-        };
+    /// Leaves the answer, and whom to wake then; a future is woken at once.
+    fn settle(&self, answer: Result<Commit, Error>, others: Vec<Thread>) {
+        let mut note = self.lock();
+        note.answer = Some(answer);
+        note.others = others;
+        let waker = note.waker.take();
+        drop(note);
         if let Some(waker) = waker {
             waker.wake();
         }
-        if let Some(thread) = &self.thread {
-            thread.unpark();
+    }
+
+    fn wake(&self) {
+        match &self.thread {
+            Some(thread) => thread.unpark(),
+            // A future wakes nobody.
+            None => std::mem::take(&mut self.lock().others).iter().for_each(Thread::unpark),
         }
     }
 
@@ -332,6 +326,9 @@ fn weight(batch: &Batch) -> usize {
         })
         .sum()
 }
+
+/// So many threads are woken by one of them.
+const WAKES_MAX: usize = 8;
 
 /// A group has at most this many batches, and about this many bytes: what is held in memory at once.
 const GROUP_MAX: usize = 512;

@@ -4,7 +4,7 @@ use crate::database::{Place, Trouble, guard, read_state, verify_rows};
 use crate::group::{self, Outcome};
 use crate::mark::Mark;
 use crate::opened::Opened;
-use crate::queue::{Lead, News, Next, Pending, Queue, Worker};
+use crate::queue::{self, Lead, News, Next, Pending, Queue, Worker};
 use crate::reading;
 use crate::settle::Settler;
 use crate::state::State;
@@ -17,7 +17,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
-use std::time::Instant;
 
 /// An embedded durable store in one folder; both [`port::blocking::Store`] and [`port::Store`].
 ///
@@ -260,7 +259,6 @@ impl Core {
     /// Makes one group durable, and hands the lead on.
     fn lead(self: &Arc<Self>, writer: bool) -> Next {
         let group = self.queue.take();
-        let start = Instant::now();
         // A panic of our own must not leave the others waiting for ever
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             let batches: Vec<&Batch> = group.iter().map(|waiting| &waiting.batch).collect();
@@ -272,10 +270,8 @@ impl Core {
             let answers = vec![Err(Error::Unknown(ErrorKind::Other)); group.len()];
             Outcome { answers, written: None, fence: true }
         });
-        let next = self.queue.hand_on(group.len(), start.elapsed(), writer);
-        for (waiting, answer) in group.iter().zip(outcome.answers) {
-            waiting.answer(answer);
-        }
+        let next = self.queue.hand_on(writer);
+        queue::tell(&group, outcome.answers);
         next
     }
 
@@ -466,3 +462,42 @@ impl Counts {
 
 /// So often one call opens the store again: rows that move into the tree meanwhile may fail once more.
 const REOPENINGS_MAX: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use port::blocking::Store as _;
+    use port::{CrateTag, Expect, Key, Tenant};
+    use std::thread;
+
+    #[test]
+    fn commits_that_wait_at_one_moment_share_one_sync() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = RedbStore::open(dir.path(), Options::new().create(true)).unwrap();
+        let commit = &|n: u64| {
+            let key = Key::new(CrateTag::PORT, Tenant::new(1), 1).number(n).unwrap();
+            let mut batch = Batch::new();
+            batch.put(key, Expect::Absent, &b"value"[..]);
+            assert!(matches!(store.commit(&batch), Ok(Commit::Applied(_))));
+        };
+        thread::scope(|scope| {
+            let handle = store.core.handle().unwrap();
+            let Handle::Open(opened) = &*handle else { panic!("it was just opened") };
+            // The first one cannot get through, and the others line up behind it.
+            let journal = opened.journal();
+            scope.spawn(|| commit(0));
+            while store.core.queue.line() != (true, 0) {
+                thread::yield_now();
+            }
+            for n in 1..40 {
+                scope.spawn(move || commit(n));
+            }
+            while store.core.queue.line() != (true, 39) {
+                thread::yield_now();
+            }
+            drop(journal);
+        });
+        let stats = store.stats();
+        assert_eq!((stats.applied, stats.transactions, stats.marks_missed), (40, 2, 0));
+    }
+}
