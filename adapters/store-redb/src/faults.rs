@@ -25,6 +25,8 @@ pub(crate) struct Faults {
 /// One failure to come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Trap {
+    /// Of the journal: all of a write gets through, and the system says that it did not.
+    LateWrite(ErrorKind),
     Read(ErrorKind),
     ReadPanic,
     Sync(ErrorKind),
@@ -70,6 +72,14 @@ impl Faults {
         }
         self.disk.lock().unwrap().note(path, Change::Write(at, bytes.to_vec()));
         Ok(())
+    }
+
+    /// After bytes of the journal were written.
+    pub(crate) fn written(&self) -> io::Result<()> {
+        match self.spring(|trap| matches!(trap, Trap::LateWrite(_))) {
+            Some(Trap::LateWrite(kind)) => Err(kind.into()),
+            _ => Ok(()),
+        }
     }
 
     /// Before a file is synced.
@@ -341,6 +351,26 @@ fn each_group_syncs_once_and_what_moves_into_the_tree_once_or_in_two_phases_twic
     }
 }
 
+/// What is said not to be there must not be found there later.
+#[test]
+fn a_write_that_fails_when_all_of_it_got_through_is_never_called_not_applied_and_found_later() {
+    let (dir, faults) = (tempfile::tempdir().unwrap(), Arc::new(Faults::default()));
+    let store = open(dir.path(), &faults, Options::new()).unwrap();
+    // The first frame makes the file longer, the second one fits.
+    let mut outcomes = Vec::new();
+    for n in 0..2 {
+        faults.arm(Trap::LateWrite(ErrorKind::StorageFull));
+        let fault = store.commit(&put(n)).unwrap_err().fault();
+        assert!(fault == Fault::Unknown || !there(&store, n), "{n}: {fault:?}, and it is there");
+        outcomes.push(fault);
+        if !there(&store, n) {
+            applied(&store, n);
+        }
+    }
+    assert_eq!(outcomes, [Fault::NotApplied, Fault::Unknown]);
+    assert_eq!(store.stats().reopened, 2);
+}
+
 /// Whatever write or sync fails, in the journal or in the tree, and whichever thread it meets.
 #[test]
 fn a_disk_that_fails_now_and_then_loses_nothing_that_was_acknowledged() {
@@ -352,6 +382,7 @@ fn a_disk_that_fails_now_and_then_loses_nothing_that_was_acknowledged() {
         match n % 7 {
             3 => faults.arm(Trap::Write(ErrorKind::StorageFull)),
             5 => faults.arm(Trap::Sync(ErrorKind::Other)),
+            6 => faults.arm(Trap::LateWrite(ErrorKind::StorageFull)),
             _ => {}
         }
         match store.commit(&put(n)) {

@@ -5,7 +5,7 @@
 //! again when the tree has its rows. What a file still holds of an earlier lap is told by its states: each frame says between
 //! which two it leads, and only a chain from the state of the tree counts.
 
-use crate::database::Trouble;
+use crate::database::{Trouble, sync_folder};
 use crate::frame::{BLOCK_BYTES, Frame};
 use crate::overlay::{Lap, Layers, Overlay};
 use crate::state::State;
@@ -114,6 +114,8 @@ impl Sheet {
                 file.read_to_end(&mut bytes)?;
                 self.len = bytes.len() as u64;
                 self.file = Some(file);
+                // Whoever made it may have been stopped before its name was on the disk.
+                self.sync_folder()?;
             }
             Err(why) if why.kind() == ErrorKind::NotFound => {}
             Err(why) => return Err(why),
@@ -122,30 +124,35 @@ impl Sheet {
     }
 
     fn append(&mut self, frame: &[u8]) -> Result<(), Error> {
-        // Nothing of a frame counts before its last byte is there.
-        self.write(frame).map_err(|why| Error::NotApplied(why.kind()))?;
-        self.sync().map_err(|why| Error::Unknown(why.kind()))?;
-        self.at += frame.len() as u64;
+        let end = self.at + frame.len() as u64;
+        self.make_room(end).map_err(|why| Error::NotApplied(why.kind()))?;
+        // From here on all of it may be there, whatever the system says.
+        let written = self.write_at(self.at, frame).and_then(|()| self.sync());
+        written.map_err(|why| Error::Unknown(why.kind()))?;
+        self.at = end;
         Ok(())
     }
 
-    fn write(&mut self, frame: &[u8]) -> io::Result<()> {
+    /// A full disk is found out here, before anything of a frame is written.
+    fn make_room(&mut self, end: u64) -> io::Result<()> {
         if self.file.is_none() {
             let mut options = File::options();
             options.read(true).write(true).create(true).truncate(false);
             self.file = Some(options.open(&self.path)?);
-            crate::database::sync_folder(self.path.parent().unwrap_or(Path::new("")))?;
+            self.sync_folder()?;
         }
-        let end = self.at + frame.len() as u64;
-        if end <= self.len {
-            return self.write_at(self.at, frame);
+        if end > self.len {
+            // Some zeros more, so that the next syncs have no more to do than bytes; few, since this one has to wait for them.
+            let len = end + GROWTH_BYTES;
+            let zeros = vec![0; usize::try_from(len - self.len).unwrap_or(usize::MAX)];
+            self.write_at(self.len, &zeros)?;
+            self.len = len;
         }
-        // Zeros behind it, so that the next syncs have no more to do than bytes; few, since this one has to wait for them.
-        let mut longer = frame.to_vec();
-        longer.resize(frame.len() + GROWTH_BYTES, 0);
-        self.write_at(self.at, &longer)?;
-        self.len = end + GROWTH_BYTES as u64;
         Ok(())
+    }
+
+    fn sync_folder(&self) -> io::Result<()> {
+        sync_folder(self.path.parent().unwrap_or(Path::new("")))
     }
 
     fn write_at(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
@@ -153,10 +160,13 @@ impl Sheet {
         if let Some(faults) = &self.faults {
             faults.write(&self.path, at, bytes)?;
         }
-        match &self.file {
-            Some(file) => write_all_at(file, at, bytes),
-            None => Ok(()),
+        let Some(file) = &self.file else { return Ok(()) };
+        write_all_at(file, at, bytes)?;
+        #[cfg(test)]
+        if let Some(faults) = &self.faults {
+            faults.written()?;
         }
+        Ok(())
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -244,7 +254,7 @@ impl Chain {
 }
 
 /// So much longer than it has to be is a file when it has grown.
-const GROWTH_BYTES: usize = 128 * 1024;
+const GROWTH_BYTES: u64 = 128 * 1024;
 
 #[cfg(test)]
 mod tests {

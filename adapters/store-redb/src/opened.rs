@@ -49,7 +49,7 @@ impl Opened {
             return true;
         }
         let is_full = journal.lap_bytes() >= options.journal_bytes as u64;
-        if is_full || layers.fresh() >= LAP_ROWS {
+        if layers.fresh() > 0 && (is_full || layers.fresh() >= LAP_ROWS) {
             layers.turn();
             journal.turn();
         }
