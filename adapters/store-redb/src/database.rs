@@ -1,9 +1,10 @@
 //! The database file: opened, created, verified; redb's failures told apart.
 
+use crate::disk::{forget_cached, sync_folder};
 use crate::journal::Journal;
 use crate::mark::Mark;
+use crate::memtable::Memtables;
 use crate::opened::Opened;
-use crate::overlay::Layers;
 use crate::record::Record;
 use crate::state::{FORMAT, State, encode_format, parse_format};
 use crate::{Damage, Integrity, OpenError, Options};
@@ -94,22 +95,22 @@ impl Place {
             builder.set_check_integrity_on_open(integrity == Integrity::Full);
             self.build(&builder).map_err(Trouble::from)
         })?;
-        let settled = match guard(|| read_state(&database)) {
+        let checkpoint = match guard(|| read_state(&database)) {
             // With a mark beside it, it is ours, and what says so is damaged
             Err(Trouble::Foreign) if self.mark.try_exists()? => return Err(Damage::State.into()),
             other => other?,
         };
-        let (journal, layers) = guard(|| self.open_journal(&settled))?;
-        let state = layers.state;
+        let (journal, memtables) = guard(|| self.open_journal(&checkpoint))?;
+        let state = memtables.state;
         let mark = Mark::open(&self.mark)?;
         if let Some(mark) = &mark {
             mark.judge(&state)?;
         }
-        let opened = Opened::new(database, journal, layers);
+        let opened = Opened::new(database, journal, memtables);
         guard(|| {
             upgrade(&opened.database)?;
             if integrity == Integrity::Full {
-                opened.settle_all(options.two_phase)?;
+                opened.checkpoint_all(options.two_phase)?;
                 verify_rows(&opened.database, &state)?;
             }
             Ok(())
@@ -156,10 +157,10 @@ impl Place {
         Ok(sync_folder(&self.dir)?)
     }
 
-    fn open_journal(&self, settled: &State) -> Result<(Journal, Layers), Trouble> {
+    fn open_journal(&self, checkpoint: &State) -> Result<(Journal, Memtables), Trouble> {
         Journal::open(
             self.journal.clone(),
-            settled,
+            checkpoint,
             #[cfg(test)]
             self.faults.as_ref(),
         )
@@ -335,30 +336,6 @@ impl From<CommitError> for Trouble {
             _ => Self::Io(ErrorKind::Other),
         }
     }
-}
-
-/// Asks the system to forget what it keeps of a file in memory. After a failed sync that may be more than the disk has, and must
-/// not be taken for durable.
-#[cfg(target_os = "linux")]
-fn forget_cached(path: &Path) {
-    if let Ok(file) = File::open(path) {
-        // Advice: where it is not taken, nothing else can be done
-        let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn forget_cached(_: &Path) {}
-
-#[cfg(unix)]
-pub(crate) fn sync_folder(dir: &Path) -> io::Result<()> {
-    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
-    File::open(dir)?.sync_all()
-}
-
-#[cfg(not(unix))]
-pub(crate) fn sync_folder(_: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 pub(crate) const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("rows");

@@ -341,12 +341,12 @@ fn each_group_syncs_once_and_what_moves_into_the_tree_once_or_in_two_phases_twic
         };
         // The first one after an opening also says in the header that the file is in use
         apply(20);
-        opened.settle_all(options.two_phase).unwrap();
+        opened.checkpoint_all(options.two_phase).unwrap();
         apply(21);
         let before = syncs();
-        opened.settle_all(options.two_phase).unwrap();
+        opened.checkpoint_all(options.two_phase).unwrap();
         assert_eq!(syncs() - before, per_move);
-        opened.settle_all(options.two_phase).unwrap();
+        opened.checkpoint_all(options.two_phase).unwrap();
         assert_eq!(syncs() - before, per_move, "nothing to move");
     }
 }
@@ -401,7 +401,7 @@ fn a_disk_that_fails_now_and_then_loses_nothing_that_was_acknowledged() {
     *faults.trap.lock().unwrap() = None;
     assert!(failed > 20 && acknowledged.len() > 150, "{failed}, {}", acknowledged.len());
     assert!(acknowledged.iter().all(|n| there(&store, *n)));
-    assert!(store.stats().reopened > 20 && store.stats().settled > 20, "{:?}", store.stats());
+    assert!(store.stats().reopened > 20 && store.stats().checkpoints > 20, "{:?}", store.stats());
     store.close().unwrap();
     let store = open(dir.path(), &faults, Options::new().integrity(Integrity::Full)).unwrap();
     assert!(acknowledged.iter().all(|n| there(&store, *n)));
@@ -412,7 +412,7 @@ fn a_power_cut_loses_nothing_that_was_acknowledged_and_halves_nothing() {
     cut_at_every_sync(Options::new(), 40);
 }
 
-/// Each group is a lap of its own: the rows of one move into the tree while the next is written over what the journal had of an
+/// Each group has a segment of its own: the rows of one move into the tree while the next is written over what the journal had of an
 /// earlier one.
 #[test]
 fn a_power_cut_while_rows_move_into_the_tree_loses_nothing() {

@@ -1,9 +1,8 @@
 //! Frames of the journal: what one group changed, and between which states.
 
-use crate::overlay::{Held, Overlay};
-use crate::record::{Record, truncated_hash};
+use crate::memtable::Memtable;
+use crate::record::{Held, Record, truncated_hash};
 use crate::state::{STATE_BYTES, State};
-use bytes::Bytes;
 use port::Key;
 
 /// A frame being written.
@@ -17,11 +16,11 @@ impl Writing {
         Self { bytes: vec![0; HEADER_BYTES] }
     }
 
-    /// A row becomes this record.
-    pub(crate) fn put(&mut self, key: &[u8], record: &[u8]) {
+    /// A row becomes this one.
+    pub(crate) fn put(&mut self, key: &[u8], held: &Held) {
         self.key(key);
-        self.bytes.extend_from_slice(&u32_of(record.len()).to_be_bytes());
-        self.bytes.extend_from_slice(record);
+        self.bytes.extend_from_slice(&u32_of(held.bytes()).to_be_bytes());
+        held.encode(&mut self.bytes);
     }
 
     /// A row goes.
@@ -81,7 +80,7 @@ impl<'a> Frame<'a> {
     }
 
     /// Lays its changes over the rows; `None` where the body is none, of which a part may be there then.
-    pub(crate) fn replay(&self, rows: &mut Overlay) -> Option<()> {
+    pub(crate) fn replay(&self, rows: &mut Memtable) -> Option<()> {
         let mut body = self.body;
         while !body.is_empty() {
             let (len, rest) = body.split_first_chunk::<2>()?;
@@ -95,9 +94,7 @@ impl<'a> Frame<'a> {
                 }
                 len => {
                     let (record, rest) = rest.split_at_checked(usize::try_from(len).ok()?)?;
-                    let Record { version, checksum, value } = Record::parse(key, record).ok()?;
-                    let value = Bytes::copy_from_slice(value);
-                    rows.set(key_read, Some(Held { version, checksum, value }));
+                    rows.set(key_read, Some(Record::parse(key, record).ok()?.into()));
                     body = rest;
                 }
             }
@@ -125,7 +122,7 @@ const FRAME_LABEL: &[u8] = b"interbank/store-redb/frame/v1\0";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::encode;
+    use bytes::Bytes;
     use proptest::prelude::*;
 
     fn key(n: u64) -> Key {
@@ -138,12 +135,12 @@ mod tests {
 
     fn frame(changes: &[(u64, Option<Vec<u8>>)]) -> Vec<u8> {
         let mut writing = Writing::new();
-        let mut record = Vec::new();
         for (n, value) in changes {
             match value {
                 Some(value) => {
-                    encode(key(*n).as_bytes(), 7, value, &mut record);
-                    writing.put(key(*n).as_bytes(), &record);
+                    let key = key(*n);
+                    let held = Held::new(key.as_bytes(), 7, Bytes::copy_from_slice(value));
+                    writing.put(key.as_bytes(), &held);
                 }
                 None => writing.delete(key(*n).as_bytes()),
             }
@@ -155,7 +152,7 @@ mod tests {
     fn a_frame_is_written_as_specified() {
         let bytes = frame(&[(1, Some(b"value".to_vec())), (2, None)]);
         let mut record = Vec::new();
-        encode(key(1).as_bytes(), 7, b"value", &mut record);
+        Held::new(key(1).as_bytes(), 7, Bytes::from_static(b"value")).encode(&mut record);
         let mut body = [&18_u16.to_be_bytes()[..], key(1).as_bytes()].concat();
         body.extend_from_slice(&29_u32.to_be_bytes());
         body.extend_from_slice(&record);
@@ -188,7 +185,7 @@ mod tests {
             let frame = Frame::parse(&bytes).unwrap();
             prop_assert_eq!((frame.before, frame.after, frame.len), (state(6), state(7), bytes.len()));
             let used = HEADER_BYTES + frame.body.len();
-            let mut rows = Overlay::default();
+            let mut rows = Memtable::default();
             frame.replay(&mut rows).unwrap();
             for (n, _) in &changes {
                 let (_, last) = changes.iter().rev().find(|(other, _)| other == n).unwrap();

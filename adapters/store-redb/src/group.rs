@@ -2,9 +2,9 @@
 
 use crate::database::{ROWS, Trouble, guard};
 use crate::frame::Writing;
+use crate::memtable::{Memtable, Memtables};
 use crate::opened::Opened;
-use crate::overlay::{Held, Layers, Overlay};
-use crate::record::{Record, encode};
+use crate::record::{Held, Record};
 use crate::state::State;
 use crate::{Damage, Error};
 use port::{Batch, Change, Commit, Expect, Key, Op, Version};
@@ -37,7 +37,7 @@ pub(crate) fn apply(opened: &Opened, batches: &[&Batch]) -> Outcome {
         Ok(()) => {}
         Err(why) => return Outcome::failed(batches, why),
     }
-    opened.layers_mut().lay(rows, after);
+    opened.memtables_mut().put(rows, after);
     Outcome { answers, written: Some(after), fence: false }
 }
 
@@ -65,33 +65,32 @@ struct Judged {
     answers: Vec<Result<Commit, Error>>,
     before: State,
     after: State,
-    rows: Overlay,
+    rows: Memtable,
     frame: Writing,
 }
 
 fn judge(opened: &Opened, batches: &[&Batch]) -> Result<Judged, Trouble> {
-    let layers = opened.layers();
-    // Begun after the layers were looked at: what is in none of them is in the tree.
+    let memtables = opened.memtables();
+    // Begun after the memtables were looked at: what is in none of them is in the tree.
     let tree = opened.database.begin_read()?.open_table(ROWS)?;
-    let before = layers.state;
+    let before = memtables.state;
     let mut judged = Judged {
         answers: Vec::with_capacity(batches.len()),
         before,
         after: before,
-        rows: Overlay::default(),
+        rows: Memtable::default(),
         frame: Writing::new(),
     };
     let mut found = Vec::new();
-    let mut record = Vec::new();
     for batch in batches {
-        let view = View { group: &judged.rows, layers: &layers, tree: &tree };
+        let view = View { group: &judged.rows, memtables: &memtables, tree: &tree };
         let answer = match view.judge(batch.ops(), &mut found)? {
             Judgement::Damaged(damage) => Err(Error::Corrupt(damage)),
             Judgement::Conflict => Ok(Commit::Conflict),
             Judgement::Holds if batch.writes() => {
                 judged.after.last = judged.after.last.checked_add(1).ok_or(Damage::State)?;
                 for (op, found) in batch.ops().iter().zip(&found) {
-                    judged.change(op, *found, &mut record);
+                    judged.change(op, *found);
                 }
                 Ok(Commit::Applied(Version::new(judged.after.last)))
             }
@@ -103,7 +102,7 @@ fn judge(opened: &Opened, batches: &[&Batch]) -> Result<Judged, Trouble> {
 }
 
 impl Judged {
-    fn change(&mut self, op: &Op, found: Found, record: &mut Vec<u8>) {
+    fn change(&mut self, op: &Op, found: Found) {
         let key = op.key.as_bytes();
         match &op.change {
             Change::Keep => return,
@@ -112,11 +111,9 @@ impl Judged {
                 self.rows.set(op.key.clone(), None);
             }
             Change::Put(value) => {
-                let version = self.after.last;
-                let checksum = encode(key, version, value, record);
-                self.after.add(checksum);
-                self.frame.put(key, record);
-                let held = Held { version, checksum, value: value.clone() };
+                let held = Held::new(key, self.after.last, value.clone());
+                self.after.add(held.checksum);
+                self.frame.put(key, &held);
                 self.rows.set(op.key.clone(), Some(held));
             }
         }
@@ -137,8 +134,8 @@ type Found = Option<(Version, u128)>;
 
 /// All rows as the next batch of a group meets them.
 struct View<'a> {
-    group: &'a Overlay,
-    layers: &'a Layers,
+    group: &'a Memtable,
+    memtables: &'a Memtables,
     tree: &'a ReadOnlyTable<&'static [u8], &'static [u8]>,
 }
 
@@ -164,7 +161,7 @@ impl View<'_> {
     }
 
     fn find(&self, key: &Key) -> Result<Result<Found, Damage>, Trouble> {
-        if let Some(held) = self.group.get(key).or_else(|| self.layers.get(key)) {
+        if let Some(held) = self.group.get(key).or_else(|| self.memtables.get(key)) {
             let found = held.as_ref().map(|held| (Version::new(held.version), held.checksum));
             return Ok(Ok(found));
         }

@@ -16,7 +16,7 @@ enum Act {
     /// A group of batches, each of rows that are put with values of some length, or deleted.
     Commit(Vec<Vec<(u8, Option<u16>)>>),
     /// What is on its way arrives in the tree.
-    Settle,
+    Checkpoint,
     /// The files as a kill would leave them become the store.
     Crash(Integrity),
     Close,
@@ -28,7 +28,7 @@ fn act() -> impl Strategy<Value = Act> {
     let batch = batch.prop_map(|rows| rows.into_iter().collect::<Vec<_>>());
     prop_oneof![
         12 => prop::collection::vec(batch, 1..4).prop_map(Act::Commit),
-        4 => Just(Act::Settle),
+        4 => Just(Act::Checkpoint),
         2 => prop::sample::select(vec![Integrity::Quick, Integrity::Full]).prop_map(Act::Crash),
         1 => Just(Act::Close),
     ]
@@ -50,8 +50,8 @@ proptest! {
         for act in &acts {
             match act {
                 Act::Commit(rows) => commit(&opened, &mut mark, &plain, rows, &options)?,
-                Act::Settle => {
-                    opened.settle(false).unwrap();
+                Act::Checkpoint => {
+                    opened.checkpoint(false).unwrap();
                 }
                 Act::Crash(integrity) => {
                     let image = folder();
@@ -71,8 +71,8 @@ proptest! {
                 prop_assert_eq!(reading::read(&opened, &want).unwrap(), plain.read(&want).unwrap());
             }
         }
-        opened.settle_all(false).unwrap();
-        verify_rows(&opened.database, &opened.layers().state).unwrap();
+        opened.checkpoint_all(false).unwrap();
+        verify_rows(&opened.database, &opened.memtables().state).unwrap();
         for want in wants() {
             prop_assert_eq!(reading::read(&opened, &want).unwrap(), plain.read(&want).unwrap());
         }
@@ -98,9 +98,9 @@ fn commit(
         mark.raise(state).unwrap();
     }
     if opened.is_overfull(options) {
-        opened.settle(false).unwrap();
+        opened.checkpoint(false).unwrap();
     }
-    opened.turn_if_full(options);
+    opened.rotate_if_full(options);
     Ok(())
 }
 

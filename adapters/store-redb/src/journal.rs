@@ -1,13 +1,14 @@
 //! The journal: what groups changed, in two files that are written from their beginnings in turn.
 //!
-//! A group is durable when its frame is: one write at the end of a file that is already as long as it has to be, and one sync.
-//! When a file has enough, its rows are on their way into the tree (a *lap*), and the other file is written; the first is written
-//! again when the tree has its rows. What a file still holds of an earlier lap is told by its states: each frame says between
-//! which two it leads, and only a chain from the state of the tree counts.
+//! A group is durable when its frame is: one write in a file that is already as long as it has to be, and one sync. The frames of
+//! one file are a *segment*. When a segment has enough, a checkpoint moves its rows into the tree, and the other file is written; the
+//! first is written again when the tree has its rows. What a file still holds of an earlier segment is told by its states: each
+//! frame says between which two it leads, and only a chain from the state of the tree counts.
 
-use crate::database::{Trouble, sync_folder};
+use crate::database::Trouble;
+use crate::disk::{sync_folder, write_all_at};
 use crate::frame::{BLOCK_BYTES, Frame};
-use crate::overlay::{Lap, Layers, Overlay};
+use crate::memtable::{Frozen, Memtable, Memtables};
 use crate::state::State;
 use crate::{Damage, Error};
 use std::fs::{self, File};
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 /// The two files.
 #[derive(Debug)]
 pub(crate) struct Journal {
-    sheets: [Sheet; 2],
+    segments: [Segment; 2],
     current: usize,
 }
 
@@ -25,50 +26,50 @@ impl Journal {
     /// Reads what is there, and says what it leads to from the state of the tree.
     pub(crate) fn open(
         places: [PathBuf; 2],
-        settled: &State,
+        checkpoint: &State,
         #[cfg(test)] faults: Option<&std::sync::Arc<crate::faults::Faults>>,
-    ) -> Result<(Self, Layers), Trouble> {
+    ) -> Result<(Self, Memtables), Trouble> {
         let [one, two] = places.map(|path| {
-            Sheet::new(
+            Segment::new(
                 path,
                 #[cfg(test)]
                 faults.cloned(),
             )
         });
-        let mut sheets = [one, two];
-        let [one, two] = &mut sheets;
+        let mut segments = [one, two];
+        let [one, two] = &mut segments;
         let bytes = [one.open()?, two.open()?];
-        let replayed = replay([&bytes[0], &bytes[1]], settled)?;
-        for ((sheet, bytes), live) in sheets.iter_mut().zip(&bytes).zip(replayed.live) {
+        let replayed = replay([&bytes[0], &bytes[1]], checkpoint)?;
+        for ((segment, bytes), live) in segments.iter_mut().zip(&bytes).zip(replayed.live) {
             // What was read may never have reached the disk, and after a failed sync the system may believe that it did:
             // what comes next rests on it, so it is written once more.
-            sheet.write_at(0, &bytes[..live])?;
-            sheet.sync()?;
-            sheet.at = live as u64;
+            segment.write_at(0, &bytes[..live])?;
+            segment.sync()?;
+            segment.at = live as u64;
         }
-        let journal = Self { sheets, current: replayed.current };
-        Ok((journal, Layers::new(replayed.state, replayed.fresh, replayed.settling)))
+        let journal = Self { segments, current: replayed.current };
+        Ok((journal, Memtables::new(replayed.state, replayed.active, replayed.frozen)))
     }
 
     /// Makes a frame durable.
     pub(crate) fn append(&mut self, frame: &[u8]) -> Result<(), Error> {
-        self.sheets[self.current].append(frame)
+        self.segments[self.current].append(frame)
     }
 
-    /// How many bytes the current lap takes.
-    pub(crate) fn lap_bytes(&self) -> u64 {
-        self.sheets[self.current].at
+    /// How many bytes the current segment has.
+    pub(crate) fn segment_bytes(&self) -> u64 {
+        self.segments[self.current].at
     }
 
     /// Goes on in the other file, of which the tree has all.
-    pub(crate) fn turn(&mut self) {
+    pub(crate) fn rotate(&mut self) {
         self.current ^= 1;
-        self.sheets[self.current].at = 0;
+        self.segments[self.current].at = 0;
     }
 
     /// Removes the files; only when the tree has all.
     pub(crate) fn remove(self) -> io::Result<()> {
-        for Sheet { path, file, .. } in self.sheets {
+        for Segment { path, file, .. } in self.segments {
             if file.is_some() {
                 drop(file);
                 fs::remove_file(path)?;
@@ -80,7 +81,7 @@ impl Journal {
 
 /// One file, made when it is first written.
 #[derive(Debug)]
-struct Sheet {
+struct Segment {
     path: PathBuf,
     file: Option<File>,
     /// Where the next frame goes.
@@ -91,7 +92,7 @@ struct Sheet {
     faults: Option<std::sync::Arc<crate::faults::Faults>>,
 }
 
-impl Sheet {
+impl Segment {
     const fn new(
         path: PathBuf,
         #[cfg(test)] faults: Option<std::sync::Arc<crate::faults::Faults>>,
@@ -179,23 +180,12 @@ impl Sheet {
     }
 }
 
-#[cfg(unix)]
-pub(crate) fn write_all_at(file: &File, at: u64, bytes: &[u8]) -> io::Result<()> {
-    std::os::unix::fs::FileExt::write_all_at(file, bytes, at)
-}
-
-#[cfg(not(unix))]
-pub(crate) fn write_all_at(mut file: &File, at: u64, bytes: &[u8]) -> io::Result<()> {
-    io::Seek::seek(&mut file, io::SeekFrom::Start(at))?;
-    io::Write::write_all(&mut file, bytes)
-}
-
 /// What two files lead to.
 #[derive(Debug)]
 struct Replayed {
     state: State,
-    settling: Option<Lap>,
-    fresh: Overlay,
+    frozen: Option<Frozen>,
+    active: Memtable,
     /// How much of each file counts.
     live: [usize; 2],
     /// Which file is written next.
@@ -203,29 +193,30 @@ struct Replayed {
 }
 
 /// Follows the chain of frames from the state of the tree through both files.
-fn replay(sheets: [&[u8]; 2], settled: &State) -> Result<Replayed, Damage> {
+fn replay(segments: [&[u8]; 2], checkpoint: &State) -> Result<Replayed, Damage> {
     let mut found = Replayed {
-        state: *settled,
-        settling: None,
-        fresh: Overlay::default(),
+        state: *checkpoint,
+        frozen: None,
+        active: Memtable::default(),
         live: [0; 2],
         current: 0,
     };
-    let leads = |sheet: &[u8]| Frame::parse(sheet).is_some_and(|frame| frame.before == *settled);
-    let first = usize::from(!leads(sheets[0]));
-    for sheet in [first, first ^ 1] {
-        let Some(lap) = Chain::of(sheets[sheet], found.state)? else { continue };
-        if sheet != first {
-            let rows = std::mem::take(&mut found.fresh);
-            found.settling = Some(Lap { rows, after: found.state });
+    let leads =
+        |segment: &[u8]| Frame::parse(segment).is_some_and(|frame| frame.before == *checkpoint);
+    let first = usize::from(!leads(segments[0]));
+    for segment in [first, first ^ 1] {
+        let Some(chain) = Chain::of(segments[segment], found.state)? else { continue };
+        if segment != first {
+            let rows = std::mem::take(&mut found.active);
+            found.frozen = Some(Frozen { rows, after: found.state });
         }
-        (found.fresh, found.state) = (lap.rows, lap.state);
-        (found.current, found.live[sheet]) = (sheet, lap.at);
+        (found.active, found.state) = (chain.rows, chain.state);
+        (found.current, found.live[segment]) = (segment, chain.at);
     }
     // A frame that leads further than the chain has lost those before it.
     let is_beyond = |frame: Frame<'_>| frame.after.last > found.state.last;
-    let mut blocks = sheets.into_iter().flat_map(|sheet| {
-        (0..sheet.len()).step_by(BLOCK_BYTES).filter_map(|at| Frame::parse(&sheet[at..]))
+    let mut blocks = segments.into_iter().flat_map(|segment| {
+        (0..segment.len()).step_by(BLOCK_BYTES).filter_map(|at| Frame::parse(&segment[at..]))
     });
     if blocks.any(is_beyond) { Err(Damage::Journal) } else { Ok(found) }
 }
@@ -233,23 +224,23 @@ fn replay(sheets: [&[u8]; 2], settled: &State) -> Result<Replayed, Damage> {
 /// The part of one file that goes on from a state.
 #[derive(Debug)]
 struct Chain {
-    rows: Overlay,
+    rows: Memtable,
     state: State,
     at: usize,
 }
 
 impl Chain {
-    fn of(sheet: &[u8], from: State) -> Result<Option<Self>, Damage> {
-        let mut lap = Self { rows: Overlay::default(), state: from, at: 0 };
-        while let Some(frame) = sheet.get(lap.at..).and_then(Frame::parse) {
-            if frame.before != lap.state {
+    fn of(segment: &[u8], from: State) -> Result<Option<Self>, Damage> {
+        let mut chain = Self { rows: Memtable::default(), state: from, at: 0 };
+        while let Some(frame) = segment.get(chain.at..).and_then(Frame::parse) {
+            if frame.before != chain.state {
                 break;
             }
-            frame.replay(&mut lap.rows).ok_or(Damage::Journal)?;
-            lap.state = frame.after;
-            lap.at += frame.len;
+            frame.replay(&mut chain.rows).ok_or(Damage::Journal)?;
+            chain.state = frame.after;
+            chain.at += frame.len;
         }
-        Ok((lap.at > 0).then_some(lap))
+        Ok((chain.at > 0).then_some(chain))
     }
 }
 
@@ -260,8 +251,7 @@ const GROWTH_BYTES: u64 = 128 * 1024;
 mod tests {
     use super::*;
     use crate::frame::Writing;
-    use crate::overlay::Held;
-    use crate::record::encode;
+    use crate::record::Held;
     use bytes::Bytes;
     use port::Key;
     use proptest::prelude::*;
@@ -270,42 +260,38 @@ mod tests {
     struct History {
         states: Vec<State>,
         rows: Vec<Vec<(u64, u64)>>,
-        sheets: [Vec<u8>; 2],
+        segments: [Vec<u8>; 2],
     }
 
     impl History {
         /// Groups of so many rows; a file is turned behind each group that says so.
         fn of(groups: &[(Vec<u64>, bool)]) -> Self {
             let (mut states, mut all_rows) = (vec![State::default()], Vec::new());
-            let (mut sheets, mut current) = ([Vec::new(), Vec::new()], 0);
-            let mut record = Vec::new();
-            for (rows, is_last_of_lap) in groups {
+            let (mut segments, mut current) = ([Vec::new(), Vec::new()], 0);
+            for (rows, is_last_of_segment) in groups {
                 let before = *states.last().unwrap();
                 let mut after = State { last: before.last + 1, ..before };
                 let mut writing = Writing::new();
                 for n in rows {
-                    let checksum = encode(key(*n).as_bytes(), after.last, &[7; 900], &mut record);
-                    after.add(checksum);
-                    writing.put(key(*n).as_bytes(), &record);
+                    let held = held(*n, after.last);
+                    after.add(held.checksum);
+                    writing.put(key(*n).as_bytes(), &held);
                 }
-                sheets[current].extend_from_slice(&writing.finish(&before, &after));
+                segments[current].extend_from_slice(&writing.finish(&before, &after));
                 all_rows.push(rows.iter().map(|n| (*n, after.last)).collect());
                 states.push(after);
-                if *is_last_of_lap && current == 0 {
+                if *is_last_of_segment && current == 0 {
                     current = 1;
                 }
             }
-            Self { states, rows: all_rows, sheets }
+            Self { states, rows: all_rows, segments }
         }
 
         /// What lies over the tree when the tree has `from` groups, and the journal leads to `to`.
-        fn rows(&self, from: usize, to: usize) -> Overlay {
-            let mut rows = Overlay::default();
+        fn rows(&self, from: usize, to: usize) -> Memtable {
+            let mut rows = Memtable::default();
             for (n, version) in self.rows[from..to].iter().flatten() {
-                let mut record = Vec::new();
-                let checksum = encode(key(*n).as_bytes(), *version, &[7; 900], &mut record);
-                let held = Held { version: *version, checksum, value: Bytes::from(vec![7; 900]) };
-                rows.set(key(*n), Some(held));
+                rows.set(key(*n), Some(held(*n, *version)));
             }
             rows
         }
@@ -313,6 +299,10 @@ mod tests {
 
     fn key(n: u64) -> Key {
         Key::new(port::CrateTag::PORT, port::Tenant::new(1), 1).number(n).unwrap()
+    }
+
+    fn held(n: u64, version: u64) -> Held {
+        Held::new(key(n).as_bytes(), version, Bytes::from(vec![7; 900]))
     }
 
     fn groups() -> impl Strategy<Value = Vec<(Vec<u64>, bool)>> {
@@ -323,9 +313,9 @@ mod tests {
     }
 
     fn all(found: &Replayed) -> Vec<(Key, Option<Held>)> {
-        let settling = found.settling.iter().flat_map(|lap| lap.rows.iter());
-        let mut rows = Overlay::default();
-        for (key, held) in settling.chain(found.fresh.iter()) {
+        let frozen = found.frozen.iter().flat_map(|frozen| frozen.rows.iter());
+        let mut rows = Memtable::default();
+        for (key, held) in frozen.chain(found.active.iter()) {
             rows.set(key.clone(), held.clone());
         }
         rows.iter().map(|(key, held)| (key.clone(), held.clone())).collect()
@@ -338,16 +328,16 @@ mod tests {
             torn in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 0..3),
         ) {
             let history = History::of(&groups);
-            let mut sheets = history.sheets.clone();
+            let mut segments = history.segments.clone();
             let blocks: Vec<(usize, usize)> = (0..2)
-                .flat_map(|sheet| (0..sheets[sheet].len() / BLOCK_BYTES).map(move |at| (sheet, at)))
+                .flat_map(|segment| (0..segments[segment].len() / BLOCK_BYTES).map(move |at| (segment, at)))
                 .collect();
             for (from, to) in &torn {
                 let ((from, at), (to, place)) = (*from.get(&blocks), *to.get(&blocks));
-                let block = history.sheets[from][at * BLOCK_BYTES..][..BLOCK_BYTES].to_vec();
-                sheets[to][place * BLOCK_BYTES..][..BLOCK_BYTES].copy_from_slice(&block);
+                let block = history.segments[from][at * BLOCK_BYTES..][..BLOCK_BYTES].to_vec();
+                segments[to][place * BLOCK_BYTES..][..BLOCK_BYTES].copy_from_slice(&block);
             }
-            match replay([&sheets[0], &sheets[1]], &State::default()) {
+            match replay([&segments[0], &segments[1]], &State::default()) {
                 Ok(found) => {
                     let to = history.states.iter().position(|state| *state == found.state);
                     let to = to.unwrap();
@@ -364,18 +354,18 @@ mod tests {
             }
         }
 
-        /// Only where a lap ends can the tree be; a file that is in it counts no more.
+        /// Only where a segment ends can the tree be; a segment that is in it counts no more.
         #[test]
-        fn a_lap_that_is_in_the_tree_is_not_followed_again(groups in groups()) {
+        fn a_segment_that_is_in_the_tree_is_not_followed_again(groups in groups()) {
             let history = History::of(&groups);
             let first = groups.iter().position(|(_, turns)| *turns).map_or(groups.len(), |at| at + 1);
-            let found = replay([&history.sheets[0], &history.sheets[1]], &history.states[first]);
+            let found = replay([&history.segments[0], &history.segments[1]], &history.states[first]);
             let found = found.unwrap();
             prop_assert_eq!(found.state, history.states[groups.len()]);
-            prop_assert!(found.settling.is_none());
+            prop_assert!(found.frozen.is_none());
             let expected = history.rows(first, groups.len());
-            prop_assert_eq!(found.fresh.len(), expected.len());
-            prop_assert_eq!(found.live, [0, history.sheets[1].len()]);
+            prop_assert_eq!(found.active.len(), expected.len());
+            prop_assert_eq!(found.live, [0, history.segments[1].len()]);
         }
     }
 }

@@ -1,7 +1,9 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod checkpoint;
 mod database;
+mod disk;
 mod error;
 #[cfg(test)]
 mod faults;
@@ -11,13 +13,12 @@ mod group;
 mod histories;
 mod journal;
 mod mark;
+mod memtable;
 mod opened;
 mod options;
-mod overlay;
 mod queue;
 mod reading;
 mod record;
-mod settle;
 mod state;
 mod store;
 

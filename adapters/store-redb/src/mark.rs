@@ -6,7 +6,7 @@
 //! old, and then proves less, but it is never ahead of a healthy database.
 
 use crate::Damage;
-use crate::journal::write_all_at;
+use crate::disk::write_all_at;
 use crate::record::truncated_hash;
 use crate::state::State;
 use std::fs::{self, File, OpenOptions};

@@ -1,10 +1,10 @@
 //! An open database, its journal, and what lies over the tree.
 
 use crate::Options;
+use crate::checkpoint::checkpoint;
 use crate::database::Trouble;
 use crate::journal::Journal;
-use crate::overlay::Layers;
-use crate::settle::settle;
+use crate::memtable::Memtables;
 use redb::Database;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -13,18 +13,18 @@ pub(crate) struct Opened {
     pub(crate) database: Database,
     /// Written by the leader alone.
     journal: Mutex<Journal>,
-    layers: RwLock<Layers>,
+    memtables: RwLock<Memtables>,
     /// Held by whoever moves rows into the tree.
-    settling: Mutex<()>,
+    checkpointing: Mutex<()>,
 }
 
 impl Opened {
-    pub(crate) const fn new(database: Database, journal: Journal, layers: Layers) -> Self {
+    pub(crate) const fn new(database: Database, journal: Journal, memtables: Memtables) -> Self {
         Self {
             database,
             journal: Mutex::new(journal),
-            layers: RwLock::new(layers),
-            settling: Mutex::new(()),
+            memtables: RwLock::new(memtables),
+            checkpointing: Mutex::new(()),
         }
     }
 
@@ -32,72 +32,72 @@ impl Opened {
         self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn layers(&self) -> RwLockReadGuard<'_, Layers> {
-        self.layers.read().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn memtables(&self) -> RwLockReadGuard<'_, Memtables> {
+        self.memtables.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn layers_mut(&self) -> RwLockWriteGuard<'_, Layers> {
-        self.layers.write().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn memtables_mut(&self) -> RwLockWriteGuard<'_, Memtables> {
+        self.memtables.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// For the leader, after a group: goes on in the other file if this one has enough and the tree has all of the other; says
     /// whether rows are on their way now.
-    pub(crate) fn turn_if_full(&self, options: &Options) -> bool {
+    pub(crate) fn rotate_if_full(&self, options: &Options) -> bool {
         let mut journal = self.journal();
-        let mut layers = self.layers_mut();
-        if layers.is_settling() {
+        let mut memtables = self.memtables_mut();
+        if memtables.has_frozen() {
             return true;
         }
-        let is_full = journal.lap_bytes() >= options.journal_bytes as u64;
-        if layers.fresh() > 0 && (is_full || layers.fresh() >= LAP_ROWS) {
-            layers.turn();
-            journal.turn();
+        let is_full = journal.segment_bytes() >= options.journal_bytes as u64;
+        if memtables.active() > 0 && (is_full || memtables.active() >= MEMTABLE_ROWS) {
+            memtables.freeze();
+            journal.rotate();
         }
-        layers.is_settling()
+        memtables.has_frozen()
     }
 
     /// Whether so much waits that the next group has to wait too.
     pub(crate) fn is_overfull(&self, options: &Options) -> bool {
-        let (journal, layers) = (self.journal(), self.layers());
-        let is_full = journal.lap_bytes() >= 2 * options.journal_bytes as u64;
-        layers.is_settling() && (is_full || layers.fresh() >= 2 * LAP_ROWS)
+        let (journal, memtables) = (self.journal(), self.memtables());
+        let is_full = journal.segment_bytes() >= 2 * options.journal_bytes as u64;
+        memtables.has_frozen() && (is_full || memtables.active() >= 2 * MEMTABLE_ROWS)
     }
 
     /// Moves the rows that are on their way into the tree, or waits until somebody else has; says whether there were any.
-    pub(crate) fn settle(&self, two_phase: bool) -> Result<bool, Trouble> {
-        let _mine = self.settling.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(lap) = self.layers().settling() else { return Ok(false) };
-        settle(&self.database, &lap, two_phase, || self.piece_rows())?;
-        let done = self.layers_mut().settled();
+    pub(crate) fn checkpoint(&self, two_phase: bool) -> Result<bool, Trouble> {
+        let _mine = self.checkpointing.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(frozen) = self.memtables().frozen() else { return Ok(false) };
+        checkpoint(&self.database, &frozen, two_phase, || self.piece_rows())?;
+        let done = self.memtables_mut().release();
         // Given back outside of the lock: there may be many.
-        drop((lap, done));
+        drop((frozen, done));
         Ok(true)
     }
 
     /// How many rows move in one transaction: few, because a commit may have to wait until the disk has them; more where commits
     /// would soon have to wait for all of them.
     fn piece_rows(&self) -> usize {
-        if self.layers().fresh() < LAP_ROWS * 3 / 4 { PIECE_ROWS } else { PIECE_ROWS_MAX }
+        if self.memtables().active() < MEMTABLE_ROWS * 3 / 4 { PIECE_ROWS } else { PIECE_ROWS_MAX }
     }
 
     /// Moves all rows into the tree, while nobody commits.
-    pub(crate) fn settle_all(&self, two_phase: bool) -> Result<(), Trouble> {
-        self.settle(two_phase)?;
+    pub(crate) fn checkpoint_all(&self, two_phase: bool) -> Result<(), Trouble> {
+        self.checkpoint(two_phase)?;
         {
-            let (mut journal, mut layers) = (self.journal(), self.layers_mut());
-            if layers.fresh() == 0 {
+            let (mut journal, mut memtables) = (self.journal(), self.memtables_mut());
+            if memtables.active() == 0 {
                 return Ok(());
             }
-            layers.turn();
-            journal.turn();
+            memtables.freeze();
+            journal.rotate();
         }
-        self.settle(two_phase)?;
+        self.checkpoint(two_phase)?;
         Ok(())
     }
 
     /// Closes the file; of the journal nothing is left if all went well.
     pub(crate) fn close(self, two_phase: bool) -> Result<(), Trouble> {
-        self.settle_all(two_phase)?;
+        self.checkpoint_all(two_phase)?;
         self.database.close()?;
         let journal = self.journal.into_inner().unwrap_or_else(PoisonError::into_inner);
         Ok(journal.remove()?)
@@ -105,7 +105,7 @@ impl Opened {
 }
 
 /// So many rows may lie over the tree before they move into it, and twice as many while others do.
-const LAP_ROWS: usize = 16_384;
+const MEMTABLE_ROWS: usize = 16_384;
 
 const PIECE_ROWS: usize = if cfg!(test) { 2 } else { 128 };
 const PIECE_ROWS_MAX: usize = 256;

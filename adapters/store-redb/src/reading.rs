@@ -2,9 +2,9 @@
 
 use crate::Damage;
 use crate::database::{ROWS, Trouble};
+use crate::memtable::Memtables;
 use crate::opened::Opened;
-use crate::overlay::{Held, Layers};
-use crate::record::Record;
+use crate::record::{Held, Record};
 use bytes::Bytes;
 use port::{Key, ReadSet, Row, Rows, Scan, Version};
 use redb::{ReadOnlyTable, ReadableDatabase};
@@ -13,11 +13,11 @@ use std::ops::Bound;
 type Tree = ReadOnlyTable<&'static [u8], &'static [u8]>;
 
 pub(crate) fn read(opened: &Opened, want: &ReadSet) -> Result<Rows, Trouble> {
-    // Nobody waits while pages are read: both moments are taken at once, the tree's after the layers', so that what is in none
+    // Nobody waits while pages are read: both moments are taken at once, the tree's after the memtables', so that what is in none
     // of these is in the tree.
     let (over, tree) = {
-        let layers = opened.layers();
-        (Over::of(&layers, want), opened.database.begin_read()?.open_table(ROWS)?)
+        let memtables = opened.memtables();
+        (Over::of(&memtables, want), opened.database.begin_read()?.open_table(ROWS)?)
     };
     let points = want.points.iter().zip(over.points).map(|(key, over)| match over {
         Some(row) => Ok(row),
@@ -31,7 +31,7 @@ pub(crate) fn read(opened: &Opened, want: &ReadSet) -> Result<Rows, Trouble> {
     Ok(Rows { points, scans: scans.collect::<Result<_, Trouble>>()? })
 }
 
-/// What the layers know of what is wanted: a row, or that there is none.
+/// What the memtables know of what is wanted: a row, or that there is none.
 #[derive(Debug)]
 struct Over {
     /// `None`: the tree knows.
@@ -41,12 +41,12 @@ struct Over {
 }
 
 impl Over {
-    fn of(layers: &Layers, want: &ReadSet) -> Self {
+    fn of(memtables: &Memtables, want: &ReadSet) -> Self {
         let row = |held: &Option<Held>| held.as_ref().map(Held::row);
-        let points = want.points.iter().map(|key| layers.get(key).map(row)).collect();
+        let points = want.points.iter().map(|key| memtables.get(key).map(row)).collect();
         let scan = |scan: &Scan| {
             let (mut page, mut left) = (Vec::new(), scan.limit);
-            for (key, held) in layers.from(start(scan)) {
+            for (key, held) in memtables.from(start(scan)) {
                 if left == 0 || !key.starts_with(&scan.prefix) {
                     break;
                 }

@@ -1,7 +1,8 @@
 //! What one row is in the file: version, checksum, value.
 
 use crate::Damage;
-use crate::overlay::Held;
+use bytes::Bytes;
+use port::{Row, Version};
 
 /// A row as stored, its checksum verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,23 +30,43 @@ impl<'a> Record<'a> {
     }
 }
 
-/// Replaces `out` by the record of this row, and returns its checksum.
-pub(crate) fn encode(key: &[u8], version: u64, value: &[u8], out: &mut Vec<u8>) -> u128 {
-    let version = version.to_be_bytes();
-    let checksum = checksum_of(key, version, value);
-    out.clear();
-    out.extend_from_slice(&version);
-    out.extend_from_slice(&checksum.to_be_bytes());
-    out.extend_from_slice(value);
-    checksum
+/// A row in memory; as stored it is a [`Record`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) version: u64,
+    pub(crate) checksum: u128,
+    pub(crate) value: Bytes,
 }
 
-/// The same of a row whose checksum is known.
-pub(crate) fn encode_held(held: &Held, out: &mut Vec<u8>) {
-    out.clear();
-    out.extend_from_slice(&held.version.to_be_bytes());
-    out.extend_from_slice(&held.checksum.to_be_bytes());
-    out.extend_from_slice(&held.value);
+impl Held {
+    /// A row that is about to be written.
+    pub(crate) fn new(key: &[u8], version: u64, value: Bytes) -> Self {
+        let checksum = checksum_of(key, version.to_be_bytes(), &value);
+        Self { version, checksum, value }
+    }
+
+    /// How many bytes its record has.
+    pub(crate) const fn bytes(&self) -> usize {
+        8 + 16 + self.value.len()
+    }
+
+    /// Appends its record.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.version.to_be_bytes());
+        out.extend_from_slice(&self.checksum.to_be_bytes());
+        out.extend_from_slice(&self.value);
+    }
+
+    pub(crate) fn row(&self) -> Row {
+        Row { version: Version::new(self.version), value: self.value.clone() }
+    }
+}
+
+impl From<Record<'_>> for Held {
+    fn from(record: Record<'_>) -> Self {
+        let Record { version, checksum, value } = record;
+        Self { version, checksum, value: Bytes::copy_from_slice(value) }
+    }
 }
 
 /// The first 16 bytes of a BLAKE3 hash over a label and the parts of known length before the last.
@@ -71,6 +92,13 @@ const ROW_LABEL: &[u8] = b"interbank/store-redb/row/v1\0";
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn encode(key: &[u8], version: u64, value: &[u8], out: &mut Vec<u8>) -> u128 {
+        let held = Held::new(key, version, Bytes::copy_from_slice(value));
+        held.encode(out);
+        assert_eq!(out.len(), held.bytes());
+        held.checksum
+    }
 
     #[test]
     fn a_record_is_written_as_specified() {

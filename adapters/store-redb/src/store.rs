@@ -1,12 +1,12 @@
 //! The store: two faces of one queue before one journal and one database.
 
+use crate::checkpoint::Checkpointer;
 use crate::database::{Place, Trouble, guard, read_state, verify_rows};
 use crate::group::{self, Outcome};
 use crate::mark::Mark;
 use crate::opened::Opened;
 use crate::queue::{self, Lead, News, Next, Pending, Queue, Worker};
 use crate::reading;
-use crate::settle::Settler;
 use crate::state::State;
 use crate::{Damage, Error, OpenError, Options};
 use port::{Batch, Commit, ReadSet, Rows, Scan, Version};
@@ -58,7 +58,7 @@ impl RedbStore {
             handle: RwLock::new(Handle::Open(Box::new(opened))),
             mark: Mutex::new(mark),
             queue: Queue::new(options.waiting_max),
-            settler: Settler::default(),
+            checkpointer: Checkpointer::default(),
             counts: Counts::default(),
             _lock: lock,
         };
@@ -106,7 +106,7 @@ impl RedbStore {
             applied: counts.applied.load(Ordering::Relaxed),
             conflicts: counts.conflicts.load(Ordering::Relaxed),
             transactions: counts.transactions.load(Ordering::Relaxed),
-            settled: counts.settled.load(Ordering::Relaxed),
+            checkpoints: counts.checkpoints.load(Ordering::Relaxed),
             reopened: counts.reopened.load(Ordering::Relaxed),
             marks_missed: counts.marks_missed.load(Ordering::Relaxed),
         }
@@ -115,9 +115,9 @@ impl RedbStore {
     fn shut(&self) -> Result<(), Error> {
         self.core.queue.close();
         let joined = self.writer.join();
-        let settler = self.core.settler.close();
+        let checkpointer = self.core.checkpointer.close();
         let closed = self.core.close();
-        joined.and(settler).and(closed)
+        joined.and(checkpointer).and(closed)
     }
 
     async fn commit_async(&self, batch: &Batch) -> Result<Commit, Error> {
@@ -214,8 +214,8 @@ pub struct Stats {
     pub conflicts: u64,
     /// Groups of batches that were made durable, with one sync each.
     pub transactions: u64,
-    /// How often what the journal had was moved into the tree.
-    pub settled: u64,
+    /// How often a segment of the journal was moved into the tree.
+    pub checkpoints: u64,
     /// How often the database had to be opened again after the operating system failed.
     pub reopened: u64,
     /// How often the high-water mark could not be written; it is only a witness, so commits went on.
@@ -230,7 +230,7 @@ struct Core {
     handle: RwLock<Handle>,
     mark: Mutex<Mark>,
     queue: Queue,
-    settler: Settler,
+    checkpointer: Checkpointer,
     counts: Counts,
     _lock: File,
 }
@@ -250,7 +250,7 @@ struct Counts {
     applied: AtomicU64,
     conflicts: AtomicU64,
     transactions: AtomicU64,
-    settled: AtomicU64,
+    checkpoints: AtomicU64,
     reopened: AtomicU64,
     marks_missed: AtomicU64,
 }
@@ -305,33 +305,33 @@ impl Core {
 
     fn apply_to(self: &Arc<Self>, opened: &Opened, batches: &[&Batch]) -> Outcome {
         if opened.is_overfull(&self.options)
-            && let Err(trouble) = self.settle(opened)
+            && let Err(trouble) = self.checkpoint(opened)
         {
             return Outcome::failed(batches, trouble.before_commit());
         }
         let outcome = group::apply(opened, batches);
-        if !outcome.fence && opened.turn_if_full(&self.options) {
+        if !outcome.fence && opened.rotate_if_full(&self.options) {
             let core = Arc::clone(self);
             // Where no thread can be had, a later group moves the rows
-            let _ = self.settler.tell(move || core.settle_behind());
+            let _ = self.checkpointer.tell(move || core.checkpoint_behind());
         }
         outcome
     }
 
-    fn settle(&self, opened: &Opened) -> Result<(), Trouble> {
-        if guard(|| opened.settle(self.options.two_phase))? {
-            self.counts.settled.fetch_add(1, Ordering::Relaxed);
+    fn checkpoint(&self, opened: &Opened) -> Result<(), Trouble> {
+        if guard(|| opened.checkpoint(self.options.two_phase))? {
+            self.counts.checkpoints.fetch_add(1, Ordering::Relaxed);
         }
         Ok(())
     }
 
-    /// For the settler thread.
-    fn settle_behind(&self) {
+    /// For the checkpoint thread.
+    fn checkpoint_behind(&self) {
         let Ok(handle) = self.handle() else { return };
         let Handle::Open(opened) = &*handle else { return };
-        let settled = self.settle(opened);
+        let done = self.checkpoint(opened);
         drop(handle);
-        if settled.is_err() {
+        if done.is_err() {
             self.fence();
         }
     }
@@ -361,8 +361,8 @@ impl Core {
         drop(self.handle()?);
         let mut handle = self.handle.write().unwrap_or_else(PoisonError::into_inner);
         let Handle::Open(opened) = &mut *handle else { return Err(handle.refusal()) };
-        let settled = guard(|| opened.settle_all(self.options.two_phase));
-        match settled.and_then(|()| guard(|| work(&mut opened.database))) {
+        let moved = guard(|| opened.checkpoint_all(self.options.two_phase));
+        match moved.and_then(|()| guard(|| work(&mut opened.database))) {
             Ok(done) => Ok(done),
             Err(Trouble::Damage(damage)) => {
                 *handle = Handle::Broken(damage);

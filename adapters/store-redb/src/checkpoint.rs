@@ -1,25 +1,24 @@
-//! Rows of the journal become rows of the tree.
+//! Checkpoints: rows of the journal become rows of the tree.
 
 use crate::Error;
 use crate::database::{META, ROWS, STATE_KEY, Trouble};
-use crate::overlay::Lap;
+use crate::memtable::Frozen;
 use crate::queue::Worker;
-use crate::record::encode_held;
 use redb::Database;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 
-/// Writes a lap into the tree in pieces, and with the last one the state that the tree has then.
+/// Writes a frozen memtable into the tree in pieces, and with the last one the state that the tree has then.
 ///
-/// Until then the state of the tree is the one before the lap, from which the journal leads on; that a part of the rows is newer
+/// Until then the state of the tree is the one before its segment, from which the journal leads on; that a part of the rows is newer
 /// already does no harm, since the journal has them too.
-pub(crate) fn settle(
+pub(crate) fn checkpoint(
     database: &Database,
-    lap: &Lap,
+    frozen: &Frozen,
     two_phase: bool,
     piece_rows: impl Fn() -> usize,
 ) -> Result<(), Trouble> {
-    let mut rows = lap.rows.iter().peekable();
+    let mut rows = frozen.rows.iter().peekable();
     let mut record = Vec::new();
     loop {
         let mut transaction = database.begin_write()?;
@@ -33,7 +32,8 @@ pub(crate) fn settle(
                 }
                 match held {
                     Some(held) => {
-                        encode_held(held, &mut record);
+                        record.clear();
+                        held.encode(&mut record);
                         tree.insert(key.as_bytes(), record.as_slice())?;
                     }
                     None => {
@@ -44,7 +44,7 @@ pub(crate) fn settle(
         }
         let is_last = rows.peek().is_none();
         if is_last {
-            transaction.open_table(META)?.insert(STATE_KEY, lap.after.encode().as_slice())?;
+            transaction.open_table(META)?.insert(STATE_KEY, frozen.after.encode().as_slice())?;
         }
         transaction.commit()?;
         if is_last {
@@ -57,7 +57,7 @@ const YIELD_ROWS: usize = 8;
 
 /// The thread that moves rows while others commit; started when there are enough for the first time.
 #[derive(Debug, Default)]
-pub(crate) struct Settler {
+pub(crate) struct Checkpointer {
     bell: Arc<Bell>,
     thread: Worker,
 }
@@ -74,11 +74,11 @@ struct Told {
     closed: bool,
 }
 
-impl Settler {
+impl Checkpointer {
     /// There are rows to move, which `work` does.
     pub(crate) fn tell(&self, work: impl Fn() + Send + 'static) -> Result<(), Error> {
         self.bell.ring(|told| told.wanted = true);
-        self.thread.ensure("store-redb-settle", || {
+        self.thread.ensure("redb-checkpoint", || {
             let bell = Arc::clone(&self.bell);
             Box::new(move || {
                 while bell.wait() {
