@@ -1,5 +1,6 @@
 //! One root: its published files, and beside them what is not published yet.
 
+use crate::direct::{BLOCK, Direct};
 use crate::folder::{Folder, Walk};
 use crate::forcing::Forcing;
 use crate::{Area, Error, OpenError};
@@ -21,6 +22,7 @@ pub(crate) struct OpenArea {
     own: Folder,
     unpublished: Mutex<Unpublished>,
     forcing: Forcing,
+    direct: Direct,
 }
 
 /// What is to have which name.
@@ -58,7 +60,8 @@ impl OpenArea {
             why => failed(why),
         })?;
         let unpublished = Mutex::new(found(&own).map_err(failed)?);
-        Ok(Self { area, root, own, unpublished, forcing: Forcing::default() })
+        let direct = if area.is_cached { Direct::never() } else { Direct::default() };
+        Ok(Self { area, root, own, unpublished, forcing: Forcing::default(), direct })
     }
 
     /// What is there, without a look at its content.
@@ -102,10 +105,30 @@ impl OpenArea {
         let len = parts.iter().map(end).max().unwrap_or(0);
         let file = self.content(transfer)?;
         let old = self.grow(transfer, len)?;
-        write_all(&file, parts).map_err(|why| {
-            self.shrink(transfer, old);
-            why.into()
-        })
+        let mut runs = runs(parts);
+        runs.try_for_each(|run| self.write_run(transfer, &file, run))
+            .inspect_err(|_| self.shrink(transfer, old))
+    }
+
+    /// Writes parts that follow each other.
+    fn write_run(
+        &self,
+        transfer: &TransferId,
+        file: &File,
+        run: &[(u64, &[u8])],
+    ) -> Result<(), Error> {
+        let bytes = run.iter().map(|(_, part)| part.len()).sum();
+        let begins = run.first().map_or(0, |(at, _)| *at);
+        if !self.direct.takes(bytes) || begins % BLOCK as u64 != 0 {
+            return Ok(write_from(file, run, 0)?);
+        }
+        let opened = match self.own.write_past_cache(&content_name(transfer)) {
+            // It was discarded a moment ago.
+            Err(Errno::NOENT) => return Err(Error::NoContent),
+            opened => opened.map_err(io::Error::from),
+        };
+        let written = self.direct.write(opened, begins, run)?;
+        Ok(write_from(file, run, written)?)
     }
 
     /// Forces the unpublished content of each to disk, and that it is there: many at one time.
@@ -279,30 +302,40 @@ impl OpenArea {
     }
 }
 
-/// Parts that follow each other go in one call.
-fn write_all(file: &File, parts: &[(u64, &[u8])]) -> io::Result<()> {
+/// Parts that follow each other, as many as one call takes.
+fn runs<'a, 'b>(parts: &'a [(u64, &'b [u8])]) -> impl Iterator<Item = &'a [(u64, &'b [u8])]> {
     let mut left = parts;
-    while let Some((start, _)) = left.first() {
-        let mut end = *start;
-        let run = left.iter().take(RUN_MAX).take_while(|(at, bytes)| {
+    std::iter::from_fn(move || {
+        let mut end = left.first()?.0;
+        let follow = left.iter().take(RUN_MAX).take_while(|(at, bytes)| {
             let follows = *at == end;
             end = end.saturating_add(len_u64(bytes));
             follows
         });
-        let run = run.count();
-        let slices: Vec<IoSlice<'_>> =
-            left.iter().take(run).map(|(_, bytes)| IoSlice::new(bytes)).collect();
-        let mut written = rustix::io::retry_on_intr(|| pwritev(file, &slices, *start))?;
-        // What one call did not write, others do.
-        for (at, bytes) in left.iter().take(run) {
-            let done = written.min(bytes.len());
-            written -= done;
-            let rest = bytes.get(done..).unwrap_or_default();
-            if !rest.is_empty() {
-                file.write_all_at(rest, at.saturating_add(len_u64(&bytes[..done])))?;
-            }
-        }
-        left = left.get(run..).unwrap_or_default();
+        let (run, rest) = left.split_at(follow.count());
+        left = rest;
+        Some(run)
+    })
+}
+
+/// A run without its first bytes, which are written already.
+fn write_from(file: &File, run: &[(u64, &[u8])], written: usize) -> io::Result<()> {
+    let mut past = written;
+    let rest = run.iter().filter_map(|(at, bytes)| {
+        let done = past.min(bytes.len());
+        past -= done;
+        let rest = bytes.get(done..).filter(|rest| !rest.is_empty())?;
+        Some((at.saturating_add(len_u64(&bytes[..done])), rest))
+    });
+    let rest: Vec<(u64, &[u8])> = rest.collect();
+    let Some((begins, _)) = rest.first() else { return Ok(()) };
+    let slices: Vec<IoSlice<'_>> = rest.iter().map(|(_, bytes)| IoSlice::new(bytes)).collect();
+    let mut written = rustix::io::retry_on_intr(|| pwritev(file, &slices, *begins))?;
+    // What one call did not write, others do.
+    for (at, bytes) in rest {
+        let done = written.min(bytes.len());
+        written -= done;
+        file.write_all_at(&bytes[done..], at.saturating_add(len_u64(&bytes[..done])))?;
     }
     Ok(())
 }

@@ -100,6 +100,20 @@ impl Folder {
         openat(&self.0, name, flags, Mode::from_raw_mode(mode)).map(File::from)
     }
 
+    /// The same file to be written past the page cache, in whole blocks; not where the system has no such thing.
+    pub(crate) fn write_past_cache(&self, name: &str) -> Result<File, Errno> {
+        #[cfg(target_os = "linux")]
+        {
+            let flags = OFlags::WRONLY | OFlags::DIRECT | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            openat(&self.0, name, flags, Mode::empty()).map(File::from)
+        }
+        #[cfg(not(target_os = "linux"))]
+        {
+            let _ = name;
+            Err(Errno::INVAL)
+        }
+    }
+
     /// What is there, not followed.
     pub(crate) fn kind(&self, name: &str) -> Result<Option<FileType>, Errno> {
         match statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW) {

@@ -2,47 +2,55 @@
 
 use ::files::Prover;
 use filexfer::Groups;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 /// Reads a file once. If it is shorter than it was, not all of it is proved.
 pub(crate) fn hash_all(file: &File, groups: Groups, prover: &mut Prover) -> io::Result<()> {
-    let threads = threads(groups.count());
     let mut next = 0;
     while next < groups.count() {
-        // So many pieces at a time, each by a thread.
-        let mut pieces = Vec::with_capacity(threads);
-        while pieces.len() < threads && next < groups.count() {
-            let end = next.saturating_add(PIECE).min(groups.count());
-            pieces.push(next..end);
-            next = end;
-        }
-        for hashes in hash_pieces(file, groups, &pieces)? {
-            let Some(hashes) = hashes else { return Ok(()) };
+        let end = next.saturating_add(ROUND).min(groups.count());
+        for piece in hash_round(file, groups, next..end)? {
+            let Some(hashes) = piece else { return Ok(()) };
             hashes.into_iter().try_for_each(|hash| prover.hashed(hash))?;
         }
+        next = end;
     }
     Ok(())
 }
 
 type Hashes = Option<Vec<[u8; 32]>>;
 
-/// The first piece by this thread.
-fn hash_pieces(file: &File, groups: Groups, pieces: &[Range<u64>]) -> io::Result<Vec<Hashes>> {
-    let Some((first, others)) = pieces.split_first() else { return Ok(Vec::new()) };
-    thread::scope(|scope| {
-        let others: Vec<_> =
-            others.iter().map(|piece| scope.spawn(|| hash_piece(file, groups, piece))).collect();
-        let mut all = vec![hash_piece(file, groups, first)?];
-        for other in others {
-            let hashes = other.join();
-            all.push(hashes.unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))?);
+/// Several threads, this one among them, each take the next piece as long as there is one.
+fn hash_round(file: &File, groups: Groups, round: Range<u64>) -> io::Result<Vec<Hashes>> {
+    let next = AtomicU64::new(round.start);
+    let take = || -> io::Result<BTreeMap<u64, Hashes>> {
+        let mut pieces = BTreeMap::new();
+        loop {
+            let start = next.fetch_add(PIECE, Ordering::Relaxed);
+            if start >= round.end {
+                return Ok(pieces);
+            }
+            let piece = start..start.saturating_add(PIECE).min(round.end);
+            pieces.insert(start, hash_piece(file, groups, &piece)?);
         }
-        Ok(all)
-    })
+    };
+    let threads = threads(round.end - round.start);
+    let pieces = thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(take)).collect();
+        let mut pieces = take()?;
+        for other in others {
+            let theirs = other.join();
+            pieces.append(&mut theirs.unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))?);
+        }
+        io::Result::Ok(pieces)
+    })?;
+    Ok(pieces.into_values().collect())
 }
 
 fn hash_piece(file: &File, groups: Groups, piece: &Range<u64>) -> io::Result<Hashes> {
@@ -71,14 +79,18 @@ fn hash_piece(file: &File, groups: Groups, piece: &Range<u64>) -> io::Result<Has
 }
 
 fn threads(groups: u64) -> usize {
-    if groups <= PIECE {
+    if groups <= ALONE {
         return 1;
     }
     thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX)
 }
 
-/// 4 MiB: a thread costs little beside hashing as much.
-const PIECE: u64 = 256;
+/// 4 MiB: hashing as much by oneself costs little more than a thread does.
+const ALONE: u64 = 256;
+/// What a thread takes at a time: 1 MiB.
+const PIECE: u64 = 64;
+/// After how much threads wait for each other: 128 MiB. Their hashes take 256 KiB.
+const ROUND: u64 = 8_192;
 /// Others want processors, too.
 const THREADS_MAX: usize = 4;
 /// What a processor's cache holds.

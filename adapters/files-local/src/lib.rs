@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod area;
+mod direct;
 mod error;
 mod files;
 mod folder;

@@ -75,9 +75,9 @@ impl Credits {
 }
 
 impl Default for Credits {
-    /// 4 MiB.
+    /// 8 MiB.
     fn default() -> Self {
-        Self::new(4 << 20)
+        Self::new(8 << 20)
     }
 }
 
@@ -98,7 +98,7 @@ mod tests {
                 } else {
                     pool.give(&mut all[who], bytes);
                 }
-                prop_assert!(pool.out() <= 32 << 20 && all[who].out() <= 4 << 20);
+                prop_assert!(pool.out() <= 32 << 20 && all[who].out() <= 8 << 20);
                 prop_assert_eq!(pool.out(), all.iter().map(Credits::out).sum::<u64>());
             }
         }

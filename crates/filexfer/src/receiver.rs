@@ -47,9 +47,9 @@ pub struct Paces {
 }
 
 impl Default for Paces {
-    /// 1 MiB at a time, 4 MiB on their way, ten seconds.
+    /// 1 MiB at a time, 8 MiB on their way, ten seconds.
     fn default() -> Self {
-        Self { range_groups: 64, window_bytes: 4 << 20, patience_ms: 10_000 }
+        Self { range_groups: 64, window_bytes: 8 << 20, patience_ms: 10_000 }
     }
 }
 

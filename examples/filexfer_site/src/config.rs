@@ -102,6 +102,9 @@ pub(crate) struct StoreFile {
     pub(crate) quota_bytes: Option<u64>,
     #[serde(default)]
     pub(crate) settle_ms: u64,
+    /// What is written stays in the page cache.
+    #[serde(default)]
+    pub(crate) cached: bool,
 }
 
 /// A bucket that speaks S3.
@@ -450,6 +453,9 @@ impl SiteFile {
             if store.settle_ms > 0 {
                 let why = "settle_ms is for folders; an object is there when all of it is";
                 return Err(format!("{}: {why}", store.id));
+            }
+            if store.cached {
+                return Err(format!("{}: cached is for folders", store.id));
             }
         }
         Ok(())

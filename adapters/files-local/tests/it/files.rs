@@ -371,3 +371,57 @@ fn work_is_done_as_machines_describe_it() {
     assert_eq!(done(Work::Discard { transfer: T, at: into.clone() }), Done::Discarded);
     assert_eq!(home.get("two", "b"), b"content");
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn long_runs_go_past_the_page_cache_unless_they_are_to_stay_there() {
+    // Beside what is built: a folder for temporary files may be memory.
+    let home = Home::new_in(env!("CARGO_TARGET_TMPDIR").as_ref());
+    let mut options = home.options();
+    options.stores.get_mut(&store("two")).unwrap().is_cached = true;
+    let files = LocalFiles::open(options).unwrap();
+    let content = bytes(3_000_007, 1);
+    let groups: Vec<(u64, &[u8])> = (0..).zip(content.chunks(16_384)).collect();
+    let probe = home.path("one", "probe");
+    let takes_it = write_past_cache(&probe, &content[..1 << 20]) && !is_cached(&probe);
+    for (folder, stays) in [("one", !takes_it), ("two", true), ("spool", true)] {
+        let into = if folder == "spool" { Place::Spool } else { Place::Store(store(folder)) };
+        // What ends within a block, first.
+        for run in [&groups[100..], &groups[..60], &groups[60..100]] {
+            files.write(&T, &into, run).unwrap();
+        }
+        let path = home.path(folder, ".filexfer-unpublished").join(&home.own(folder)[0]);
+        assert_eq!(is_cached(&path), stays, "{folder}");
+        files.sync(&T, &into).unwrap();
+        assert_eq!(fs::read(path).unwrap(), content, "{folder}");
+        files.discard(&T, &into).unwrap();
+        let late = files.write(&T, &into, &groups[..60]);
+        assert_eq!(late, Err(Error::NoContent));
+    }
+}
+
+/// Whether the beginning of a file can be read without waiting for a disk.
+#[cfg(target_os = "linux")]
+fn is_cached(path: &std::path::Path) -> bool {
+    let (file, mut byte) = (fs::File::open(path).unwrap(), [0]);
+    let slices = &mut [std::io::IoSliceMut::new(&mut byte)];
+    match rustix::io::preadv2(&file, slices, 0, rustix::io::ReadWriteFlags::NOWAIT) {
+        Ok(read) => read == 1,
+        Err(rustix::io::Errno::AGAIN) => false,
+        Err(why) => panic!("{why}"),
+    }
+}
+
+/// As this file system does it; `false` if it does not.
+#[cfg(target_os = "linux")]
+fn write_past_cache(path: &std::path::Path, content: &[u8]) -> bool {
+    use rustix::fs::{Mode, OFlags, open};
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::DIRECT;
+    let Ok(file) = open(path, flags, Mode::from_raw_mode(0o600)).map(fs::File::from) else {
+        return false;
+    };
+    let mut room = vec![0; content.len() + 4_096];
+    let begins = room.as_ptr().align_offset(4_096);
+    room[begins..begins + content.len()].copy_from_slice(content);
+    file.write_all_at(&room[begins..begins + content.len()], 0).is_ok()
+}

@@ -3,7 +3,7 @@
 use filexfer::{FileClass, FileName, PartyId, TransferId};
 use interbank_files_local::{Area, LocalFiles, Options};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub(crate) const T: TransferId = TransferId([0xab; 16]);
 
@@ -13,7 +13,11 @@ pub(crate) struct Home {
 
 impl Home {
     pub(crate) fn new() -> Self {
-        let root = tempfile::tempdir().unwrap();
+        Self::new_in(&std::env::temp_dir())
+    }
+
+    pub(crate) fn new_in(folder: &Path) -> Self {
+        let root = tempfile::tempdir_in(folder).unwrap();
         for folder in ["one", "two", "spool", "work"] {
             fs::create_dir(root.path().join(folder)).unwrap();
         }

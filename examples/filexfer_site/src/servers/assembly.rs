@@ -223,6 +223,7 @@ fn area(config: &Config, store: &StoreFile, root: &Path) -> Result<Area, Failure
     area.classes = classes(store)?;
     area.quota_bytes = store.quota_bytes.unwrap_or(u64::MAX);
     area.settle_ms = store.settle_ms;
+    area.is_cached = store.cached;
     Ok(area)
 }
 
