@@ -55,12 +55,13 @@ fn hash_round(file: &File, groups: Groups, round: Range<u64>) -> io::Result<Vec<
 
 fn hash_piece(file: &File, groups: Groups, piece: &Range<u64>) -> io::Result<Hashes> {
     let mut hashes = Vec::with_capacity(usize::try_from(piece.end - piece.start).unwrap_or(0));
-    let mut buffer = vec![0; READ];
+    let whole = groups.bytes_len(piece);
+    let mut buffer = vec![0; usize::try_from(whole).map_or(READ, |whole| whole.min(READ))];
     let mut next = piece.start;
     while next < piece.end {
         let end = next.saturating_add(READ_GROUPS).min(piece.end);
         let bytes = groups.bytes(&(next..end));
-        let len = usize::try_from(bytes.end - bytes.start).unwrap_or(READ).min(READ);
+        let len = usize::try_from(bytes.end - bytes.start).unwrap_or(READ).min(buffer.len());
         let (read, _) = buffer.split_at_mut(len);
         match file.read_exact_at(read, bytes.start) {
             Ok(()) => {}

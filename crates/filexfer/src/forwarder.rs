@@ -6,6 +6,7 @@ mod config;
 mod event;
 mod hand_over;
 mod hop;
+mod jobs;
 mod notices;
 mod opening;
 mod publication;
@@ -22,13 +23,13 @@ use crate::journal::Journal;
 use crate::pulls::Pulls;
 use crate::{
     Error, Failure, Job, JobEvent, JobId, Message, Misuse, PartyId, Permit, RateId, RateTree,
-    ReceiptBatch, Registry, Scheduler, State, TransferId, Verdict, Work,
+    ReceiptBatch, Registry, Scheduler, TransferId, Verdict, Work,
 };
-use active::Active;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use jobs::Jobs;
 use notices::{OUTBOX, is_theirs, theirs};
 use port::outbox::Outbox;
 use port::{Clamp, Effect, Input, Machine, Peer, Ticket, Time};
@@ -54,7 +55,7 @@ pub struct Forwarder {
     journal: Option<Journal<Next>>,
     /// The journal while jobs are still being read.
     opening: Option<Journal<Next>>,
-    jobs: BTreeMap<TransferId, Active>,
+    jobs: Jobs,
     pending: BTreeMap<TransferId, Pending>,
     /// Jobs that are scheduled and not with the scheduler yet, by when they may be tried.
     due: BTreeSet<(Time, TransferId)>,
@@ -117,7 +118,7 @@ impl Forwarder {
             clamp: Clamp::new(),
             journal: None,
             opening: None,
-            jobs: BTreeMap::new(),
+            jobs: Jobs::default(),
             pending: BTreeMap::new(),
             due: BTreeSet::new(),
             queued: BTreeMap::new(),
@@ -249,6 +250,7 @@ impl Forwarder {
     }
 
     fn pump(&mut self, now: Time) -> Result<(), Error> {
+        self.jobs.settle();
         if self.journal.is_none() {
             return Ok(());
         }
@@ -359,13 +361,6 @@ impl Machine for Forwarder {
     }
 
     fn next_deadline(&self) -> Option<Time> {
-        let jobs = self.jobs.values().flat_map(|active| {
-            let is_moving = active.job.state == State::Transferring;
-            let silent = is_moving.then_some(active.silent_at);
-            let is_ours = active.job.state.is_revocable() && !active.is_another_sites();
-            let own = active.job.request.deadline.filter(|_| is_ours);
-            [own, active.again_at, silent]
-        });
         let sign = (!self.to_sign.is_empty() && self.signing.is_none()).then_some(self.sign_at);
         let rates = self.pulls.transfers().filter_map(|transfer| {
             let until = self.jobs.get(transfer)?.rate_until;
@@ -374,7 +369,9 @@ impl Machine for Forwarder {
         // What waits for a slot needs no clock; nor does what waits for room to wait in.
         let start = self.due.first().map(|(at, _)| *at).filter(|_| self.has_room());
         let pulls = rates.chain(self.pulls.next_deadline());
-        jobs.flatten()
+        self.jobs
+            .next_deadline()
+            .into_iter()
             .chain(start)
             .chain(pulls)
             .chain(self.outbox.next_deadline())

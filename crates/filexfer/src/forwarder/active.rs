@@ -21,6 +21,8 @@ pub(super) struct Active {
     pub(super) silent_at: Time,
     /// Not before this: a rate limit.
     pub(super) rate_until: Time,
+    /// What of it [`super::jobs::Jobs`] has counted as being in the spool.
+    pub(super) counted: u64,
     /// How often in a row a store of files did not do its part.
     pub(super) store_failures: u32,
 }
@@ -34,6 +36,7 @@ impl Active {
             again_at: None,
             silent_at: Time::EPOCH,
             rate_until: Time::EPOCH,
+            counted: 0,
             store_failures: 0,
         }
     }
@@ -49,6 +52,20 @@ impl Active {
     /// Another site has been asked to take it: that site keeps the deadline, and reports.
     pub(super) const fn is_another_sites(&self) -> bool {
         self.job.offered && matches!(self.route.sink, End::Site(_))
+    }
+
+    /// When it has to be looked at, if nothing happens before.
+    pub(super) fn deadline(&self) -> Option<Time> {
+        let is_moving = self.job.state == State::Transferring;
+        let silent = is_moving.then_some(self.silent_at);
+        let is_ours = self.job.state.is_revocable() && !self.is_another_sites();
+        let own = self.job.request.deadline.filter(|_| is_ours);
+        [own, self.again_at, silent].into_iter().flatten().min()
+    }
+
+    /// Bytes that it takes in the spool.
+    pub(super) fn spool_bytes(&self) -> u64 {
+        if self.sinks_here() { 0 } else { self.job.size.unwrap_or(self.job.stamp.size) }
     }
 
     pub(super) fn goes_through(&self, party: &PartyId) -> bool {

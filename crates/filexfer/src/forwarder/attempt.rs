@@ -152,8 +152,7 @@ impl Forwarder {
             return Ok(());
         }
         self.outbox.handle(now, Input::Tick).map_err(|_| Error::Busy)?;
-        let transfers: Vec<TransferId> = self.jobs.keys().copied().collect();
-        for transfer in transfers {
+        for transfer in self.jobs.transfers() {
             let leaves_it = self.jobs.get(&transfer).is_some_and(Active::is_another_sites);
             if !leaves_it {
                 self.apply(now, &transfer, &JobEvent::Tick)?;
@@ -189,6 +188,7 @@ impl Forwarder {
                 _ => {}
             }
         }
+        self.jobs.looked_at();
         Ok(())
     }
 

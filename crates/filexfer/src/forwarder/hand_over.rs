@@ -63,7 +63,7 @@ impl Forwarder {
 
     pub(super) fn on_handed_row(&mut self, over: HandOver, rows: &Rows) -> Result<(), Error> {
         let Some(row) = rows.points.first().and_then(Option::as_ref) else {
-            if self.jobs.contains_key(&over.transfer) {
+            if self.jobs.get(&over.transfer).is_some() {
                 // Its delivery is not recorded yet: the hand-over comes again.
                 self.abandon_hand_over(&over.transfer);
                 return Ok(());

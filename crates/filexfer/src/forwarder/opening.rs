@@ -5,7 +5,7 @@ use super::active::Active;
 use super::event::ForwarderEvent;
 use super::rows::Reading;
 use crate::journal::Journal;
-use crate::{Error, Job, JobEvent, PartyId, Route, State, Trail, TransferId};
+use crate::{Error, Job, JobEvent, PartyId, Route, State, Trail};
 use alloc::vec::Vec;
 use port::{Key, ReadSet, Row, Rows, Scan, Time};
 
@@ -76,8 +76,7 @@ impl Forwarder {
     /// Everything that was under way goes on from its last durable state.
     pub(super) fn opened(&mut self, now: Time) -> Result<(), Error> {
         self.journal = self.opening.take();
-        let transfers: Vec<TransferId> = self.jobs.keys().copied().collect();
-        for transfer in transfers {
+        for transfer in self.jobs.transfers() {
             let Some(active) = self.jobs.get_mut(&transfer) else { continue };
             match active.job.state {
                 State::Accepted => self.apply(now, &transfer, &JobEvent::Schedule)?,

@@ -113,7 +113,7 @@ impl Forwarder {
 
     pub(super) fn pull(&mut self, now: Time) -> Result<(), Error> {
         let is_free = |transfer: &&TransferId| {
-            self.jobs.get(*transfer).is_some_and(|active| active.rate_until <= now)
+            self.jobs.get(transfer).is_some_and(|active| active.rate_until <= now)
         };
         let pulling: Vec<TransferId> = self.pulls.transfers().filter(is_free).copied().collect();
         for transfer in pulling {

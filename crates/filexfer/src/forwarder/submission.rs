@@ -141,6 +141,7 @@ impl Forwarder {
         transfer: &TransferId,
         file: Option<&FileMetadata>,
     ) -> Result<(), Error> {
+        let spool_left = self.spool_left();
         let Some(pending) = self.pending.get(transfer) else { return Ok(()) };
         let legitimacy = Legitimacy::new(&self.registry, self.config.limits);
         let (request, hops) = (&pending.request, &pending.hops);
@@ -151,17 +152,15 @@ impl Forwarder {
         };
         let permit = standing.and_then(|standing| {
             let is_spooled = !matches!(standing.route().sink, End::FileSystem { .. });
-            let quota_left = if is_spooled { self.spool_left() } else { u64::MAX };
+            let quota_left = if is_spooled { spool_left } else { u64::MAX };
             let known = Known { is_other_request: false, quota_left };
             standing.judge(&pending.request, now, file, &known)
         });
         self.decide(now, *transfer, permit)
     }
 
-    pub(super) fn spool_left(&self) -> u64 {
-        let held = self.jobs.values().filter(|active| !active.sinks_here());
-        let bytes = held.map(|active| active.job.size.unwrap_or(active.job.stamp.size));
-        self.config.spool_bytes.saturating_sub(bytes.fold(0, u64::saturating_add))
+    pub(super) fn spool_left(&mut self) -> u64 {
+        self.config.spool_bytes.saturating_sub(self.jobs.spooled())
     }
 
     pub(super) fn decide(

@@ -1,0 +1,98 @@
+//! The jobs under way, with what is asked again and again of all of them.
+
+use super::active::Active;
+use crate::TransferId;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use port::Time;
+
+/// By their transfers. When the first of them has to be looked at, and what they take in the spool, is known without a look at
+/// each.
+#[derive(Debug, Default)]
+pub(super) struct Jobs {
+    all: BTreeMap<TransferId, Active>,
+    /// Those that may have changed since the last [`Jobs::settle`].
+    touched: Vec<TransferId>,
+    /// Bytes that are in the spool, or will be.
+    spooled: u128,
+    /// No job has to be looked at before; perhaps none has then.
+    wake: Option<Time>,
+}
+
+impl Jobs {
+    pub(super) fn get(&self, transfer: &TransferId) -> Option<&Active> {
+        self.all.get(transfer)
+    }
+
+    pub(super) fn get_mut(&mut self, transfer: &TransferId) -> Option<&mut Active> {
+        let active = self.all.get_mut(transfer)?;
+        if self.touched.last() != Some(transfer) {
+            self.touched.push(*transfer);
+        }
+        Some(active)
+    }
+
+    pub(super) fn insert(&mut self, transfer: TransferId, active: Active) {
+        self.remove(&transfer);
+        self.all.insert(transfer, active);
+        self.touched.push(transfer);
+    }
+
+    pub(super) fn remove(&mut self, transfer: &TransferId) {
+        if let Some(active) = self.all.remove(transfer) {
+            self.spooled -= u128::from(active.counted);
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&TransferId, &Active)> {
+        self.all.iter()
+    }
+
+    pub(super) fn transfers(&self) -> Vec<TransferId> {
+        self.all.keys().copied().collect()
+    }
+
+    /// What they take in the spool, in bytes.
+    pub(super) fn spooled(&mut self) -> u64 {
+        self.settle();
+        debug_assert_eq!(
+            self.spooled,
+            self.all.values().map(|active| u128::from(active.spool_bytes())).sum::<u128>(),
+            "as the jobs say one by one"
+        );
+        u64::try_from(self.spooled).unwrap_or(u64::MAX)
+    }
+
+    /// When one of them has to be looked at, at the earliest. It may be earlier than one has to: a job that goes on in time moves its
+    /// own deadline, not this.
+    pub(super) fn next_deadline(&self) -> Option<Time> {
+        let touched = self.touched.iter().filter_map(|transfer| self.all.get(transfer)?.deadline());
+        let first = touched.chain(self.wake).min();
+        debug_assert!(
+            self.all.values().filter_map(Active::deadline).all(|at| Some(at) >= first),
+            "a job has to be looked at before"
+        );
+        first
+    }
+
+    /// Counts what has changed.
+    pub(super) fn settle(&mut self) {
+        for transfer in core::mem::take(&mut self.touched) {
+            let Some(active) = self.all.get_mut(&transfer) else { continue };
+            let bytes = active.spool_bytes();
+            self.spooled = self.spooled - u128::from(active.counted) + u128::from(bytes);
+            active.counted = bytes;
+            self.wake = active.deadline().into_iter().chain(self.wake).min();
+        }
+    }
+
+    /// All have been looked at.
+    pub(super) fn looked_at(&mut self) {
+        self.settle();
+        self.wake = self.all.values().filter_map(Active::deadline).min();
+    }
+}
