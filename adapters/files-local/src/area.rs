@@ -119,7 +119,7 @@ impl OpenArea {
     ) -> Result<(), Error> {
         let bytes = run.iter().map(|(_, part)| part.len()).sum();
         let begins = run.first().map_or(0, |(at, _)| *at);
-        if !self.direct.takes(bytes) || begins % BLOCK as u64 != 0 {
+        if !self.direct.takes(bytes) || !begins.is_multiple_of(BLOCK as u64) {
             return Ok(write_from(file, run, 0)?);
         }
         let opened = match self.own.write_past_cache(&content_name(transfer)) {

@@ -2,10 +2,13 @@
 
 use serde_json::Value;
 use std::fs::{self, File};
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{BufRead as _, BufReader};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 pub(crate) struct Home {
@@ -20,8 +23,7 @@ impl Home {
 
     pub(crate) fn with(options: &[&str]) -> Self {
         let root = tempfile::tempdir().unwrap();
-        let free = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
-        let ports = free.map(|socket| socket.local_addr().unwrap().port());
+        let ports = [(); 2].map(|()| free_port());
         let home = Self { root, ports };
         let ports = format!("{},{}", ports[0], ports[1]);
         let site = home.path("");
@@ -200,3 +202,18 @@ pub(crate) fn bytes(len: usize, tag: u8) -> Vec<u8> {
 }
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_filexfer-site");
+
+/// A port that nobody has, over TCP or UDP, below those that the operating system gives to clients: one of those may have it
+/// before a server does.
+pub(crate) fn free_port() -> u16 {
+    static NEXT: OnceLock<AtomicU64> = OnceLock::new();
+    let next = NEXT.get_or_init(|| AtomicU64::new(RandomState::new().hash_one(0) >> 32));
+    loop {
+        let drawn = next.fetch_add(1, Ordering::Relaxed) % 10_000;
+        let port = 10_000 + u16::try_from(drawn).unwrap();
+        let at = (Ipv4Addr::LOCALHOST, port);
+        if TcpListener::bind(at).is_ok() && UdpSocket::bind(at).is_ok() {
+            return port;
+        }
+    }
+}

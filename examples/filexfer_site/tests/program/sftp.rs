@@ -1,10 +1,9 @@
 //! A client that speaks only SFTP, with the `sftp`, `scp` and `ssh` of OpenSSH.
 
-use crate::home::{Home, Running, bytes, until};
+use crate::home::{Home, Running, bytes, free_port, until};
 use serde_json::Value;
 use std::fs;
 use std::io::Write as _;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -17,8 +16,7 @@ struct Shop {
 impl Shop {
     fn new() -> Self {
         let home = Home::new();
-        let port =
-            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let port = free_port();
         for key in ["keys/sftp", "merchant_key", "other_key"] {
             let args = ["-q", "-t", "ed25519", "-N", "", "-C", "somebody", "-f"];
             let made = openssh("ssh-keygen").args(args).arg(home.path(key)).status().unwrap();
