@@ -33,22 +33,30 @@ pub(crate) async fn submit(config: &Config, options: &Submit) -> Result<Value, F
     let until = Instant::now() + Duration::from_secs(limit_s);
     let bar = options.wait.then(progress::bar);
     let mut shown = Instant::now();
+    let mut found: Vec<Option<Standing>> = ids.iter().map(|_| None).collect();
     let stands = loop {
-        let stands = stands(&socket, requester, &ids).await?;
-        let stands = stands.into_iter().collect::<Option<Vec<Standing>>>();
-        let stands =
-            stands.ok_or_else(|| Failure::run("what was asked for is not known any more"))?;
-        let is_enough =
-            |stand: &&Standing| stand.is_over || (!options.wait && stand.state != "asked");
-        let left = stands.len() - stands.iter().filter(is_enough).count();
+        let is_open = |found: &Option<Standing>| {
+            found
+                .as_ref()
+                .is_none_or(|stand| !stand.is_over && (options.wait || stand.state == "asked"))
+        };
+        // Nothing more becomes of the others.
+        let open: Vec<usize> = (0..ids.len()).filter(|at| is_open(&found[*at])).collect();
+        let asked: Vec<String> = open.iter().map(|at| ids[*at].clone()).collect();
+        for (at, stand) in open.into_iter().zip(stands(&socket, requester, &asked).await?) {
+            let stand =
+                stand.ok_or_else(|| Failure::run("what was asked for is not known any more"))?;
+            found[at] = Some(stand);
+        }
+        let left = found.iter().filter(|found| is_open(found)).count();
         if left == 0 {
-            break stands;
+            break found.into_iter().flatten().collect::<Vec<_>>();
         }
         if Instant::now() >= until {
-            let why = match &ids[..] {
-                [id] => format!(
+            let why = match (&ids[..], &found[..]) {
+                ([id], [Some(stand)]) => format!(
                     "it is {} after {limit_s} s; ask again with `status --of {requester} --id {id}`",
-                    stands[0].state
+                    stand.state
                 ),
                 _ => format!(
                     "{left} of {} requests are not so far after {limit_s} s; ask again with `status --of {requester}`",
@@ -61,8 +69,8 @@ pub(crate) async fn submit(config: &Config, options: &Submit) -> Result<Value, F
             && shown <= Instant::now()
         {
             shown += SHOW;
-            match &ids[..] {
-                [id] => show_bytes(config, bar, id, &stands[0].state).await,
+            match (&ids[..], &found[..]) {
+                ([id], [Some(stand)]) => show_bytes(config, bar, id, &stand.state).await,
                 _ => progress::files(bar, ids.len() - left, ids.len()),
             }
         }
