@@ -30,7 +30,7 @@ enum Repr {
 ///
 /// All of a [`Key`], in this order: the length is never zero, by which the two kinds are told apart, and a copy is one of
 /// whole words.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 #[repr(C, align(8))]
 struct Inline {
     bytes: [u8; INLINE],
@@ -60,6 +60,12 @@ impl Inline {
     #[inline]
     fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len()]
+    }
+
+    /// Most keys that differ have different lengths.
+    #[inline]
+    fn equals(&self, other: &Self) -> bool {
+        self.len == other.len && self.bytes == other.bytes
     }
 
     /// Whether it fitted.
@@ -179,6 +185,17 @@ impl Key {
         }
     }
 
+    /// All but the first eight bytes of a short key, zeros behind it and its length, in whole words: what tells it from others of
+    /// its table. `None` for a long one.
+    #[inline]
+    pub(crate) fn words(&self) -> Option<[u64; 7]> {
+        let Repr::Inline(Inline { bytes, len }) = &self.0 else { return None };
+        let (words, rest) = bytes.get(8..)?.as_chunks::<8>();
+        let [a, b, c, d, e, f] = *words else { return None };
+        let [t, u, v, w, x, y, z] = *rest else { return None };
+        Some([a, b, c, d, e, f, [t, u, v, w, x, y, z, len.get()]].map(u64::from_le_bytes))
+    }
+
     /// Whether `prefix` begins this key.
     pub fn starts_with(&self, prefix: &Self) -> bool {
         self.as_bytes().starts_with(prefix.as_bytes())
@@ -214,7 +231,7 @@ impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             // All of the room at once: what lies behind a key is zero.
-            (Repr::Inline(one), Repr::Inline(other)) => one == other,
+            (Repr::Inline(one), Repr::Inline(other)) => one.equals(other),
             _ => self.as_bytes() == other.as_bytes(),
         }
     }

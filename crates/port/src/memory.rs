@@ -400,10 +400,13 @@ impl<const N: usize> AsRef<[u8]> for Packed<N> {
 /// So many keys may have changed since the last scan before an index is brought up to date without one.
 const CHANGED_MIN: usize = 1_024;
 
-/// Of what follows the head, which all keys of a table share.
+/// Of what follows the head, which all keys of a table share; of short keys in whole words, which is quicker.
 fn hash(key: &Key) -> u64 {
     let mut hasher = FixedState::default().build_hasher();
-    hasher.write(key.as_bytes().get(Key::HEAD_BYTES..).unwrap_or_default());
+    match key.words() {
+        Some(words) => words.into_iter().for_each(|word| hasher.write_u64(word)),
+        None => hasher.write(key.as_bytes().get(Key::HEAD_BYTES..).unwrap_or_default()),
+    }
     hasher.finish()
 }
 
