@@ -2,7 +2,7 @@
 
 use crate::database::{Place, verify_rows};
 use crate::mark::Mark;
-use crate::opened::Opened;
+use crate::opened::{Backlog, Opened};
 use crate::{Integrity, Options, group, reading};
 use port::blocking::Store;
 use port::{Batch, Commit, CrateTag, Expect, Key, MemoryStore, ReadSet, Scan, Tenant};
@@ -97,7 +97,7 @@ fn commit(
     if let Some(state) = &outcome.written {
         mark.raise(state).unwrap();
     }
-    if opened.is_overfull(options) {
+    if opened.backlog(options) == Backlog::TooLarge {
         opened.checkpoint(false).unwrap();
     }
     opened.rotate_if_full(options);

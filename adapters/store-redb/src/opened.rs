@@ -6,7 +6,11 @@ use crate::database::Trouble;
 use crate::journal::Journal;
 use crate::memtable::Memtables;
 use redb::Database;
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{
+    Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
+use std::time::Duration;
 
 #[derive(Debug)]
 pub(crate) struct Opened {
@@ -16,6 +20,21 @@ pub(crate) struct Opened {
     memtables: RwLock<Memtables>,
     /// Held by whoever moves rows into the tree.
     checkpointing: Mutex<()>,
+    /// Whether nobody commits any more, or for now.
+    is_alone: AtomicBool,
+    pace: Mutex<()>,
+    /// Told when a piece has arrived in the tree.
+    piece_moved: Condvar,
+}
+
+/// How much lies over the tree while rows are on their way into it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Backlog {
+    Small,
+    /// Whoever commits has to slow down, or it will be too large.
+    Large,
+    /// The next group has to wait until those on their way have arrived.
+    TooLarge,
 }
 
 impl Opened {
@@ -25,6 +44,9 @@ impl Opened {
             journal: Mutex::new(journal),
             memtables: RwLock::new(memtables),
             checkpointing: Mutex::new(()),
+            is_alone: AtomicBool::new(false),
+            pace: Mutex::new(()),
+            piece_moved: Condvar::new(),
         }
     }
 
@@ -56,32 +78,68 @@ impl Opened {
         memtables.has_frozen()
     }
 
-    /// Whether so much waits that the next group has to wait too.
-    pub(crate) fn is_overfull(&self, options: &Options) -> bool {
+    /// In halves of what a segment should have: commits slow down at three, and wait at four.
+    pub(crate) fn backlog(&self, options: &Options) -> Backlog {
         let (journal, memtables) = (self.journal(), self.memtables());
-        let is_full = journal.segment_bytes() >= 2 * options.journal_bytes as u64;
-        memtables.has_frozen() && (is_full || memtables.active() >= 2 * MEMTABLE_ROWS)
+        let halves = |has: u64, enough: u64| has.saturating_mul(2) / enough.max(1);
+        let bytes = halves(journal.segment_bytes(), options.journal_bytes as u64);
+        let rows = halves(memtables.active() as u64, MEMTABLE_ROWS as u64);
+        match bytes.max(rows) {
+            3 if memtables.has_frozen() => Backlog::Large,
+            4.. if memtables.has_frozen() => Backlog::TooLarge,
+            _ => Backlog::Small,
+        }
+    }
+
+    /// Waits until a piece of the rows that are on their way has arrived, or not much longer than one takes.
+    pub(crate) fn wait_for_piece(&self) {
+        let pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        // Who waits a moment too long, or not at all, does no harm.
+        drop(self.piece_moved.wait_timeout(pace, PIECE_TIMEOUT));
     }
 
     /// Moves the rows that are on their way into the tree, or waits until somebody else has; says whether there were any.
     pub(crate) fn checkpoint(&self, two_phase: bool) -> Result<bool, Trouble> {
         let _mine = self.checkpointing.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(frozen) = self.memtables().frozen() else { return Ok(false) };
-        checkpoint(&self.database, &frozen, two_phase, || self.piece_rows())?;
+        checkpoint(&self.database, &frozen, two_phase, || {
+            self.piece_moved.notify_all();
+            self.piece_rows()
+        })?;
         let done = self.memtables_mut().release();
+        self.piece_moved.notify_all();
         // Given back outside of the lock: there may be many.
         drop((frozen, done));
         Ok(true)
     }
 
     /// How many rows move in one transaction: few, because a commit may have to wait until the disk has them; more where commits
-    /// would soon have to wait for all of them.
+    /// would soon have to wait for all of them, and many where nobody commits, or all do wait.
     fn piece_rows(&self) -> usize {
-        if self.memtables().active() < MEMTABLE_ROWS * 3 / 4 { PIECE_ROWS } else { PIECE_ROWS_MAX }
+        let active = self.memtables().active();
+        if self.is_alone.load(Ordering::Relaxed) || active >= 2 * MEMTABLE_ROWS {
+            PIECE_ROWS_ALONE
+        } else if active >= MEMTABLE_ROWS * 3 / 4 {
+            PIECE_ROWS_MAX
+        } else {
+            PIECE_ROWS
+        }
+    }
+
+    /// Nobody commits: rows that are on their way move in large pieces.
+    pub(crate) fn set_alone(&self, is_alone: bool) {
+        self.is_alone.store(is_alone, Ordering::Relaxed);
     }
 
     /// Moves all rows into the tree, while nobody commits.
     pub(crate) fn checkpoint_all(&self, two_phase: bool) -> Result<(), Trouble> {
+        self.set_alone(true);
+        let moved = self.checkpoint_both(two_phase);
+        self.set_alone(false);
+        moved
+    }
+
+    fn checkpoint_both(&self, two_phase: bool) -> Result<(), Trouble> {
         self.checkpoint(two_phase)?;
         {
             let (mut journal, mut memtables) = (self.journal(), self.memtables_mut());
@@ -105,7 +163,45 @@ impl Opened {
 }
 
 /// So many rows may lie over the tree before they move into it, and twice as many while others do.
-const MEMTABLE_ROWS: usize = 16_384;
+const MEMTABLE_ROWS: usize = 65_536;
 
 const PIECE_ROWS: usize = if cfg!(test) { 2 } else { 128 };
 const PIECE_ROWS_MAX: usize = 256;
+const PIECE_ROWS_ALONE: usize = if cfg!(test) { 3 } else { 4_096 };
+
+/// Longer than a piece takes, in case that nobody moves any.
+const PIECE_TIMEOUT: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::database::Place;
+    use crate::{Integrity, group};
+    use port::{Batch, CrateTag, Expect, Key, Tenant};
+
+    #[test]
+    fn commits_slow_down_before_they_have_to_wait_for_all_rows() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place::new(dir.path());
+        // Each group takes half of a segment.
+        let options = Options::new().create(true).journal_bytes(2 * 4_096);
+        let _lock = place.claim(&options).unwrap();
+        let (opened, _) = place.open(&options, Integrity::Quick).unwrap();
+        let mut next = 0..;
+        let mut commit = || {
+            let mut batch = Batch::new();
+            let key = Key::new(CrateTag::PORT, Tenant::new(1), 1).number(next.next().unwrap());
+            batch.put(key.unwrap(), Expect::Absent, &b"value"[..]);
+            assert!(!group::apply(&opened, &[&batch]).fence);
+            opened.rotate_if_full(&options);
+            opened.backlog(&options)
+        };
+        use Backlog::{Large, Small, TooLarge};
+        // The first two are a segment; the tree has none of them yet.
+        assert_eq!([(); 6].map(|()| commit()), [Small, Small, Small, Small, Large, TooLarge]);
+        opened.checkpoint(false).unwrap();
+        assert_eq!(opened.backlog(&options), Small);
+        // The next one still belongs to the segment that is on its way then.
+        assert_eq!([(); 5].map(|()| commit()), [Small, Small, Small, Large, TooLarge]);
+    }
+}

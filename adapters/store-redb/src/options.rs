@@ -18,14 +18,14 @@ pub struct Options {
 }
 
 impl Options {
-    /// An existing store, opened quickly, with 64 MiB of cache, 8 MiB of journal in each of two files, and room for 4,096 waiting
+    /// An existing store, opened quickly, with 64 MiB of cache, 32 MiB of journal in each of two files, and room for 4,096 waiting
     /// commits.
     pub const fn new() -> Self {
         Self {
             integrity: Integrity::Quick,
             create: false,
             cache_bytes: 64 * 1024 * 1024,
-            journal_bytes: 8 * 1024 * 1024,
+            journal_bytes: 32 * 1024 * 1024,
             waiting_max: 4_096,
             two_phase: false,
         }

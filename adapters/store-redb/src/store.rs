@@ -4,7 +4,7 @@ use crate::checkpoint::Checkpointer;
 use crate::database::{Place, Trouble, guard, read_state, verify_rows};
 use crate::group::{self, Outcome};
 use crate::mark::Mark;
-use crate::opened::Opened;
+use crate::opened::{Backlog, Opened};
 use crate::queue::{self, Lead, News, Next, Pending, Queue, Worker};
 use crate::reading;
 use crate::state::State;
@@ -115,6 +115,7 @@ impl RedbStore {
     fn shut(&self) -> Result<(), Error> {
         self.core.queue.close();
         let joined = self.writer.join();
+        self.core.hurry();
         let checkpointer = self.core.checkpointer.close();
         let closed = self.core.close();
         joined.and(checkpointer).and(closed)
@@ -304,10 +305,14 @@ impl Core {
     }
 
     fn apply_to(self: &Arc<Self>, opened: &Opened, batches: &[&Batch]) -> Outcome {
-        if opened.is_overfull(&self.options)
-            && let Err(trouble) = self.checkpoint(opened)
-        {
-            return Outcome::failed(batches, trouble.before_commit());
+        match opened.backlog(&self.options) {
+            Backlog::Small => {}
+            Backlog::Large => opened.wait_for_piece(),
+            Backlog::TooLarge => {
+                if let Err(trouble) = self.checkpoint(opened) {
+                    return Outcome::failed(batches, trouble.before_commit());
+                }
+            }
         }
         let outcome = group::apply(opened, batches);
         if !outcome.fence && opened.rotate_if_full(&self.options) {
@@ -323,6 +328,14 @@ impl Core {
             self.counts.checkpoints.fetch_add(1, Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    /// Nobody commits any more: what moves into the tree need not leave room for others.
+    fn hurry(&self) {
+        let handle = self.handle.read().unwrap_or_else(PoisonError::into_inner);
+        if let Handle::Open(opened) = &*handle {
+            opened.set_alone(true);
+        }
     }
 
     /// For the checkpoint thread.
