@@ -29,7 +29,7 @@ impl Direct {
     }
 
     /// Writes parts that follow each other, up to the last whole block, and returns how many bytes that are: none if the file
-    /// system does not take it after all, which it is not asked again.
+    /// system does not take it after all, in these writes or where the file was opened for them; it is not asked again then.
     pub(crate) fn write(
         &self,
         opened: io::Result<File>,

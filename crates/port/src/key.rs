@@ -187,6 +187,7 @@ impl Key {
 
     /// All but the first eight bytes of a short key, zeros behind it and its length, in whole words: what tells it from others of
     /// its table. `None` for a long one.
+    #[cfg(feature = "std")]
     #[inline]
     pub(crate) fn words(&self) -> Option<[u64; 7]> {
         let Repr::Inline(Inline { bytes, len }) = &self.0 else { return None };

@@ -40,7 +40,7 @@ pub(crate) async fn submit(config: &Config, options: &Submit) -> Result<Value, F
                 .as_ref()
                 .is_none_or(|stand| !stand.is_over && (options.wait || stand.state == "asked"))
         };
-        // Nothing more becomes of the others.
+        // The others are as far as they are waited for.
         let open: Vec<usize> = (0..ids.len()).filter(|at| is_open(&found[*at])).collect();
         let asked: Vec<String> = open.iter().map(|at| ids[*at].clone()).collect();
         for (at, stand) in open.into_iter().zip(stands(&socket, requester, &asked).await?) {

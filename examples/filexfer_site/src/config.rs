@@ -455,7 +455,10 @@ impl SiteFile {
                 return Err(format!("{}: {why}", store.id));
             }
             if store.cached {
-                return Err(format!("{}: cached is for folders", store.id));
+                return Err(format!(
+                    "{}: cached is for folders; a bucket has no page cache",
+                    store.id
+                ));
             }
         }
         Ok(())

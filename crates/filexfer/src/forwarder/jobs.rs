@@ -73,7 +73,10 @@ impl Jobs {
         let touched = self.touched.iter().filter_map(|transfer| self.all.get(transfer)?.deadline());
         let first = touched.chain(self.wake).min();
         debug_assert!(
-            self.all.values().filter_map(Active::deadline).all(|at| Some(at) >= first),
+            self.all
+                .values()
+                .filter_map(Active::deadline)
+                .all(|at| first.is_some_and(|first| first <= at)),
             "a job has to be looked at before"
         );
         first

@@ -138,6 +138,8 @@ fn what_is_wrong_with_a_bucket_is_said_in_one_sentence() {
             "root = \"files/archive\", s3 = {",
             "give root, for a folder, or s3, for a bucket",
         ),
+        ("s3 = {", "cached = true, s3 = {", "cached is for folders"),
+        ("s3 = {", "settle_ms = 5, s3 = {", "settle_ms is for folders"),
     ] {
         let home = Home::new();
         s3(&home).in_bucket(&home, "archive", "");

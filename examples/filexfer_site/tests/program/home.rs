@@ -208,7 +208,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_filexfer-site");
 pub(crate) fn free_port() -> u16 {
     static NEXT: OnceLock<AtomicU64> = OnceLock::new();
     let next = NEXT.get_or_init(|| AtomicU64::new(RandomState::new().hash_one(0) >> 32));
-    loop {
+    for _ in 0..10_000 {
         let drawn = next.fetch_add(1, Ordering::Relaxed) % 10_000;
         let port = 10_000 + u16::try_from(drawn).unwrap();
         let at = (Ipv4Addr::LOCALHOST, port);
@@ -216,4 +216,5 @@ pub(crate) fn free_port() -> u16 {
             return port;
         }
     }
+    panic!("no port is free");
 }
