@@ -7,20 +7,27 @@ use crate::queue::Worker;
 use redb::Database;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 /// Writes a frozen memtable into the tree in pieces, and with the last one the state that the tree has then.
 ///
 /// Until then the state of the tree is the one before its segment, from which the journal leads on; that a part of the rows is newer
 /// already does no harm, since the journal has them too.
+///
+/// `piece_rows` says before each piece how many rows it has, and `pause` after it, from the thousandths that have moved and
+/// the time that the piece took, how long to leave disk and processor to others.
 pub(crate) fn checkpoint(
     database: &Database,
     frozen: &Frozen,
     two_phase: bool,
     piece_rows: impl Fn() -> usize,
+    pause: impl Fn(u64, Duration) -> Duration,
 ) -> Result<(), Trouble> {
+    let all = frozen.rows.len();
     let mut rows = frozen.rows.iter().peekable();
     let mut record = Vec::new();
     loop {
+        let begun = Instant::now();
         let mut transaction = database.begin_write()?;
         transaction.set_two_phase_commit(two_phase);
         {
@@ -50,7 +57,13 @@ pub(crate) fn checkpoint(
         if is_last {
             return Ok(());
         }
+        let moved = thousandths((all - rows.len()) as u64, all as u64);
+        thread::sleep(pause(moved, begun.elapsed()));
     }
+}
+
+pub(crate) fn thousandths(has: u64, enough: u64) -> u64 {
+    has.saturating_mul(1_000) / enough.max(1)
 }
 
 const YIELD_ROWS: usize = 8;

@@ -1,12 +1,12 @@
 //! An open database, its journal, and what lies over the tree.
 
 use crate::Options;
-use crate::checkpoint::checkpoint;
+use crate::checkpoint::{checkpoint, thousandths};
 use crate::database::Trouble;
 use crate::journal::Journal;
 use crate::memtable::Memtables;
 use redb::Database;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{
     Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
 };
@@ -22,6 +22,8 @@ pub(crate) struct Opened {
     checkpointing: Mutex<()>,
     /// Whether nobody commits any more, or for now.
     is_alone: AtomicBool,
+    /// How full the segment is that is being written, in thousandths: above 1,000 where the tree does not have the other yet.
+    filled: AtomicU64,
     pace: Mutex<()>,
     /// Told when a piece has arrived in the tree.
     piece_moved: Condvar,
@@ -45,6 +47,7 @@ impl Opened {
             memtables: RwLock::new(memtables),
             checkpointing: Mutex::new(()),
             is_alone: AtomicBool::new(false),
+            filled: AtomicU64::new(0),
             pace: Mutex::new(()),
             piece_moved: Condvar::new(),
         }
@@ -78,15 +81,16 @@ impl Opened {
         memtables.has_frozen()
     }
 
-    /// In halves of what a segment should have: commits slow down at three, and wait at four.
+    /// Commits slow down at one and a half of what a segment should have, and wait at two.
     pub(crate) fn backlog(&self, options: &Options) -> Backlog {
         let (journal, memtables) = (self.journal(), self.memtables());
-        let halves = |has: u64, enough: u64| has.saturating_mul(2) / enough.max(1);
-        let bytes = halves(journal.segment_bytes(), options.journal_bytes as u64);
-        let rows = halves(memtables.active() as u64, MEMTABLE_ROWS as u64);
-        match bytes.max(rows) {
-            3 if memtables.has_frozen() => Backlog::Large,
-            4.. if memtables.has_frozen() => Backlog::TooLarge,
+        let bytes = thousandths(journal.segment_bytes(), options.journal_bytes as u64);
+        let rows = thousandths(memtables.active() as u64, MEMTABLE_ROWS as u64);
+        let filled = bytes.max(rows);
+        self.filled.store(filled, Ordering::Relaxed);
+        match filled {
+            1_500..2_000 if memtables.has_frozen() => Backlog::Large,
+            2_000.. if memtables.has_frozen() => Backlog::TooLarge,
             _ => Backlog::Small,
         }
     }
@@ -102,9 +106,12 @@ impl Opened {
     pub(crate) fn checkpoint(&self, two_phase: bool) -> Result<bool, Trouble> {
         let _mine = self.checkpointing.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(frozen) = self.memtables().frozen() else { return Ok(false) };
-        checkpoint(&self.database, &frozen, two_phase, || {
+        let piece_rows = || {
             self.piece_moved.notify_all();
             self.piece_rows()
+        };
+        checkpoint(&self.database, &frozen, two_phase, piece_rows, |moved, took| {
+            self.pause(moved, took)
         })?;
         let done = self.memtables_mut().release();
         self.piece_moved.notify_all();
@@ -123,6 +130,17 @@ impl Opened {
             PIECE_ROWS_MAX
         } else {
             PIECE_ROWS
+        }
+    }
+
+    /// Rows need not move faster than others come: what is ahead of them leaves disk and processor to whoever commits, so that few
+    /// answers are slow all the time, and not many for a while.
+    fn pause(&self, moved: u64, took: Duration) -> Duration {
+        let due = self.filled.load(Ordering::Relaxed).saturating_mul(1_000) / FILLED_WHEN_MOVED;
+        if self.is_alone.load(Ordering::Relaxed) || moved <= due {
+            Duration::ZERO
+        } else {
+            (took * PAUSE_TIMES).min(PAUSE_MAX)
         }
     }
 
@@ -169,6 +187,13 @@ const PIECE_ROWS: usize = if cfg!(test) { 2 } else { 128 };
 const PIECE_ROWS_MAX: usize = 256;
 const PIECE_ROWS_ALONE: usize = if cfg!(test) { 3 } else { 4_096 };
 
+/// All rows have moved when the segment that is written meanwhile is so full, in thousandths: before commits slow down.
+const FILLED_WHEN_MOVED: u64 = 1_333;
+/// How many times as long as the piece before it a pause is.
+const PAUSE_TIMES: u32 = 2;
+/// Whoever closes the store waits no longer.
+const PAUSE_MAX: Duration = Duration::from_millis(10);
+
 /// Longer than a piece takes, in case that nobody moves any.
 const PIECE_TIMEOUT: Duration = Duration::from_millis(20);
 
@@ -203,5 +228,21 @@ mod tests {
         assert_eq!(opened.backlog(&options), Small);
         // The next one still belongs to the segment that is on its way then.
         assert_eq!([(); 5].map(|()| commit()), [Small, Small, Small, Large, TooLarge]);
+    }
+
+    #[test]
+    fn rows_move_no_faster_than_others_come_unless_nobody_commits() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place::new(dir.path());
+        let options = Options::new().create(true);
+        let _lock = place.claim(&options).unwrap();
+        let (opened, _) = place.open(&options, Integrity::Quick).unwrap();
+        opened.filled.store(FILLED_WHEN_MOVED / 2, Ordering::Relaxed);
+        let took = Duration::from_millis(1);
+        assert_eq!(opened.pause(499, took), Duration::ZERO);
+        assert_eq!(opened.pause(501, took), took * PAUSE_TIMES);
+        assert_eq!(opened.pause(501, Duration::from_secs(1)), PAUSE_MAX);
+        opened.set_alone(true);
+        assert_eq!(opened.pause(501, took), Duration::ZERO);
     }
 }

@@ -372,6 +372,7 @@ impl Core {
         work: impl FnOnce(&mut Database) -> Result<T, Trouble>,
     ) -> Result<T, Error> {
         drop(self.handle()?);
+        self.hurry();
         let mut handle = self.handle.write().unwrap_or_else(PoisonError::into_inner);
         let Handle::Open(opened) = &mut *handle else { return Err(handle.refusal()) };
         let moved = guard(|| opened.checkpoint_all(self.options.two_phase));

@@ -160,7 +160,7 @@ impl Shelf {
     fn read(&self, want: &ReadSet) -> Rows {
         // Neighbours in a read set are often of one table.
         let mut last = None;
-        let mut point = |key: &Key| {
+        let mut find = |key: &Key| {
             let head = head(key);
             let table = match last.and_then(|at: usize| self.tables.get(at)) {
                 Some((of, table)) if *of == head => table,
@@ -169,12 +169,19 @@ impl Shelf {
                     &self.tables[last?].1
                 }
             };
-            table.row(key).cloned()
+            table.row(key)
         };
-        Rows {
-            points: want.points.iter().map(&mut point).collect(),
-            scans: want.scans.iter().map(|scan| self.scan(scan)).collect(),
+        let mut points = Vec::with_capacity(want.points.len());
+        for keys in want.points.chunks(FOUND_AT_ONCE) {
+            // Rows are found before the first is shared, which counts atomically: the processor waits for one and the next from
+            // its memory at the same time, but not across an atomic step.
+            let mut found = [None; FOUND_AT_ONCE];
+            for (key, row) in keys.iter().zip(&mut found) {
+                *row = find(key);
+            }
+            points.extend(found[..keys.len()].iter().map(|row| row.cloned()));
         }
+        Rows { points, scans: want.scans.iter().map(|scan| self.scan(scan)).collect() }
     }
 
     fn scan(&self, scan: &Scan) -> Vec<(Key, Row)> {
@@ -396,6 +403,9 @@ impl<const N: usize> AsRef<[u8]> for Packed<N> {
         &self.bytes[..self.len]
     }
 }
+
+/// So many rows are found before the first of them is shared.
+const FOUND_AT_ONCE: usize = 16;
 
 /// So many keys may have changed since the last scan before an index is brought up to date without one.
 const CHANGED_MIN: usize = 1_024;

@@ -115,23 +115,23 @@ impl SoftKeys {
         message: &[u8],
     ) -> Result<KeyAnswer, KeyRefusal> {
         let Held::Wrapping(wrap) = self.held(id)? else { return Err(KeyRefusal::NotAllowed) };
-        let set = self.set(blob);
+        let spread = spread(blob);
+        let set = self.set(spread);
         let mut set = set.map(|set| set.lock().unwrap_or_else(PoisonError::into_inner));
-        if let Some(ready) = set.as_mut().and_then(|set| set.find(id, context, blob, algorithm)) {
+        let is_for = |one: &Prepared| one.is_for(id, context, blob, algorithm);
+        if let Some(ready) = set.as_mut().and_then(|set| set.find(spread, is_for)) {
             return Ok(KeyAnswer::Mac(ready.tag(message)));
         }
         let secret = wrap.unwrap(context, blob)?;
         let mac = PreparedMac::new(algorithm, secret.expose());
         let tag = mac.tag(message);
         if let Some(set) = &mut set {
-            set.keep(Prepared::new(id, context, blob, mac));
+            set.keep(spread, Prepared::new(id, context, blob, mac));
         }
         Ok(KeyAnswer::Mac(tag))
     }
 
-    /// Wrapped keys begin with a version byte and a random nonce, which spreads them over the sets.
-    fn set(&self, blob: &[u8]) -> Option<&Mutex<Set>> {
-        let spread = blob.get(1..9)?.try_into().map(u64::from_be_bytes).ok()?;
+    fn set(&self, spread: u64) -> Option<&Mutex<Set>> {
         let sets = u64::try_from(self.prepared.len()).ok()?;
         let at = usize::try_from(spread.checked_rem(sets)?).ok()?;
         self.prepared.get(at)
@@ -177,33 +177,32 @@ enum Held {
     Wrapping(WrapKey),
 }
 
-/// The keys used lately of those that share a place, the latest first.
+/// Where a wrapped key is looked for: a version byte comes first, and then a random nonce, which spreads keys over the sets.
+fn spread(blob: &[u8]) -> u64 {
+    blob.get(1..9).and_then(|nonce| nonce.try_into().ok()).map_or(0, u64::from_be_bytes)
+}
+
+/// The keys used lately of those that share a place, the latest first, each behind its [`spread`]: of the others no more is read.
 #[derive(Default)]
-struct Set([Option<Box<Prepared>>; WAYS]);
+struct Set([(u64, Option<Box<Prepared>>); WAYS]);
 
 /// With four to a set, few keys displace each other before the room is full.
 const WAYS: usize = 4;
 
 impl Set {
-    fn find(
-        &mut self,
-        id: KeyId,
-        context: &[u8],
-        blob: &[u8],
-        algorithm: MacAlgorithm,
-    ) -> Option<&PreparedMac> {
-        let is_for = |one: &Option<Box<Prepared>>| {
-            one.as_ref().is_some_and(|one| one.is_for(id, context, blob, algorithm))
+    fn find(&mut self, spread: u64, is_for: impl Fn(&Prepared) -> bool) -> Option<&PreparedMac> {
+        let is_it = |(of, one): &(u64, Option<Box<Prepared>>)| {
+            *of == spread && one.as_deref().is_some_and(&is_for)
         };
-        let at = self.0.iter().position(is_for)?;
+        let at = self.0.iter().position(is_it)?;
         self.0[..=at].rotate_right(1);
-        self.0[0].as_ref().map(|one| &one.mac)
+        self.0[0].1.as_ref().map(|one| &one.mac)
     }
 
     /// In place of the one that was not used for longest.
-    fn keep(&mut self, prepared: Prepared) {
+    fn keep(&mut self, spread: u64, prepared: Prepared) {
         self.0.rotate_right(1);
-        self.0[0] = Some(Box::new(prepared));
+        self.0[0] = (spread, Some(Box::new(prepared)));
     }
 }
 
@@ -211,27 +210,55 @@ struct Prepared {
     id: KeyId,
     context_bytes: usize,
     /// Context and wrapped key: a copy, so that the rows they were read from can go.
-    bound: Box<[u8]>,
+    bound: Bound,
     mac: PreparedMac,
 }
 
 impl Prepared {
     fn new(id: KeyId, context: &[u8], blob: &[u8], mac: PreparedMac) -> Self {
-        let bound = [context, blob].concat().into_boxed_slice();
-        Self { id, context_bytes: context.len(), bound, mac }
+        Self { id, context_bytes: context.len(), bound: Bound::new(context, blob), mac }
     }
 
     fn is_for(&self, id: KeyId, context: &[u8], blob: &[u8], algorithm: MacAlgorithm) -> bool {
         self.id == id
-            && self.bound.split_at_checked(self.context_bytes) == Some((context, blob))
+            && self.bound.bytes().split_at_checked(self.context_bytes) == Some((context, blob))
             && self.mac.algorithm() == algorithm
     }
 }
 
+/// Beside the prepared key where it is short, as it nearly always is.
+enum Bound {
+    Short { len: u8, bytes: [u8; BOUND_BYTES] },
+    Long(Box<[u8]>),
+}
+
+impl Bound {
+    fn new(context: &[u8], blob: &[u8]) -> Self {
+        let both = [context, blob].concat();
+        let mut bytes = [0; BOUND_BYTES];
+        match (bytes.get_mut(..both.len()), u8::try_from(both.len())) {
+            (Some(short), Ok(len)) => {
+                short.copy_from_slice(&both);
+                Self::Short { len, bytes }
+            }
+            _ => Self::Long(both.into_boxed_slice()),
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Short { len, bytes } => bytes.get(..usize::from(*len)).unwrap_or_default(),
+            Self::Long(bytes) => bytes,
+        }
+    }
+}
+
+const BOUND_BYTES: usize = 158;
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec;
+    use alloc::{format, vec};
     use blocking::Keys as _;
     use port::{EvidenceKind, SecretBytes};
 
@@ -294,6 +321,19 @@ mod tests {
     }
 
     #[test]
+    fn a_long_context_binds_like_a_short_one() {
+        let keys = keys();
+        let long = "x".repeat(BOUND_BYTES);
+        let (one, other) = (format!("{long}1").leak(), format!("{long}2").leak());
+        let blob = wrap(&keys, one, 10);
+        let clear = PreparedMac::new(MacAlgorithm::HmacSha256, &[10; 32]);
+        for _ in 0..2 {
+            assert_eq!(mac(&keys, one, &blob), KeyAnswer::Mac(clear.tag(b"m")));
+            assert_eq!(mac(&keys, other, &blob), KeyAnswer::Refused(KeyRefusal::BadWrap));
+        }
+    }
+
+    #[test]
     fn a_removed_key_is_gone_from_the_prepared_ones_too() {
         let mut keys = keys();
         let blob = wrap(&keys, "ctx", 10);
@@ -322,7 +362,7 @@ mod tests {
             evidence: Bytes::new(),
         };
         assert_eq!(one(&keys, pin), KeyAnswer::Refused(KeyRefusal::NotAllowed));
-        assert_eq!(alloc::format!("{keys:?}"), "SoftKeys(3 keys)");
+        assert_eq!(format!("{keys:?}"), "SoftKeys(3 keys)");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The in-memory store answers scans like an ordered map, however many rows came and went between two scans.
+//! The in-memory store answers like an ordered map, however many rows came and went between two scans, or are asked for at once.
 
 use interbank_port::blocking::Store;
 use interbank_port::{Batch, Commit, CrateTag, Expect, Key, MemoryStore, ReadSet, Scan, Tenant};
@@ -36,7 +36,7 @@ fn key(n: u64) -> Key {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
-    fn scans_like_an_ordered_map(acts in prop::collection::vec(act(), 1..24)) {
+    fn answers_like_an_ordered_map(acts in prop::collection::vec(act(), 1..24)) {
         let (store, mut oracle) = (MemoryStore::new(), BTreeMap::new());
         for act in acts {
             match act {
@@ -64,5 +64,9 @@ proptest! {
             }
         }
         prop_assert_eq!(store.len(), oracle.len());
+        let points: Vec<_> = (0..100).map(|n| key(n * 37 % 101)).collect();
+        let rows = store.read(&ReadSet::points(points.clone())).unwrap().points;
+        let found = rows.iter().map(|row| row.as_ref().map(|row| row.version));
+        prop_assert!(found.eq(points.iter().map(|key| oracle.get(key).copied())));
     }
 }
