@@ -424,6 +424,8 @@ impl Core {
     }
 
     fn fence(&self) {
+        // A checkpoint under way has the handle, and nobody to leave room for.
+        self.hurry();
         let mut handle = self.handle.write().unwrap_or_else(PoisonError::into_inner);
         if matches!(*handle, Handle::Open(_)) {
             let old = core::mem::replace(&mut *handle, Handle::Fenced);

@@ -38,7 +38,7 @@ impl SoftKeys {
         Self::with_prepared(Self::PREPARED_DEFAULT)
     }
 
-    /// With room for this many prepared wrapped keys (rounded up to a multiple of four), about 600 bytes each; 0 prepares
+    /// With room for this many prepared wrapped keys (rounded up to a multiple of four), about 500 bytes each; 0 prepares
     /// none.
     pub fn with_prepared(slots: usize) -> Self {
         let prepared = (0..slots.div_ceil(WAYS)).map(|_| Mutex::default()).collect();
