@@ -23,19 +23,24 @@ impl Forwarder {
         let Some(active) = self.jobs.get_mut(&transfer) else { return Ok(()) };
         let End::Site(site) = &active.route.sink else { return Err(Error::Stranger) };
         let forwarder = self.registry.forwarder(site).ok_or(Error::Stranger)?;
-        let party = self.registry.party(forwarder).ok_or(Error::Stranger)?;
-        let is_signed = party
-            .keys
-            .values()
-            .any(|(key, validity)| validity.holds(now) && answer.is_signed_by(key));
-        if from.as_str() != forwarder.as_str() || !is_signed {
+        if from.as_str() != forwarder.as_str() {
             return Err(Error::Stranger);
         }
-        active.silent_at = now.plus_ms(self.config.patience_ms);
-        match answer.verdict.outcome {
-            Ok(()) => Ok(()),
-            Err(reason) => self.fail(now, &transfer, Failure::RefusedDownstream(reason)),
+        // A consent is a sign of life, as slices are, which the link has authenticated: nothing else rests on it. A refusal ends the
+        // job, and has to be signed.
+        if let Err(reason) = answer.verdict.outcome {
+            let party = self.registry.party(forwarder).ok_or(Error::Stranger)?;
+            let is_signed = party
+                .keys
+                .values()
+                .any(|(key, validity)| validity.holds(now) && answer.is_signed_by(key));
+            if !is_signed {
+                return Err(Error::Stranger);
+            }
+            return self.fail(now, &transfer, Failure::RefusedDownstream(reason));
         }
+        active.silent_at = now.plus_ms(self.config.patience_ms);
+        Ok(())
     }
 
     /// The result of a job that another site has taken on.

@@ -678,6 +678,49 @@ fn f13_a_receipt_of_something_else_delivers_nothing() {
     assert_eq!(forwarder.job(&transfer).unwrap().state, State::Verifying);
 }
 
+#[test]
+fn f09_another_sites_refusal_counts_if_that_site_signed_it() {
+    use port::{Input, Machine as _, Peer};
+    let mut world = World::new(22);
+    world.put("b1", "a", bytes(50_000, 1));
+    let request = world.request("b1", "b1", "b3", "a");
+    world.partition("r1", "r2");
+    world.submit(&request);
+    world.run_until(world.now.plus_ms(5_000));
+    let transfer = request.transfer().unwrap();
+    let ours = world.forwarder("r1").job(&transfer).unwrap().verdict.clone().unwrap().verdict;
+    let verdict = Verdict { outcome: Err(Reason::Loop), ..ours };
+    let answer = |signer: &str, verdict: &Verdict| {
+        let signature = crate::asking::key(signer).sign(&verdict.to_sign().unwrap());
+        let verdict = verdict.clone();
+        Message::Answer(SignedVerdict { verdict, signature }).to_frame().unwrap()
+    };
+    let [r2, r3] = ["r2", "r3"].map(|id| Peer::new(id).unwrap());
+    let now = world.now;
+    let crate::world::Roles::Forwarder(forwarder) = &mut world.nodes.get_mut("r1").unwrap().role
+    else {
+        unreachable!()
+    };
+    let consent = Verdict { outcome: Ok(()), ..verdict.clone() };
+    let wrong = [
+        (&r3, answer("r2", &verdict)),
+        (&r2, answer("r3", &verdict)),
+        (&r2, answer("r1", &verdict)),
+        (&r3, answer("r3", &consent)),
+    ];
+    for (from, frame) in wrong {
+        let given = forwarder.handle(now, Input::Frame { from, bytes: &frame });
+        assert_eq!(given, Err(Error::Stranger));
+        assert_eq!(forwarder.job(&transfer).unwrap().state, State::Transferring);
+    }
+    forwarder.handle(now, Input::Frame { from: &r2, bytes: &answer("r2", &consent) }).unwrap();
+    assert_eq!(forwarder.job(&transfer).unwrap().state, State::Transferring);
+    forwarder.handle(now, Input::Frame { from: &r2, bytes: &answer("r2", &verdict) }).unwrap();
+    world.settle();
+    let state = world.results[&request.id][0].state;
+    assert_eq!(state, State::Failed(Failure::RefusedDownstream(Reason::Loop)));
+}
+
 /// Three forwarding servers carry what none of them can read, and the ends sign for both: what all saw, and what they know.
 #[test]
 fn f13_a_sealed_file_crosses_three_sites_unread() {
