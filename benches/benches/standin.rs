@@ -177,7 +177,7 @@ fn answers(_: &mut Criterion) {
 /// So many decisions in so many rounds; what was decided goes in between.
 const LOAD: u64 = 32_000;
 const LOAD_ROUNDS: u64 = 4;
-/// Of their 99th percentiles the median counts: one moment in which the machine stands still does not.
+/// Rounds at half the load. The median of their 99th percentiles counts: a moment in which the machine stands still does not.
 const ANSWER_ROUNDS: u64 = 5;
 
 fn sync_times(dir: &Path, times: &mut Vec<Duration>) {

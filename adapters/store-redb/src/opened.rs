@@ -22,7 +22,8 @@ pub(crate) struct Opened {
     checkpointing: Mutex<()>,
     /// Whether nobody commits any more, or for now.
     is_alone: AtomicBool,
-    /// How full the segment is that is being written, in thousandths: above 1,000 where the tree does not have the other yet.
+    /// How full the segment is that is being written, in thousandths: above 1,000 where the tree does not have the other yet. As the
+    /// leader saw it last: the journal itself is locked while it syncs.
     filled: AtomicU64,
     pace: Mutex<()>,
     /// Told when a piece has arrived in the tree.
@@ -228,6 +229,30 @@ mod tests {
         assert_eq!(opened.backlog(&options), Small);
         // The next one still belongs to the segment that is on its way then.
         assert_eq!([(); 5].map(|()| commit()), [Small, Small, Small, Large, TooLarge]);
+    }
+
+    #[test]
+    fn a_pause_follows_each_piece_but_the_last() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place::new(dir.path());
+        let options = Options::new().create(true);
+        let _lock = place.claim(&options).unwrap();
+        let (opened, _) = place.open(&options, Integrity::Quick).unwrap();
+        let mut batch = Batch::new();
+        for n in 0..6 {
+            let key = Key::new(CrateTag::PORT, Tenant::new(1), 1).number(n).unwrap();
+            batch.put(key, Expect::Absent, &b"value"[..]);
+        }
+        assert!(!group::apply(&opened, &[&batch]).fence);
+        opened.memtables_mut().freeze();
+        let frozen = opened.memtables().frozen().unwrap();
+        let asked = Mutex::new(Vec::new());
+        let pause = |moved, _| {
+            asked.lock().unwrap().push(moved);
+            Duration::ZERO
+        };
+        checkpoint(&opened.database, &frozen, false, || 2, pause).unwrap();
+        assert_eq!(*asked.lock().unwrap(), [333, 666]);
     }
 
     #[test]
