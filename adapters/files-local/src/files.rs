@@ -6,7 +6,7 @@ use crate::hashing::hash_all;
 use crate::{Error, OpenError, Options};
 use ::files::{Prepared, Proof, Prover};
 use filexfer::{
-    Failure, FileMetadata, FileName, FileStamp, Groups, Message, PartyId, Place, StoreFault,
+    Failure, FileMetadata, FileName, FileStamp, Groups, Message, PartyId, Place, Slots, StoreFault,
     TransferId,
 };
 use std::collections::BTreeMap;
@@ -33,11 +33,19 @@ pub struct LocalFiles {
 /// A file that is served: it, its proof, and what it was.
 #[derive(Debug)]
 struct Source {
-    file: File,
+    content: Content,
     stamp: FileStamp,
     proof: Proof,
     /// Groups before this one were served already.
     served: AtomicU64,
+}
+
+/// How a file that is served is found again.
+#[derive(Debug)]
+enum Content {
+    Open(File),
+    /// By its name: there may be more small ones than a process may have open.
+    Named(FileName),
 }
 
 impl LocalFiles {
@@ -80,12 +88,7 @@ impl LocalFiles {
         name: &FileName,
         stamp: Option<FileStamp>,
     ) -> Result<Option<(u64, [u8; 32])>, Error> {
-        let area = self.area(from)?;
-        let found = match from {
-            Place::Spool => area.unpublished(&transfer)?,
-            Place::Store(_) => area.source(name)?,
-        };
-        let Some((file, is)) = found else { return Ok(None) };
+        let Some((file, is)) = self.find(&transfer, from, name)? else { return Ok(None) };
         if stamp.is_some_and(|was| was != is) {
             return Ok(None);
         }
@@ -96,8 +99,10 @@ impl LocalFiles {
         };
         let Some(proof) = proof else { return Ok(None) };
         let known = (is.size, *proof.root());
-        let source = Source { file, stamp: is, proof, served: AtomicU64::new(0) };
-        if let Some(oldest) = self.prepared.keep(transfer, from.clone(), source) {
+        let is_small = is.size <= Slots::SMALL_BYTES;
+        let content = if is_small { Content::Named(name.clone()) } else { Content::Open(file) };
+        let source = Source { content, stamp: is, proof, served: AtomicU64::new(0) };
+        for oldest in self.prepared.keep(transfer, from.clone(), source, is.size) {
             let _ = self.work.remove(&pairs_name(&oldest));
         }
         Ok(Some(known))
@@ -120,7 +125,7 @@ impl LocalFiles {
         let mut frame = room(&source.proof, range)?;
         Message::begin_slice(transfer, range, &mut frame);
         let head = frame.len();
-        if !source.encode(range, &mut frame)? {
+        if !self.encode(&source, transfer, from, range, &mut frame)? {
             return Ok(None);
         }
         let is_repeated = source.served.fetch_max(range.end, Ordering::Relaxed) > range.start;
@@ -142,7 +147,7 @@ impl LocalFiles {
         let read = |why| (StoreFault::Read, why);
         let source = self.source(transfer, from).map_err(read)?;
         let mut encoded = room(&source.proof, range).map_err(read)?;
-        if !source.encode(range, &mut encoded).map_err(read)? {
+        if !self.encode(&source, transfer, from, range, &mut encoded).map_err(read)? {
             return Ok(false);
         }
         let Some(slice) = source.proof.open(range, &encoded) else { return Ok(false) };
@@ -270,6 +275,41 @@ impl LocalFiles {
         self.prepared.source(transfer, from).ok_or(Error::NotPrepared)
     }
 
+    /// What a transfer's source is now.
+    fn find(
+        &self,
+        transfer: &TransferId,
+        from: &Place,
+        name: &FileName,
+    ) -> Result<Option<(File, FileStamp)>, Error> {
+        let area = self.area(from)?;
+        match from {
+            Place::Spool => area.unpublished(transfer),
+            Place::Store(_) => area.source(name),
+        }
+    }
+
+    /// Appends a range with what proves it; `false` if the source is not what it was.
+    fn encode(
+        &self,
+        source: &Source,
+        transfer: &TransferId,
+        from: &Place,
+        range: &Range<u64>,
+        to: &mut Vec<u8>,
+    ) -> Result<bool, Error> {
+        match &source.content {
+            Content::Open(file) => {
+                let is = stamp(&file.metadata()?);
+                Ok(is == source.stamp && source.encode(file, range, to)?)
+            }
+            Content::Named(name) => match self.find(transfer, from, name)? {
+                Some((file, is)) => Ok(is == source.stamp && source.encode(&file, range, to)?),
+                None => Ok(false),
+            },
+        }
+    }
+
     /// An empty file. Whoever still reads the one of that name has it.
     fn new_pairs(&self, transfer: &TransferId) -> io::Result<File> {
         let name = pairs_name(transfer);
@@ -279,20 +319,14 @@ impl LocalFiles {
 }
 
 impl Source {
-    /// Appends a range with what proves it; `false` if the source is not what it was.
-    fn encode(&self, range: &Range<u64>, to: &mut Vec<u8>) -> Result<bool, Error> {
-        if stamp(&self.file.metadata()?) != self.stamp {
-            return Ok(false);
-        }
+    /// Appends a range with what proves it; `false` if the file is too short.
+    fn encode(&self, file: &File, range: &Range<u64>, to: &mut Vec<u8>) -> Result<bool, Error> {
         let groups = Groups::new(self.stamp.size);
         let mut failed = None;
         let group = |number: u64| {
             let bytes = groups.bytes(&(number..number.saturating_add(1)));
             let mut group = vec![0; usize::try_from(bytes.end - bytes.start).unwrap_or(0)];
-            self.file
-                .read_exact_at(&mut group, bytes.start)
-                .map_err(|why| failed = Some(why))
-                .ok()?;
+            file.read_exact_at(&mut group, bytes.start).map_err(|why| failed = Some(why)).ok()?;
             Some(group)
         };
         let is_whole = self.proof.encode(range, group, to);

@@ -82,7 +82,7 @@ impl ObjectFiles {
         };
         let Some((at, proof)) = prepared else { return Ok(None) };
         let known = (proof.size(), *proof.root());
-        self.prepared.keep(transfer, from.clone(), Source { at, proof });
+        self.prepared.keep(transfer, from.clone(), Source { at, proof }, known.0);
         Ok(Some(known))
     }
 

@@ -75,7 +75,7 @@ pub(crate) async fn submit(config: &Config, options: &Submit) -> Result<Value, F
             }
         }
         // The more are asked about, the longer an answer takes.
-        tokio::time::sleep(POLL + POLL * u32::try_from(ids.len() / 500).unwrap_or(0)).await;
+        tokio::time::sleep(POLL + POLL * u32::try_from(left / 500).unwrap_or(0)).await;
     };
     if let Some(bar) = bar {
         bar.finish_and_clear();

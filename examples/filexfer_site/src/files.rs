@@ -103,7 +103,7 @@ impl Files {
     fn note(&self, work: &Work, transfer: TransferId, done: &Done) {
         match (work, done) {
             (Work::Prepare { from, .. }, Done::Prepared(Some(known))) => {
-                self.prepared.keep(transfer, from.clone(), *known);
+                self.prepared.keep(transfer, from.clone(), *known, known.0);
             }
             (Work::Discard { at, .. }, _) => self.prepared.forget_at(&transfer, at),
             _ => {}

@@ -19,6 +19,7 @@ pub(crate) struct Lines {
 pub(crate) struct Inboxes {
     tls: Option<Inbox>,
     quic: Option<Inbox>,
+    is_quics_turn: bool,
 }
 
 impl Lines {
@@ -41,7 +42,8 @@ impl Lines {
         }
         let (tls, from_tls) = tls.unzip();
         let (quic, from_quic) = quic.unzip();
-        Ok((Self { tls, quic }, Inboxes { tls: from_tls, quic: from_quic }))
+        let inboxes = Inboxes { tls: from_tls, quic: from_quic, is_quics_turn: false };
+        Ok((Self { tls, quic }, inboxes))
     }
 
     /// As soon as there is room.
@@ -99,8 +101,12 @@ impl Inboxes {
 
     /// What is there already.
     pub(crate) fn try_recv(&mut self) -> Option<Incoming> {
-        let tls = self.tls.as_mut().and_then(Inbox::try_recv);
-        tls.or_else(|| self.quic.as_mut().and_then(Inbox::try_recv))
+        let mut both = [&mut self.tls, &mut self.quic];
+        if self.is_quics_turn {
+            both.reverse();
+        }
+        self.is_quics_turn = !self.is_quics_turn;
+        both.into_iter().flatten().find_map(Inbox::try_recv)
     }
 }
 

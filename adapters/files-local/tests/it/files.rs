@@ -319,7 +319,7 @@ fn of_many_prepared_files_the_one_not_used_for_longest_is_forgotten() {
     let files = LocalFiles::open(options).unwrap();
     let from = Place::Store(store("one"));
     let transfers = [1, 2, 3].map(|tag| TransferId([tag; 16]));
-    home.put("one", "a", b"content");
+    home.put("one", "a", &bytes(70_000, 1));
     for transfer in &transfers[..2] {
         files.prepare(*transfer, &from, &name("a"), None).unwrap();
     }
@@ -329,6 +329,41 @@ fn of_many_prepared_files_the_one_not_used_for_longest_is_forgotten() {
     assert!(files.slice(&transfers[0], &from, &(0..1)).unwrap().is_some());
     files.forget(&transfers[0]);
     assert_eq!(files.slice(&transfers[0], &from, &(0..1)), Err(Error::NotPrepared));
+}
+
+#[test]
+fn small_files_are_ready_in_any_number_and_hold_no_descriptor() {
+    let home = Home::new();
+    let mut options = home.options();
+    options.prepared_max = 1;
+    let files = LocalFiles::open(options).unwrap();
+    let from = Place::Store(store("one"));
+    let open = || fs::read_dir("/proc/self/fd").unwrap().filter(|fd| leads_to(fd, "settlement-"));
+    let transfers: Vec<TransferId> = (0..64).map(|tag| TransferId([tag; 16])).collect();
+    for (tag, transfer) in transfers.iter().enumerate() {
+        let file = format!("settlement-{tag}");
+        home.put("one", &file, &bytes(1 + tag * 1_000, 1));
+        files.prepare(*transfer, &from, &name(&file), None).unwrap().unwrap();
+    }
+    assert_eq!(open().count(), 0);
+    assert!(transfers.iter().all(|of| files.slice(of, &from, &(0..1)).unwrap().is_some()));
+    // What is served is what was prepared, or nothing.
+    home.put("one", "settlement-5", &bytes(5_001, 2));
+    fs::remove_file(home.path("one", "settlement-6")).unwrap();
+    for (tag, transfer) in transfers.iter().enumerate() {
+        let is_same = files.slice(transfer, &from, &(0..1)).unwrap().is_some();
+        assert_eq!(is_same, tag != 5 && tag != 6);
+    }
+    // A large one needs the room of all of them, and stays open.
+    home.put("one", "settlement-large", &bytes(70_000, 1));
+    files.prepare(T, &from, &name("settlement-large"), None).unwrap().unwrap();
+    assert_eq!(open().count(), 1);
+    assert_eq!(files.slice(&transfers[0], &from, &(0..1)), Err(Error::NotPrepared));
+}
+
+fn leads_to(descriptor: &std::io::Result<fs::DirEntry>, what: &str) -> bool {
+    let to = descriptor.as_ref().ok().and_then(|entry| fs::read_link(entry.path()).ok());
+    to.is_some_and(|to| to.to_string_lossy().contains(what))
 }
 
 #[test]

@@ -122,7 +122,7 @@ async fn of_many_prepared_files_the_one_not_used_for_longest_is_forgotten() {
     options.prepared_max = 2;
     let files = interbank_files_object_store::ObjectFiles::open(options).await.unwrap();
     let from = Place::Store(store("one"));
-    home.put("one", "a", b"content").await;
+    home.put("one", "a", &[7; 70_000]).await;
     let transfers = [1, 2, 3].map(|tag| TransferId([tag; 16]));
     for transfer in &transfers[..2] {
         files.prepare(*transfer, &from, &name("a"), None).await.unwrap();
