@@ -45,8 +45,15 @@ struct Unpublished {
     turn: u64,
     /// What is on disk as it was written last.
     forced: BTreeSet<TransferId>,
-    /// Discarded lately: what threads still write of them is late.
-    over: VecDeque<TransferId>,
+    over: Over,
+}
+
+/// What was discarded lately: what threads still write of it is late.
+#[derive(Debug, Default)]
+struct Over {
+    all: BTreeSet<TransferId>,
+    /// The oldest is first.
+    order: VecDeque<TransferId>,
 }
 
 impl OpenArea {
@@ -184,15 +191,16 @@ impl OpenArea {
     fn link(&self, publication: &Publication<'_>) -> Result<Result<Folder, Failure>, Error> {
         let Publication { transfer, name, replace } = *publication;
         let content = content_name(transfer);
-        let Some((file, _)) = regular(self.own.read(&content))? else {
-            return Err(Error::NoContent);
-        };
-        if !self.state().forced.contains(transfer) {
+        let is_forced = self.state().forced.contains(transfer);
+        if !is_forced {
+            let found = regular(self.own.read(&content))?;
+            let (file, _) = found.ok_or(Error::NoContent)?;
             file.sync_all()?;
         }
         let Walk::In(folder, last) = self.root.walk(name, true)? else { return Err(Error::Path) };
         match linkat(self.own.fd(), &content, folder.fd(), last, AtFlags::empty()) {
             Ok(()) => {}
+            Err(Errno::NOENT) => return Err(Error::NoContent),
             Err(Errno::EXIST) if self.own.is_same(&content, &folder, last)? => {}
             Err(Errno::EXIST) => {
                 if !replace || folder.kind(last)? == Some(FileType::Directory) {
@@ -209,20 +217,23 @@ impl OpenArea {
         Ok(Ok(folder))
     }
 
-    /// Removes what is unpublished of a transfer.
+    /// Removes what is unpublished of a transfer, if there is something.
     pub(crate) fn discard(&self, transfer: &TransferId) -> Result<(), Error> {
         {
             let mut unpublished = self.state();
             unpublished.open.remove(transfer);
             unpublished.forced.remove(transfer);
-            if unpublished.over.len() >= OVER_MAX {
-                unpublished.over.pop_front();
+            unpublished.over.add(*transfer);
+            if !unpublished.lens.contains_key(transfer) {
+                return Ok(());
             }
-            unpublished.over.push_back(*transfer);
-            let len = unpublished.lens.remove(transfer).unwrap_or(0);
-            unpublished.bytes = unpublished.bytes.saturating_sub(len);
         }
-        Ok(self.own.remove(&content_name(transfer))?)
+        self.own.remove(&content_name(transfer))?;
+        // Not before: it takes room, and can be tried again.
+        let mut unpublished = self.state();
+        let len = unpublished.lens.remove(transfer).unwrap_or(0);
+        unpublished.bytes = unpublished.bytes.saturating_sub(len);
+        Ok(())
     }
 
     /// Of which transfers there is unpublished content, and how many bytes.
@@ -256,7 +267,7 @@ impl OpenArea {
             *used = turn;
             return Ok(Arc::clone(file));
         }
-        if unpublished.over.contains(transfer) {
+        if unpublished.over.all.contains(transfer) {
             return Err(Error::NoContent);
         }
         let file = self.own.write(&content_name(transfer), self.area.mode)?;
@@ -299,6 +310,19 @@ impl OpenArea {
 
     fn state(&self) -> MutexGuard<'_, Unpublished> {
         self.unpublished.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Over {
+    fn add(&mut self, transfer: TransferId) {
+        if self.all.insert(transfer) {
+            self.order.push_back(transfer);
+        }
+        if self.order.len() > OVER_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.all.remove(&oldest);
+        }
     }
 }
 
@@ -401,7 +425,7 @@ pub(crate) fn parse_hex(text: &str) -> Option<TransferId> {
 const OWN: &str = ".filexfer-unpublished";
 const SUFFIX: &str = ".content";
 /// As many as can be in the hands of threads.
-const OVER_MAX: usize = 256;
+const OVER_MAX: usize = 4_096;
 /// Unpublished files that stay open between writes.
 const OPEN_MAX: usize = 64;
 /// What every Unix takes in one call.

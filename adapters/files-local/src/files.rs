@@ -9,13 +9,13 @@ use filexfer::{
     Failure, FileMetadata, FileName, FileStamp, Groups, Message, PartyId, Place, Slots, StoreFault,
     TransferId,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Does what machines want done with files, on local file systems. It blocks: an asynchronous program calls it from threads
 /// that may wait. It is `Sync`, and different transfers do not hold each other up.
@@ -27,6 +27,8 @@ pub struct LocalFiles {
     spool: Option<OpenArea>,
     stores: BTreeMap<PartyId, OpenArea>,
     work: Folder,
+    /// Of whom there are proofs in [`Options::work`].
+    kept: Mutex<BTreeSet<TransferId>>,
     prepared: Prepared<Source>,
 }
 
@@ -61,8 +63,9 @@ impl LocalFiles {
         let spool = options.spool.map(OpenArea::open).transpose()?;
         let open = |(party, area)| Ok((party, OpenArea::open(area)?));
         let stores = options.stores.into_iter().map(open).collect::<Result<_, OpenError>>()?;
-        trim(&work, options.prepared_max).map_err(|why| OpenError::Work(why.kind()))?;
-        Ok(Self { spool, stores, work, prepared: Prepared::new(options.prepared_max) })
+        let kept = trim(&work, options.prepared_max);
+        let kept = Mutex::new(kept.map_err(|why| OpenError::Work(why.kind()))?);
+        Ok(Self { spool, stores, work, kept, prepared: Prepared::new(options.prepared_max) })
     }
 
     /// [`filexfer::Work::Look`]: what is there, without reading content.
@@ -103,7 +106,7 @@ impl LocalFiles {
         let content = if is_small { Content::Named(name.clone()) } else { Content::Open(file) };
         let source = Source { content, stamp: is, proof, served: AtomicU64::new(0) };
         for oldest in self.prepared.keep(transfer, from.clone(), source, is.size) {
-            let _ = self.work.remove(&pairs_name(&oldest));
+            self.let_go(&oldest);
         }
         Ok(Some(known))
     }
@@ -206,12 +209,20 @@ impl LocalFiles {
 
     /// Forgets that a file was prepared, for transfers that are over.
     pub fn forget(&self, transfer: &TransferId) {
-        let prepared = self.prepared.forget(transfer);
-        let is_kept = prepared.is_none_or(|source| Proof::is_large(source.proof.size()));
-        if is_kept {
+        self.prepared.forget(transfer);
+        self.let_go(transfer);
+    }
+
+    /// Removes the proof that was kept, if there is one.
+    fn let_go(&self, transfer: &TransferId) {
+        if self.kept_now().remove(transfer) {
             // What stays is found by `LocalFiles::kept_transfers` at the next start.
             let _ = self.work.remove(&pairs_name(transfer));
         }
+    }
+
+    fn kept_now(&self) -> MutexGuard<'_, BTreeSet<TransferId>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Transfers of which something was kept by [`LocalFiles::prepare`]: for whoever looks for what no job wants any more, and
@@ -221,7 +232,7 @@ impl LocalFiles {
     /// [`Error`].
     pub fn kept_transfers(&self) -> Result<Vec<TransferId>, Error> {
         let names = self.work.names()?;
-        Ok(names.iter().filter_map(|name| parse_hex(name.strip_suffix(PAIRS)?)).collect())
+        Ok(names.iter().filter_map(|name| parse_pairs_name(name)).collect())
     }
 
     /// Unpublished content at a place, with its length: for whoever looks for what no job wants any more.
@@ -313,6 +324,8 @@ impl LocalFiles {
     /// An empty file. Whoever still reads the one of that name has it.
     fn new_pairs(&self, transfer: &TransferId) -> io::Result<File> {
         let name = pairs_name(transfer);
+        // Before there is one, so that it is found wherever this ends.
+        self.kept_now().insert(*transfer);
         self.work.remove(&name)?;
         Ok(self.work.write(&name, 0o600)?)
     }
@@ -348,8 +361,8 @@ fn room(proof: &Proof, range: &Range<u64>) -> Result<Vec<u8>, Error> {
     proof.room(range).ok_or(Error::Io(io::ErrorKind::InvalidInput))
 }
 
-/// Of what earlier processes kept, the newest stay.
-fn trim(work: &Folder, most: usize) -> Result<(), rustix::io::Errno> {
+/// Of what earlier processes kept, the newest stay: which those are.
+fn trim(work: &Folder, most: usize) -> Result<BTreeSet<TransferId>, rustix::io::Errno> {
     let mut kept = Vec::new();
     for name in work.names()?.into_iter().filter(|name| name.ends_with(PAIRS)) {
         let changed = work.read(&name).and_then(|file| Ok(rustix::fs::fstat(&file)?.st_mtime));
@@ -357,7 +370,12 @@ fn trim(work: &Folder, most: usize) -> Result<(), rustix::io::Errno> {
     }
     kept.sort_unstable();
     let many = kept.len().saturating_sub(most);
-    kept.iter().take(many).try_for_each(|(_, name)| work.remove(name))
+    kept.drain(..many).try_for_each(|(_, name)| work.remove(&name))?;
+    Ok(kept.iter().filter_map(|(_, name)| parse_pairs_name(name)).collect())
+}
+
+fn parse_pairs_name(name: &str) -> Option<TransferId> {
+    parse_hex(name.strip_suffix(PAIRS)?)
 }
 
 fn pairs_name(transfer: &TransferId) -> String {

@@ -155,7 +155,10 @@ mod tests {
         assert_eq!(forgotten, [of(0)]);
         let forgotten = prepared.keep(of(203), Place::Spool, (), LARGE);
         assert_eq!(forgotten.len(), Slots::PARTS);
-        assert!(prepared.source(&of(200), &Place::Spool).is_none(), "it was used before the others");
+        assert!(
+            prepared.source(&of(200), &Place::Spool).is_none(),
+            "it was used before the others"
+        );
         assert!(prepared.source(&of(203), &Place::Spool).is_some());
     }
 }
