@@ -7,7 +7,7 @@ use crate::rows;
 use crate::station::{Role, Told};
 use filexfer::{
     Error, Forwarder, ForwarderConfig, ForwarderEvent, Groups, Job, Party, Place, Registry,
-    Role as PartyRole, SliceProof, Trail, TransferId, Work,
+    Role as PartyRole, SliceProof, State, Trail, TransferId, Work,
 };
 use port::{Peer, ReadSet, Store, Time};
 use seal::SoftKeys;
@@ -183,8 +183,20 @@ fn log(event: ForwarderEvent) {
             }
         }
         ForwarderEvent::Moved { transfer, state } => {
+            let is_on_its_way = matches!(
+                state,
+                State::Scheduled | State::Transferring | State::Verifying | State::Acknowledged
+            );
             let (state, code, _) = rows::words(state);
-            tracing::info!(event = "job.moved", ?transfer, state, code);
+            // What goes as it should is told twice, accepted and delivered: many small files are many lines.
+            if is_on_its_way {
+                tracing::debug!(event = "job.moved", ?transfer, state, code);
+            } else {
+                tracing::info!(event = "job.moved", ?transfer, state, code);
+            }
+        }
+        ForwarderEvent::HandedOver { transfer } => {
+            tracing::info!(event = "job.handed_over", ?transfer);
         }
         ForwarderEvent::Stranded { transfer } => {
             tracing::warn!(

@@ -47,7 +47,7 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<(), Failure> {
     let load = |site: &Site| Config::load(&site.config);
-    let serve = |site: &Site, ids: Vec<String>| servers::run(&load(site)?, &ids, options.json);
+    let serve = |site: &Site, ids: Vec<String>| servers::run(&load(site)?, &ids, options);
     let answer = match &options.task {
         Task::Init(init) => json!({ "said": setup::init(init)? }),
         Task::Check(site) => {

@@ -15,6 +15,9 @@ pub(crate) struct Options {
     /// Print JSON instead of text
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// Log each step of each job, and what peers sent that was refused
+    #[arg(long, short, global = true)]
+    pub(crate) verbose: bool,
     #[command(subcommand)]
     pub(crate) task: Task,
 }

@@ -6,6 +6,7 @@ use crate::config::{ClientFile, Config, Server};
 use crate::control;
 use crate::failure::Failure;
 use crate::lines::Lines;
+use crate::options::Options;
 use crate::rows::{self, Left};
 use crate::station::{Role, Station};
 use assembly::{
@@ -19,12 +20,24 @@ use std::time::Duration;
 use tokio::signal::unix;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Runs servers of a site until SIGINT or SIGTERM, or until one of them cannot go on.
-pub(crate) fn run(config: &Config, ids: &[String], json: bool) -> Result<(), Failure> {
-    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(LEVEL);
+pub(crate) fn run(config: &Config, ids: &[String], options: &Options) -> Result<(), Failure> {
+    // What the libraries below would tell of their own doing is not meant for operators.
+    let level = if options.verbose { Level::DEBUG } else { Level::INFO };
+    let whose = Targets::new().with_default(Level::INFO);
+    let whose = whose.with_target(env!("CARGO_CRATE_NAME"), level);
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level);
     // A second subscriber in one process is no reason not to serve.
-    let _ = if json { log.json().try_init() } else { log.with_target(false).try_init() };
+    let _ = if options.json {
+        log.json().finish().with(whose).try_init()
+    } else {
+        log.with_target(false).finish().with(whose).try_init()
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.map_err(Failure::run)?.block_on(serve(config, ids))
 }
@@ -178,5 +191,4 @@ async fn signal() {
     }
 }
 
-const LEVEL: tracing::Level = tracing::Level::INFO;
 const CLOSING: Duration = Duration::from_secs(10);
