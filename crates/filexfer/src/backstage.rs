@@ -6,13 +6,13 @@ use crate::{
     Error, HopList, JobId, Message, Misuse, Notice, NoticeKind, PartyId, Receipt, ReceiptBatch,
     Request, SignedVerdict, Stage, TransferId,
 };
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use bytes::Bytes;
 use port::outbox::Entry;
 use port::{
     Batch, Clamp, Committed, CrateTag, Effect, Expect, Input, Key, KeyAnswer, KeyId, Machine, Peer,
-    ReadSet, Tenant, Ticket, Time, WireError,
+    ReadSet, Rows, Tenant, Ticket, Time, WireError,
 };
 
 /// Submits requests, and receives answers, results and arrivals.
@@ -26,9 +26,14 @@ pub struct BackstageServer {
     forwarder: Peer,
     pace_ms: u64,
     clamp: Clamp,
+    /// Requests without an answer, and when each is asked again.
     open: BTreeMap<JobId, (Request, Time)>,
-    reading: BTreeMap<Ticket, Entry>,
-    writing: BTreeMap<Ticket, Entry>,
+    /// The same by time.
+    due: BTreeSet<(Time, JobId)>,
+    /// Notices on their way into the inbox.
+    writing: BTreeMap<Ticket, Told>,
+    /// Those that may be there already.
+    reading: BTreeMap<Ticket, Told>,
     receipts: Option<Receipts>,
     last_ticket: Ticket,
     effects: VecDeque<Effect>,
@@ -53,8 +58,9 @@ impl BackstageServer {
             pace_ms,
             clamp: Clamp::new(),
             open: BTreeMap::new(),
-            reading: BTreeMap::new(),
+            due: BTreeSet::new(),
             writing: BTreeMap::new(),
+            reading: BTreeMap::new(),
             receipts: None,
             last_ticket: Ticket(0),
             effects: VecDeque::new(),
@@ -127,8 +133,21 @@ impl BackstageServer {
             return Err(Error::Busy);
         }
         self.send_request(&request)?;
-        self.open.insert(request.id, (request, now.plus_ms(self.pace_ms)));
+        self.await_answer(request, now.plus_ms(self.pace_ms));
         Ok(())
+    }
+
+    fn await_answer(&mut self, request: Request, until: Time) {
+        let id = request.id;
+        self.answered(&id);
+        self.open.insert(id, (request, until));
+        self.due.insert((until, id));
+    }
+
+    fn answered(&mut self, id: &JobId) {
+        if let Some((_, until)) = self.open.remove(id) {
+            self.due.remove(&(until, *id));
+        }
     }
 
     /// Calls a job off, if it is not too late. The result tells.
@@ -159,7 +178,7 @@ impl BackstageServer {
         self.last_ticket
     }
 
-    fn on_frame(&mut self, from: &Peer, bytes: &[u8]) -> Result<(), Error> {
+    fn on_frame(&mut self, now: Time, from: &Peer, bytes: &[u8]) -> Result<(), Error> {
         if *from != self.forwarder {
             return Err(Error::Stranger);
         }
@@ -168,7 +187,7 @@ impl BackstageServer {
                 let id = answer.verdict.id;
                 let Some((request, _)) = self.open.get(&id) else { return Ok(()) };
                 if request.digest()? == answer.verdict.request {
-                    self.open.remove(&id);
+                    self.answered(&id);
                     self.events.push_back(BackstageEvent::Answered(answer));
                 }
                 Ok(())
@@ -179,14 +198,57 @@ impl BackstageServer {
                 if self.reading.len() + self.writing.len() >= NOTICES_MAX {
                     return Err(Error::Busy);
                 }
+                self.write(now, Told { entry, notice })
+            }
+            _ => Err(Error::Stranger),
+        }
+    }
+
+    /// Nearly all notices come once. Whether one is there already is looked for if it cannot be written.
+    fn write(&mut self, now: Time, told: Told) -> Result<(), Error> {
+        let mut batch = Batch::with_capacity(2);
+        batch.put(self.row(&told.entry)?, Expect::Absent, told.entry.content.clone());
+        let since = inbox_index(self.tenant).number(now.as_ms())?.raw(&told.entry.idempotency)?;
+        batch.put(since, Expect::Any, Bytes::copy_from_slice(&told.notice.transfer.0));
+        let ticket = self.ticket();
+        self.writing.insert(ticket, told);
+        self.effects.push_back(Effect::Commit { ticket, batch });
+        Ok(())
+    }
+
+    fn on_written(&mut self, now: Time, told: Told, fate: Committed) -> Result<(), Error> {
+        match fate {
+            Committed::Applied(_) => {
+                // A result that overtook its answer is one too.
+                if told.notice.kind == NoticeKind::Result {
+                    self.answered(&told.notice.id);
+                }
+                let done = self.answer_or_hold(now, &told);
+                self.events.push_back(BackstageEvent::Noticed(told.notice));
+                done
+            }
+            Committed::Conflict => {
+                let receipt = Self::receipts(self.tenant).raw(&told.notice.transfer.0)?;
+                let want = ReadSet::points([self.row(&told.entry)?, receipt]);
                 let ticket = self.ticket();
-                let receipt = Self::receipts(self.tenant).raw(&notice.transfer.0)?;
-                let want = ReadSet::points([self.row(&entry)?, receipt]);
-                self.reading.insert(ticket, entry);
+                self.reading.insert(ticket, told);
                 self.effects.push_back(Effect::Read { ticket, want });
                 Ok(())
             }
-            _ => Err(Error::Stranger),
+            // It comes again, and is looked for.
+            Committed::Unknown => Ok(()),
+        }
+    }
+
+    fn on_found(&mut self, now: Time, told: &Told, rows: &Rows) -> Result<(), Error> {
+        let found = |at: usize| rows.points.get(at).and_then(Option::as_ref);
+        match (found(0), found(1)) {
+            // The store did not take it. It comes again.
+            (None, _) => Ok(()),
+            (Some(_), Some(receipt)) if told.notice.kind == NoticeKind::Arrival => {
+                self.answer_with(&told.entry, receipt.value.clone())
+            }
+            (Some(_), _) => self.answer_or_hold(now, told),
         }
     }
 
@@ -207,8 +269,8 @@ impl BackstageServer {
     }
 
     /// It lies in the inbox. An arrival is answered by its receipt, where there are receipts.
-    fn answer_or_hold(&mut self, now: Time, entry: &Entry) -> Result<(), Error> {
-        let notice = Notice::parse(&entry.content)?;
+    fn answer_or_hold(&mut self, now: Time, told: &Told) -> Result<(), Error> {
+        let Told { entry, notice } = told;
         let is_provable =
             notice.kind == NoticeKind::Arrival && notice.receipt(Stage::Verified).is_some();
         let Some(receipts) = self.receipts.as_mut().filter(|_| is_provable) else {
@@ -218,7 +280,7 @@ impl BackstageServer {
         if receipts.held.len() < NOTICES_MAX {
             receipts.held.insert(notice.transfer, entry.clone());
         }
-        if receipts.at_once { self.hand_over(now, &notice, None) } else { Ok(()) }
+        if receipts.at_once { self.hand_over(now, notice, None) } else { Ok(()) }
     }
 
     fn on_signed(&mut self, ticket: Ticket, answer: Option<KeyAnswer>) -> Result<(), Error> {
@@ -258,54 +320,25 @@ impl Machine for BackstageServer {
     fn handle(&mut self, now: Time, input: Input<'_>) -> Result<(), Error> {
         let now = self.clamp.see(now);
         match input {
-            Input::Frame { from, bytes } => self.on_frame(from, bytes),
+            Input::Frame { from, bytes } => self.on_frame(now, from, bytes),
             Input::Rows { ticket, rows } => {
-                let entry = self.reading.remove(&ticket).ok_or(Misuse::NotAsked)?;
-                let Some(rows) = rows else { return Ok(()) };
-                if rows.points.first().is_some_and(Option::is_some) {
-                    let is_arrival = Notice::parse(&entry.content)?.kind == NoticeKind::Arrival;
-                    return match rows.points.get(1) {
-                        Some(Some(row)) if is_arrival => {
-                            self.answer_with(&entry, row.value.clone())
-                        }
-                        _ => self.answer_or_hold(now, &entry),
-                    };
-                }
-                let mut batch = Batch::new();
-                batch.put(self.row(&entry)?, Expect::Absent, entry.content.clone());
-                let since =
-                    inbox_index(self.tenant).number(now.as_ms())?.raw(&entry.idempotency)?;
-                let transfer = Notice::parse(&entry.content)?.transfer;
-                batch.put(since, Expect::Any, Bytes::copy_from_slice(&transfer.0));
-                let ticket = self.ticket();
-                self.writing.insert(ticket, entry);
-                self.effects.push_back(Effect::Commit { ticket, batch });
-                Ok(())
+                let told = self.reading.remove(&ticket).ok_or(Misuse::NotAsked)?;
+                rows.map_or(Ok(()), |rows| self.on_found(now, &told, &rows))
             }
-            Input::Committed { ticket, fate } => {
-                let Some(entry) = self.writing.remove(&ticket) else {
-                    return self.on_receipt_written(ticket, fate);
-                };
-                // A conflict: the same notice came twice. Unknown: it comes again, and is looked for.
-                if let Committed::Applied(_) = fate {
-                    let notice = Notice::parse(&entry.content)?;
-                    // A result that overtook its answer is one too.
-                    if notice.kind == NoticeKind::Result {
-                        self.open.remove(&notice.id);
-                    }
-                    self.events.push_back(BackstageEvent::Noticed(notice));
-                    self.answer_or_hold(now, &entry)?;
-                }
-                Ok(())
-            }
+            Input::Committed { ticket, fate } => match self.writing.remove(&ticket) {
+                Some(told) => self.on_written(now, told, fate),
+                None => self.on_receipt_written(ticket, fate),
+            },
             Input::Tick => {
-                let pace_ms = self.pace_ms;
-                let mut due = Vec::new();
-                for (request, at) in self.open.values_mut().filter(|(_, at)| *at <= now) {
-                    *at = now.plus_ms(pace_ms);
-                    due.push(request.clone());
+                let mut sent = Ok(());
+                let due = self.due.range(..=(now, JobId([u8::MAX; 16])));
+                for (at, id) in due.copied().collect::<Vec<_>>() {
+                    self.due.remove(&(at, id));
+                    let Some((request, _)) = self.open.remove(&id) else { continue };
+                    sent = sent.and(self.send_request(&request));
+                    self.await_answer(request, now.plus_ms(self.pace_ms));
                 }
-                due.iter().try_for_each(|request| self.send_request(request))
+                sent
             }
             Input::Keys { ticket, answers } => {
                 self.on_signed(ticket, answers.and_then(|answers| answers.into_iter().next()))
@@ -323,7 +356,7 @@ impl Machine for BackstageServer {
     }
 
     fn next_deadline(&self) -> Option<Time> {
-        self.open.values().map(|(_, at)| *at).min()
+        self.due.first().map(|(at, _)| *at)
     }
 }
 
@@ -335,6 +368,13 @@ pub enum BackstageEvent {
     Answered(SignedVerdict),
     /// What became of a job, or that a file arrived; once each.
     Noticed(Notice),
+}
+
+/// A notice, and the entry of the outbox that it came in.
+#[derive(Clone, Debug)]
+struct Told {
+    entry: Entry,
+    notice: Notice,
 }
 
 /// How it signs for what it takes.

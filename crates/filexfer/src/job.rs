@@ -5,6 +5,7 @@ use crate::{
     Error, Failure, FileName, FileStamp, HopList, JobId, OnConflict, PartyId, Permit, Reason,
     Request, Retry, SignedVerdict,
 };
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use port::wire::{Reader, Writer};
@@ -13,8 +14,8 @@ use port::{CrateTag, Key, Tenant, Time, WireError};
 /// A request and where it stands at one site. Its row is written at every step, before anybody learns of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {
-    /// What was asked for.
-    pub request: Request,
+    /// What was asked for. Every step has the same.
+    pub request: Arc<Request>,
     /// Which sites it passed before this one.
     pub hops: HopList,
     /// Where it stands.
@@ -47,10 +48,10 @@ pub struct Job {
 
 impl Job {
     /// A request that has arrived.
-    pub const fn new(now: Time, request: Request, hops: HopList) -> Self {
+    pub fn new(now: Time, request: Request, hops: HopList) -> Self {
         let (size, root) = (request.file.size, request.file.root);
         Self {
-            request,
+            request: Arc::new(request),
             hops,
             state: State::Received,
             since: now,
@@ -167,7 +168,7 @@ impl Job {
     }
 
     /// The name of the job.
-    pub const fn id(&self) -> &JobId {
+    pub fn id(&self) -> &JobId {
         &self.request.id
     }
 
@@ -207,7 +208,7 @@ impl Job {
     pub fn encode(&self, bytes: &mut Vec<u8>) -> Result<(), WireError> {
         let mut request = Vec::with_capacity(256);
         self.request.encode(&mut request)?;
-        let mut verdict = Vec::new();
+        let mut verdict = Vec::with_capacity(256);
         if let Some(signed) = &self.verdict {
             signed.encode(&mut verdict)?;
         }
@@ -260,7 +261,7 @@ impl Job {
         let try_at = Time::from_ms(from.u64()?);
         from.finish()?;
         Ok(Self {
-            request,
+            request: Arc::new(request),
             hops,
             state,
             since,

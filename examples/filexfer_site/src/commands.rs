@@ -43,6 +43,7 @@ pub(crate) async fn submit(config: &Config, options: &Submit) -> Result<Value, F
         // The others are as far as they are waited for.
         let open: Vec<usize> = (0..ids.len()).filter(|at| is_open(&found[*at])).collect();
         let asked: Vec<String> = open.iter().map(|at| ids[*at].clone()).collect();
+        let begun = Instant::now();
         for (at, stand) in open.into_iter().zip(stands(&socket, requester, &asked).await?) {
             let stand =
                 stand.ok_or_else(|| Failure::run("what was asked for is not known any more"))?;
@@ -74,8 +75,8 @@ pub(crate) async fn submit(config: &Config, options: &Submit) -> Result<Value, F
                 _ => progress::files(bar, ids.len() - left, ids.len()),
             }
         }
-        // The more are asked about, the longer an answer takes.
-        tokio::time::sleep(POLL + POLL * u32::try_from(left / 500).unwrap_or(0)).await;
+        // The more are asked about, the longer an answer takes, and servers have other things to do.
+        tokio::time::sleep((begun.elapsed() * 10).clamp(POLL, POLL_MOST)).await;
     };
     if let Some(bar) = bar {
         bar.finish_and_clear();
@@ -328,8 +329,9 @@ fn text<'a>(value: &'a Value, field: &str) -> &'a str {
     value[field].as_str().unwrap_or_default()
 }
 
-/// How often to ask how far requests are.
+/// How often to ask how far requests are: from few to very many.
 const POLL: Duration = Duration::from_millis(10);
+const POLL_MOST: Duration = Duration::from_secs(1);
 /// How often to show it.
 const SHOW: Duration = Duration::from_millis(200);
 /// How long to wait for the answer, and for the result, in seconds.

@@ -9,7 +9,7 @@ use crate::access::peer;
 use crate::pulls::StoredBitmap;
 use crate::{
     Bitmap, End, Error, Failure, FileName, Job, JobEvent, JobId, Message, Misuse, Offer, PartyId,
-    State, TransferId, Work,
+    Request, State, TransferId, Work,
 };
 use alloc::vec::Vec;
 use port::{Effect, Input, Machine as _, ReadSet, Time};
@@ -117,7 +117,7 @@ impl Forwarder {
                         let mut hops = job.hops.clone();
                         hops.visit(self.registry.site()).map_err(|_| Misuse::Bounds)?;
                         let forwarder = self.registry.forwarder(site).ok_or(Misuse::Bounds)?;
-                        let request = job.request.clone();
+                        let request = Request::clone(&job.request);
                         (peer(forwarder)?, Message::Submit { request, hops, file })
                     }
                     _ => return Ok(()),

@@ -3,6 +3,7 @@ use crate::place::{metadata, registry, site};
 use interbank_filexfer::*;
 use port::{Tenant, Time};
 use proptest::prelude::*;
+use std::sync::Arc;
 
 fn verdict(outcome: Result<(), Reason>) -> Box<SignedVerdict> {
     let rules = registry().rules();
@@ -77,7 +78,7 @@ fn in_each_state() -> Vec<Job> {
     jobs.push(after(&[accepted(), JobEvent::Failed(Failure::NameTaken)]));
     jobs.push(after(&[JobEvent::Cancel]));
     let mut late = job();
-    late.request.deadline = Some(NOW);
+    Arc::make_mut(&mut late.request).deadline = Some(NOW);
     jobs.push(late.on(NOW, &JobEvent::Tick, &Retry::default()).unwrap());
     jobs
 }
@@ -134,8 +135,8 @@ fn fd01_transition_table() {
 #[test]
 fn fd06_not_before_and_deadline_are_kept() {
     let mut job = after(&[accepted()]);
-    job.request.not_before = Some(NOW.plus_ms(5_000));
-    job.request.deadline = Some(NOW.plus_ms(9_000));
+    Arc::make_mut(&mut job.request).not_before = Some(NOW.plus_ms(5_000));
+    Arc::make_mut(&mut job.request).deadline = Some(NOW.plus_ms(9_000));
     let retry = Retry::default();
     let job = job.on(NOW, &JobEvent::Schedule, &retry).unwrap();
     assert_eq!(job.next_deadline(), Some(NOW.plus_ms(5_000)));
@@ -216,7 +217,7 @@ proptest! {
     fn fd01_no_order_of_events_leaves_an_end(steps in prop::collection::vec((0..16_usize, 0..5_000_u64), 1..60)) {
         let retry = Retry::new(10, 1_000, 5).unwrap();
         let (mut job, mut now) = (job(), NOW);
-        job.request.deadline = Some(NOW.plus_ms(60_000));
+        Arc::make_mut(&mut job.request).deadline = Some(NOW.plus_ms(60_000));
         let mut published = 0;
         let events = events();
         for (which, wait_ms) in steps {

@@ -314,7 +314,7 @@ fn fd08_the_same_request_gets_the_same_answer_and_moves_nothing() {
     assert_eq!(world.forwarder("r1").jobs(), 0);
     let row = world.rows("r1", &Job::key_of(port::Tenant::new(1), &other).unwrap());
     let kept = Job::parse(&row[0].value).unwrap();
-    assert_eq!(kept.request, world.asked[0], "the first one's row stays");
+    assert_eq!(*kept.request, world.asked[0], "the first one's row stays");
 }
 
 #[test]
