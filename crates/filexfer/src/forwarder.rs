@@ -65,6 +65,8 @@ pub struct Forwarder {
     rates: RateTree,
     rate_of: BTreeMap<PartyId, RateId>,
     pulls: Pulls,
+    /// Some client is served at times only.
+    has_hours: bool,
     absent: BTreeSet<PartyId>,
     /// Access servers whose clients asked for their files, and until when that holds.
     calls: BTreeMap<PartyId, Time>,
@@ -123,6 +125,7 @@ impl Forwarder {
             due: BTreeSet::new(),
             queued: BTreeMap::new(),
             rate_of: BTreeMap::new(),
+            has_hours: false,
             absent: BTreeSet::new(),
             calls: BTreeMap::new(),
             outbox,
@@ -142,6 +145,7 @@ impl Forwarder {
         };
         let profiles = forwarder.registry.clone();
         for (client, profile) in profiles.profiles() {
+            forwarder.has_hours |= profile.hours != crate::Hours::ALWAYS;
             if let Some(rate) = profile.rate {
                 forwarder.limit(client.clone(), rate)?;
             }

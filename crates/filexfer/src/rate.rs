@@ -60,6 +60,22 @@ impl RateTree {
         Ok(())
     }
 
+    /// Takes `bytes` though there may not be enough: of what has moved, or is on its way already.
+    ///
+    /// # Errors
+    /// [`Wait`]: when the debt will be paid if nobody else takes anything. Whoever waits for that, each for the answer that it was
+    /// given, keeps the rate and gets a fair share of it.
+    pub fn charge(&mut self, now: Time, leaf: RateId, bytes: u64) -> Result<(), Wait> {
+        let mut until = now;
+        for at in self.path(leaf) {
+            let Some(node) = self.nodes.get_mut(at) else { break };
+            node.bucket.refill(now);
+            node.bucket.take(bytes);
+            until = until.max(node.bucket.ready_at(now, 0));
+        }
+        if until > now { Err(Wait { until }) } else { Ok(()) }
+    }
+
     fn path(&self, leaf: RateId) -> Vec<usize> {
         let up = |at: &usize| self.nodes.get(*at).and_then(|node| node.parent).map(|id| id.0);
         core::iter::successors(Some(leaf.0), up).collect()
@@ -188,6 +204,22 @@ mod tests {
         assert!(tree.take(now, quick, 1).is_err());
         assert_eq!(tree.under(RateId(9), Limit::UNLIMITED), Err(Misuse::Bounds));
         assert_eq!(Limit::new(0, 1), Err(Misuse::Bounds));
+    }
+
+    #[test]
+    fn fd10_what_is_charged_is_paid_for_by_waiting_and_shared_alike() {
+        let mut tree = RateTree::new(Limit::new(1_000, 500).unwrap());
+        let (root, start) = (RateTree::root(), Time::from_s(1_000));
+        assert_eq!(tree.charge(start, root, 500), Ok(()));
+        // Two that take 100 bytes whenever they may: each gets half of the rate.
+        let mut next = [start, start];
+        let mut taken = [0_u64; 2];
+        while let Some(at) = next.iter().copied().min().filter(|at| *at < start.plus_ms(10_000)) {
+            let who = usize::from(next[0] != at);
+            taken[who] += 100;
+            next[who] = tree.charge(at, root, 100).map_or_else(|wait| wait.until, |()| at);
+        }
+        assert!(taken.iter().all(|bytes| (4_900..=5_100).contains(bytes)), "{taken:?}");
     }
 
     proptest! {

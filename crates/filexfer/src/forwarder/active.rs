@@ -23,6 +23,8 @@ pub(super) struct Active {
     pub(super) rate_until: Time,
     /// What of it [`super::jobs::Jobs`] has counted as being in the spool.
     pub(super) counted: u64,
+    /// Its deadline, as [`super::jobs::Jobs`] has noted it.
+    pub(super) noted: Option<Time>,
     /// How often in a row a store of files did not do its part.
     pub(super) store_failures: u32,
 }
@@ -37,6 +39,7 @@ impl Active {
             silent_at: Time::EPOCH,
             rate_until: Time::EPOCH,
             counted: 0,
+            noted: None,
             store_failures: 0,
         }
     }
@@ -148,7 +151,8 @@ impl Forwarder {
     /// The source or the sink of a transfer is there. A client that collects goes on collecting.
     pub(super) fn heard(&mut self, now: Time, transfer: &TransferId, is_sink: bool) {
         let Some(active) = self.jobs.get_mut(transfer) else { return };
-        active.silent_at = now.plus_ms(self.config.patience_ms);
+        // Who has to wait for a rate before anything is asked for cannot say anything.
+        active.silent_at = active.rate_until.max(now).plus_ms(self.config.patience_ms);
         let end = if is_sink { &active.route.sink } else { &active.route.source };
         if let End::Client { access, .. } = end
             && let Some(until) = self.calls.get_mut(access)

