@@ -366,13 +366,11 @@ impl Machine for Forwarder {
 
     fn next_deadline(&self) -> Option<Time> {
         let sign = (!self.to_sign.is_empty() && self.signing.is_none()).then_some(self.sign_at);
-        let rates = self.pulls.transfers().filter_map(|transfer| {
-            let until = self.jobs.get(transfer)?.rate_until;
-            (until > self.clamp.last()).then_some(until)
+        let pulls = self.pulls.deadlines().filter_map(|(transfer, late)| {
+            self.waits_for_its_rate(transfer, self.clamp.last()).or(late)
         });
         // What waits for a slot needs no clock; nor does what waits for room to wait in.
         let start = self.due.first().map(|(at, _)| *at).filter(|_| self.has_room());
-        let pulls = rates.chain(self.pulls.next_deadline());
         self.jobs
             .next_deadline()
             .into_iter()

@@ -111,6 +111,16 @@ impl Pulls {
         self.receivers.keys()
     }
 
+    /// As [`Receiver::is_all_asked`]; of what is not pulled nothing is missing.
+    pub(crate) fn is_all_asked(&self, transfer: &TransferId) -> bool {
+        self.receivers.get(transfer).is_none_or(Receiver::is_all_asked)
+    }
+
+    /// When something that was asked for is late, of each.
+    pub(crate) fn deadlines(&self) -> impl Iterator<Item = (&TransferId, Option<Time>)> {
+        self.receivers.iter().map(|(transfer, receiver)| (transfer, receiver.next_deadline()))
+    }
+
     /// When something that was asked for is late.
     pub(crate) fn next_deadline(&self) -> Option<Time> {
         self.receivers.values().filter_map(Receiver::next_deadline).min()

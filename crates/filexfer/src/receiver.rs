@@ -192,6 +192,11 @@ impl Receiver {
         self.asked.values().map(|asked| self.way.late(asked)).min()
     }
 
+    /// Whether everything that is missing was asked for.
+    pub fn is_all_asked(&self) -> bool {
+        self.next_range().is_none()
+    }
+
     /// What is there.
     pub const fn bitmap(&self) -> &Bitmap {
         &self.bitmap

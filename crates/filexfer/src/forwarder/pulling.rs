@@ -113,9 +113,7 @@ impl Forwarder {
     }
 
     pub(super) fn pull(&mut self, now: Time) -> Result<(), Error> {
-        let is_free = |transfer: &&TransferId| {
-            self.jobs.get(transfer).is_some_and(|active| active.rate_until <= now)
-        };
+        let is_free = |transfer: &&TransferId| self.waits_for_its_rate(transfer, now).is_none();
         let pulling: Vec<TransferId> = self.pulls.transfers().filter(is_free).copied().collect();
         for transfer in pulling {
             // One range of each in turn would be fairer still; a window is bounded, so that this is fair enough.
@@ -171,6 +169,12 @@ impl Forwarder {
         let Some(active) = self.jobs.get(transfer) else { return Ok(()) };
         let leaf = self.rate_of(active);
         self.rates.take(now, leaf, groups.saturating_mul(crate::Groups::BYTES))
+    }
+
+    /// Until when nothing more may be asked for; `None` also if everything was.
+    pub(super) fn waits_for_its_rate(&self, transfer: &TransferId, now: Time) -> Option<Time> {
+        let until = self.jobs.get(transfer)?.rate_until;
+        (until > now && !self.pulls.is_all_asked(transfer)).then_some(until)
     }
 
     /// Groups that are asked for; whether the transfer has to wait now. Meanwhile nobody is silent.
