@@ -270,6 +270,8 @@ impl OpenArea {
         if unpublished.over.all.contains(transfer) {
             return Err(Error::NoContent);
         }
+        // Before there is one, so that it is found wherever this ends.
+        unpublished.lens.entry(*transfer).or_default();
         let file = self.own.write(&content_name(transfer), self.area.mode)?;
         if !file.metadata()?.is_file() {
             return Err(Error::Path);
@@ -282,7 +284,6 @@ impl OpenArea {
             }
         }
         unpublished.open.insert(*transfer, (Arc::clone(&file), turn));
-        unpublished.lens.entry(*transfer).or_default();
         Ok(file)
     }
 
@@ -424,7 +425,7 @@ pub(crate) fn parse_hex(text: &str) -> Option<TransferId> {
 /// [`FileName`] refuses names that begin so.
 const OWN: &str = ".filexfer-unpublished";
 const SUFFIX: &str = ".content";
-/// As many as can be in the hands of threads.
+/// More than can be in the hands of threads.
 const OVER_MAX: usize = 4_096;
 /// Unpublished files that stay open between writes.
 const OPEN_MAX: usize = 64;

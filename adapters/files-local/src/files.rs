@@ -27,8 +27,8 @@ pub struct LocalFiles {
     spool: Option<OpenArea>,
     stores: BTreeMap<PartyId, OpenArea>,
     work: Folder,
-    /// Of whom there are proofs in [`Options::work`].
-    kept: Mutex<BTreeSet<TransferId>>,
+    /// Transfers whose proofs are in [`Options::work`].
+    stored: Mutex<BTreeSet<TransferId>>,
     prepared: Prepared<Source>,
 }
 
@@ -42,7 +42,8 @@ struct Source {
     served: AtomicU64,
 }
 
-/// How a file that is served is found again.
+/// A file that is served, or how it is found. What is replaced under its name goes on being served if it is open, and is
+/// unstable if it is not.
 #[derive(Debug)]
 enum Content {
     Open(File),
@@ -63,9 +64,9 @@ impl LocalFiles {
         let spool = options.spool.map(OpenArea::open).transpose()?;
         let open = |(party, area)| Ok((party, OpenArea::open(area)?));
         let stores = options.stores.into_iter().map(open).collect::<Result<_, OpenError>>()?;
-        let kept = trim(&work, options.prepared_max);
-        let kept = Mutex::new(kept.map_err(|why| OpenError::Work(why.kind()))?);
-        Ok(Self { spool, stores, work, kept, prepared: Prepared::new(options.prepared_max) })
+        let stored = trim(&work, options.prepared_max);
+        let stored = Mutex::new(stored.map_err(|why| OpenError::Work(why.kind()))?);
+        Ok(Self { spool, stores, work, stored, prepared: Prepared::new(options.prepared_max) })
     }
 
     /// [`filexfer::Work::Look`]: what is there, without reading content.
@@ -215,14 +216,14 @@ impl LocalFiles {
 
     /// Removes the proof that was kept, if there is one.
     fn let_go(&self, transfer: &TransferId) {
-        if self.kept_now().remove(transfer) {
+        if self.stored().remove(transfer) {
             // What stays is found by `LocalFiles::kept_transfers` at the next start.
             let _ = self.work.remove(&pairs_name(transfer));
         }
     }
 
-    fn kept_now(&self) -> MutexGuard<'_, BTreeSet<TransferId>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn stored(&self) -> MutexGuard<'_, BTreeSet<TransferId>> {
+        self.stored.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Transfers of which something was kept by [`LocalFiles::prepare`]: for whoever looks for what no job wants any more, and
@@ -325,14 +326,14 @@ impl LocalFiles {
     fn new_pairs(&self, transfer: &TransferId) -> io::Result<File> {
         let name = pairs_name(transfer);
         // Before there is one, so that it is found wherever this ends.
-        self.kept_now().insert(*transfer);
+        self.stored().insert(*transfer);
         self.work.remove(&name)?;
         Ok(self.work.write(&name, 0o600)?)
     }
 }
 
 impl Source {
-    /// Appends a range with what proves it; `false` if the file is too short.
+    /// Appends a range with what proves it; `false` if the file is too short for it.
     fn encode(&self, file: &File, range: &Range<u64>, to: &mut Vec<u8>) -> Result<bool, Error> {
         let groups = Groups::new(self.stamp.size);
         let mut failed = None;

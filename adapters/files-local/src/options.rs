@@ -15,8 +15,8 @@ pub struct Options {
     /// The stores, by the names that machines know them by.
     pub stores: BTreeMap<PartyId, Area>,
     /// Files that are ready to be served at one time, or 64 times as many of up to 64 KiB ([`filexfer::Slots`]); beyond it those
-    /// that were not used for longest are forgotten, and whoever wants them has to wait for another attempt. More than the
-    /// slots of the machine, whose work for a file may not be done yet when another has its slot. Each holds two descriptors, a
+    /// that were not used for longest are forgotten, and whoever wants them has to wait for another attempt. Choose more
+    /// than [`filexfer::Slots::active_max`]: a file may still be read after its slot went to another. Each holds two descriptors, a
     /// small one none.
     pub prepared_max: usize,
 }

@@ -16,8 +16,8 @@ pub struct Options {
     /// The stores, by the names that machines know them by.
     pub stores: BTreeMap<PartyId, Area>,
     /// Files that are ready to be served at one time, or 64 times as many of up to 64 KiB ([`filexfer::Slots`]); beyond it those
-    /// that were not used for longest are forgotten, and whoever wants them has to wait for another attempt. More than the
-    /// slots of the machine, whose work for a file may not be done yet when another has its slot.
+    /// that were not used for longest are forgotten, and whoever wants them has to wait for another attempt. Choose more
+    /// than [`filexfer::Slots::active_max`]: a file may still be read after its slot went to another.
     pub prepared_max: usize,
     /// Pieces of 8 MiB that are in memory while they are written, for each area. Beyond it the one that was not used for
     /// longest is stored as it is.

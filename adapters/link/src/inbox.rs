@@ -12,7 +12,7 @@ use tokio::task::coop::consume_budget;
 ///
 /// It is bounded for each peer ([`crate::Limits::incoming_bytes_max`]): a [`Frame`] counts until it is dropped, and above
 /// the bound nothing more is read from that peer's socket. Others are not held up, neither by one that is not read nor by one
-/// that has much to say: peers take turns, and what is from one comes in the order in which it came in.
+/// that has much to say: peers take turns, and frames of one, and that it came and went, come in the order in which they came in.
 #[derive(Debug)]
 pub struct Inbox {
     receiver: UnboundedReceiver<Held>,
@@ -82,7 +82,7 @@ pub enum Incoming {
 }
 
 impl Incoming {
-    /// Of a failed connection nobody knows whose it was, whatever the other end says.
+    /// Whose turn it is taken in. What failed has one of its own: who the other end says that it is, was not verified.
     const fn from(&self) -> Option<&Peer> {
         match self {
             Self::Frame(frame) => Some(&frame.from),

@@ -34,6 +34,8 @@ pub struct BackstageServer {
     writing: BTreeMap<Ticket, Told>,
     /// Those that may be there already.
     reading: BTreeMap<Ticket, Told>,
+    /// Notices that may have been written without an answer: whoever finds one tells of it.
+    unknown: BTreeSet<[u8; 32]>,
     receipts: Option<Receipts>,
     last_ticket: Ticket,
     effects: VecDeque<Effect>,
@@ -61,6 +63,7 @@ impl BackstageServer {
             due: BTreeSet::new(),
             writing: BTreeMap::new(),
             reading: BTreeMap::new(),
+            unknown: BTreeSet::new(),
             receipts: None,
             last_ticket: Ticket(0),
             effects: VecDeque::new(),
@@ -198,13 +201,22 @@ impl BackstageServer {
                 if self.reading.len() + self.writing.len() >= NOTICES_MAX {
                     return Err(Error::Busy);
                 }
-                self.write(now, Told { entry, notice })
+                let told = Told { entry, notice };
+                let is_held =
+                    |receipts: &Receipts| receipts.held.contains_key(&told.notice.transfer);
+                // What is held until it is handed over is told again meanwhile.
+                if told.notice.kind == NoticeKind::Arrival
+                    && self.receipts.as_ref().is_some_and(is_held)
+                {
+                    return self.look_for(told);
+                }
+                self.write(now, told)
             }
             _ => Err(Error::Stranger),
         }
     }
 
-    /// Nearly all notices come once. Whether one is there already is looked for if it cannot be written.
+    /// Most notices come once. Whether one is there already is looked for if it cannot be written.
     fn write(&mut self, now: Time, told: Told) -> Result<(), Error> {
         let mut batch = Batch::with_capacity(2);
         batch.put(self.row(&told.entry)?, Expect::Absent, told.entry.content.clone());
@@ -219,29 +231,45 @@ impl BackstageServer {
     fn on_written(&mut self, now: Time, told: Told, fate: Committed) -> Result<(), Error> {
         match fate {
             Committed::Applied(_) => {
-                // A result that overtook its answer is one too.
-                if told.notice.kind == NoticeKind::Result {
-                    self.answered(&told.notice.id);
-                }
+                self.unknown.remove(&told.entry.idempotency);
                 let done = self.answer_or_hold(now, &told);
-                self.events.push_back(BackstageEvent::Noticed(told.notice));
+                self.taken(told.notice);
                 done
             }
-            Committed::Conflict => {
-                let receipt = Self::receipts(self.tenant).raw(&told.notice.transfer.0)?;
-                let want = ReadSet::points([self.row(&told.entry)?, receipt]);
-                let ticket = self.ticket();
-                self.reading.insert(ticket, told);
-                self.effects.push_back(Effect::Read { ticket, want });
+            Committed::Conflict => self.look_for(told),
+            // It comes again, and is looked for.
+            Committed::Unknown => {
+                if self.unknown.len() < NOTICES_MAX {
+                    self.unknown.insert(told.entry.idempotency);
+                }
                 Ok(())
             }
-            // It comes again, and is looked for.
-            Committed::Unknown => Ok(()),
         }
+    }
+
+    fn look_for(&mut self, told: Told) -> Result<(), Error> {
+        let receipt = Self::receipts(self.tenant).raw(&told.notice.transfer.0)?;
+        let want = ReadSet::points([self.row(&told.entry)?, receipt]);
+        let ticket = self.ticket();
+        self.reading.insert(ticket, told);
+        self.effects.push_back(Effect::Read { ticket, want });
+        Ok(())
+    }
+
+    /// It lies in the inbox, and was not told yet.
+    fn taken(&mut self, notice: Notice) {
+        // A result that overtook its answer is one too.
+        if notice.kind == NoticeKind::Result {
+            self.answered(&notice.id);
+        }
+        self.events.push_back(BackstageEvent::Noticed(notice));
     }
 
     fn on_found(&mut self, now: Time, told: &Told, rows: &Rows) -> Result<(), Error> {
         let found = |at: usize| rows.points.get(at).and_then(Option::as_ref);
+        if found(0).is_some() && self.unknown.remove(&told.entry.idempotency) {
+            self.taken(told.notice.clone());
+        }
         match (found(0), found(1)) {
             // The store did not take it. It comes again.
             (None, _) => Ok(()),

@@ -366,9 +366,10 @@ impl Machine for Forwarder {
 
     fn next_deadline(&self) -> Option<Time> {
         let sign = (!self.to_sign.is_empty() && self.signing.is_none()).then_some(self.sign_at);
-        let pulls = self.pulls.deadlines().filter_map(|(transfer, late)| {
-            self.waits_for_its_rate(transfer, self.clamp.last()).or(late)
-        });
+        let pulls = self
+            .pulls
+            .deadlines()
+            .filter_map(|(transfer, late)| self.waits_for_its_rate(transfer).or(late));
         // What waits for a slot needs no clock; nor does what waits for room to wait in.
         let start = self.due.first().map(|(at, _)| *at).filter(|_| self.has_room());
         self.jobs

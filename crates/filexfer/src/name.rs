@@ -324,7 +324,7 @@ fn is_invisible(c: char) -> bool {
 
 /// NFKC without case, repeated until it is stable: a step can make room for the next.
 fn fold(text: &str) -> String {
-    // Of these each is its own normal form.
+    // ASCII is in normal form already: only case is left.
     if text.is_ascii() {
         return text.to_ascii_lowercase();
     }
@@ -527,7 +527,7 @@ mod tests {
         }
 
         #[test]
-        fn fd04_the_short_way_to_fold_is_the_long_one(text in "[ -~]{0,40}") {
+        fn fd04_the_short_way_to_fold_is_the_long_one(text in "[\\x00-\\x7F]{0,40}") {
             prop_assert_eq!(fold(&text), fold_any(&text));
             prop_assert!(is_nfc(&text));
         }

@@ -111,9 +111,18 @@ impl Pulls {
         self.receivers.keys()
     }
 
-    /// As [`Receiver::is_all_asked`]; of what is not pulled nothing is missing.
-    pub(crate) fn is_all_asked(&self, transfer: &TransferId) -> bool {
-        self.receivers.get(transfer).is_none_or(Receiver::is_all_asked)
+    /// As [`Receiver::poll_saving`]; `None` for what is not pulled, too.
+    pub(crate) fn poll_saving(
+        &mut self,
+        now: Time,
+        transfer: &TransferId,
+    ) -> Result<Option<Pull>, Error> {
+        self.receivers.get_mut(transfer).map_or(Ok(None), |receiver| receiver.poll_saving(now))
+    }
+
+    /// As [`Receiver::next_bytes`].
+    pub(crate) fn next_bytes(&mut self, now: Time, transfer: &TransferId) -> Option<u64> {
+        self.receivers.get_mut(transfer)?.next_bytes(now, &mut self.pool)
     }
 
     /// When something that was asked for is late, of each.

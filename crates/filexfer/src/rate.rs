@@ -60,11 +60,11 @@ impl RateTree {
         Ok(())
     }
 
-    /// Takes `bytes` though there may not be enough: of what has moved, or is on its way already.
+    /// Takes `bytes` though there may not be enough: for what is to move once they are there.
     ///
     /// # Errors
-    /// [`Wait`]: when the debt will be paid if nobody else takes anything. Whoever waits for that, each for the answer that it was
-    /// given, keeps the rate and gets a fair share of it.
+    /// [`Wait`]: when that is, whatever others take later. All who wait for the answer that they were given keep the rate, and have
+    /// their turn in the order in which they took.
     pub fn charge(&mut self, now: Time, leaf: RateId, bytes: u64) -> Result<(), Wait> {
         let mut until = now;
         for at in self.path(leaf) {

@@ -24,6 +24,8 @@ pub struct Receiver {
     late: BTreeSet<u64>,
     way: Way,
     stage: Saving,
+    /// When the last checkpoint began; at first, when it was first asked for one.
+    saved_at: Option<Time>,
     paces: Paces,
 }
 
@@ -72,7 +74,7 @@ impl Receiver {
         let stage = if is_done { Saving::Complete } else { Saving::Idle };
         let credits = Credits::new(paces.window_bytes.max(Groups::BYTES));
         let (asked, late, way) = (BTreeMap::new(), BTreeSet::new(), Way::new(paces.patience_ms));
-        Self { tenant, transfer, bitmap, credits, asked, late, way, stage, paces }
+        Self { tenant, transfer, bitmap, credits, asked, late, way, stage, saved_at: None, paces }
     }
 
     /// What to do next, until `None`.
@@ -80,14 +82,8 @@ impl Receiver {
     /// # Errors
     /// [`Error`] of the bitmap; not within its bounds.
     pub fn poll(&mut self, now: Time, pool: &mut CreditPool) -> Result<Option<Pull>, Error> {
-        match self.stage {
-            Saving::Complete => return Ok(Some(Pull::Complete)),
-            Saving::Idle if self.bitmap.is_due() && self.bitmap.fresh() > 0 => {
-                let checkpoint = self.bitmap.checkpoint(self.tenant, &self.transfer)?;
-                self.stage = Saving::Syncing(checkpoint);
-                return Ok(Some(Pull::Sync));
-            }
-            _ => {}
+        if let Some(next) = self.poll_saving(now)? {
+            return Ok(Some(next));
         }
         self.forget_late(now, pool);
         let Some(range) = self.next_range() else { return Ok(None) };
@@ -105,6 +101,32 @@ impl Receiver {
             return Ok(Some(Pull::Range(self.ask(now, range.start..range.start + whole))));
         }
         Ok(Some(Pull::Range(self.ask(now, range))))
+    }
+
+    /// The part of [`Receiver::poll`] that asks for nothing: for whoever has to wait before more may move.
+    ///
+    /// # Errors
+    /// As [`Receiver::poll`].
+    pub fn poll_saving(&mut self, now: Time) -> Result<Option<Pull>, Error> {
+        let since = *self.saved_at.get_or_insert(now);
+        // What comes slowly is saved by time: a party that is there for some minutes a day would begin anew each day.
+        let is_due = self.bitmap.is_due() || now >= since.plus_ms(SAVE_MS);
+        match self.stage {
+            Saving::Complete => Ok(Some(Pull::Complete)),
+            Saving::Idle if is_due && self.bitmap.fresh() > 0 => {
+                let checkpoint = self.bitmap.checkpoint(self.tenant, &self.transfer)?;
+                self.stage = Saving::Syncing(checkpoint);
+                self.saved_at = Some(now);
+                Ok(Some(Pull::Sync))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// How many bytes it would ask for next, if it has the credits; `None` if everything was asked for.
+    pub fn next_bytes(&mut self, now: Time, pool: &mut CreditPool) -> Option<u64> {
+        self.forget_late(now, pool);
+        Some(self.bitmap.groups().bytes_len(&self.next_range()?))
     }
 
     /// Checks a slice that was asked for; its bytes are to be written, then [`Receiver::written`] is to be called.
@@ -192,11 +214,6 @@ impl Receiver {
         self.asked.values().map(|asked| self.way.late(asked)).min()
     }
 
-    /// Whether everything that is missing was asked for.
-    pub fn is_all_asked(&self) -> bool {
-        self.next_range().is_none()
-    }
-
     /// What is there.
     pub const fn bitmap(&self) -> &Bitmap {
         &self.bitmap
@@ -252,3 +269,6 @@ impl Receiver {
         });
     }
 }
+
+/// What was written is saved after so long at the latest, in milliseconds.
+const SAVE_MS: u64 = 10_000;

@@ -44,7 +44,9 @@ pub(crate) async fn submit(config: &Config, options: &Submit) -> Result<Value, F
         let open: Vec<usize> = (0..ids.len()).filter(|at| is_open(&found[*at])).collect();
         let asked: Vec<String> = open.iter().map(|at| ids[*at].clone()).collect();
         let begun = Instant::now();
-        for (at, stand) in open.into_iter().zip(stands(&socket, requester, &asked).await?) {
+        let answer = stands(&socket, requester, &asked).await?;
+        let took = begun.elapsed();
+        for (at, stand) in open.into_iter().zip(answer) {
             let stand =
                 stand.ok_or_else(|| Failure::run("what was asked for is not known any more"))?;
             found[at] = Some(stand);
@@ -76,7 +78,8 @@ pub(crate) async fn submit(config: &Config, options: &Submit) -> Result<Value, F
             }
         }
         // The more are asked about, the longer an answer takes, and servers have other things to do.
-        tokio::time::sleep((begun.elapsed() * 10).clamp(POLL, POLL_MOST)).await;
+        let pause = (took * 10).clamp(POLL, POLL_MOST);
+        tokio::time::sleep(pause.min(until.saturating_duration_since(Instant::now()))).await;
     };
     if let Some(bar) = bar {
         bar.finish_and_clear();
@@ -329,8 +332,9 @@ fn text<'a>(value: &'a Value, field: &str) -> &'a str {
     value[field].as_str().unwrap_or_default()
 }
 
-/// How often to ask how far requests are: from few to very many.
+/// The shortest pause between two questions how far requests are.
 const POLL: Duration = Duration::from_millis(10);
+/// The longest, where there are very many.
 const POLL_MOST: Duration = Duration::from_secs(1);
 /// How often to show it.
 const SHOW: Duration = Duration::from_millis(200);

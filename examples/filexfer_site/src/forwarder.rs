@@ -188,7 +188,7 @@ fn log(event: ForwarderEvent) {
                 State::Scheduled | State::Transferring | State::Verifying | State::Acknowledged
             );
             let (state, code, _) = rows::words(state);
-            // What goes as it should is told twice, accepted and delivered: many small files are many lines.
+            // Of what goes as it should only the ends are told: many small files are many lines.
             if is_on_its_way {
                 tracing::debug!(event = "job.moved", ?transfer, state, code);
             } else {

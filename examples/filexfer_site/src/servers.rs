@@ -27,7 +27,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Runs servers of a site until SIGINT or SIGTERM, or until one of them cannot go on.
 pub(crate) fn run(config: &Config, ids: &[String], options: &Options) -> Result<(), Failure> {
-    // What the libraries below would tell of their own doing is not meant for operators.
+    // Only this program's own steps are told in detail.
     let level = if options.verbose { Level::DEBUG } else { Level::INFO };
     let whose = Targets::new().with_default(Level::INFO);
     let whose = whose.with_target(env!("CARGO_CRATE_NAME"), level);

@@ -21,6 +21,8 @@ pub(super) struct Active {
     pub(super) silent_at: Time,
     /// Not before this: a rate limit.
     pub(super) rate_until: Time,
+    /// What moves next was taken from the rate, and moves at that time.
+    pub(super) is_paid: bool,
     /// What of it [`super::jobs::Jobs`] has counted as being in the spool.
     pub(super) counted: u64,
     /// Its deadline, as [`super::jobs::Jobs`] has noted it.
@@ -38,6 +40,7 @@ impl Active {
             again_at: None,
             silent_at: Time::EPOCH,
             rate_until: Time::EPOCH,
+            is_paid: false,
             counted: 0,
             noted: None,
             store_failures: 0,
@@ -55,6 +58,11 @@ impl Active {
     /// Another site has been asked to take it: that site keeps the deadline, and reports.
     pub(super) const fn is_another_sites(&self) -> bool {
         self.job.offered && matches!(self.route.sink, End::Site(_))
+    }
+
+    /// A sign of life of the far end. Who has to wait for a rate before anything is asked for cannot give one.
+    pub(super) fn heard(&mut self, now: Time, patience_ms: u64) {
+        self.silent_at = self.rate_until.max(now).plus_ms(patience_ms);
     }
 
     /// When it has to be looked at, if nothing happens before.
@@ -151,8 +159,7 @@ impl Forwarder {
     /// The source or the sink of a transfer is there. A client that collects goes on collecting.
     pub(super) fn heard(&mut self, now: Time, transfer: &TransferId, is_sink: bool) {
         let Some(active) = self.jobs.get_mut(transfer) else { return };
-        // Who has to wait for a rate before anything is asked for cannot say anything.
-        active.silent_at = active.rate_until.max(now).plus_ms(self.config.patience_ms);
+        active.heard(now, self.config.patience_ms);
         let end = if is_sink { &active.route.sink } else { &active.route.source };
         if let End::Client { access, .. } = end
             && let Some(until) = self.calls.get_mut(access)

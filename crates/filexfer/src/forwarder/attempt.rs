@@ -48,7 +48,7 @@ impl Forwarder {
             return Ok(());
         }
         active.is_prepared |= is_prepared;
-        active.silent_at = now.plus_ms(self.config.patience_ms);
+        active.heard(now, self.config.patience_ms);
         active.again_at = None;
         self.advance(now, transfer)
     }
@@ -154,41 +154,48 @@ impl Forwarder {
         self.outbox.handle(now, Input::Tick).map_err(|_| Error::Busy)?;
         // That a client's hours are over is no job's deadline.
         let due = if self.has_hours { self.jobs.transfers() } else { self.jobs.due(now) };
+        let mut done = Ok(());
         for transfer in due {
-            let leaves_it = self.jobs.get(&transfer).is_some_and(Active::is_another_sites);
-            if !leaves_it {
-                self.apply(now, &transfer, &JobEvent::Tick)?;
-            }
-            let Some(active) = self.jobs.get(&transfer) else { continue };
-            let is_due = active.again_at.is_some_and(|at| at <= now);
-            match active.job.state {
-                State::Waiting if is_due => {
-                    // Perhaps nobody told that the party is back.
-                    let ends = [&active.route.source, &active.route.sink];
-                    let probed: Vec<PartyId> = ends
-                        .iter()
-                        .filter_map(|end| match end {
-                            End::Client { access, .. } => Some(access.clone()),
-                            _ => None,
-                        })
-                        .collect();
-                    for access in probed {
-                        self.absent.remove(&access);
-                    }
-                    self.apply(now, &transfer, &JobEvent::PartyPresent)?;
+            // What is wrong with one is no reason to pass the others over.
+            done = done.and(self.look_after(now, &transfer));
+        }
+        done
+    }
+
+    /// What a job's time has come for.
+    fn look_after(&mut self, now: Time, transfer: &TransferId) -> Result<(), Error> {
+        let leaves_it = self.jobs.get(transfer).is_some_and(Active::is_another_sites);
+        if !leaves_it {
+            self.apply(now, transfer, &JobEvent::Tick)?;
+        }
+        let Some(active) = self.jobs.get(transfer) else { return Ok(()) };
+        let is_due = active.again_at.is_some_and(|at| at <= now);
+        match active.job.state {
+            State::Waiting if is_due => {
+                // Perhaps nobody told that the party is back.
+                let ends = [&active.route.source, &active.route.sink];
+                let probed: Vec<PartyId> = ends
+                    .iter()
+                    .filter_map(|end| match end {
+                        End::Client { access, .. } => Some(access.clone()),
+                        _ => None,
+                    })
+                    .collect();
+                for access in probed {
+                    self.absent.remove(&access);
                 }
-                State::Transferring if self.is_closed(active) => self.break_off(now, &transfer)?,
-                State::Transferring => {
-                    let waits_for_others =
-                        !active.sinks_here() || self.source_peer(active)?.is_some();
-                    if waits_for_others && active.silent_at <= now {
-                        self.interrupt(now, &transfer)?;
-                    } else if is_due {
-                        self.say_again(now, &transfer)?;
-                    }
-                }
-                _ => {}
+                self.apply(now, transfer, &JobEvent::PartyPresent)?;
             }
+            State::Transferring if self.is_closed(active) => self.break_off(now, transfer)?,
+            State::Transferring => {
+                let waits_for_others = !active.sinks_here() || self.source_peer(active)?.is_some();
+                if waits_for_others && active.silent_at <= now {
+                    self.interrupt(now, transfer)?;
+                } else if is_due {
+                    self.say_again(now, transfer)?;
+                }
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -203,7 +210,7 @@ impl Forwarder {
                 continue;
             };
             if let Some(active) = self.jobs.get_mut(&transfer) {
-                active.silent_at = now.plus_ms(self.config.patience_ms);
+                active.heard(now, self.config.patience_ms);
             }
             self.apply(now, &transfer, &JobEvent::Start)?;
             let is_started =

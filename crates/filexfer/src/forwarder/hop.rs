@@ -39,7 +39,7 @@ impl Forwarder {
             }
             return self.fail(now, &transfer, Failure::RefusedDownstream(reason));
         }
-        active.silent_at = now.plus_ms(self.config.patience_ms);
+        active.heard(now, self.config.patience_ms);
         Ok(())
     }
 

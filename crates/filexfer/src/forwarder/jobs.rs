@@ -92,7 +92,7 @@ impl Jobs {
         due.map(|(_, transfer)| *transfer).collect()
     }
 
-    /// Counts what has changed.
+    /// Counts what has changed, and notes when it has to be looked at.
     pub(super) fn settle(&mut self) {
         for transfer in core::mem::take(&mut self.touched) {
             let Some(active) = self.all.get_mut(&transfer) else { continue };

@@ -1,13 +1,13 @@
 //! Bringing files here: ranges that are asked for, slices, checkpoints.
 
 use super::Forwarder;
-use super::active::Active;
 use super::rows::{Next, Reading};
 use crate::pulls::StoredBitmap;
 use crate::{
     Error, JobEvent, Message, Misuse, Place, Pull, RateId, RateTree, Slice, SliceProof, State,
-    TransferId, Wait, Work,
+    TransferId, Work,
 };
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 use port::{Effect, Peer, ReadSet, Rows, Time};
@@ -113,32 +113,23 @@ impl Forwarder {
     }
 
     pub(super) fn pull(&mut self, now: Time) -> Result<(), Error> {
-        let is_free = |transfer: &&TransferId| self.waits_for_its_rate(transfer, now).is_none();
-        let pulling: Vec<TransferId> = self.pulls.transfers().filter(is_free).copied().collect();
+        let pulling: Vec<TransferId> = self.pulls.transfers().copied().collect();
         for transfer in pulling {
             // One range of each in turn would be fairer still; a window is bounded, so that this is fair enough.
-            while let Some(next) = self.pulls.poll(now, &transfer)? {
+            while let Some(next) = self.next_pull(now, &transfer)? {
                 let Some(active) = self.jobs.get(&transfer) else { break };
                 let into = self.place_into(active);
                 match next {
-                    Pull::Range(range) => {
-                        let source = self.source_peer(active)?;
-                        let from = self.place_from(active);
-                        let groups = range.end - range.start;
-                        match source {
-                            Some(to) => {
-                                let frame = Message::Want { transfer, range }.to_frame()?;
-                                self.effects.push_back(Effect::Send { to, frame });
-                            }
-                            None => {
-                                self.works.push_back(Work::Copy { transfer, from, into, range });
-                            }
+                    Pull::Range(range) => match self.source_peer(active)? {
+                        Some(to) => {
+                            let frame = Message::Want { transfer, range }.to_frame()?;
+                            self.effects.push_back(Effect::Send { to, frame });
                         }
-                        // This one was taken on credit; the next waits.
-                        if self.charge(now, &transfer, groups) {
-                            break;
+                        None => {
+                            let from = self.place_from(active);
+                            self.works.push_back(Work::Copy { transfer, from, into, range });
                         }
-                    }
+                    },
                     Pull::Sync => self.works.push_back(Work::Sync { transfer, into }),
                     Pull::Complete => {
                         let event = if active.sinks_here() {
@@ -160,40 +151,67 @@ impl Forwarder {
         Ok(())
     }
 
-    pub(super) fn throttle(
+    /// What is next for a transfer that is pulled. Only what moves has to wait for its rate.
+    fn next_pull(&mut self, now: Time, transfer: &TransferId) -> Result<Option<Pull>, Error> {
+        if let Some(next) = self.pulls.poll_saving(now, transfer)? {
+            return Ok(Some(next));
+        }
+        let Some(bytes) = self.pulls.next_bytes(now, transfer) else { return Ok(None) };
+        let Some(active) = self.jobs.get(transfer) else { return Ok(None) };
+        // Who sends, if that is from afar; otherwise who receives.
+        let (sender, destination) = (&active.job.request.sender, &active.job.request.destination);
+        let ends = if self.source_peer(active)?.is_some() {
+            [sender, destination]
+        } else {
+            [destination, sender]
+        };
+        let leaf = self.leaf(ends);
+        if !self.may_move(now, transfer, leaf, bytes) {
+            return Ok(None);
+        }
+        let next = self.pulls.poll(now, transfer)?;
+        if next.is_some() {
+            self.moved(transfer);
+        }
+        Ok(next)
+    }
+
+    /// Whether so many bytes of a transfer may move now. They are taken from its rate at once, and move when that has them to
+    /// give: all who share a rate have their turn in the order in which they asked, and nobody has more than it.
+    pub(super) fn may_move(
         &mut self,
         now: Time,
         transfer: &TransferId,
-        groups: u64,
-    ) -> Result<(), Wait> {
-        let Some(active) = self.jobs.get(transfer) else { return Ok(()) };
-        let leaf = self.rate_of(active);
-        self.rates.take(now, leaf, groups.saturating_mul(crate::Groups::BYTES))
-    }
-
-    /// Until when nothing more may be asked for; `None` also if everything was.
-    pub(super) fn waits_for_its_rate(&self, transfer: &TransferId, now: Time) -> Option<Time> {
-        let until = self.jobs.get(transfer)?.rate_until;
-        (until > now && !self.pulls.is_all_asked(transfer)).then_some(until)
-    }
-
-    /// Groups that are asked for; whether the transfer has to wait now. Meanwhile nobody is silent.
-    fn charge(&mut self, now: Time, transfer: &TransferId, groups: u64) -> bool {
-        let Some(active) = self.jobs.get(transfer) else { return false };
-        let leaf = self.rate_of(active);
-        let bytes = groups.saturating_mul(crate::Groups::BYTES);
-        let Err(wait) = self.rates.charge(now, leaf, bytes) else { return false };
-        if let Some(active) = self.jobs.get_mut(transfer) {
-            active.rate_until = wait.until;
-            active.silent_at = wait.until.plus_ms(self.config.patience_ms);
+        leaf: RateId,
+        bytes: u64,
+    ) -> bool {
+        let Some(active) = self.jobs.get_mut(transfer) else { return false };
+        if !active.is_paid {
+            active.is_paid = true;
+            if let Err(wait) = self.rates.charge(now, leaf, bytes) {
+                active.rate_until = wait.until;
+                active.heard(now, self.config.patience_ms);
+            }
         }
-        true
+        active.rate_until <= now
     }
 
-    /// The limit of one of the ends, or the site's.
-    fn rate_of(&self, active: &Active) -> RateId {
-        let ends = [&active.job.request.destination, &active.job.request.sender];
-        let found = ends.iter().find_map(|party| self.rate_of.get(party.as_str()));
+    /// What was paid for is on its way.
+    pub(super) fn moved(&mut self, transfer: &TransferId) {
+        if let Some(active) = self.jobs.get_mut(transfer) {
+            active.is_paid = false;
+        }
+    }
+
+    /// The limit of the first of these ends that has one, or the site's.
+    pub(super) fn leaf(&self, ends: [&String; 2]) -> RateId {
+        let found = ends.into_iter().find_map(|party| self.rate_of.get(party.as_str()));
         found.copied().unwrap_or(RateTree::root())
+    }
+
+    /// Until when nothing more may be asked for.
+    pub(super) fn waits_for_its_rate(&self, transfer: &TransferId) -> Option<Time> {
+        let active = self.jobs.get(transfer)?;
+        (active.is_paid && active.rate_until > self.clamp.last()).then_some(active.rate_until)
     }
 }

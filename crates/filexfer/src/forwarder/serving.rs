@@ -4,7 +4,7 @@ use super::Forwarder;
 use super::publication::verdict_digest;
 use super::rows::Next;
 use crate::{
-    End, Error, Failure, FileName, JobEvent, Message, Receipt, SignedReceipt, Stage, State,
+    End, Error, Failure, FileName, Groups, JobEvent, Message, Receipt, SignedReceipt, Stage, State,
     TransferId, Work,
 };
 use alloc::vec::Vec;
@@ -41,10 +41,14 @@ impl Forwarder {
             return Ok(());
         }
         let (is_pulling, place) = (self.is_pulling(active), self.place_from(active));
+        let request = &active.job.request;
+        let leaf = self.leaf([&request.destination, &request.sender]);
+        let bytes = active.job.size.map_or(0, |size| Groups::new(size).bytes_len(&range));
         self.heard(now, &transfer, true);
-        if is_pulling || self.throttle(now, &transfer, many).is_err() {
+        if is_pulling || !self.may_move(now, &transfer, leaf, bytes) {
             return Ok(());
         }
+        self.moved(&transfer);
         self.works.push_back(Work::Serve { transfer, from: place, range, to: from.clone() });
         Ok(())
     }

@@ -50,7 +50,7 @@ impl Forwarder {
             return self.decide(now, transfer, Err(Reason::Loop));
         }
         if let Some(active) = self.jobs.get_mut(&transfer) {
-            active.silent_at = now.plus_ms(self.config.patience_ms);
+            active.heard(now, self.config.patience_ms);
             let verdict = active.job.verdict.clone();
             return self.answer(from.clone(), verdict);
         }

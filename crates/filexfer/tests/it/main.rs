@@ -9,6 +9,7 @@
 
 #[path = "../asking/mod.rs"]
 mod asking;
+mod backstage;
 mod bitmap;
 mod client;
 mod job;

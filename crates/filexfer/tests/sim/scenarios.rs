@@ -940,6 +940,8 @@ fn fd07_what_a_client_sends_moves_at_its_rate_and_in_its_hours() {
     world.settle();
     world.check().unwrap();
     assert_eq!(world.content("b1", "big"), Some(&content));
+    // What came is saved each ten seconds, and does not move again.
+    assert!(moved(&world) <= 245 + 13 + 8, "{} groups", moved(&world));
 }
 
 #[test]
@@ -961,6 +963,30 @@ fn fd10_what_is_copied_within_a_site_keeps_the_sites_rate() {
     for job in &jobs {
         assert_eq!(deliver(&mut world, job), State::Delivered);
     }
+}
+
+#[test]
+fn fd10_what_is_copied_leaves_a_share_of_the_rate_to_what_is_served() {
+    let slow = |config: &mut ForwarderConfig| config.rate = Limit::new(20_000, 32_768).unwrap();
+    let mut world = World::serving(29, slow, &[]);
+    world.put("b1", "copied", bytes(4_000_000, 1));
+    world.put("b1", "served", bytes(400_000, 2));
+    let copied = world.request("b1", "b1", "bb1", "copied");
+    let served = world.request("b1", "b1", "c1", "served");
+    world.submit(&copied);
+    world.submit(&served);
+    world.run_until(world.now.plus_ms(100_000));
+    let of = |request: &Request| request.transfer().unwrap();
+    let groups = [
+        world.forwarder("r1").progress(&of(&copied)).unwrap().0,
+        world.nodes["c1"].disk.moved[&of(&served)],
+    ];
+    // 20,000 bytes a second for 100 seconds and 32,768 at once are 124 groups.
+    assert!((100..=132).contains(&groups.iter().sum::<u64>()), "{groups:?}");
+    assert!(groups[1] >= 20, "{groups:?}: nothing is left for who is served");
+    world.settle();
+    world.check().unwrap();
+    assert!(world.content("c1", "served").is_some() && world.content("bb1", "copied").is_some());
 }
 
 #[test]
