@@ -11,6 +11,7 @@ mod notices;
 mod opening;
 mod publication;
 mod pulling;
+mod rates;
 mod rows;
 mod serving;
 mod steps;
@@ -152,16 +153,6 @@ impl Forwarder {
         }
         forwarder.read_open(None);
         Ok(forwarder)
-    }
-
-    /// Limits what moves to or from a party, within the limit of the site. A client's profile does the same.
-    ///
-    /// # Errors
-    /// [`Misuse::Bounds`] if there are too many limits.
-    pub fn limit(&mut self, party: PartyId, limit: crate::Limit) -> Result<(), Misuse> {
-        let rate = self.rates.under(RateTree::root(), limit)?;
-        self.rate_of.insert(party, rate);
-        Ok(())
     }
 
     /// The next thing to do with files.

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use port::Time;
 
 /// A tree of token buckets: a link within a site within everything, or whatever the operator divides. What is taken at a
-/// leaf is taken all the way up or not at all, so that the sum never exceeds any limit above it.
+/// leaf is taken all the way up, so that the sum of what moves never exceeds any limit above it.
 ///
 /// Deterministic: whole numbers, and time as an argument.
 #[derive(Clone, Debug)]
@@ -39,39 +39,18 @@ impl RateTree {
         RateId(0)
     }
 
-    /// Takes `bytes` at a leaf and at all above it.
+    /// Takes `bytes` at a leaf and at all above it, for what is to move once they are there.
     ///
     /// # Errors
-    /// [`Wait`]: nothing was taken; when there will be enough if nobody else takes it.
+    /// [`Wait`]: when that is, whatever others take later. All who wait for the answer that they were given keep the rate, and have
+    /// their turn in the order in which they took.
     pub fn take(&mut self, now: Time, leaf: RateId, bytes: u64) -> Result<(), Wait> {
         let mut until = now;
         for at in self.path(leaf) {
             let Some(node) = self.nodes.get_mut(at) else { break };
             node.bucket.refill(now);
-            until = until.max(node.bucket.ready_at(now, bytes));
-        }
-        if until > now {
-            return Err(Wait { until });
-        }
-        for at in self.path(leaf) {
-            let Some(node) = self.nodes.get_mut(at) else { break };
             node.bucket.take(bytes);
-        }
-        Ok(())
-    }
-
-    /// Takes `bytes` though there may not be enough: for what is to move once they are there.
-    ///
-    /// # Errors
-    /// [`Wait`]: when that is, whatever others take later. All who wait for the answer that they were given keep the rate, and have
-    /// their turn in the order in which they took.
-    pub fn charge(&mut self, now: Time, leaf: RateId, bytes: u64) -> Result<(), Wait> {
-        let mut until = now;
-        for at in self.path(leaf) {
-            let Some(node) = self.nodes.get_mut(at) else { break };
-            node.bucket.refill(now);
-            node.bucket.take(bytes);
-            until = until.max(node.bucket.ready_at(now, 0));
+            until = until.max(node.bucket.paid_at(now));
         }
         if until > now { Err(Wait { until }) } else { Ok(()) }
     }
@@ -94,8 +73,8 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// A rate in bytes for each second, and the most bytes at once. What asks for more than the burst is served when the
-    /// bucket is full, and leaves it in debt.
+    /// A rate in bytes for each second, and the most bytes at once. Whoever takes more than the bucket has leaves it in debt, and
+    /// waits until that is paid.
     ///
     /// # Errors
     /// [`Misuse::Bounds`] for a rate or a burst of 0 or above 2⁴⁸.
@@ -116,10 +95,10 @@ impl Limit {
     pub const UNLIMITED: Self = Self { bytes_per_s: 1 << 48, burst_bytes: 1 << 48 };
 }
 
-/// There is not enough now.
+/// What was taken is not there yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wait {
-    /// When there will be.
+    /// When it will be.
     pub until: Time,
 }
 
@@ -150,13 +129,13 @@ impl Bucket {
         self.at = Some(self.at.map_or(now, |at| at.max(now)));
     }
 
-    fn ready_at(&self, now: Time, bytes: u64) -> Time {
-        let need = (i128::from(bytes) * 1_000).min(full(self.limit)) - self.level;
-        if need <= 0 {
+    /// When what was taken is there.
+    fn paid_at(&self, now: Time) -> Time {
+        if self.level >= 0 {
             return now;
         }
         let rate = i128::from(self.limit.bytes_per_s);
-        let wait_ms = (need + rate - 1) / rate;
+        let wait_ms = (rate - 1 - self.level) / rate;
         now.plus_ms(u64::try_from(wait_ms).unwrap_or(u64::MAX))
     }
 
@@ -178,17 +157,16 @@ mod tests {
     fn a_rate_is_kept_to_the_byte() {
         let mut tree = RateTree::new(Limit::new(1_000, 500).unwrap());
         let (root, start) = (RateTree::root(), Time::from_s(1_000));
+        let wait = |ms| Err(Wait { until: start.plus_ms(ms) });
         assert_eq!(tree.take(start, root, 500), Ok(()));
-        assert_eq!(tree.take(start, root, 10), Err(Wait { until: start.plus_ms(10) }));
-        assert_eq!(tree.take(start.plus_ms(9), root, 10), Err(Wait { until: start.plus_ms(10) }));
-        assert_eq!(tree.take(start.plus_ms(10), root, 10), Ok(()));
-        // More than the burst: in debt afterwards.
-        assert_eq!(tree.take(start.plus_ms(510), root, 2_000), Ok(()));
-        let until = start.plus_ms(2_011);
-        assert_eq!(tree.take(start.plus_ms(510), root, 1), Err(Wait { until }));
+        assert_eq!(tree.take(start, root, 10), wait(10));
+        assert_eq!(tree.take(start.plus_ms(9), root, 10), wait(20));
+        assert_eq!(tree.take(start.plus_ms(30), root, 10), Ok(()));
+        // More than the burst is waited for, too.
+        assert_eq!(tree.take(start.plus_ms(1_000), root, 2_000), wait(2_500));
         // A clock that steps back gives nothing twice.
         assert!(tree.take(start, root, 1).is_err());
-        assert_eq!(tree.take(until, root, 1), Ok(()));
+        assert_eq!(tree.take(start.plus_ms(2_501), root, 1), wait(2_502));
     }
 
     #[test]
@@ -198,26 +176,26 @@ mod tests {
         let quick = tree.under(RateTree::root(), Limit::UNLIMITED).unwrap();
         let now = Time::from_s(1);
         assert_eq!(tree.take(now, slow, 10), Ok(()));
-        assert!(tree.take(now, slow, 1).is_err());
-        // What was refused below cost nothing above.
-        assert_eq!(tree.take(now, quick, 990), Ok(()));
-        assert!(tree.take(now, quick, 1).is_err());
+        assert_eq!(tree.take(now, slow, 1), Err(Wait { until: now.plus_ms(100) }));
+        // Both count above.
+        assert_eq!(tree.take(now, quick, 989), Ok(()));
+        assert_eq!(tree.take(now, quick, 1), Err(Wait { until: now.plus_ms(1) }));
         assert_eq!(tree.under(RateId(9), Limit::UNLIMITED), Err(Misuse::Bounds));
         assert_eq!(Limit::new(0, 1), Err(Misuse::Bounds));
     }
 
     #[test]
-    fn fd10_what_is_charged_is_paid_for_by_waiting_and_shared_alike() {
+    fn fd10_those_who_share_a_rate_have_it_in_turn() {
         let mut tree = RateTree::new(Limit::new(1_000, 500).unwrap());
         let (root, start) = (RateTree::root(), Time::from_s(1_000));
-        assert_eq!(tree.charge(start, root, 500), Ok(()));
+        assert_eq!(tree.take(start, root, 500), Ok(()));
         // Two that take 100 bytes whenever they may: each gets half of the rate.
         let mut next = [start, start];
         let mut taken = [0_u64; 2];
         while let Some(at) = next.iter().copied().min().filter(|at| *at < start.plus_ms(10_000)) {
             let who = usize::from(next[0] != at);
             taken[who] += 100;
-            next[who] = tree.charge(at, root, 100).map_or_else(|wait| wait.until, |()| at);
+            next[who] = tree.take(at, root, 100).map_or_else(|wait| wait.until, |()| at);
         }
         assert!(taken.iter().all(|bytes| (4_900..=5_100).contains(bytes)), "{taken:?}");
     }
@@ -227,18 +205,16 @@ mod tests {
         fn never_more_than_rate_and_burst(takes in prop::collection::vec((0_u64..50, 1_u64..40), 1..80)) {
             let mut tree = RateTree::new(Limit::new(2_000, 100).unwrap());
             let leaf = tree.under(RateTree::root(), Limit::new(1_000, 40).unwrap()).unwrap();
-            let (mut now, mut taken) = (0, 0);
+            let (mut now, mut taken, mut last) = (0, 0, 0);
             for (wait_ms, bytes) in takes {
                 now += wait_ms;
-                match tree.take(Time::from_ms(now), leaf, bytes) {
-                    Ok(()) => taken += bytes,
-                    Err(Wait { until }) => {
-                        prop_assert!(until.as_ms() > now);
-                        let mut later = tree.clone();
-                        prop_assert_eq!(later.take(until, leaf, bytes), Ok(()));
-                    }
-                }
-                prop_assert!(taken <= 40 + now);
+                let answer = tree.take(Time::from_ms(now), leaf, bytes);
+                let moves_at = answer.map_or_else(|wait| wait.until.as_ms(), |()| now);
+                taken += bytes;
+                // In turn, and by then there was enough for all of it.
+                prop_assert!(moves_at >= now && moves_at >= last);
+                prop_assert!(taken <= 40 + moves_at);
+                last = moves_at;
             }
         }
     }

@@ -4,10 +4,8 @@ use super::Forwarder;
 use super::rows::{Next, Reading};
 use crate::pulls::StoredBitmap;
 use crate::{
-    Error, JobEvent, Message, Misuse, Place, Pull, RateId, RateTree, Slice, SliceProof, State,
-    TransferId, Work,
+    Error, JobEvent, Message, Misuse, Place, Pull, Slice, SliceProof, State, TransferId, Work,
 };
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 use port::{Effect, Peer, ReadSet, Rows, Time};
@@ -165,8 +163,8 @@ impl Forwarder {
         } else {
             [destination, sender]
         };
-        let leaf = self.leaf(ends);
-        if !self.may_move(now, transfer, leaf, bytes) {
+        let rate = self.limit_of(ends);
+        if !self.may_move(now, transfer, rate, bytes) {
             return Ok(None);
         }
         let next = self.pulls.poll(now, transfer)?;
@@ -174,44 +172,5 @@ impl Forwarder {
             self.moved(transfer);
         }
         Ok(next)
-    }
-
-    /// Whether so many bytes of a transfer may move now. They are taken from its rate at once, and move when that has them to
-    /// give: all who share a rate have their turn in the order in which they asked, and nobody has more than it.
-    pub(super) fn may_move(
-        &mut self,
-        now: Time,
-        transfer: &TransferId,
-        leaf: RateId,
-        bytes: u64,
-    ) -> bool {
-        let Some(active) = self.jobs.get_mut(transfer) else { return false };
-        if !active.is_paid {
-            active.is_paid = true;
-            if let Err(wait) = self.rates.charge(now, leaf, bytes) {
-                active.rate_until = wait.until;
-                active.heard(now, self.config.patience_ms);
-            }
-        }
-        active.rate_until <= now
-    }
-
-    /// What was paid for is on its way.
-    pub(super) fn moved(&mut self, transfer: &TransferId) {
-        if let Some(active) = self.jobs.get_mut(transfer) {
-            active.is_paid = false;
-        }
-    }
-
-    /// The limit of the first of these ends that has one, or the site's.
-    pub(super) fn leaf(&self, ends: [&String; 2]) -> RateId {
-        let found = ends.into_iter().find_map(|party| self.rate_of.get(party.as_str()));
-        found.copied().unwrap_or(RateTree::root())
-    }
-
-    /// Until when nothing more may be asked for.
-    pub(super) fn waits_for_its_rate(&self, transfer: &TransferId) -> Option<Time> {
-        let active = self.jobs.get(transfer)?;
-        (active.is_paid && active.rate_until > self.clamp.last()).then_some(active.rate_until)
     }
 }

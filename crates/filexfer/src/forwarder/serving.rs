@@ -42,10 +42,10 @@ impl Forwarder {
         }
         let (is_pulling, place) = (self.is_pulling(active), self.place_from(active));
         let request = &active.job.request;
-        let leaf = self.leaf([&request.destination, &request.sender]);
+        let rate = self.limit_of([&request.destination, &request.sender]);
         let bytes = active.job.size.map_or(0, |size| Groups::new(size).bytes_len(&range));
         self.heard(now, &transfer, true);
-        if is_pulling || !self.may_move(now, &transfer, leaf, bytes) {
+        if is_pulling || !self.may_move(now, &transfer, rate, bytes) {
             return Ok(());
         }
         self.moved(&transfer);

