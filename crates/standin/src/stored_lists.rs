@@ -78,14 +78,15 @@ impl StoredLists {
         for tally in stored {
             tally.begin = place(&reader);
             tally.counter = reader.u8()?;
-            if last >= Some(tally.counter) {
-                return Err(WireError::Invalid);
-            }
-            last = Some(tally.counter);
             let nth = counters.iter().position(|known| known.id == tally.counter);
             let Some(slot) = nth.and_then(|nth| slots.get(nth)) else { return Ok(()) };
             tally.nth = nth.unwrap_or_default();
             tally.add_up(&mut reader, *slot, place)?;
+            // In this order, as the account finds what is wrong.
+            if last >= Some(tally.counter) {
+                return Err(WireError::Invalid);
+            }
+            last = Some(tally.counter);
         }
         self.approvals = reader.u8()?;
         self.recent_at = place(&reader);
@@ -408,6 +409,18 @@ mod tests {
                 prop_assert_eq!(filled, parsed);
             }
         }
+    }
+
+    #[test]
+    fn of_lists_that_are_wrong_twice_both_ways_say_the_same() {
+        let counters = counters();
+        let id = counters[0].id;
+        // The same counter twice, and the second one is cut off.
+        let bytes = [2, id, 0, id, 1];
+        let mut stored = StoredLists::NONE;
+        let filled = stored.fill(&bytes, &counters, &slots(&counters, NOW), |_| false);
+        assert_eq!(filled, Err(WireError::Truncated));
+        assert_eq!(AccountState::default().fill_lists(&bytes), filled);
     }
 
     #[test]
