@@ -2,6 +2,7 @@
 
 #![no_main]
 
+use interbank_filexfer::pack::{Manifest, MemberReceipt};
 use interbank_filexfer::sealed::{OpenError, Opener, Opening, OpeningKey, SealedFor, SealedHeader};
 use interbank_filexfer::{
     Bitmap, FileName, Groups, Job, JobEvent, NameMapping, NameSet, Receipt, Request, Retry,
@@ -15,7 +16,7 @@ use std::sync::OnceLock;
 fuzz_target!(|bytes: &[u8]| {
     // The first byte says as what the rest is read, so that each form gets its share.
     let Some((form, bytes)) = bytes.split_first() else { return };
-    match form % 11 {
+    match form % 13 {
         0 => job(bytes),
         1 => receipt(bytes),
         2 => bitmap(bytes),
@@ -26,6 +27,8 @@ fuzz_target!(|bytes: &[u8]| {
         7 => read(bytes, Request::parse, Request::encode),
         8 => read(bytes, SignedVerdict::parse, SignedVerdict::encode),
         9 => read(bytes, Receipt::parse, Receipt::encode),
+        10 => manifest(bytes),
+        11 => member(bytes),
         _ => trail(bytes),
     }
 });
@@ -73,6 +76,31 @@ fn receipt(bytes: &[u8]) {
     assert!(signed.verify(&key.verifying_key()).is_err(), "nobody signed this");
     // Whatever the proof says, its way is short.
     let _ = signed.verify_with(&mut |_, _| true);
+}
+
+fn manifest(bytes: &[u8]) {
+    let length = Manifest::length(bytes);
+    let Ok(manifest) = Manifest::parse(bytes) else { return };
+    assert_eq!(length, Ok(bytes.len()));
+    let mut back = Vec::with_capacity(bytes.len());
+    manifest.encode(&mut back).unwrap();
+    assert_eq!(back, bytes);
+    let mut end = u64::try_from(bytes.len()).unwrap();
+    let mut names = NameSet::new();
+    for part in manifest.parts() {
+        assert_eq!(part.bytes.start, end);
+        assert_eq!(names.insert(&part.entry.name), Ok(true));
+        end = part.bytes.end;
+    }
+    assert_eq!(manifest.size(), end);
+}
+
+fn member(bytes: &[u8]) {
+    static KEY: OnceLock<SigningKey> = OnceLock::new();
+    read(bytes, MemberReceipt::parse, MemberReceipt::encode);
+    let Ok(member) = MemberReceipt::parse(bytes) else { return };
+    let key = KEY.get_or_init(|| SigningKey::from_seed(&Secret::new([1; 32])));
+    assert!(member.verify(&key.verifying_key()).is_err(), "nobody signed this");
 }
 
 /// Rows behind each other: a length, then the row. The first is the header; others are segments by their place.

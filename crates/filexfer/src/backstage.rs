@@ -81,8 +81,8 @@ impl BackstageServer {
         self
     }
 
-    /// The application has taken the file of an arrival. `content` is what it found in a sealed file:
-    /// [`crate::sealed::Sealed::commitment`]. The receipt is signed, stored, and told with the answer to the arrival. Doing
+    /// The application has taken the file of an arrival. `content` is what it found in a sealed file or
+    /// in a pack: [`crate::sealed::Sealed::commitment`], [`crate::pack::Manifest::commitment`]. The receipt is signed, stored, and told with the answer to the arrival. Doing
     /// it again changes nothing.
     ///
     /// # Errors
@@ -118,6 +118,14 @@ impl BackstageServer {
         }
         self.effects.push_back(Effect::Ask { ticket, questions: alloc::vec![question] });
         Ok(())
+    }
+
+    /// The application cannot take an arrival now. When the forwarding server tells of it again it is told again, as
+    /// [`BackstageEvent::NotHandedOver`].
+    pub fn put_off(&mut self, transfer: &TransferId) {
+        if let Some(receipts) = &mut self.receipts {
+            receipts.held.remove(transfer);
+        }
     }
 
     /// The prefix of the receipts of what was handed over: transfer; each value is a [`crate::SignedReceipt`].
@@ -202,12 +210,8 @@ impl BackstageServer {
                     return Err(Error::Busy);
                 }
                 let told = Told { entry, notice };
-                let is_held =
-                    |receipts: &Receipts| receipts.held.contains_key(&told.notice.transfer);
                 // What is held until it is handed over is told again meanwhile.
-                if told.notice.kind == NoticeKind::Arrival
-                    && self.receipts.as_ref().is_some_and(is_held)
-                {
+                if told.notice.kind == NoticeKind::Arrival && self.is_held(&told.notice.transfer) {
                     return self.look_for(told);
                 }
                 self.write(now, told)
@@ -267,7 +271,8 @@ impl BackstageServer {
 
     fn on_found(&mut self, now: Time, told: &Told, rows: &Rows) -> Result<(), Error> {
         let found = |at: usize| rows.points.get(at).and_then(Option::as_ref);
-        if found(0).is_some() && self.unknown.remove(&told.entry.idempotency) {
+        let is_untold = found(0).is_some() && self.unknown.remove(&told.entry.idempotency);
+        if is_untold {
             self.taken(told.notice.clone());
         }
         match (found(0), found(1)) {
@@ -276,8 +281,29 @@ impl BackstageServer {
             (Some(_), Some(receipt)) if told.notice.kind == NoticeKind::Arrival => {
                 self.answer_with(&told.entry, receipt.value.clone())
             }
-            (Some(_), _) => self.answer_or_hold(now, told),
+            (Some(_), _) => {
+                let was_held = self.is_held(&told.notice.transfer);
+                self.answer_or_hold(now, told)?;
+                if !was_held && !is_untold && self.awaits_application(&told.notice.transfer) {
+                    let event = BackstageEvent::NotHandedOver(told.notice.clone());
+                    self.events.push_back(event);
+                }
+                Ok(())
+            }
         }
+    }
+
+    fn is_held(&self, transfer: &TransferId) -> bool {
+        self.receipts.as_ref().is_some_and(|receipts| receipts.held.contains_key(transfer))
+    }
+
+    /// It is held, and handed over when the application says so.
+    fn awaits_application(&self, transfer: &TransferId) -> bool {
+        self.receipts.as_ref().is_some_and(|receipts| {
+            !receipts.at_once
+                && receipts.held.contains_key(transfer)
+                && !receipts.is_at_work(transfer)
+        })
     }
 
     fn row(&self, entry: &Entry) -> Result<Key, Error> {
@@ -334,10 +360,11 @@ impl BackstageServer {
         let receipts = self.receipts.as_mut().ok_or(Misuse::NotAsked)?;
         let (transfer, receipt) = receipts.writing.remove(&ticket).ok_or(Misuse::NotAsked)?;
         let held = receipts.held.remove(&transfer);
-        match (fate, held) {
-            (Committed::Applied(_), Some(entry)) => self.answer_with(&entry, receipt),
-            _ => Ok(()),
+        if !matches!(fate, Committed::Applied(_)) {
+            return Ok(());
         }
+        self.events.push_back(BackstageEvent::HandedOver { transfer });
+        held.map_or(Ok(()), |entry| self.answer_with(&entry, receipt))
     }
 }
 
@@ -396,6 +423,14 @@ pub enum BackstageEvent {
     Answered(SignedVerdict),
     /// What became of a job, or that a file arrived; once each.
     Noticed(Notice),
+    /// An arrival that was told before, and that the application has not taken: this machine is new, or it was put off. Told
+    /// again for as long as it is; only with receipts that are not given at once.
+    NotHandedOver(Notice),
+    /// The receipt of a hand-over is signed and stored: what was kept for it can go.
+    HandedOver {
+        /// Of which transfer.
+        transfer: TransferId,
+    },
 }
 
 /// A notice, and the entry of the outbox that it came in.

@@ -26,6 +26,7 @@ mod merkle;
 mod message;
 mod name;
 mod outboard;
+pub mod pack;
 mod party;
 mod profile;
 mod pulls;

@@ -121,21 +121,26 @@ impl Proven {
 
 /// Whether a leaf is under a root of `count` leaves (RFC 9162 §2.1.3.2).
 pub(crate) fn is_included(root: &Hash, count: u64, index: u64, leaf: Hash, path: &[u8]) -> bool {
-    let (siblings, []) = path.as_chunks::<32>() else { return false };
+    root_of(count, index, leaf, path).is_some_and(|found| found == *root)
+}
+
+/// The root of `count` leaves to which a path leads from one of them; `None` if it is no path of such a tree.
+pub(crate) fn root_of(count: u64, index: u64, leaf: Hash, path: &[u8]) -> Option<Hash> {
+    let (siblings, []) = path.as_chunks::<32>() else { return None };
     let mut siblings = siblings.iter();
     let (mut at, mut len, mut node) = (index, count, leaf);
     if at >= len {
-        return false;
+        return None;
     }
     while len > 1 {
         if at ^ 1 < len {
-            let Some(sibling) = siblings.next() else { return false };
+            let sibling = siblings.next()?;
             node = if at & 1 == 0 { node_hash(&node, sibling) } else { node_hash(sibling, &node) };
         }
         at >>= 1;
         len = len.div_ceil(2);
     }
-    siblings.next().is_none() && node == *root
+    siblings.next().is_none().then_some(node)
 }
 
 /// Of a leaf's bytes.

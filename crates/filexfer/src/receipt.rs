@@ -29,8 +29,8 @@ pub struct Receipt {
     pub size: u64,
     /// When.
     pub at: Time,
-    /// Of a sealed file, by an end that knows its content: [`crate::sealed::Sealed::commitment`]. The root is then that of
-    /// the sealed file, and the receipt binds both.
+    /// By an end that knows more than the bytes: of a sealed file [`crate::sealed::Sealed::commitment`], of the files in a pack
+    /// [`crate::pack::Manifest::commitment`]. The root is that of the sealed file or of the pack, and the receipt binds both.
     pub content: Option<[u8; 32]>,
     /// [`Receipt::digest`] of the receipt that this one rests on: a hand-over follows a verification.
     pub follows: Option<[u8; 32]>,

@@ -26,8 +26,7 @@ impl Backstage {
         Self { machine, notice }
     }
 
-    /// The forwarding server tells it; the fate of what is written then.
-    fn told(&mut self, fate: Committed) {
+    fn frame(&self) -> (Peer, Bytes) {
         let mut content = Vec::new();
         self.notice.encode(&mut content).unwrap();
         let idempotency = self.notice.kind.idempotency(&self.notice.transfer, &site("s1"));
@@ -36,7 +35,12 @@ impl Backstage {
         let mut bytes = Vec::new();
         entry.encode(&mut bytes).unwrap();
         let frame = Message::Notice(Bytes::from(bytes)).to_frame().unwrap();
-        let from = Peer::new("r1").unwrap();
+        (Peer::new("r1").unwrap(), frame)
+    }
+
+    /// The forwarding server tells it; the fate of what is written then.
+    fn told(&mut self, fate: Committed) {
+        let (from, frame) = self.frame();
         self.machine.handle(NOW, Input::Frame { from: &from, bytes: &frame }).unwrap();
         let Some(Effect::Commit { ticket, .. }) = self.machine.poll_effect() else { panic!() };
         self.machine.handle(NOW, Input::Committed { ticket, fate }).unwrap();
@@ -103,5 +107,88 @@ fn a_notice_that_was_written_without_an_answer_is_told_when_it_is_found() {
         backstage.finds(asked, true);
         assert!(backstage.answers());
         assert_eq!(backstage.tells(), is_first);
+    }
+}
+
+/// Arrivals at a backstage server that signs for what its application has taken.
+mod arrivals {
+    use super::*;
+    use crate::asking::key;
+    use port::{KeyAnswer, KeyId};
+
+    fn arriving(mut backstage: Backstage) -> Backstage {
+        let mut batch = ReceiptBatch::new();
+        let (id, request, verdict, root) = (JobId([2; 16]), [2; 32], [3; 32], [4; 32]);
+        let (stage, party, size, at) = (Stage::Verified, party("r1"), 9, NOW);
+        let (content, follows) = (None, None);
+        let receipt =
+            Receipt { stage, party, id, request, verdict, root, size, at, content, follows };
+        batch.push(receipt).unwrap();
+        let signature = key("r1").sign(&batch.head().to_sign());
+        let mut bytes = Vec::new();
+        batch.sign(1, signature)[0].encode(&mut bytes).unwrap();
+        backstage.notice.kind = NoticeKind::Arrival;
+        backstage.notice.receipts = vec![bytes.into()];
+        backstage
+    }
+
+    fn with_receipts() -> Backstage {
+        let mut backstage = Backstage::new();
+        let machine = backstage.machine.clone();
+        backstage.machine = machine.with_receipts(party("b1"), (KeyId(1), 1), false);
+        arriving(backstage)
+    }
+
+    fn finds_no_receipt(backstage: &mut Backstage) {
+        let asked = backstage.asks();
+        backstage.finds(asked, true);
+    }
+
+    /// The forwarding server tells an arrival once more.
+    fn told_again(backstage: &mut Backstage, is_held: bool) {
+        if is_held {
+            // It is looked for at once, and not written.
+            let (from, frame) = backstage.frame();
+            backstage.machine.handle(NOW, Input::Frame { from: &from, bytes: &frame }).unwrap();
+        } else {
+            backstage.told(Committed::Conflict);
+        }
+        finds_no_receipt(backstage);
+    }
+
+    #[test]
+    fn an_arrival_that_a_new_machine_finds_is_told_to_the_application_once() {
+        let mut backstage = with_receipts();
+        told_again(&mut backstage, false);
+        let event = backstage.machine.poll_event();
+        assert_eq!(event, Some(BackstageEvent::NotHandedOver(backstage.notice.clone())));
+        assert!(!backstage.answers());
+        // It has it, and is told no more of it.
+        told_again(&mut backstage, true);
+        assert_eq!(backstage.machine.poll_event(), None);
+        // Until it says that it cannot take it now.
+        backstage.machine.put_off(&backstage.notice.transfer);
+        told_again(&mut backstage, false);
+        let event = backstage.machine.poll_event();
+        assert_eq!(event, Some(BackstageEvent::NotHandedOver(backstage.notice.clone())));
+    }
+
+    #[test]
+    fn a_hand_over_is_told_when_its_receipt_is_stored() {
+        let mut backstage = with_receipts();
+        backstage.told(Committed::Applied(Version::new(1)));
+        assert!(backstage.tells() && !backstage.answers());
+        let notice = backstage.notice.clone();
+        backstage.machine.hand_over(NOW, &notice, Some([7; 32])).unwrap();
+        let Some(Effect::Ask { ticket, .. }) = backstage.machine.poll_effect() else { panic!() };
+        let answers = Some(vec![KeyAnswer::Signature([0; 64])]);
+        backstage.machine.handle(NOW, Input::Keys { ticket, answers }).unwrap();
+        let Some(Effect::Commit { ticket, .. }) = backstage.machine.poll_effect() else { panic!() };
+        assert_eq!(backstage.machine.poll_event(), None);
+        let fate = Committed::Applied(Version::new(2));
+        backstage.machine.handle(NOW, Input::Committed { ticket, fate }).unwrap();
+        let event = backstage.machine.poll_event();
+        assert_eq!(event, Some(BackstageEvent::HandedOver { transfer: notice.transfer }));
+        assert!(backstage.answers());
     }
 }

@@ -14,6 +14,7 @@ mod bitmap;
 mod client;
 mod job;
 mod legitimacy;
+mod pack;
 mod parties;
 mod place;
 mod receipts;
