@@ -380,7 +380,7 @@ pub(crate) fn len_u64(bytes: &[u8]) -> u64 {
 }
 
 /// An open file, unless it is not there or none that is regular; between a look and this anything may have happened.
-fn regular(opened: Result<File, Errno>) -> Result<Option<(File, Metadata)>, Error> {
+pub(crate) fn regular(opened: Result<File, Errno>) -> Result<Option<(File, Metadata)>, Error> {
     match opened {
         Ok(file) => {
             let found = file.metadata()?;

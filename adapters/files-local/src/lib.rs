@@ -9,11 +9,13 @@ mod folder;
 mod forcing;
 mod hashing;
 mod options;
+mod packs;
 mod work;
 
 pub use error::{Error, OpenError};
 pub use files::LocalFiles;
 pub use options::{Area, Options};
+pub use packs::{PackingError, Packs, Small};
 pub use work::Performed;
 
 /// What became of a [`filexfer::Work`] here.

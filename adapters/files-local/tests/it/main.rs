@@ -5,4 +5,5 @@ mod confinement;
 mod files;
 mod home;
 mod kill;
+mod packs;
 mod together;

@@ -1,0 +1,181 @@
+//! Packs: many small files of a folder as one, and files of a pack.
+
+mod error;
+mod folders;
+mod unpacking;
+
+pub use error::PackingError;
+
+use crate::area::{regular, stamp};
+use crate::folder::{Folder, Walk};
+use crate::{Error, OpenError};
+use filexfer::pack::{Entry, Manifest, PackError};
+use filexfer::{FileName, StreamingRoot};
+use rustix::fs::{AtFlags, FlockOperation, flock, linkat};
+use rustix::io::Errno;
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+use unpacking::{Unpacking, read_manifest};
+
+/// Makes packs of a root's files, and files of the packs in it. Beside [`crate::LocalFiles`], also of another process.
+///
+/// Nothing is written through a link, and no file is visible before it is on disk whole.
+#[derive(Debug)]
+pub struct Packs {
+    root: Folder,
+    /// Files that are not visible yet lie here: no [`FileName`] leads to it.
+    own: Folder,
+    mode: u32,
+    /// The number of the last file in it.
+    next: Mutex<u64>,
+    /// One thread unpacks at a time.
+    turn: Mutex<()>,
+}
+
+/// A file as it was read for a pack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Small {
+    /// Its content.
+    pub content: Vec<u8>,
+    /// When it changed last.
+    pub changed: SystemTime,
+}
+
+impl Packs {
+    /// In this root; files get this mode, before the process's mask. What an earlier process left unfinished is removed.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(root: &Path, mode: u32) -> Result<Self, OpenError> {
+        let failed = |why: Errno| OpenError::Root(why.kind());
+        let root = Folder::open(root).map_err(failed)?;
+        let own = root.make(OWN, 0o700).map_err(failed)?;
+        // Held as long as the folder is open.
+        flock(own.fd(), FlockOperation::NonBlockingLockExclusive).map_err(|why| match why {
+            Errno::WOULDBLOCK => OpenError::InUse,
+            why => failed(why),
+        })?;
+        let left = own.names().map_err(failed)?;
+        let mut left = left.iter().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
+        left.try_for_each(|name| own.remove(name)).map_err(failed)?;
+        Ok(Self { root, own, mode, next: Mutex::new(0), turn: Mutex::new(()) })
+    }
+
+    /// Reads a file if it is a regular one of at most so many bytes that nobody writes meanwhile; `None` for all else.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn read(&self, name: &FileName, bytes_max: u64) -> Result<Option<Small>, Error> {
+        let Walk::In(folder, last) = self.root.walk(name, false)? else { return Ok(None) };
+        let Some((file, found)) = regular(folder.read(last))? else { return Ok(None) };
+        if found.len() > bytes_max {
+            return Ok(None);
+        }
+        let mut content = Vec::with_capacity(usize::try_from(found.len()).unwrap_or(0));
+        (&file).take(bytes_max.saturating_add(1)).read_to_end(&mut content)?;
+        let is_whole = u64::try_from(content.len()) == Ok(found.len());
+        let is_same = stamp(&file.metadata()?) == stamp(&found);
+        let changed = found.modified()?;
+        Ok((is_whole && is_same).then_some(Small { content, changed }))
+    }
+
+    /// Writes a pack of these files, named as in its folder, under a name that is free; returns its manifest and its root. It
+    /// is on disk then, and as old as the youngest of the files.
+    ///
+    /// # Errors
+    /// [`PackingError`].
+    pub fn write(
+        &self,
+        name: &FileName,
+        files: &[(FileName, Small)],
+        replaces: bool,
+    ) -> Result<(Manifest, [u8; 32]), PackingError> {
+        let entries = files.iter().map(|(name, small)| Entry::of(name.clone(), &small.content));
+        let manifest = Manifest::new(entries.collect(), replaces)?;
+        let temporary = next(&self.next);
+        let written = self.write_as(&temporary, name, files, &manifest);
+        self.own.remove(&temporary)?;
+        Ok((manifest, written?))
+    }
+
+    fn write_as(
+        &self,
+        temporary: &str,
+        name: &FileName,
+        files: &[(FileName, Small)],
+        manifest: &Manifest,
+    ) -> Result<[u8; 32], PackingError> {
+        let mut head = Vec::new();
+        manifest.encode(&mut head).map_err(PackError::from)?;
+        let mut file = self.own.write(temporary, self.mode)?;
+        let mut root = StreamingRoot::new();
+        let contents = files.iter().map(|(_, small)| &small.content[..]);
+        for part in [&head[..]].into_iter().chain(contents) {
+            file.write_all(part)?;
+            root.update(part);
+        }
+        if let Some(changed) = files.iter().map(|(_, small)| small.changed).max() {
+            file.set_modified(changed)?;
+        }
+        file.sync_all()?;
+        let Walk::In(folder, last) = self.root.walk(name, true)? else {
+            return Err(Error::Path.into());
+        };
+        match linkat(self.own.fd(), temporary, folder.fd(), last, AtFlags::empty()) {
+            Err(Errno::EXIST) => return Err(PackingError::Taken(name.clone())),
+            done => done?,
+        }
+        folder.sync()?;
+        Ok(root.finish().0)
+    }
+
+    /// The manifest of a pack.
+    ///
+    /// # Errors
+    /// [`PackingError`].
+    pub fn manifest(&self, pack: &FileName) -> Result<Manifest, PackingError> {
+        let Walk::In(folder, last) = self.root.walk(pack, false)? else {
+            return Err(PackingError::Missing);
+        };
+        let (file, found) = regular(folder.read(last))?.ok_or(PackingError::Missing)?;
+        read_manifest(&file, found.len())
+    }
+
+    /// Makes files of packs: compares each with its root, forces all of them to disk, gives them their names, and forces
+    /// those, too. What is there already with the same content is done. Nothing of a pack is visible if one of its files is not
+    /// what its manifest says, or has a name that is taken. Where the file system fails between two names, doing it again does
+    /// the rest.
+    ///
+    /// Returns what became of each.
+    pub fn unpack(&self, packs: &[FileName]) -> Vec<Result<Manifest, PackingError>> {
+        let _turn = lock(&self.turn);
+        Unpacking::new(&self.root, &self.own, self.mode, &self.next).all(packs)
+    }
+
+    /// Removes a pack that is not needed any more, if it is there.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn remove(&self, name: &FileName) -> Result<(), Error> {
+        match self.root.walk(name, false)? {
+            Walk::In(folder, last) => Ok(folder.remove(last)?),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The number of the next file that is not visible.
+fn next(of: &Mutex<u64>) -> String {
+    let mut next = lock(of);
+    *next += 1;
+    next.to_string()
+}
+
+/// No code that holds it can panic half way.
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+const OWN: &str = ".filexfer-unpacking";
