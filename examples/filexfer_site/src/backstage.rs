@@ -1,29 +1,40 @@
 //! The backstage server: asks for transfers, keeps answers and results.
 
 mod records;
+mod sent;
 
 use crate::clock;
 use crate::config::KEY_NUMBER;
-use crate::control::{Question, Wish};
+use crate::control::{Made, Question, Wish};
 use crate::failure::Failure;
+use crate::packs::{Packed, Packs, Unpacked, Unpacker};
 use crate::rows::{self, TENANT};
 use crate::station::{Role, Told};
 use filexfer::{
-    BackstageEvent, BackstageServer, Error, FileSpec, JobId, Mode, NoticeKind, OnConflict, PartyId,
-    Request, SiteId, TransferId,
+    BackstageEvent, BackstageServer, Error, FileSpec, JobId, Mode, Notice, NoticeKind, OnConflict,
+    PartyId, Request, SiteId, TransferId,
 };
 use port::{Batch, Commit, Expect, Key, KeyAnswer, KeyId, Keys as _, Peer, ReadSet, Store, Time};
 use records::{Records, Stand};
 use seal::SoftKeys;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 pub(crate) struct Backstage {
-    party: PartyId,
-    site: SiteId,
-    forwarder: PartyId,
-    pace_ms: u64,
+    own: Own,
     machine: BackstageServer,
+    packs: Arc<Packs>,
+    /// Packs that were made here, until their requests are over.
+    sent: BTreeMap<JobId, String>,
+    /// Where arrivals are made files of.
+    unpacker: Option<Unpacker>,
+    /// Packs that are unpacked, until their receipts are stored.
+    unpacked: BTreeMap<TransferId, String>,
+    /// Why arrivals wait.
+    waiting: BTreeMap<JobId, String>,
+    /// Requests whose files the destination has signed for.
+    taken: BTreeSet<JobId>,
     /// Requests that the machine has to be given.
     unasked: VecDeque<Request>,
     /// How far each request is.
@@ -32,16 +43,36 @@ pub(crate) struct Backstage {
     arrived: BTreeMap<JobId, Vec<TransferId>>,
 }
 
+/// What a backstage server is.
+pub(crate) struct Own {
+    pub(crate) party: PartyId,
+    pub(crate) site: SiteId,
+    pub(crate) forwarder: PartyId,
+    pub(crate) pace_ms: u64,
+    /// It makes files of the packs that arrive, and signs for what it has taken.
+    pub(crate) unpacks: bool,
+}
+
+impl Own {
+    fn machine(&self) -> Result<BackstageServer, Failure> {
+        let machine = BackstageServer::new(TENANT, &self.forwarder, self.pace_ms);
+        let machine = machine.map_err(Failure::run)?;
+        Ok(if self.unpacks {
+            machine.with_receipts(self.party.clone(), (SIGNING, KEY_NUMBER), false)
+        } else {
+            machine
+        })
+    }
+}
+
 impl Backstage {
     /// With the requests that were made and have no answer yet.
     pub(crate) async fn open<S: Store>(
-        party: PartyId,
-        site: SiteId,
-        forwarder: PartyId,
-        pace_ms: u64,
+        own: Own,
+        packs: Arc<Packs>,
         store: &S,
     ) -> Result<Self, Failure> {
-        let machine = BackstageServer::new(TENANT, &forwarder, pace_ms).map_err(Failure::run)?;
+        let machine = own.machine()?;
         let records = Records::read(store).await.map_err(Failure::Run)?;
         let unasked = records.unanswered();
         let stands =
@@ -51,7 +82,23 @@ impl Backstage {
         for notice in &records.arrivals {
             arrived.entry(notice.id).or_default().push(notice.transfer);
         }
-        Ok(Self { party, site, forwarder, pace_ms, machine, unasked, stands, arrived })
+        let sent = sent::open(&packs, &records, store).await.map_err(Failure::Run)?;
+        let unpacker = own.unpacks.then(|| packs.unpacker());
+        let taken = records.handed_over.keys().copied().collect();
+        let (unpacked, waiting) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Self {
+            own,
+            machine,
+            packs,
+            sent,
+            unpacker,
+            unpacked,
+            waiting,
+            taken,
+            unasked,
+            stands,
+            arrived,
+        })
     }
 
     /// Makes requests, for good, and asks.
@@ -61,7 +108,7 @@ impl Backstage {
         store: &S,
         keys: &SoftKeys,
         wish: &Wish,
-    ) -> Result<Vec<JobId>, String> {
+    ) -> Result<Vec<Made>, String> {
         if let Some(id) = &wish.id {
             if wish.names.len() != 1 {
                 return Err("an id is one request's: give one name".into());
@@ -69,10 +116,17 @@ impl Backstage {
             let id = rows::job_id(id)?;
             if let Some(stand) = self.stands.get(&id).copied() {
                 self.repeat(now, store, id, stand).await?;
-                return Ok(vec![id]);
+                let name = wish.names[0].clone();
+                return Ok(vec![Made { id: id.to_string(), name, files: 1 }]);
             }
         }
-        let mut requests = Vec::with_capacity(wish.names.len());
+        if wish.pack && wish.from != self.own.party.as_str() {
+            return Err("packs are made of one's own files: leave out --from".into());
+        }
+        let mut requests = Vec::with_capacity(wish.packed.len() + wish.names.len());
+        for packed in &wish.packed {
+            requests.push(self.request_of(now, wish, packed)?);
+        }
         for name in &wish.names {
             requests.push(self.request(now, wish, name)?);
         }
@@ -91,14 +145,25 @@ impl Backstage {
             rows.push((row(rows::requests(), request.id)?, bytes));
             signed.push(request);
         }
+        for packed in &wish.packed {
+            rows.push((row(rows::manifests(), packed.id)?, packed.manifest.clone()));
+            rows.push((row(rows::packs(), packed.id)?, packed.name.as_str().into()));
+        }
         put(store, rows).await?;
-        let ids = signed.iter().map(|request| request.id).collect();
+        let files = wish.packed.iter().map(|packed| packed.files);
+        let made = signed.iter().zip(files.chain(std::iter::repeat(1))).map(|(request, files)| {
+            Made { id: request.id.to_string(), name: request.file.name.clone(), files }
+        });
+        let made = made.collect();
+        for packed in &wish.packed {
+            self.sent.insert(packed.id, packed.name.to_string());
+        }
         for request in signed {
             self.stands.insert(request.id, Stand::Asked);
             self.unasked.push_back(request);
         }
         self.ask(now);
-        Ok(ids)
+        Ok(made)
     }
 
     /// Asks once more what was asked before, as it was asked, unless it has its answer.
@@ -123,7 +188,7 @@ impl Backstage {
 
     async fn records_of<S: Store>(&self, store: &S, id: JobId) -> Result<Records, String> {
         let arrived = self.arrived.get(&id).map_or(&[][..], Vec::as_slice);
-        Records::of(store, &self.site, id, arrived).await
+        Records::of(store, &self.own.site, id, arrived).await
     }
 
     fn request(&self, now: Time, wish: &Wish, name: &str) -> Result<Request, String> {
@@ -134,7 +199,7 @@ impl Backstage {
         };
         Ok(Request {
             id,
-            requester: self.party.clone(),
+            requester: self.own.party.clone(),
             sender: wish.from.clone(),
             destination: wish.to.clone(),
             file: FileSpec {
@@ -157,6 +222,50 @@ impl Backstage {
             key_number: KEY_NUMBER,
             signature: [0; 64],
         })
+    }
+
+    /// For a pack, which nothing else has the name of.
+    fn request_of(&self, now: Time, wish: &Wish, packed: &Packed) -> Result<Request, String> {
+        let request = self.request(now, wish, packed.name.as_str())?;
+        let (size, root) = (Some(packed.size), Some(packed.root));
+        let file = FileSpec { size, root, ..request.file };
+        Ok(Request { id: packed.id, file, on_conflict: OnConflict::Fail, ..request })
+    }
+
+    /// A file arrived: the application is this program, if it makes files of packs.
+    fn arrived(&mut self, notice: Notice) {
+        if let Some(unpacker) = &self.unpacker {
+            unpacker.add(notice);
+        }
+    }
+
+    /// A file was taken, or could not be.
+    fn on_unpacked(&mut self, (notice, done): Unpacked) -> Result<(), Error> {
+        match done {
+            Ok(manifest) => {
+                self.waiting.remove(&notice.id);
+                let content = manifest.as_ref().map(filexfer::pack::Manifest::commitment);
+                if let Some(manifest) = manifest {
+                    let files = manifest.entries().len();
+                    tracing::info!(event = "pack.unpacked", id = %notice.id, name = %notice.name, files);
+                    self.unpacked.insert(notice.transfer, notice.name.clone());
+                }
+                match self.machine.hand_over(clock::now(), &notice, content) {
+                    // There is no room now. It is told again.
+                    Err(Error::Busy) => self.machine.put_off(&notice.transfer),
+                    done => done?,
+                }
+            }
+            Err(why) => {
+                tracing::error!(event = "pack.waits", id = %notice.id, name = %notice.name, code = why.code(), %why);
+                self.waiting.insert(notice.id, why.to_string());
+                // What is damaged is so the next time, too: it is tried again after a restart.
+                if why.is_passing() {
+                    self.machine.put_off(&notice.transfer);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Gives the machine what it has room for; the rest has its turn when others are answered.
@@ -187,8 +296,7 @@ impl Role for Backstage {
     }
 
     fn reopen(&mut self) -> Result<(), Failure> {
-        self.machine =
-            BackstageServer::new(TENANT, &self.forwarder, self.pace_ms).map_err(Failure::run)?;
+        self.machine = self.own.machine()?;
         Ok(())
     }
 
@@ -215,11 +323,16 @@ impl Role for Backstage {
                     match notice.kind {
                         NoticeKind::Result => {
                             self.stands.insert(notice.id, Stand::Over(notice.state));
+                            if let Some(pack) = self.sent.remove(&notice.id) {
+                                self.packs.forget(&pack);
+                            }
                         }
                         NoticeKind::Arrival => {
                             self.arrived.entry(notice.id).or_default().push(notice.transfer);
                         }
-                        NoticeKind::HandedOver => {}
+                        NoticeKind::HandedOver => {
+                            self.taken.insert(notice.id);
+                        }
                     }
                     let (state, code, _) = rows::words(notice.state);
                     let kind = match notice.kind {
@@ -228,6 +341,15 @@ impl Role for Backstage {
                         NoticeKind::HandedOver => "handed_over",
                     };
                     tracing::info!(event = "notice", kind, id = %notice.id, name = %notice.name, state, code);
+                    if notice.kind == NoticeKind::Arrival {
+                        self.arrived(notice);
+                    }
+                }
+                BackstageEvent::NotHandedOver(notice) => self.arrived(notice),
+                BackstageEvent::HandedOver { transfer } => {
+                    if let Some(pack) = self.unpacked.remove(&transfer) {
+                        self.packs.forget(&pack);
+                    }
                 }
                 other => tracing::info!(event = "notice.other", ?other),
             }
@@ -235,6 +357,14 @@ impl Role for Backstage {
         if let Err(why) = put(store, verdicts).await {
             // The requests are submitted again at the next start, and answered the same.
             tracing::error!(event = "verdicts.lost", %why);
+        }
+    }
+
+    async fn own_work(&mut self) -> Result<(), Error> {
+        let Some(unpacker) = &mut self.unpacker else { return std::future::pending().await };
+        match unpacker.next().await {
+            Some(unpacked) => self.on_unpacked(unpacked),
+            None => std::future::pending().await,
         }
     }
 
@@ -257,19 +387,23 @@ impl Role for Backstage {
     ) -> Result<Value, String> {
         match asked {
             Question::Submit(wish) => {
-                let ids = self.submit(now, store, keys, wish).await?;
-                Ok(json!({ "ids": ids.iter().map(ToString::to_string).collect::<Vec<_>>() }))
+                let made = self.submit(now, store, keys, wish).await?;
+                Ok(json!({ "made": made }))
             }
             Question::Stands { ids } => {
                 let standing = |id: &String| {
-                    let stand = self.stands.get(&rows::job_id(id)?).copied();
-                    Ok(json!(stand.map(Stand::standing)))
+                    let id = rows::job_id(id)?;
+                    let is_taken = self.taken.contains(&id);
+                    let stand = self.stands.get(&id).copied();
+                    Ok(json!(stand.map(|stand| stand.standing(is_taken))))
                 };
                 ids.iter().map(standing).collect()
             }
-            Question::Status { id: None } => Ok(Records::read(store).await?.describe()),
+            Question::Status { id: None } => {
+                Ok(Records::read(store).await?.describe(&self.waiting))
+            }
             Question::Status { id: Some(id) } => {
-                Ok(self.records_of(store, rows::job_id(id)?).await?.describe())
+                Ok(self.records_of(store, rows::job_id(id)?).await?.describe(&self.waiting))
             }
             Question::Receipts { id } => {
                 let id = rows::job_id(id)?;
@@ -282,7 +416,11 @@ impl Role for Backstage {
                 let notices = [result].into_iter().chain(records.handed_over.get(&id));
                 let receipts = notices.flat_map(|notice| &notice.receipts);
                 let receipts = receipts.map(|bytes| crate::hex::text(bytes));
-                Ok(json!({ "receipts": receipts.collect::<Vec<String>>() }))
+                let receipts = receipts.collect::<Vec<String>>();
+                let manifest = store.read(&ReadSet::points([row(rows::manifests(), id)?])).await;
+                let manifest = manifest.map_err(|why| why.to_string())?.points.into_iter().next();
+                let manifest = manifest.flatten().map(|row| crate::hex::text(&row.value));
+                Ok(json!({ "receipts": receipts, "manifest": manifest }))
             }
             Question::Audit => Err("the trail is the forwarding server's".into()),
             Question::HandOver { .. } => Err("a client server is asked that".into()),

@@ -1,17 +1,19 @@
 //! What is asked of running servers, and what needs none.
 
-use crate::config::{Config, KEY_NUMBER, Server};
-use crate::control::{Question, Standing, Wish, ask, stands};
+mod receipts;
+mod unpack;
+
+pub(crate) use receipts::{save, verify};
+pub(crate) use unpack::unpack;
+
+use crate::config::{Config, Server};
+use crate::control::{Made, Question, Standing, Wish, ask, stands};
 use crate::failure::Failure;
-use crate::hex;
-use crate::options::{Conflict, Save, Status, Submit, Verify};
+use crate::options::{Conflict, Status, Submit};
 use crate::progress;
 use crate::rows;
-use filexfer::{SignedReceipt, Stage};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
-use std::io::Read as _;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Asks for files to be sent, and waits until the requests are judged; with `--wait` until the files are there.
@@ -19,15 +21,17 @@ pub(crate) async fn submit(config: &Config, options: &Submit) -> Result<Value, F
     let requester = &options.requester;
     is_server(config, requester)?;
     let socket = config.socket(requester);
-    let mut ids: Vec<String> = Vec::with_capacity(options.names.len());
+    let mut asked: Vec<Made> = Vec::with_capacity(options.names.len());
     for names in pieces(&options.names) {
         let answer = ask(&socket, requester, &Question::Submit(wish(options, names))).await?;
-        let made = answer["ids"].as_array().into_iter().flatten();
-        ids.extend(made.filter_map(Value::as_str).map(str::to_owned));
+        let made: Vec<Made> =
+            serde_json::from_value(answer["made"].clone()).map_err(Failure::run)?;
+        asked.extend(made);
     }
     if options.no_answer {
-        return Ok(made(options, &ids, "asked"));
+        return Ok(made(&asked, "asked"));
     }
+    let ids: Vec<&str> = asked.iter().map(|made| made.id.as_str()).collect();
     let default_s = if options.wait { RESULT_S } else { ANSWER_S };
     let limit_s = options.timeout_s.unwrap_or(default_s);
     let until = Instant::now() + Duration::from_secs(limit_s);
@@ -36,15 +40,18 @@ pub(crate) async fn submit(config: &Config, options: &Submit) -> Result<Value, F
     let mut found: Vec<Option<Standing>> = ids.iter().map(|_| None).collect();
     let stands = loop {
         let is_open = |found: &Option<Standing>| {
-            found
-                .as_ref()
-                .is_none_or(|stand| !stand.is_over && (options.wait || stand.state == "asked"))
+            found.as_ref().is_none_or(|stand| {
+                // What is in a pack is there when the destination has signed for it.
+                let is_packed = options.pack && stand.is_delivered() && !stand.is_handed_over;
+                let is_open = !stand.is_over || is_packed;
+                is_open && (options.wait || stand.state == "asked")
+            })
         };
         // The others are as far as they are waited for.
         let open: Vec<usize> = (0..ids.len()).filter(|at| is_open(&found[*at])).collect();
-        let asked: Vec<String> = open.iter().map(|at| ids[*at].clone()).collect();
+        let questions: Vec<String> = open.iter().map(|at| ids[*at].to_owned()).collect();
         let begun = Instant::now();
-        let answer = stands(&socket, requester, &asked).await?;
+        let answer = stands(&socket, requester, &questions).await?;
         let took = begun.elapsed();
         for (at, stand) in open.into_iter().zip(answer) {
             let stand =
@@ -57,6 +64,10 @@ pub(crate) async fn submit(config: &Config, options: &Submit) -> Result<Value, F
         }
         if Instant::now() >= until {
             let why = match (&ids[..], &found[..]) {
+                ([_], [Some(stand)]) if stand.is_delivered() => format!(
+                    "the pack is there, and its files were not taken within {limit_s} s: does {} unpack?",
+                    options.to
+                ),
                 ([id], [Some(stand)]) => format!(
                     "it is {} after {limit_s} s; ask again with `status --of {requester} --id {id}`",
                     stand.state
@@ -74,7 +85,12 @@ pub(crate) async fn submit(config: &Config, options: &Submit) -> Result<Value, F
             shown += SHOW;
             match (&ids[..], &found[..]) {
                 ([id], [Some(stand)]) => show_bytes(config, bar, id, &stand.state).await,
-                _ => progress::files(bar, ids.len() - left, ids.len()),
+                _ => {
+                    let files = |made: &Made| made.files;
+                    let done = asked.iter().zip(&found).filter(|(_, found)| !is_open(found));
+                    let done = done.map(|(made, _)| made.files).sum();
+                    progress::files(bar, done, asked.iter().map(files).sum());
+                }
             }
         }
         // The more are asked about, the longer an answer takes, and servers have other things to do.
@@ -84,13 +100,13 @@ pub(crate) async fn submit(config: &Config, options: &Submit) -> Result<Value, F
     if let Some(bar) = bar {
         bar.finish_and_clear();
     }
-    conclude(options, &ids, &stands)?;
+    conclude(&asked, &stands)?;
     match &ids[..] {
         [id] if options.wait => {
-            let question = Question::Status { id: Some(id.clone()) };
+            let question = Question::Status { id: Some((*id).to_owned()) };
             Ok(ask(&socket, requester, &question).await?["requests"][0].clone())
         }
-        _ => Ok(made(options, &ids, if options.wait { "delivered" } else { "accepted" })),
+        _ => Ok(made(&asked, if options.wait { "delivered" } else { "accepted" })),
     }
 }
 
@@ -112,6 +128,8 @@ fn wish(options: &Submit, names: &[String]) -> Wish {
         priority: options.priority,
         not_before_ms: options.not_before.map(ms),
         deadline_ms: options.deadline.map(ms),
+        pack: options.pack,
+        packed: Vec::new(),
     }
 }
 
@@ -132,18 +150,17 @@ fn pieces(names: &[String]) -> Vec<&[String]> {
 }
 
 /// The first request that came to nothing decides what is said.
-fn conclude(options: &Submit, ids: &[String], stands: &[Standing]) -> Result<(), Failure> {
-    let is_bad = |stand: &&Standing| {
-        !matches!(stand.state.as_str(), "accepted" | "delivered" | "acknowledged")
-    };
+fn conclude(asked: &[Made], stands: &[Standing]) -> Result<(), Failure> {
+    let is_bad = |stand: &&Standing| stand.state != "accepted" && !stand.is_delivered();
     let Some(at) = stands.iter().position(|stand| is_bad(&stand)) else { return Ok(()) };
     let Standing { state, code, why, .. } = &stands[at];
     let (code, why) = (code.unwrap_or(0), why.as_ref().unwrap_or(state));
-    let why = match (ids.len(), stands.iter().filter(is_bad).count() - 1) {
+    let name = &asked[at].name;
+    let why = match (asked.len(), stands.iter().filter(is_bad).count() - 1) {
         (1, _) => why.clone(),
-        (_, 0) => format!("{}: {why}", options.names[at]),
-        (_, 1) => format!("{}: {why}, and so is another", options.names[at]),
-        (_, others) => format!("{}: {why}, and so are {others} others", options.names[at]),
+        (_, 0) => format!("{name}: {why}"),
+        (_, 1) => format!("{name}: {why}, and so is another"),
+        (_, others) => format!("{name}: {why}, and so are {others} others"),
     };
     match state.as_str() {
         "refused" => Err(Failure::Refused { code, why }),
@@ -152,12 +169,15 @@ fn conclude(options: &Submit, ids: &[String], stands: &[Standing]) -> Result<(),
 }
 
 /// Ids and names, where all went well.
-fn made(options: &Submit, ids: &[String], state: &str) -> Value {
-    match ids {
-        [id] => json!({ "id": id, "state": state }),
+fn made(asked: &[Made], state: &str) -> Value {
+    match asked {
+        [one] => json!({ "id": one.id, "state": state }),
         _ => {
-            let all = ids.iter().zip(&options.names);
-            all.map(|(id, name)| json!({ "id": id, "name": name, "state": state })).collect()
+            let one = |one: &Made| match one.files {
+                1 => json!({ "id": one.id, "name": one.name, "state": state }),
+                files => json!({ "id": one.id, "name": one.name, "files": files, "state": state }),
+            };
+            asked.iter().map(one).collect()
         }
     }
 }
@@ -199,59 +219,6 @@ pub(crate) async fn audit(config: &Config) -> Result<Value, Failure> {
     Err(Failure::Unproven(format!(
         "the audit trail is not what was written from record {first} on"
     )))
-}
-
-/// Saves the receipts of a request.
-pub(crate) async fn save(config: &Config, options: &Save) -> Result<Value, Failure> {
-    is_server(config, &options.requester)?;
-    let question = Question::Receipts { id: options.id.clone() };
-    let answer = ask(&config.socket(&options.requester), &options.requester, &question).await?;
-    let mut saved = Vec::new();
-    for receipt in answer["receipts"].as_array().into_iter().flatten() {
-        let bytes = hex::all(receipt.as_str().unwrap_or_default()).unwrap_or_default();
-        let signed = SignedReceipt::parse(&bytes)
-            .map_err(|why| Failure::Unproven(format!("a receipt cannot be read: {why}")))?;
-        let receipt = &signed.receipt;
-        let name = format!("{}.{}.{}.receipt", receipt.id, receipt.party, stage(receipt.stage));
-        let path = options.to.join(name);
-        std::fs::write(&path, &bytes).map_err(|why| Failure::file(&path, why))?;
-        saved.push(path.display().to_string());
-    }
-    Ok(json!({ "saved": saved }))
-}
-
-/// Verifies receipts with public keys alone.
-pub(crate) fn verify(config: &Config, options: &Verify) -> Result<Value, Failure> {
-    let content = options.content.as_deref().map(digest).transpose()?;
-    let mut verified = Vec::new();
-    for path in &options.receipts {
-        let bytes = std::fs::read(path).map_err(|why| Failure::file(path, why))?;
-        let unproven =
-            |why: String| Failure::Unproven(format!("{} proves nothing: {why}", path.display()));
-        let signed =
-            SignedReceipt::parse(&bytes).map_err(|_| unproven("it is no receipt".into()))?;
-        let receipt = &signed.receipt;
-        let party = config.registry.party(&receipt.party);
-        let key = party.and_then(|party| party.keys.get(&signed.key_number));
-        let (key, _) = key.filter(|_| signed.key_number == KEY_NUMBER).ok_or_else(|| {
-            unproven(format!("the configuration has no such key of {}", receipt.party))
-        })?;
-        signed.verify(key).map_err(|why| unproven(why.to_string()))?;
-        if let Some((root, size)) = content
-            && (root, size) != (receipt.root, receipt.size)
-        {
-            return Err(unproven("it is about other content".into()));
-        }
-        verified.push(json!({
-            "party": receipt.party.as_str(),
-            "stage": stage(receipt.stage),
-            "id": receipt.id.to_string(),
-            "root": hex::text(&receipt.root),
-            "size": receipt.size,
-            "at": receipt.at.to_string(),
-        }));
-    }
-    Ok(Value::Array(verified))
 }
 
 /// An answer for people.
@@ -302,29 +269,6 @@ fn is_server(config: &Config, id: &str) -> Result<(), Failure> {
             "{id} is no server of this site; it has {}",
             crate::servers::list(config)
         ))),
-    }
-}
-
-/// Root and size of a file.
-fn digest(path: &Path) -> Result<([u8; 32], u64), Failure> {
-    let mut file = std::fs::File::open(path).map_err(|why| Failure::file(path, why))?;
-    let mut root = filexfer::StreamingRoot::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        let read = file.read(&mut buffer).map_err(|why| Failure::file(path, why))?;
-        if read == 0 {
-            return Ok(root.finish());
-        }
-        root.update(&buffer[..read]);
-    }
-}
-
-const fn stage(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Origin => "origin",
-        Stage::Received => "received",
-        Stage::Verified => "verified",
-        Stage::HandedOver => "handed-over",
     }
 }
 

@@ -84,6 +84,9 @@ pub(crate) struct BackstageFile {
     pub(crate) id: String,
     public_key: String,
     pub(crate) store: StoreFile,
+    /// Files are made of the packs that arrive, and signed for.
+    #[serde(default)]
+    pub(crate) unpack: bool,
 }
 
 /// A network file system.
@@ -419,6 +422,10 @@ impl SiteFile {
             if !roots.insert(root) {
                 return Err(format!("two parties have the folder {}", root.display()));
             }
+        }
+        let mut unpacks = self.backstage.iter().filter(|one| one.unpack);
+        if let Some(one) = unpacks.find(|one| one.store.root.is_none()) {
+            return Err(format!("{}: unpack is for folders", one.id));
         }
         self.check_sftp(registry)?;
         self.check_buckets()?;

@@ -3,9 +3,11 @@
 //! Whoever can open the socket may ask. The folder is for the server's user alone.
 
 use crate::failure::Failure;
+use crate::packs::{Packed, Packs};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -49,6 +51,22 @@ pub(crate) struct Wish {
     pub(crate) priority: u8,
     pub(crate) not_before_ms: Option<u64>,
     pub(crate) deadline_ms: Option<u64>,
+    /// Small files travel together.
+    #[serde(default)]
+    pub(crate) pack: bool,
+    /// Packs of them that were made: a request for each of these, too.
+    #[serde(skip)]
+    pub(crate) packed: Vec<Packed>,
+}
+
+/// A request that was made.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Made {
+    pub(crate) id: String,
+    /// Of its file, or of its pack.
+    pub(crate) name: String,
+    /// How many files it is about.
+    pub(crate) files: usize,
 }
 
 /// How far a request is, in words.
@@ -60,6 +78,15 @@ pub(crate) struct Standing {
     pub(crate) why: Option<String>,
     /// Nothing more becomes of it.
     pub(crate) is_over: bool,
+    /// The destination has signed that its application has the file.
+    #[serde(default)]
+    pub(crate) is_handed_over: bool,
+}
+
+impl Standing {
+    pub(crate) fn is_delivered(&self) -> bool {
+        matches!(self.state.as_str(), "delivered" | "acknowledged")
+    }
 }
 
 /// A question on its way to a station.
@@ -87,39 +114,67 @@ pub(crate) fn listen(path: &Path) -> Result<UnixListener, Failure> {
 }
 
 /// Passes questions on until the program ends.
-pub(crate) async fn serve(listener: UnixListener, to: mpsc::Sender<Asked>) {
+pub(crate) async fn serve(
+    listener: UnixListener,
+    to: mpsc::Sender<Asked>,
+    packs: Option<Arc<Packs>>,
+) {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let to = to.clone();
+        let (to, packs) = (to.clone(), packs.clone());
         tokio::spawn(async move {
             // Whoever asks and hangs up is not missed.
-            let _ = timeout(PATIENCE, talk(stream, to)).await;
+            let _ = timeout(PATIENCE, talk(stream, to, packs)).await;
         });
     }
 }
 
-async fn talk(stream: UnixStream, to: mpsc::Sender<Asked>) -> std::io::Result<()> {
+async fn talk(
+    stream: UnixStream,
+    to: mpsc::Sender<Asked>,
+    packs: Option<Arc<Packs>>,
+) -> std::io::Result<()> {
     let (reading, mut writing) = stream.into_split();
     let mut line = String::new();
     BufReader::new(reading.take(LINE_MAX)).read_line(&mut line).await?;
     let answer = match serde_json::from_str(&line) {
         Err(why) => Answer::Error(format!("this is no question: {why}")),
-        Ok(question) => {
-            let (reply, answer) = oneshot::channel();
-            let is_sent = to.send(Asked { question, reply }).await.is_ok();
-            match answer.await {
-                Ok(Ok(value)) if is_sent => Answer::Ok(value),
-                Ok(Err(why)) => Answer::Error(why),
-                _ => Answer::Error("the server is stopping".into()),
-            }
-        }
+        Ok(Question::Submit(wish)) if wish.pack => pack_and_pass(wish, &to, packs).await,
+        Ok(question) => pass(question, &to).await,
     };
     let mut text = serde_json::to_string(&answer).unwrap_or_default();
     text.push('\n');
     writing.write_all(text.as_bytes()).await
+}
+
+async fn pass(question: Question, to: &mpsc::Sender<Asked>) -> Answer {
+    let (reply, answer) = oneshot::channel();
+    let is_sent = to.send(Asked { question, reply }).await.is_ok();
+    match answer.await {
+        Ok(Ok(value)) if is_sent => Answer::Ok(value),
+        Ok(Err(why)) => Answer::Error(why),
+        _ => Answer::Error("the server is stopping".into()),
+    }
+}
+
+/// Files are read here and not by the station, which has other things to do.
+async fn pack_and_pass(wish: Wish, to: &mpsc::Sender<Asked>, packs: Option<Arc<Packs>>) -> Answer {
+    let Some(packs) = packs else {
+        return Answer::Error("a backstage server is asked that".into());
+    };
+    let wish = match Arc::clone(&packs).pack(wish).await {
+        Ok(wish) => wish,
+        Err(why) => return Answer::Error(why),
+    };
+    let packed = wish.packed.clone();
+    let answer = pass(Question::Submit(wish), to).await;
+    if matches!(answer, Answer::Error(_)) {
+        packs.remove(&packed);
+    }
+    answer
 }
 
 /// Asks a running server.

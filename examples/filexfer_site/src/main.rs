@@ -17,6 +17,7 @@ mod forwarder;
 mod hex;
 mod lines;
 mod options;
+mod packs;
 mod progress;
 mod rows;
 mod secrets;
@@ -93,6 +94,7 @@ fn run(options: &Options) -> Result<(), Failure> {
         Task::Receipts(Receipts::Save(save)) => wait(commands::save(&load(&save.site)?, save))?,
         Task::Receipts(Receipts::Verify(verify)) => commands::verify(&load(&verify.site)?, verify)?,
         Task::Audit(site) => wait(commands::audit(&load(site)?))?,
+        Task::Unpack(unpack) => commands::unpack(unpack)?,
     };
     let said = match (options.json, &answer["said"]) {
         (true, _) => answer.to_string(),

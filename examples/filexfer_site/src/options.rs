@@ -50,6 +50,8 @@ pub(crate) enum Task {
     Receipts(Receipts),
     /// Verify the audit trail of a running forwarding server
     Audit(Site),
+    /// Make files of packs, in the folder that each lies in
+    Unpack(Unpack),
 }
 
 /// Where the configuration is.
@@ -124,6 +126,9 @@ pub(crate) struct Submit {
     /// To be delivered by then or not at all (RFC 3339)
     #[arg(long, value_name = "TIME")]
     pub(crate) deadline: Option<jiff::Timestamp>,
+    /// Let small files travel together: whoever gets them makes the files of the pack, and signs for each (`unpack` there)
+    #[arg(long, conflicts_with = "from")]
+    pub(crate) pack: bool,
     /// Wait for the result, with a progress bar, and not only for the answer
     #[arg(long)]
     pub(crate) wait: bool,
@@ -154,10 +159,17 @@ pub(crate) struct Status {
     pub(crate) id: Option<String>,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Unpack {
+    /// The packs; each is kept
+    #[arg(required = true)]
+    pub(crate) packs: Vec<PathBuf>,
+}
+
 /// What is to be done with receipts.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Receipts {
-    /// Save the receipts of a request as files
+    /// Save the receipts of a request as files, of a pack also one for each of its files
     Save(Save),
     /// Verify receipts, with nothing but the parties' public keys in the configuration
     Verify(Verify),
@@ -176,6 +188,9 @@ pub(crate) struct Save {
     /// The folder for the files
     #[arg(long, value_name = "FOLDER", default_value = ".")]
     pub(crate) to: PathBuf,
+    /// Of the files of a pack only this one, by its name in the pack's folder
+    #[arg(long, value_name = "NAME")]
+    pub(crate) file: Option<String>,
 }
 
 #[derive(Debug, Args)]

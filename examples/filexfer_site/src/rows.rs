@@ -70,6 +70,16 @@ pub(crate) fn verdicts() -> Key {
     Key::new(CrateTag::PORT, TENANT, VERDICTS)
 }
 
+/// The manifests of the packs that were sent, by the ids of their requests.
+pub(crate) fn manifests() -> Key {
+    Key::new(CrateTag::PORT, TENANT, MANIFESTS)
+}
+
+/// The packs that were sent and may still lie in the sender's folder, by the ids of their requests: their names.
+pub(crate) fn packs() -> Key {
+    Key::new(CrateTag::PORT, TENANT, PACKS)
+}
+
 /// A state, its stable number if it has one, and words for it.
 pub(crate) fn words(state: State) -> (&'static str, Option<u32>, Option<String>) {
     match state {
@@ -102,4 +112,6 @@ pub(crate) const TENANT: Tenant = Tenant::new(1);
 
 const REQUESTS: u8 = 161;
 const VERDICTS: u8 = 162;
+const MANIFESTS: u8 = 163;
+const PACKS: u8 = 164;
 const ROWS_MAX: usize = 1_000_000;

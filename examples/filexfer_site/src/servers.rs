@@ -137,7 +137,7 @@ pub(crate) fn begin<R: Role + 'static, S: Store + Send + Sync + 'static>(
     store: S,
     around: Around,
 ) -> Result<Running, Failure> {
-    let Around { keys, link: (link, inbox), files, socket } = around;
+    let Around { keys, link: (link, inbox), files, packs, socket } = around;
     let (asked, questions) = mpsc::channel(16);
     let listener = control::listen(&socket)?;
     let asks = asked.clone();
@@ -147,7 +147,7 @@ pub(crate) fn begin<R: Role + 'static, S: Store + Send + Sync + 'static>(
     let station = Station { name, role, store, keys, link, inbox, files, questions };
     let stop = stop.clone();
     stations.spawn(async move {
-        let control = tokio::spawn(control::serve(listener, asked));
+        let control = tokio::spawn(control::serve(listener, asked, packs));
         let ended = station.run(stop).await;
         control.abort();
         ended

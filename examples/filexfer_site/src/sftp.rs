@@ -174,6 +174,8 @@ impl Counter {
             priority: 0,
             not_before_ms: None,
             deadline_ms: None,
+            pack: false,
+            packed: Vec::new(),
         };
         ask(&self.socket, &self.desk, &Question::Submit(wish)).await.map(drop)
     }

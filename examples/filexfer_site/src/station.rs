@@ -60,6 +60,7 @@ impl<R: Role, S: Store> Station<R, S> {
                     self.on_finished(&mut workers, generation, finished).await?;
                     Ok(())
                 }
+                done = self.role.own_work() => done,
                 Some(asked) = self.questions.recv() => {
                     let now = clock::now();
                     let answer = self.role.answer(now, &self.store, &self.keys, &asked.question);

@@ -103,10 +103,13 @@ impl Records {
         self.requests.iter().filter(is_open).cloned().collect()
     }
 
-    pub(super) fn describe(&self) -> Value {
+    /// `waiting`: why arrivals are not taken yet.
+    pub(super) fn describe(&self, waiting: &BTreeMap<JobId, String>) -> Value {
         let requests = self.requests.iter().map(|request| {
             let result = self.results.get(&request.id);
-            let Standing { state, code, why, is_over } = self.stand(&request.id).standing();
+            let is_handed_over = self.handed_over.contains_key(&request.id);
+            let stand = self.stand(&request.id).standing(is_handed_over);
+            let Standing { state, code, why, is_over, .. } = stand;
             let file = result.and_then(|notice| notice.file);
             json!({
                 "id": request.id.to_string(),
@@ -121,7 +124,7 @@ impl Records {
                 "size": file.map(|(size, _)| size),
                 "root": file.map(|(_, root)| crate::hex::text(&root)),
                 "receipts": result.map_or(0, |notice| notice.receipts.len()),
-                "is_handed_over": self.handed_over.contains_key(&request.id),
+                "is_handed_over": is_handed_over,
                 "is_over": is_over,
             })
         });
@@ -130,6 +133,7 @@ impl Records {
                 "id": notice.id.to_string(),
                 "requester": notice.requester,
                 "name": notice.name,
+                "waits": waiting.get(&notice.id),
                 "size": notice.file.map(|(size, _)| size),
                 "root": notice.file.map(|(_, root)| crate::hex::text(&root)),
             })
@@ -150,7 +154,7 @@ pub(super) enum Stand {
 }
 
 impl Stand {
-    pub(super) fn standing(self) -> Standing {
+    pub(super) fn standing(self, is_handed_over: bool) -> Standing {
         let (state, code, why) = match self {
             Self::Asked => ("asked", None, None),
             Self::Judged(Ok(())) => ("accepted", None, None),
@@ -158,7 +162,7 @@ impl Stand {
             Self::Over(state) => rows::words(state),
         };
         let is_over = !matches!(self, Self::Asked | Self::Judged(Ok(())));
-        Standing { state: state.into(), code, why, is_over }
+        Standing { state: state.into(), code, why, is_over, is_handed_over }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What each server is put together from: its role, its links, its files, its keys, as the configuration says.
 
 use crate::access::Access;
-use crate::backstage::{Backstage, SIGNING};
+use crate::backstage::{Backstage, Own, SIGNING};
 use crate::bucket;
 use crate::client::Client;
 use crate::config::{ClientFile, Config, KEY_NUMBER, LinkFile, StoreFile, class_of, party_id};
@@ -9,6 +9,7 @@ use crate::failure::Failure;
 use crate::files::Files;
 use crate::forwarder::Forwarding;
 use crate::lines::{Inboxes, Lines};
+use crate::packs::Packs;
 use crate::rows::{self, Left, TENANT};
 use crate::secrets;
 use files_local::{Area, LocalFiles, Options as FilesOptions};
@@ -29,6 +30,8 @@ pub(crate) struct Around {
     pub(super) keys: SoftKeys,
     pub(super) link: (Lines, Inboxes),
     pub(super) files: Option<Arc<Files>>,
+    /// Where a backstage server packs what it sends.
+    pub(super) packs: Option<Arc<Packs>>,
     pub(super) socket: PathBuf,
 }
 
@@ -82,7 +85,8 @@ pub(super) async fn forwarding(
     }
     let role = Forwarding::new(brief, Arc::new(config.registry.clone()))?;
     let link = link(config, &party, Some(file.forwarder.listen), contacts).await?;
-    Ok((role, Around { keys, link, files, socket: config.socket(party.as_str()) }))
+    let socket = config.socket(party.as_str());
+    Ok((role, Around { keys, link, files, packs: None, socket }))
 }
 
 pub(super) async fn access(
@@ -94,7 +98,7 @@ pub(super) async fn access(
     let role = Access::new(id_of(&config.file.forwarder.id)?, id_of(&client.id)?)?;
     let link = link(config, &party, Some(client.access.listen), contacts).await?;
     let socket = config.socket(party.as_str());
-    Ok((role, Around { keys: SoftKeys::new(), link, files: None, socket }))
+    Ok((role, Around { keys: SoftKeys::new(), link, files: None, packs: None, socket }))
 }
 
 pub(super) async fn backstage(
@@ -106,9 +110,18 @@ pub(super) async fn backstage(
     let forwarder = id_of(&config.file.forwarder.id)?;
     let pace_ms = config.file.pace.again_ms;
     let site = config.registry.site().clone();
-    let role = Backstage::open(party.clone(), site, forwarder, pace_ms, store).await?;
+    let own = config.file.backstage.iter().find(|one| one.id == party.as_str());
+    let root = own.and_then(|own| own.store.root.as_ref()).map(|root| config.path(root));
+    let packs = Arc::new(Packs::new(root));
+    let unpacks = own.is_some_and(|own| own.unpack);
+    if unpacks {
+        packs.open().map_err(|why| Failure::Run(format!("{party}: {why}")))?;
+    }
+    let own = Own { party: party.clone(), site, forwarder, pace_ms, unpacks };
+    let role = Backstage::open(own, Arc::clone(&packs), store).await?;
     let link = link(config, &party, None, vec![to_forwarder(config)?]).await?;
-    Ok((role, Around { keys, link, files: None, socket: config.socket(party.as_str()) }))
+    let (packs, socket) = (Some(packs), config.socket(party.as_str()));
+    Ok((role, Around { keys, link, files: None, packs, socket }))
 }
 
 /// A client server, after what an earlier process left was removed.
@@ -135,7 +148,8 @@ pub(crate) async fn client_server(
     rows::sweep(&store, files.as_deref(), &places, Left::If(ClientServer::outcomes(TENANT)))
         .await
         .map_err(Failure::Run)?;
-    Ok((role, Around { keys, link, files, socket: config.socket(party.as_str()) }, store))
+    let socket = config.socket(party.as_str());
+    Ok((role, Around { keys, link, files, packs: None, socket }, store))
 }
 
 fn paces(config: &Config) -> Paces {

@@ -57,6 +57,11 @@ pub(crate) trait Role: Send {
         events: Vec<<Self::Machine as Machine>::Event>,
     ) -> impl Future<Output = ()> + Send;
 
+    /// Waits for what the role has had done by itself, and tells its machine.
+    fn own_work(&mut self) -> impl Future<Output = Result<(), Error>> + Send {
+        std::future::pending()
+    }
+
     /// A peer came or went.
     fn on_peer(&mut self, _peer: &Peer, _present: bool) -> Result<(), Error> {
         Ok(())

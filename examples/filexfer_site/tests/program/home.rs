@@ -98,6 +98,11 @@ impl Home {
         said
     }
 
+    /// Makes files of a pack, which takes no configuration.
+    pub(crate) fn unpack(&self, pack: &Path) -> Output {
+        Command::new(PROGRAM).arg("unpack").arg(pack).output().unwrap()
+    }
+
     /// Starts servers with variables in the environment.
     pub(crate) fn start_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Running {
         let mut command = self.command(args);

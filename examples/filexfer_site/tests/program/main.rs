@@ -11,6 +11,7 @@ mod configuration;
 mod home;
 mod kills;
 mod line;
+mod packing;
 mod refusing;
 mod resuming;
 mod sftp;

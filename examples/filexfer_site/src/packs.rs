@@ -1,0 +1,304 @@
+//! Packs of a backstage server: small files that travel together, and what is made of them where they arrive.
+
+use crate::clock;
+use crate::control::Wish;
+use files_local::{PackingError, Small};
+use filexfer::pack::Manifest;
+use filexfer::{FileName, JobId, NameSet, Notice};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::spawn_blocking;
+
+/// The packs in a backstage server's folder. It is opened when it is needed first: most servers never pack.
+pub(crate) struct Packs {
+    root: Option<PathBuf>,
+    folder: OnceLock<files_local::Packs>,
+    /// Held while it is opened.
+    opening: Mutex<()>,
+}
+
+/// A pack that was written, and has no request yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Packed {
+    pub(crate) id: JobId,
+    pub(crate) name: FileName,
+    pub(crate) size: u64,
+    pub(crate) root: [u8; 32],
+    /// How many files are in it.
+    pub(crate) files: usize,
+    pub(crate) manifest: Vec<u8>,
+}
+
+/// An arrival, and what became of the files in it; `None` for a file that is no pack.
+pub(crate) type Unpacked = (Notice, Result<Option<Manifest>, PackingError>);
+
+/// Where arrivals go, and where they come back from.
+pub(crate) struct Unpacker {
+    packs: UnboundedSender<Notice>,
+    others: UnboundedSender<Unpacked>,
+    done: UnboundedReceiver<Unpacked>,
+}
+
+impl Unpacker {
+    /// A file arrived.
+    pub(crate) fn add(&self, notice: Notice) {
+        // The receivers are there as long as this is.
+        let _ = if is_pack(&notice.name, &notice.id) {
+            self.packs.send(notice).is_ok()
+        } else {
+            self.others.send((notice, Ok(None))).is_ok()
+        };
+    }
+
+    /// The next one that was taken, or could not be.
+    pub(crate) async fn next(&mut self) -> Option<Unpacked> {
+        self.done.recv().await
+    }
+}
+
+impl Packs {
+    /// In this folder; `None` where the store is a bucket.
+    pub(crate) const fn new(root: Option<PathBuf>) -> Self {
+        Self { root, folder: OnceLock::new(), opening: Mutex::new(()) }
+    }
+
+    pub(crate) fn open(&self) -> Result<&files_local::Packs, String> {
+        let _opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(folder) = self.folder.get() {
+            return Ok(folder);
+        }
+        let root = self.root.as_ref().ok_or("the store is a bucket; packs are made in folders")?;
+        let opened = files_local::Packs::open(root, MODE);
+        let opened = opened.map_err(|why| format!("{}: {why}", root.display()))?;
+        Ok(self.folder.get_or_init(|| opened))
+    }
+
+    /// Makes packs of the small ones among the files. What is left of the wish is a request for each of the others: what is no
+    /// name, or not there, is refused as ever.
+    pub(crate) async fn pack(self: Arc<Self>, wish: Wish) -> Result<Wish, String> {
+        spawn_blocking(move || self.pack_now(wish)).await.map_err(|why| why.to_string())?
+    }
+
+    fn pack_now(&self, mut wish: Wish) -> Result<Wish, String> {
+        if wish.id.is_some() || wish.on_conflict == VERSION {
+            return Err("packs have ids of their own, and take no versions".into());
+        }
+        let names = std::mem::take(&mut wish.names);
+        match self.pack_all(&mut wish, names) {
+            Ok(()) => Ok(wish),
+            Err(why) => {
+                self.remove(&wish.packed);
+                Err(why)
+            }
+        }
+    }
+
+    fn pack_all(&self, wish: &mut Wish, names: Vec<String>) -> Result<(), String> {
+        let (folder, replaces) = (self.open()?, wish.on_conflict == REPLACE);
+        let mut group = Group::default();
+        for text in names {
+            let name = FileName::new(&text).ok();
+            let read = name.as_ref().map(|name| folder.read(name, SMALL));
+            let small = read.transpose().map_err(|why| format!("{text}: {why}"))?.flatten();
+            let (Some(name), Some(small)) = (name, small) else {
+                wish.names.push(text);
+                continue;
+            };
+            if !group.has_room(&name, &small) {
+                wish.packed.push(write(folder, std::mem::take(&mut group).files, replaces)?);
+            }
+            // What some file system takes for another file of the pack goes by itself.
+            if !group.add(name, small) {
+                wish.names.push(text);
+            }
+        }
+        if !group.files.is_empty() {
+            wish.packed.push(write(folder, group.files, replaces)?);
+        }
+        Ok(())
+    }
+
+    /// Removes packs that no request was made for.
+    pub(crate) fn remove(&self, packed: &[Packed]) {
+        packed.iter().for_each(|packed| self.remove_one(&packed.name));
+    }
+
+    fn remove_one(&self, name: &FileName) {
+        if let Some(why) = self.open().err().or_else(|| {
+            let folder = self.folder.get()?;
+            folder.remove(name).err().map(|why| why.to_string())
+        }) {
+            tracing::warn!(event = "pack.left", %name, %why);
+        }
+    }
+
+    /// Removes a pack that is not needed any more.
+    pub(crate) fn forget(self: &Arc<Self>, name: &str) {
+        let Ok(name) = FileName::new(name) else { return };
+        let packs = Arc::clone(self);
+        spawn_blocking(move || packs.remove_one(&name));
+    }
+
+    /// Unpacks arrivals, those that wait together, and tells what became of each.
+    pub(crate) fn unpacker(self: &Arc<Self>) -> Unpacker {
+        let (arrived, mut arrivals) = unbounded_channel::<Notice>();
+        let (done, unpacked) = unbounded_channel();
+        let (packs, others) = (Arc::clone(self), done.clone());
+        tokio::spawn(async move {
+            while let Some(first) = arrivals.recv().await {
+                let mut notices = vec![first];
+                while let Ok(another) = arrivals.try_recv()
+                    && notices.len() < TOGETHER
+                {
+                    notices.push(another);
+                }
+                let packs = Arc::clone(&packs);
+                let finished = spawn_blocking(move || packs.unpack(notices)).await;
+                for unpacked in finished.unwrap_or_default() {
+                    if done.send(unpacked).is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+        Unpacker { packs: arrived, others, done: unpacked }
+    }
+
+    fn unpack(&self, notices: Vec<Notice>) -> Vec<Unpacked> {
+        let names = notices.iter().map(|notice| FileName::new(&notice.name));
+        let names: Result<Vec<FileName>, _> = names.collect();
+        let done = match (self.open(), names) {
+            (Ok(folder), Ok(names)) => folder.unpack(&names),
+            // A published name is one, and the folder was opened at the start.
+            _ => notices.iter().map(|_| Err(PackingError::Missing)).collect(),
+        };
+        notices.into_iter().zip(done.into_iter().map(|done| done.map(Some))).collect()
+    }
+}
+
+/// Whether this is the name of a pack that was made for this request.
+pub(crate) fn is_pack(name: &str, id: &JobId) -> bool {
+    let last = name.rsplit('/').next().unwrap_or(name);
+    last.strip_suffix(SUFFIX).is_some_and(|stem| stem == id.to_string())
+}
+
+/// Files of one pack.
+#[derive(Default)]
+struct Group {
+    files: Vec<(FileName, Small)>,
+    names: NameSet,
+    bytes: usize,
+}
+
+impl Group {
+    fn has_room(&self, name: &FileName, small: &Small) -> bool {
+        let names = self.files.iter().map(|(name, _)| name.as_str());
+        let is_first = self.files.is_empty();
+        let fits = self.bytes + small.content.len() <= PACK;
+        is_first || (fits && Manifest::has_room(names.chain([name.as_str()])))
+    }
+
+    /// `false` if some file system takes it for another one.
+    fn add(&mut self, name: FileName, small: Small) -> bool {
+        if !self.names.insert(&name).unwrap_or(false) {
+            return false;
+        }
+        self.bytes += small.content.len();
+        self.files.push((name, small));
+        true
+    }
+}
+
+fn write(
+    folder: &files_local::Packs,
+    files: Vec<(FileName, Small)>,
+    replaces: bool,
+) -> Result<Packed, String> {
+    let id = JobId(clock::entropy().map_err(|why| why.to_string())?);
+    let within = common_folder(files.iter().map(|(name, _)| name.as_str()));
+    let name = FileName::new(&format!("{within}{id}{SUFFIX}")).map_err(|why| why.to_string())?;
+    let files: Result<Vec<_>, _> = files
+        .into_iter()
+        .map(|(name, file)| Ok((FileName::new(&name.as_str()[within.len()..])?, file)))
+        .collect();
+    let files = files.map_err(|why: filexfer::BadName| why.to_string())?;
+    let written = folder.write(&name, &files, replaces);
+    let (manifest, root) = written.map_err(|why| format!("{name}: {why}"))?;
+    let mut bytes = Vec::new();
+    manifest.encode(&mut bytes).map_err(|why| why.to_string())?;
+    let (size, files) = (manifest.size(), manifest.entries().len());
+    Ok(Packed { id, name, size, root, files, manifest: bytes })
+}
+
+/// The folder that all names lie in, with its slash; empty for the root.
+fn common_folder<'a>(mut names: impl Iterator<Item = &'a str>) -> String {
+    let folder = |name: &'a str| name.rfind('/').map_or("", |slash| &name[..=slash]);
+    let mut common = names.next().map_or("", folder);
+    for name in names {
+        while !name.starts_with(common) {
+            common = common.strip_suffix('/').map_or("", folder);
+        }
+    }
+    common.to_owned()
+}
+
+const SUFFIX: &str = ".pack";
+/// Larger files have requests of their own.
+const SMALL: u64 = 256 << 10;
+/// Contents of one pack.
+const PACK: usize = 8 << 20;
+/// Packs whose files are forced to disk together.
+const TOGETHER: usize = 16;
+/// Readable for the group, as published files are.
+const MODE: u32 = 0o640;
+/// As in [`Wish::on_conflict`].
+const REPLACE: u8 = 2;
+const VERSION: u8 = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pack_lies_in_the_folder_that_all_its_files_share() {
+        let common = |names: &[&str]| common_folder(names.iter().copied());
+        assert_eq!(common(&["a/b/1", "a/b/2"]), "a/b/");
+        assert_eq!(common(&["a/b/1", "a/c/2"]), "a/");
+        assert_eq!(common(&["a/b/1", "a/bc/2"]), "a/");
+        assert_eq!(common(&["a/b/1", "a/b/c/2", "x"]), "");
+        assert_eq!(common(&["a/b/1"]), "a/b/");
+    }
+
+    #[test]
+    fn groups_are_as_large_as_a_pack_may_be() {
+        let small = |len: usize| Small { content: vec![0; len], changed: std::time::UNIX_EPOCH };
+        let fill = |len: usize| {
+            let mut group = Group::default();
+            for n in 0.. {
+                let name = FileName::new(&format!("many/{n:05}.bin")).unwrap();
+                if !group.has_room(&name, &small(len)) {
+                    break;
+                }
+                assert!(group.add(name, small(len)));
+            }
+            group.files.len()
+        };
+        assert_eq!(fill(256 << 10), 32);
+        assert_eq!(fill(1), (Manifest::BYTES_MAX - Manifest::HEAD_BYTES) / (14 + 42));
+        // One name, and one that some file system takes for it.
+        let mut group = Group::default();
+        let add = |group: &mut Group, name: &str| group.add(FileName::new(name).unwrap(), small(1));
+        assert_eq!(
+            ["a", "a", "A", "b"].map(|name| add(&mut group, name)),
+            [true, false, false, true]
+        );
+    }
+
+    #[test]
+    fn a_pack_is_known_by_the_id_in_its_name() {
+        assert!(is_pack(&format!("a/{}.pack", JobId([7; 16])), &JobId([7; 16])));
+        assert!(!is_pack(&format!("a/{}.pack", JobId([7; 16])), &JobId([8; 16])));
+        assert!(!is_pack("a/day.pack", &JobId([7; 16])));
+    }
+}
