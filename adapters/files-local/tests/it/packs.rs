@@ -60,7 +60,7 @@ impl Root {
 fn files_of_one_root_are_files_of_another() {
     let (one, two) = (Root::new(), Root::new());
     let contents: Vec<(String, Vec<u8>)> = (0..40_usize)
-        .map(|n| (format!("out/{}/{n}.csv", n % 3), vec![n as u8; n * 1_000]))
+        .map(|n| (format!("out/{}/{n}.csv", n % 3), vec![n.to_le_bytes()[0]; n * 1_000]))
         .collect();
     contents.iter().for_each(|(name, content)| one.put(name, content));
     let old = SystemTime::now() - Duration::from_secs(500);
@@ -163,7 +163,7 @@ fn a_name_that_is_taken_keeps_the_whole_pack_back() {
 fn doing_it_again_does_the_rest() {
     let root = Root::new();
     let files: Vec<(String, Vec<u8>)> =
-        (0..20_usize).map(|n| (format!("f{n}"), vec![n as u8; 5_000])).collect();
+        (0..20_usize).map(|n| (format!("f{n}"), vec![n.to_le_bytes()[0]; 5_000])).collect();
     let some: Vec<(&str, &[u8])> = files.iter().map(|(name, c)| (&name[..], &c[..])).collect();
     root.pack("p", &some, false);
     assert!(root.unpack("p").is_ok());
