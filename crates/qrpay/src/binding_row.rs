@@ -7,7 +7,7 @@ use crate::reply::{Credential, HmacReply, OcraReply, SignatureReply};
 use crate::{BoundKey, DeviceId};
 use bytes::Bytes;
 use port::wire::Reader;
-use port::{KeyId, KeyRef, Time, WireError};
+use port::{KeyId, KeyRef, Row, Time, WireError};
 use seal::AccountRef;
 
 /// What a binding's row says beside its keys.
@@ -35,6 +35,14 @@ impl<'a> BindingRow<'a> {
         }
         reader.finish()?;
         Ok(Self { locked, failures })
+    }
+
+    /// Whether replies are refused unread; not where there is no binding.
+    pub(crate) fn is_locked(row: Option<&Row>) -> Result<bool, WireError> {
+        Ok(row
+            .map(|row| BindingRow::parse(&row.value, drop))
+            .transpose()?
+            .is_some_and(|row| row.locked))
     }
 }
 

@@ -187,6 +187,20 @@ impl Displayed {
         now.is_before_s(self.expires_s) && self.replaced_until.is_none_or(|until| now < until)
     }
 
+    /// Whether a request may mean it: it names this one, or none.
+    pub(crate) fn is_named(&self, reference: Option<u32>) -> bool {
+        reference.is_none_or(|wanted| wanted == self.reference)
+    }
+
+    /// Whether replies are still compared with it. One that was consumed stays so, and takes as many wrong ones as any other.
+    pub(crate) fn takes_tries(&self, tries_max: u8) -> bool {
+        match self.state {
+            ChallengeState::Open => true,
+            ChallengeState::Consumed => self.tries < tries_max,
+            ChallengeState::Killed => false,
+        }
+    }
+
     /// What ran out is kept for a while to say `Expired`, what was consumed until its room is needed.
     const fn is_over(&self, now: Time) -> bool {
         !now.is_before_s(self.expires_s.saturating_add(KEPT_S))

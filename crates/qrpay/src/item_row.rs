@@ -151,38 +151,48 @@ impl ItemRow {
         rows.iter().filter_map(|row| Displayed::read(&mut Reader::new(row)).ok())
     }
 
-    /// The challenges to try a request against, each behind its position, or why there is none that could be paid now.
+    /// Why there is no challenge that a request could answer now, if so.
+    pub(crate) fn unanswerable(
+        &self,
+        row: &[u8],
+        now: Time,
+        reference: Option<u32>,
+        tries_max: u8,
+    ) -> Option<Refusal> {
+        match self.state {
+            State::Open if now >= self.valid_until(row) => return Some(Refusal::OrderNotPayable),
+            State::Open => {}
+            State::Accepted | State::Paid => return Some(Refusal::AlreadyUsed),
+            State::Cancelled | State::Lapsed => return Some(Refusal::OrderNotPayable),
+        }
+        let mut refusal = Refusal::NoOpenChallenge;
+        for one in self.challenges(row).filter(|one| one.is_named(reference)) {
+            match one.state {
+                ChallengeState::Killed => {}
+                _ if !one.is_timely(now) => {
+                    if refusal == Refusal::NoOpenChallenge {
+                        refusal = Refusal::Expired;
+                    }
+                }
+                _ if one.takes_tries(tries_max) => return None,
+                _ => refusal = Refusal::AlreadyUsed,
+            }
+        }
+        Some(refusal)
+    }
+
+    /// The challenges to try a request against, each behind its position.
     ///
-    /// Those that were consumed or ran out lately are tried too, in order to tell a right reply that it came second or late
-    /// instead of counting it as a wrong one.
+    /// Those that were consumed or ran out lately are tried too, in order to tell a right reply that it came second or late.
+    /// A wrong one is counted on them as on those that are open: it is a guess as well.
     pub(crate) fn answerable<'a>(
         &self,
         row: &'a [u8],
-        now: Time,
         reference: Option<u32>,
-    ) -> Result<impl Iterator<Item = (usize, Displayed)> + use<'a>, Refusal> {
-        match self.state {
-            State::Open if now >= self.valid_until(row) => return Err(Refusal::OrderNotPayable),
-            State::Open => {}
-            State::Accepted | State::Paid => return Err(Refusal::AlreadyUsed),
-            State::Cancelled | State::Lapsed => return Err(Refusal::OrderNotPayable),
-        }
-        let named = move |one: &Displayed| reference.is_none_or(|wanted| wanted == one.reference);
-        let mut refusal = Some(Refusal::NoOpenChallenge);
-        let challenges = self.challenges(row);
-        for one in challenges.clone().filter(named) {
-            match one.state {
-                ChallengeState::Killed => {}
-                _ if one.is_timely(now) => refusal = None,
-                _ => refusal = refusal.map(|_| Refusal::Expired),
-            }
-        }
-        match refusal {
-            Some(refusal) => Err(refusal),
-            None => Ok(challenges
-                .enumerate()
-                .filter(move |(_, one)| named(one) && one.state != ChallengeState::Killed)),
-        }
+        tries_max: u8,
+    ) -> impl Iterator<Item = (usize, Displayed)> + use<'a> {
+        let tried = move |one: &Displayed| one.is_named(reference) && one.takes_tries(tries_max);
+        self.challenges(row).enumerate().filter(move |(_, one)| tried(one))
     }
 
     /// How long [`ItemRow::append_accepted`] is.

@@ -16,6 +16,7 @@ pub mod emv;
 mod enrollment;
 mod error;
 mod few;
+mod guess;
 mod instruction;
 mod issue;
 mod item;

@@ -13,7 +13,8 @@ pub struct Policy {
     pub challenge_ttl_ms: u64,
     /// How long a challenge stays valid after its display was refreshed; default 5 s, 0 for not at all.
     pub grace_ms: u64,
-    /// Wrong replies that a challenge survives less one; default 5, at most 20.
+    /// Wrong replies that a challenge survives less one; default 5, at most 20. One that was answered already is not compared
+    /// with any further reply then.
     pub tries_per_challenge: u8,
     /// Wrong replies within [`Policy::failure_window_ms`] that lock an account; default 10, at most 64.
     pub failures_per_window: u8,

@@ -2,6 +2,7 @@
 
 use crate::binding_row::BindingRow;
 use crate::few::Few;
+use crate::guess::Unanswerable;
 use crate::instruction::{InstructionKind, InstructionRow};
 use crate::item_row::ItemRow;
 use crate::payment::{Outcome, OutcomeRow, PaymentRow, PaymentState};
@@ -10,8 +11,8 @@ use crate::table;
 use crate::transcript::TranscriptParts;
 use crate::trial::Trial;
 use crate::{
-    Binding, ChallengeState, DeviceId, Displayed, Error, Form, Item, Misuse, PaymentId,
-    PaymentRequest, PaymentServer, Price, Refusal, Uid, Verdict,
+    Binding, ChallengeState, DeviceId, Displayed, Error, Form, Misuse, PaymentId, PaymentRequest,
+    PaymentServer, Price, Refusal, Uid, Verdict,
 };
 use alloc::sync::Arc;
 use alloc::vec;
@@ -20,17 +21,21 @@ use bytes::Bytes;
 use port::wire::{Sink as _, Slot};
 use port::{Answers, Ask, Batch, Decision, Expect, Key, KeyAnswer, ReadSet, Row, Step, Time};
 use seal::{AccountRef, Audited};
-use sha2::{Digest as _, Sha256};
 
 impl PaymentServer {
     /// Decides over a payer's request. `account` is the token of `request.account`.
     ///
-    /// Checks, in this order (spec: server check order): identical retry → identifier known → an open challenge that is not
-    /// expired → account bound and not locked → reply right, compared in constant time → then, in one batch: the challenge
-    /// is consumed, the payment recorded, the debit owed, the outcome kept.
+    /// Checks, in this order (spec: server check order): identical retry, unless the account is locked → identifier known → an
+    /// open challenge that is not expired → account bound and not locked → reply right, compared in constant time → then, in
+    /// one batch: the challenge is consumed, the payment recorded, the debit owed, the outcome kept.
     ///
-    /// A wrong reply is counted on every challenge that it was tried against and on the account; the same wrong request
-    /// once more is no further guess and is not counted again, unless another guess came between.
+    /// A wrong reply is counted on every challenge that it was tried against, also on consumed ones and on those that ran out,
+    /// and on the account; the same wrong request once more is no further guess and is not counted again, unless another
+    /// guess came between.
+    ///
+    /// A retry of what was accepted is told so; what is no retry is counted on an account that has paid for the item, even
+    /// where nothing is displayed that could be paid: the difference tells whether a guess was right. A locked account is
+    /// told nothing of what it paid until it is unlocked.
     pub fn redeem(&self, now: Time, request: PaymentRequest, account: AccountRef) -> Redeem {
         let tenant = self.setup.tenant();
         let item = table::item(tenant, &request.uid);
@@ -59,40 +64,43 @@ pub struct Accepted {
 /// The decision over a payer's request.
 #[derive(Clone, Debug)]
 pub struct Redeem {
-    setup: Arc<Setup>,
-    now: Time,
-    request: PaymentRequest,
-    account: AccountRef,
-    keys: Keys,
-    stage: Stage,
+    pub(crate) setup: Arc<Setup>,
+    pub(crate) now: Time,
+    pub(crate) request: PaymentRequest,
+    pub(crate) account: AccountRef,
+    pub(crate) keys: Keys,
+    pub(crate) stage: Stage,
     /// `None` for all devices.
     accepts: Option<fn(&DeviceId) -> bool>,
 }
 
 /// Where the rows are that the request names.
 #[derive(Clone, Debug)]
-struct Keys {
-    item: Key,
-    binding: Key,
+pub(crate) struct Keys {
+    pub(crate) item: Key,
+    pub(crate) binding: Key,
     outcome: Key,
 }
 
 #[derive(Clone, Debug)]
-enum Stage {
+pub(crate) enum Stage {
     Rows,
+    Past(Unanswerable),
     Reply(Weighing),
 }
 
 /// Everything read, while the key holder computes.
 #[derive(Clone, Debug)]
-struct Weighing {
-    now: Time,
+pub(crate) struct Weighing {
+    pub(crate) now: Time,
     item: ItemRow,
-    item_row: Row,
-    binding_row: Option<Row>,
+    pub(crate) item_row: Row,
+    pub(crate) binding_row: Option<Row>,
     /// Whether the binding counts wrong replies.
     has_failures: bool,
-    trials: Few<Trial>,
+    pub(crate) trials: Few<Trial>,
+    /// What is answered whatever the reply is; `None` where a right one pays.
+    pub(crate) answer: Option<Refusal>,
 }
 
 impl Redeem {
@@ -108,19 +116,40 @@ impl Redeem {
         let [item_row, binding_row, outcome_row, ..] = &mut answers.rows.points[..] else {
             return Err(Error::Misuse(Misuse::Answers));
         };
+        let (item_row, binding_row) = (item_row.take(), binding_row.take());
         if let Some(row) = outcome_row
+            && !BindingRow::is_locked(binding_row.as_ref()).map_err(Error::Corrupt)?
             && let Some(verdict) = self.recall(row)?
         {
             return Ok(Step::Done(port::Conclusion { verdict, batch: Batch::new() }));
         }
-        let Some(item_row) = item_row.take() else { return Ok(self.decline(Refusal::UnknownItem)) };
-        let item = ItemRow::parse(&item_row.value).map_err(Error::Corrupt)?;
-        let now = self.setup.policy().skew.settle(self.now, item.created(&item_row.value))?;
-        let answerable = match item.answerable(&item_row.value, now, self.request.challenge_ref) {
-            Ok(found) => found,
-            Err(refusal) => return Ok(self.decline(refusal)),
+        let Some(item_row) = item_row else {
+            let (refusal, now) = (Refusal::UnknownItem, self.now);
+            return Ok(self.ask_past(Unanswerable { refusal, now, item: None, binding_row }));
         };
-        let binding_row = binding_row.take();
+        let item = ItemRow::parse(&item_row.value).map_err(Error::Corrupt)?;
+        let policy = self.setup.policy();
+        let now = policy.skew.settle(self.now, item.created(&item_row.value))?;
+        let (reference, tries_max) = (self.request.challenge_ref, policy.tries_per_challenge);
+        match item.unanswerable(&item_row.value, now, reference, tries_max) {
+            None => self.weigh(now, item, item_row, binding_row, None),
+            Some(refusal) => {
+                let item = Some((item, item_row));
+                Ok(self.ask_past(Unanswerable { refusal, now, item, binding_row }))
+            }
+        }
+    }
+
+    /// Tries the challenges with the account's keys. `answer` is given whatever the reply is; `None` where a right one pays.
+    #[inline]
+    pub(crate) fn weigh(
+        &mut self,
+        now: Time,
+        item: ItemRow,
+        item_row: Row,
+        binding_row: Option<Row>,
+        answer: Option<Refusal>,
+    ) -> Result<Step<Audited<Verdict<Accepted>>>, Error> {
         let mut usable = Few::new();
         let mut has_failures = false;
         if let Some(row) = &binding_row {
@@ -131,14 +160,16 @@ impl Redeem {
             });
             let binding = binding.map_err(Error::Corrupt)?;
             if binding.locked {
-                return Ok(self.decline(Refusal::Locked));
+                return Ok(self.decline(answer.unwrap_or(Refusal::Locked)));
             }
             has_failures = !binding.failures.is_empty();
         }
         // One challenge and one device is what most have.
         let (mut questions, mut trials) = (Vec::with_capacity(1), Few::new());
-        let tried = usize::from(self.setup.policy().open_challenges_max);
-        for (challenge_at, displayed) in answerable.take(tried) {
+        let policy = self.setup.policy();
+        let (reference, tries_max) = (self.request.challenge_ref, policy.tries_per_challenge);
+        let answerable = item.answerable(&item_row.value, reference, tries_max);
+        for (challenge_at, displayed) in answerable.take(usize::from(policy.open_challenges_max)) {
             // Shared by trials and questions, and erased with the last of them: it holds the account number.
             let transcript = self.transcript(&item, &item_row.value, &displayed);
             match &binding_row {
@@ -158,7 +189,7 @@ impl Redeem {
             }
         }
         drop(usable);
-        let weighing = Weighing { now, item, item_row, binding_row, has_failures, trials };
+        let weighing = Weighing { now, item, item_row, binding_row, has_failures, trials, answer };
         if questions.is_empty() {
             return self.conclude(&weighing, &[]);
         }
@@ -197,6 +228,9 @@ impl Redeem {
             if trial.is_right(&self.request.reply, answers)? {
                 right = Some(trial.challenge_at);
             }
+        }
+        if let (Some(_), Some(refusal)) = (right, weighing.answer) {
+            return Ok(self.decline(refusal));
         }
         let challenge = |at| weighing.item.challenges(&weighing.item_row.value).nth(at);
         match right.and_then(|at| challenge(at).map(|found| (at, found))) {
@@ -305,53 +339,6 @@ impl Redeem {
         Ok(())
     }
 
-    /// Counts the wrong reply and refuses it, in the same words for every cause.
-    fn refuse(&self, weighing: &Weighing) -> Result<Step<Audited<Verdict<Accepted>>>, Error> {
-        let Weighing { now, item_row, binding_row, trials, .. } = weighing;
-        let now = *now;
-        let mut item = Item::parse(&item_row.value)?;
-        let mark = self.wrong_mark();
-        let mut counted = false;
-        for displayed_at in trials.iter().map(|trial| trial.challenge_at) {
-            let displayed = &mut item.challenges[displayed_at];
-            let open = displayed.state == ChallengeState::Open && displayed.is_timely(now);
-            if displayed.last_wrong == mark || !open {
-                continue;
-            }
-            counted = true;
-            displayed.last_wrong = mark;
-            displayed.tries = displayed.tries.saturating_add(1);
-            if displayed.tries >= self.setup.policy().tries_per_challenge {
-                displayed.state = ChallengeState::Killed;
-            }
-        }
-        let mut batch = Batch::with_capacity(2);
-        if counted {
-            batch.put(self.keys.item.clone(), Expect::At(item_row.version), item.encode());
-            if let Some(row) = binding_row {
-                let mut binding = Binding::parse(&row.value, &self.account)?;
-                binding.fail(now, self.setup.policy());
-                let expect = Expect::At(row.version);
-                batch.put(self.keys.binding.clone(), expect, binding.encode());
-            }
-        }
-        let trail = self.trail(Some(Refusal::Refused), [0; 16]);
-        let audit = self.setup.audit(now, "qrpay.redeem.declined", trail);
-        Ok(done(Verdict::Declined(Refusal::Refused), audit, batch))
-    }
-
-    /// Tells one wrong request from another, without keeping it.
-    fn wrong_mark(&self) -> [u8; 8] {
-        let digest: [u8; 32] = Sha256::new()
-            .chain_update(b"interbank/qrpay/wrong/v1\0")
-            .chain_update(self.account.as_bytes())
-            .chain_update([self.request.reply.kind()])
-            .chain_update(self.request.reply.as_bytes())
-            .finalize()
-            .into();
-        digest.first_chunk().copied().unwrap_or_default()
-    }
-
     fn trail(&self, refusal: Option<Refusal>, correlation: [u8; 16]) -> Trail {
         Trail {
             actor: Bytes::copy_from_slice(self.account.as_bytes()),
@@ -361,10 +348,20 @@ impl Redeem {
         }
     }
 
-    fn decline(&self, refusal: Refusal) -> Step<Audited<Verdict<Accepted>>> {
+    pub(crate) fn decline(&self, refusal: Refusal) -> Step<Audited<Verdict<Accepted>>> {
+        self.decline_with(self.now, refusal, Batch::new())
+    }
+
+    /// Declines once the batch is durable.
+    pub(crate) fn decline_with(
+        &self,
+        now: Time,
+        refusal: Refusal,
+        batch: Batch,
+    ) -> Step<Audited<Verdict<Accepted>>> {
         let trail = self.trail(Some(refusal), [0; 16]);
-        let audit = self.setup.audit(self.now, "qrpay.redeem.declined", trail);
-        done(Verdict::Declined(refusal), audit, Batch::new())
+        let audit = self.setup.audit(now, "qrpay.redeem.declined", trail);
+        done(Verdict::Declined(refusal), audit, batch)
     }
 }
 
@@ -381,6 +378,10 @@ impl Decision for Redeem {
     fn step(&mut self, answers: Answers) -> Result<Step<Self::Verdict>, Error> {
         let step = match &self.stage {
             Stage::Rows => return self.rows(answers),
+            Stage::Past(unanswerable) => {
+                let unanswerable = unanswerable.clone();
+                return self.past(unanswerable, &answers);
+            }
             Stage::Reply(_) if answers.keys.is_empty() => Err(Error::Misuse(Misuse::Answers)),
             Stage::Reply(weighing) => self.conclude(weighing, &answers.keys),
         };

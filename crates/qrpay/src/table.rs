@@ -49,6 +49,11 @@ pub(crate) fn outcome(item: &Key, request: &PaymentRequest, account: &AccountRef
     in_table(OUTCOME, item, &tail)
 }
 
+/// What all outcomes of an account for an item begin with, but for accounts whose tokens begin alike.
+pub(crate) fn outcomes(item: &Key, account: &AccountRef) -> Key {
+    in_table(OUTCOME, item, &account.as_bytes()[..8])
+}
+
 pub(crate) fn payments(tenant: Tenant, uid: &Uid) -> Key {
     fit(table(tenant, PAYMENT).text(uid.as_bytes()))
 }

@@ -4,8 +4,8 @@ use interbank_qrpay::*;
 use port::blocking::{Store as _, decide};
 use port::outbox::Entry;
 use port::{
-    Amount, Currency, Decision, Key, KeyId, MacAlgorithm, MemoryStore, Peer, ReadSet, Row, Scan,
-    Tenant, Time,
+    Amount, CrateTag, Currency, Decision, Key, KeyId, MacAlgorithm, MemoryStore, Peer, ReadSet,
+    Row, Scan, Tenant, Time,
 };
 use seal::{Account, AccountTokens, Audited, Secret, SoftKeys, TrustList, TrustedKey, Validity};
 use std::cell::Cell;
@@ -187,6 +187,14 @@ impl Bank {
 
     pub(crate) fn item(&self, uid: &Uid) -> Item {
         self.decide(self.server.look_up(uid.clone())).unwrap().item
+    }
+
+    /// How many wrong replies are counted on a payer's account.
+    pub(crate) fn failures(&self, wallet: &Wallet) -> usize {
+        let token = self.tokens.token(&wallet.account);
+        let table = Key::new(CrateTag::QRPAY, Tenant::new(1), 2);
+        let (_, row) = self.rows(table.raw(token.as_bytes()).unwrap()).remove(0);
+        Binding::parse(&row.value, &token).unwrap().failures.len()
     }
 
     pub(crate) fn payment(&self, uid: &Uid, id: PaymentId) -> Payment {

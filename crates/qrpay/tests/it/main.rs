@@ -11,6 +11,7 @@
 mod bank;
 mod bindings;
 mod codes;
+mod guessing;
 mod issuing;
 mod policies;
 mod redeeming;

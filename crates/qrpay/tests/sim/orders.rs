@@ -6,6 +6,7 @@ use interbank_qrpay::*;
 use port::blocking::{Immediate, decide};
 use port::outbox::Entry;
 use port::{Decision, Key, MemoryStore, Row, Snapshot, Time};
+use seal::AccountRef;
 use simkit::{Ending, Fate, Faults, FaultyStore, Stage, TaskId, every};
 
 /// Everything that can happen to the batches of two decisions.
@@ -165,6 +166,14 @@ fn ensure(holds: bool, why: &str) -> Result<(), String> {
     if holds { Ok(()) } else { Err(why.into()) }
 }
 
+/// How many wrong replies are counted on an account.
+fn failures(snapshot: &Snapshot, account: &AccountRef) -> usize {
+    let table = Key::new(port::CrateTag::QRPAY, port::Tenant::new(1), 2);
+    let own = table.raw(account.as_bytes()).unwrap();
+    let (_, row) = snapshot.rows.iter().find(|(key, _)| *key == own).unwrap();
+    Binding::parse(&row.value, account).unwrap().failures.len()
+}
+
 fn granted<T>(told: &Told<T>) -> bool {
     matches!(told, Some(Verdict::Granted(_)))
 }
@@ -259,6 +268,46 @@ fn qd06_two_wrong_replies_are_both_counted_in_every_order() {
             ensure(!calm || (told, tries) == (2, 2), "not both were answered and counted")
         },
     );
+}
+
+#[test]
+fn two_guesses_at_an_answered_challenge_are_both_counted_in_every_order() {
+    // Of a thief, who paid it himself, and at what the account has paid, once it ran out.
+    for (payer, wait_ms, refusal) in [(2, 0, Refusal::Refused), (0, 121_000, Refusal::Expired)] {
+        let mut race = Race::new();
+        let issued = race.issued(Kind::Commodity);
+        let paid = race.decide(race.redeem(payer, &issued.code));
+        assert!(paid.verdict.granted().is_some());
+        race.now = START.plus_ms(wait_ms);
+        let holder = &race.bank.devices[0];
+        let guess = |byte: u8| {
+            let right = holder.answer(&issued.code);
+            let wrong = PaymentRequest { reply: Reply::Mac([byte; 32]), ..right };
+            race.server.redeem(race.now, wrong, holder.token)
+        };
+        let (one, two) = (guess(1), guess(2));
+        play(
+            &race.store.snapshot(),
+            |stage| {
+                race.add(stage, "one", &one, |told| told);
+                race.add(stage, "two", &two, |told| told);
+            },
+            |ending, calm| {
+                let view = race.view(ending);
+                let displayed = view.item(&issued.uid).unwrap().challenges[0];
+                let tries = usize::from(displayed.tries);
+                let failures = failures(&ending.snapshot(), &holder.token);
+                let told = ending.told().filter_map(declined);
+                let told = told.filter(|why| *why == refusal).count();
+                ensure(displayed.state == ChallengeState::Consumed, "answered no more")?;
+                ensure(view.payments.len() == 1, "a guess paid")?;
+                ensure(tries >= told && failures >= told, "somebody learnt more than was counted")?;
+                ensure(tries == failures, "counted on one of challenge and account")?;
+                ensure(tries <= if calm { 2 } else { 3 }, "a guess was counted twice")?;
+                ensure(!calm || (told, tries) == (2, 2), "not both were answered and counted")
+            },
+        );
+    }
 }
 
 #[test]
