@@ -4,6 +4,7 @@ use crate::disk::{forget_cached, sync_folder};
 use crate::journal::Journal;
 use crate::mark::Mark;
 use crate::memtable::Memtables;
+use crate::number::Number;
 use crate::opened::Opened;
 use crate::record::Record;
 use crate::state::{FORMAT, State, encode_format, parse_format};
@@ -95,20 +96,26 @@ impl Place {
             builder.set_check_integrity_on_open(integrity == Integrity::Full);
             self.build(&builder).map_err(Trouble::from)
         })?;
-        let checkpoint = match guard(|| read_state(&database)) {
+        let (checkpoint, number) = match guard(|| read_meta(&database)) {
             // With a mark beside it, it is ours, and what says so is damaged
             Err(Trouble::Foreign) if self.mark.try_exists()? => return Err(Damage::State.into()),
             other => other?,
         };
-        let (journal, memtables) = guard(|| self.open_journal(&checkpoint))?;
+        let (journal, memtables) = guard(|| self.open_journal(&checkpoint, number.as_ref()))?;
         let state = memtables.state;
         let mark = Mark::open(&self.mark)?;
         if let Some(mark) = &mark {
             mark.judge(&state)?;
         }
-        let opened = Opened::new(database, journal, memtables);
+        let is_old = number.is_none();
+        let number = number.map_or_else(Number::draw, Ok)?;
+        let opened = Opened::new(database, number, journal, memtables);
         guard(|| {
-            upgrade(&opened.database)?;
+            if is_old {
+                // Frames without the number can be read no more once there is one.
+                opened.checkpoint_all(options.two_phase)?;
+                upgrade(&opened.database, &opened.number)?;
+            }
             if integrity == Integrity::Full {
                 opened.checkpoint_all(options.two_phase)?;
                 verify_rows(&opened.database, &state)?;
@@ -138,6 +145,7 @@ impl Place {
         if fresh.try_exists()? {
             fs::remove_file(&fresh)?;
         }
+        let number = Number::draw()?;
         guard(|| {
             let database =
                 Database::builder().set_cache_size(options.cache_bytes).create(&fresh)?;
@@ -147,6 +155,7 @@ impl Place {
                 let mut meta = transaction.open_table(META)?;
                 meta.insert(FORMAT_KEY, encode_format(FORMAT).as_slice())?;
                 meta.insert(STATE_KEY, State::default().encode().as_slice())?;
+                meta.insert(NUMBER_KEY, number.encode().as_slice())?;
             }
             transaction.commit()?;
             database.close()?;
@@ -157,10 +166,15 @@ impl Place {
         Ok(sync_folder(&self.dir)?)
     }
 
-    fn open_journal(&self, checkpoint: &State) -> Result<(Journal, Memtables), Trouble> {
+    fn open_journal(
+        &self,
+        checkpoint: &State,
+        number: Option<&Number>,
+    ) -> Result<(Journal, Memtables), Trouble> {
         Journal::open(
             self.journal.clone(),
             checkpoint,
+            number,
             #[cfg(test)]
             self.faults.as_ref(),
         )
@@ -191,8 +205,13 @@ impl Place {
     }
 }
 
-/// Reads the format and the state of an open database.
+/// Reads the state of an open database.
 pub(crate) fn read_state(database: &Database) -> Result<State, Trouble> {
+    Ok(read_meta(database)?.0)
+}
+
+/// Reads the format, the state, and the number, which stores of earlier formats do not have.
+fn read_meta(database: &Database) -> Result<(State, Option<Number>), Trouble> {
     let transaction = database.begin_read()?;
     let meta = match transaction.open_table(META) {
         Err(TableError::TableDoesNotExist(_)) => return Err(Trouble::Foreign),
@@ -206,22 +225,24 @@ pub(crate) fn read_state(database: &Database) -> Result<State, Trouble> {
         return Err(Trouble::Newer(format));
     }
     let state = meta.get(STATE_KEY)?.ok_or(Damage::State)?;
-    Ok(State::parse(state.value())?)
+    let state = State::parse(state.value())?;
+    if format < FORMAT_NUMBERED {
+        return Ok((state, None));
+    }
+    let number = meta.get(NUMBER_KEY)?.ok_or(Damage::State)?;
+    Ok((state, Some(Number::parse(number.value())?)))
 }
 
-/// A database of the format before the journal becomes one of this format, which a program of that time refuses.
-fn upgrade(database: &Database) -> Result<(), Trouble> {
-    let format = encode_format(FORMAT);
-    let is_current = {
-        let meta = database.begin_read()?.open_table(META)?;
-        meta.get(FORMAT_KEY)?.is_some_and(|found| found.value() == format)
-    };
-    if !is_current {
-        let transaction = database.begin_write()?;
-        transaction.open_table(META)?.insert(FORMAT_KEY, format.as_slice())?;
-        transaction.commit()?;
+/// A database of an earlier format, whose journal has nothing that it has not, becomes one of this format, which a program of
+/// that time refuses.
+fn upgrade(database: &Database, number: &Number) -> Result<(), Trouble> {
+    let transaction = database.begin_write()?;
+    {
+        let mut meta = transaction.open_table(META)?;
+        meta.insert(FORMAT_KEY, encode_format(FORMAT).as_slice())?;
+        meta.insert(NUMBER_KEY, number.encode().as_slice())?;
     }
-    Ok(())
+    Ok(transaction.commit()?)
 }
 
 /// Reads every row, and compares them all together with the state.
@@ -342,5 +363,8 @@ pub(crate) const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new(
 pub(crate) const META: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("meta");
 pub(crate) const FORMAT_KEY: &[u8] = b"format";
 pub(crate) const STATE_KEY: &[u8] = b"state";
+const NUMBER_KEY: &[u8] = b"number";
+/// The first format whose stores have a number.
+const FORMAT_NUMBERED: u32 = 3;
 /// How every redb file begins.
 const MAGIC: [u8; 9] = *b"redb\x1A\x0A\xA9\x0D\x0A";

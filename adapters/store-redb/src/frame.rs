@@ -1,6 +1,7 @@
 //! Frames of the journal: what one group changed, and between which states.
 
 use crate::memtable::Memtable;
+use crate::number::Number;
 use crate::record::{Held, Record, truncated_hash};
 use crate::state::{STATE_BYTES, State};
 use port::Key;
@@ -30,13 +31,13 @@ impl Writing {
     }
 
     /// The whole frame, filled up to whole blocks.
-    pub(crate) fn finish(mut self, before: &State, after: &State) -> Vec<u8> {
+    pub(crate) fn finish(mut self, before: &State, after: &State, number: &Number) -> Vec<u8> {
         let body = (self.bytes.len() - HEADER_BYTES) as u64;
-        self.bytes[..8].copy_from_slice(&MAGIC);
+        self.bytes[..8].copy_from_slice(&magic_of(Some(number)));
         self.bytes[8..16].copy_from_slice(&body.to_be_bytes());
         self.bytes[16..64].copy_from_slice(&before.encode());
         self.bytes[64..112].copy_from_slice(&after.encode());
-        let checksum = checksum_of(&self.bytes[..112], &self.bytes[HEADER_BYTES..]);
+        let checksum = checksum_of(Some(number), &self.bytes[..112], &self.bytes[HEADER_BYTES..]);
         self.bytes[112..HEADER_BYTES].copy_from_slice(&checksum.to_be_bytes());
         self.bytes.resize(self.bytes.len().next_multiple_of(BLOCK_BYTES), 0);
         self.bytes
@@ -60,19 +61,20 @@ pub(crate) struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    /// The frame that begins here; `None` unless all of it is as it was written.
-    pub(crate) fn parse(bytes: &'a [u8]) -> Option<Self> {
+    /// The frame that begins here; `None` unless all of it is as it was written by the store of this number, or by one that has
+    /// none yet.
+    pub(crate) fn parse(bytes: &'a [u8], number: Option<&Number>) -> Option<Self> {
         let header = bytes.get(..HEADER_BYTES)?;
         let (magic, rest) = header.split_first_chunk::<8>()?;
         let (body, rest) = rest.split_first_chunk::<8>()?;
-        if *magic != MAGIC {
+        if *magic != magic_of(number) {
             return None;
         }
         let end = HEADER_BYTES.checked_add(usize::try_from(u64::from_be_bytes(*body)).ok()?)?;
         let body = bytes.get(HEADER_BYTES..end)?;
         let (before, rest) = rest.split_at_checked(STATE_BYTES)?;
         let (after, checksum) = rest.split_at_checked(STATE_BYTES)?;
-        if checksum_of(&header[..112], body).to_be_bytes() != *checksum {
+        if checksum_of(number, &header[..112], body).to_be_bytes() != *checksum {
             return None;
         }
         let (before, after) = (State::parse(before).ok()?, State::parse(after).ok()?);
@@ -103,8 +105,23 @@ impl<'a> Frame<'a> {
     }
 }
 
-fn checksum_of(header: &[u8], body: &[u8]) -> u128 {
-    truncated_hash(FRAME_LABEL, [header, body, &[], &[]])
+/// Whether a frame of a store with another number begins here: only to be asked where a frame begins, never of what may be a value.
+pub(crate) fn is_of_another_store(bytes: &[u8], number: Option<&Number>) -> bool {
+    let numbered = bytes.strip_prefix(&NUMBERED).and_then(|rest| rest.first_chunk::<4>());
+    numbered.is_some_and(|short| number.is_none_or(|number| number.short() != *short))
+}
+
+fn magic_of(number: Option<&Number>) -> [u8; 8] {
+    let Some(number) = number else { return MAGIC };
+    let ([a, b, c, d], [e, f, g, h]) = (NUMBERED, number.short());
+    [a, b, c, d, e, f, g, h]
+}
+
+fn checksum_of(number: Option<&Number>, header: &[u8], body: &[u8]) -> u128 {
+    match number {
+        None => truncated_hash(FRAME_LABEL, [header, body, &[], &[]]),
+        Some(number) => truncated_hash(NUMBERED_LABEL, [number.as_bytes(), header, body, &[]]),
+    }
 }
 
 /// A record is at most a value of 64 KiB and its head.
@@ -116,8 +133,12 @@ fn u32_of(len: usize) -> u32 {
 pub(crate) const BLOCK_BYTES: usize = 4_096;
 const HEADER_BYTES: usize = 128;
 const DELETED: u32 = u32::MAX;
+/// Of frames before stores had numbers; they are read, and written no more.
 const MAGIC: [u8; 8] = *b"ibframe1";
 const FRAME_LABEL: &[u8] = b"interbank/store-redb/frame/v1\0";
+/// Before the short form of the number.
+const NUMBERED: [u8; 4] = *b"ibf2";
+const NUMBERED_LABEL: &[u8] = b"interbank/store-redb/frame/v2\0";
 
 #[cfg(test)]
 mod tests {
@@ -133,6 +154,12 @@ mod tests {
         State { last, rows: last, digest: u128::from(last) << 90 }
     }
 
+    /// The one of 32 sevens.
+    fn number() -> Number {
+        let hashed = [b"interbank/store-redb/number/v1\0".as_slice(), &[7; 32]].concat();
+        Number::parse(&[&[7; 32], &blake3::hash(&hashed).as_bytes()[..16]].concat()).unwrap()
+    }
+
     fn frame(changes: &[(u64, Option<Vec<u8>>)]) -> Vec<u8> {
         let mut writing = Writing::new();
         for (n, value) in changes {
@@ -145,7 +172,7 @@ mod tests {
                 None => writing.delete(key(*n).as_bytes()),
             }
         }
-        writing.finish(&state(6), &state(7))
+        writing.finish(&state(6), &state(7), &number())
     }
 
     #[test]
@@ -159,11 +186,14 @@ mod tests {
         body.extend_from_slice(&18_u16.to_be_bytes());
         body.extend_from_slice(key(2).as_bytes());
         body.extend_from_slice(&[0xFF; 4]);
-        let mut expected = b"ibframe1".to_vec();
+        let mut expected = b"ibf2".to_vec();
+        let short = [b"interbank/store-redb/number-short/v1\0".as_slice(), &[7; 32]].concat();
+        expected.extend_from_slice(&blake3::hash(&short).as_bytes()[..4]);
         expected.extend_from_slice(&(body.len() as u64).to_be_bytes());
         expected.extend_from_slice(&state(6).encode());
         expected.extend_from_slice(&state(7).encode());
-        let hashed = [b"interbank/store-redb/frame/v1\0", expected.as_slice(), &body].concat();
+        let label = b"interbank/store-redb/frame/v2\0";
+        let hashed = [label, &[7; 32][..], &expected, &body].concat();
         expected.extend_from_slice(&blake3::hash(&hashed).as_bytes()[..16]);
         expected.extend_from_slice(&body);
         expected.resize(BLOCK_BYTES, 0);
@@ -182,7 +212,7 @@ mod tests {
         ) {
             let mut bytes = frame(&changes);
             prop_assert_eq!(bytes.len() % BLOCK_BYTES, 0);
-            let frame = Frame::parse(&bytes).unwrap();
+            let frame = Frame::parse(&bytes, Some(&number())).unwrap();
             prop_assert_eq!((frame.before, frame.after, frame.len), (state(6), state(7), bytes.len()));
             let used = HEADER_BYTES + frame.body.len();
             let mut rows = Memtable::default();
@@ -195,16 +225,20 @@ mod tests {
             }
             let at = at.index(used);
             bytes[at] ^= mask;
-            prop_assert!(Frame::parse(&bytes).is_none());
+            prop_assert!(Frame::parse(&bytes, Some(&number())).is_none());
             bytes[at] ^= mask;
-            prop_assert!(Frame::parse(&bytes[..at]).is_none());
+            prop_assert!(Frame::parse(&bytes[..at], Some(&number())).is_none());
         }
 
         #[test]
         fn no_bytes_make_reading_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-            let mut whole = MAGIC.to_vec();
-            whole.extend_from_slice(&bytes);
-            prop_assert!(Frame::parse(&whole).is_none());
+            for number in [None, Some(&number())] {
+                let mut whole = magic_of(number).to_vec();
+                whole.extend_from_slice(&bytes);
+                prop_assert!(Frame::parse(&whole, number).is_none());
+                prop_assert!(!is_of_another_store(&whole, number));
+                is_of_another_store(&bytes, number);
+            }
         }
     }
 }

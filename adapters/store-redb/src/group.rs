@@ -33,7 +33,7 @@ pub(crate) fn apply(opened: &Opened, batches: &[&Batch]) -> Outcome {
     if after == before {
         return Outcome { answers, written: None, fence: false };
     }
-    match opened.journal().append(&frame.finish(&before, &after)) {
+    match opened.journal().append(&frame.finish(&before, &after, &opened.number)) {
         Ok(()) => {}
         Err(why) => return Outcome::failed(batches, why),
     }

@@ -7,8 +7,9 @@
 
 use crate::database::Trouble;
 use crate::disk::{sync_folder, write_all_at};
-use crate::frame::{BLOCK_BYTES, Frame};
+use crate::frame::{BLOCK_BYTES, Frame, is_of_another_store};
 use crate::memtable::{Frozen, Memtable, Memtables};
+use crate::number::Number;
 use crate::state::State;
 use crate::{Damage, Error};
 use std::fs::{self, File};
@@ -27,6 +28,7 @@ impl Journal {
     pub(crate) fn open(
         places: [PathBuf; 2],
         checkpoint: &State,
+        number: Option<&Number>,
         #[cfg(test)] faults: Option<&std::sync::Arc<crate::faults::Faults>>,
     ) -> Result<(Self, Memtables), Trouble> {
         let [one, two] = places.map(|path| {
@@ -39,7 +41,7 @@ impl Journal {
         let mut segments = [one, two];
         let [one, two] = &mut segments;
         let bytes = [one.open()?, two.open()?];
-        let replayed = replay([&bytes[0], &bytes[1]], checkpoint)?;
+        let replayed = replay([&bytes[0], &bytes[1]], checkpoint, number)?;
         for ((segment, bytes), live) in segments.iter_mut().zip(&bytes).zip(replayed.live) {
             // What was read may never have reached the disk, and after a failed sync the system may believe that it did:
             // what comes next rests on it, so it is written once more.
@@ -193,7 +195,15 @@ struct Replayed {
 }
 
 /// Follows the chain of frames from the state of the tree through both files.
-fn replay(segments: [&[u8]; 2], checkpoint: &State) -> Result<Replayed, Damage> {
+fn replay(
+    segments: [&[u8]; 2],
+    checkpoint: &State,
+    number: Option<&Number>,
+) -> Result<Replayed, Damage> {
+    // Its frames would count for nothing, and what it has would be lost without a word.
+    if segments.into_iter().any(|segment| is_of_another_store(segment, number)) {
+        return Err(Damage::Journal);
+    }
     let mut found = Replayed {
         state: *checkpoint,
         frozen: None,
@@ -201,11 +211,12 @@ fn replay(segments: [&[u8]; 2], checkpoint: &State) -> Result<Replayed, Damage> 
         live: [0; 2],
         current: 0,
     };
-    let leads =
-        |segment: &[u8]| Frame::parse(segment).is_some_and(|frame| frame.before == *checkpoint);
+    let leads = |segment: &[u8]| {
+        Frame::parse(segment, number).is_some_and(|frame| frame.before == *checkpoint)
+    };
     let first = usize::from(!leads(segments[0]));
     for segment in [first, first ^ 1] {
-        let Some(chain) = Chain::of(segments[segment], found.state)? else { continue };
+        let Some(chain) = Chain::of(segments[segment], found.state, number)? else { continue };
         if segment != first {
             let rows = std::mem::take(&mut found.active);
             found.frozen = Some(Frozen { rows, after: found.state });
@@ -216,7 +227,8 @@ fn replay(segments: [&[u8]; 2], checkpoint: &State) -> Result<Replayed, Damage> 
     // A frame that leads further than the chain has lost those before it.
     let is_beyond = |frame: Frame<'_>| frame.after.last > found.state.last;
     let mut blocks = segments.into_iter().flat_map(|segment| {
-        (0..segment.len()).step_by(BLOCK_BYTES).filter_map(|at| Frame::parse(&segment[at..]))
+        let blocks = (0..segment.len()).step_by(BLOCK_BYTES);
+        blocks.filter_map(move |at| Frame::parse(&segment[at..], number))
     });
     if blocks.any(is_beyond) { Err(Damage::Journal) } else { Ok(found) }
 }
@@ -230,9 +242,10 @@ struct Chain {
 }
 
 impl Chain {
-    fn of(segment: &[u8], from: State) -> Result<Option<Self>, Damage> {
+    fn of(segment: &[u8], from: State, number: Option<&Number>) -> Result<Option<Self>, Damage> {
         let mut chain = Self { rows: Memtable::default(), state: from, at: 0 };
-        while let Some(frame) = segment.get(chain.at..).and_then(Frame::parse) {
+        let frame_at = |at: usize| Frame::parse(segment.get(at..)?, number);
+        while let Some(frame) = frame_at(chain.at) {
             if frame.before != chain.state {
                 break;
             }
@@ -261,6 +274,7 @@ mod tests {
         states: Vec<State>,
         rows: Vec<Vec<(u64, u64)>>,
         segments: [Vec<u8>; 2],
+        number: Number,
     }
 
     impl History {
@@ -268,6 +282,7 @@ mod tests {
         fn of(groups: &[(Vec<u64>, bool)]) -> Self {
             let (mut states, mut all_rows) = (vec![State::default()], Vec::new());
             let (mut segments, mut current) = ([Vec::new(), Vec::new()], 0);
+            let number = Number::draw().unwrap();
             for (rows, is_last_of_segment) in groups {
                 let before = *states.last().unwrap();
                 let mut after = State { last: before.last + 1, ..before };
@@ -277,14 +292,14 @@ mod tests {
                     after.add(held.checksum);
                     writing.put(key(*n).as_bytes(), &held);
                 }
-                segments[current].extend_from_slice(&writing.finish(&before, &after));
+                segments[current].extend_from_slice(&writing.finish(&before, &after, &number));
                 all_rows.push(rows.iter().map(|n| (*n, after.last)).collect());
                 states.push(after);
                 if *is_last_of_segment && current == 0 {
                     current = 1;
                 }
             }
-            Self { states, rows: all_rows, segments }
+            Self { states, rows: all_rows, segments, number }
         }
 
         /// What lies over the tree when the tree has `from` groups, and the journal leads to `to`.
@@ -337,7 +352,7 @@ mod tests {
                 let block = history.segments[from][at * BLOCK_BYTES..][..BLOCK_BYTES].to_vec();
                 segments[to][place * BLOCK_BYTES..][..BLOCK_BYTES].copy_from_slice(&block);
             }
-            match replay([&segments[0], &segments[1]], &State::default()) {
+            match replay([&segments[0], &segments[1]], &State::default(), Some(&history.number)) {
                 Ok(found) => {
                     let to = history.states.iter().position(|state| *state == found.state);
                     let to = to.unwrap();
@@ -359,8 +374,8 @@ mod tests {
         fn a_segment_that_is_in_the_tree_is_not_followed_again(groups in groups()) {
             let history = History::of(&groups);
             let first = groups.iter().position(|(_, turns)| *turns).map_or(groups.len(), |at| at + 1);
-            let found = replay([&history.segments[0], &history.segments[1]], &history.states[first]);
-            let found = found.unwrap();
+            let segments = [&history.segments[0][..], &history.segments[1]];
+            let found = replay(segments, &history.states[first], Some(&history.number)).unwrap();
             prop_assert_eq!(found.state, history.states[groups.len()]);
             prop_assert!(found.frozen.is_none());
             let expected = history.rows(first, groups.len());

@@ -14,6 +14,7 @@ mod histories;
 mod journal;
 mod mark;
 mod memtable;
+mod number;
 mod opened;
 mod options;
 mod queue;

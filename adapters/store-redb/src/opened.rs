@@ -5,6 +5,7 @@ use crate::checkpoint::{checkpoint, thousandths};
 use crate::database::Trouble;
 use crate::journal::Journal;
 use crate::memtable::Memtables;
+use crate::number::Number;
 use redb::Database;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{
@@ -15,6 +16,8 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) database: Database,
+    /// What frames are bound to.
+    pub(crate) number: Number,
     /// Written by the leader alone.
     journal: Mutex<Journal>,
     memtables: RwLock<Memtables>,
@@ -41,9 +44,15 @@ pub(crate) enum Backlog {
 }
 
 impl Opened {
-    pub(crate) const fn new(database: Database, journal: Journal, memtables: Memtables) -> Self {
+    pub(crate) const fn new(
+        database: Database,
+        number: Number,
+        journal: Journal,
+        memtables: Memtables,
+    ) -> Self {
         Self {
             database,
+            number,
             journal: Mutex::new(journal),
             memtables: RwLock::new(memtables),
             checkpointing: Mutex::new(()),

@@ -72,7 +72,7 @@ pub(crate) fn parse_format(bytes: &[u8]) -> Result<u32, Damage> {
 }
 
 /// The format that this version writes, and the newest that it reads.
-pub(crate) const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 3;
 
 pub(crate) const STATE_BYTES: usize = 48;
 const FORMAT_BYTES: usize = 20;

@@ -76,9 +76,9 @@ fn a_newer_format_is_named_and_left_alone() {
     transaction.open_table(META).unwrap().insert(b"format".as_slice(), row.as_slice()).unwrap();
     transaction.commit().unwrap();
     drop(database);
-    let newer = OpenError::Newer { found: 7, supported: 2 };
+    let newer = OpenError::Newer { found: 7, supported: 3 };
     assert_eq!(open(dir.path()).err(), Some(newer));
-    assert_eq!(newer.to_string(), "the store has format 7, this program reads up to 2");
+    assert_eq!(newer.to_string(), "the store has format 7, this program reads up to 3");
     assert_eq!(create(dir.path()).err(), Some(newer), "it is not made anew either");
 }
 
@@ -149,9 +149,9 @@ fn a_store_of_the_format_before_the_journal_is_opened_and_becomes_one_of_this_fo
     put(&store, 2);
     store.check().unwrap();
     store.close().unwrap();
-    assert_eq!(format(None), 2);
-    format(Some(3));
-    let newer = OpenError::Newer { found: 3, supported: 2 };
+    assert_eq!(format(None), 3);
+    format(Some(4));
+    let newer = OpenError::Newer { found: 4, supported: 3 };
     assert_eq!(open(dir.path()).err(), Some(newer));
 }
 
