@@ -7,7 +7,8 @@ use seal::AccountRef;
 
 /// Names one journal entry of an institution: the account, whether it is the reversal of a request, and the request's key.
 ///
-/// A reversal stands under the key of what it reverses, so that there is one whatever message brings it.
+/// A reversal stands under the key of what it reverses, so that there is one whatever message brings it. A second one of another
+/// amount is declined ([`crate::Reason::OtherReversal`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntryRef {
     /// Whose journal.

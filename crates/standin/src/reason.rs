@@ -98,10 +98,12 @@ reasons! {
     Full = 4_326, COUNT_LIMIT, "the account has no room for more";
     /// What is completed is not known, is completed already, or was less.
     NoOriginal = 4_327, INVALID_TRANSACTION, "what is completed is not known, or was less";
-    /// A reversal of this request came before it.
+    /// A reversal of this request came before it, of all or a part.
     ReversedBefore = 4_328, INVALID_TRANSACTION, "a reversal came before the request";
     /// A balance was asked for and is not known.
     NoBalance = 4_329, INOPERATIVE, "no balance is known";
     /// Check 2: it was sent so long ago, or so far ahead, that nothing could tell it from a repeat.
     OutOfTime = 4_330, DUPLICATE, "the message is too old to be told from a repeat, or from the future";
+    /// Check 2: the original was reversed by another amount already.
+    OtherReversal = 4_331, INVALID_TRANSACTION, "the original was reversed by another amount";
 }

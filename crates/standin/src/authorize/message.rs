@@ -42,24 +42,33 @@ impl Authorize {
         }
     }
 
-    /// Check 2: a repeat gets the stored answer, byte for byte (spec Sd11). Another message that reverses the same original
-    /// gets the same code under its own key.
+    /// Check 2: a repeat gets the stored answer, byte for byte (spec Sd11). Another message that reverses the same original by the
+    /// same amount gets the same code under its own key: both say what remains. One of another amount was not done, and whoever
+    /// sent it must not take it for done.
     pub(super) fn repeated(&self, key: Key, row: &Row) -> Result<Option<Audited<Verdict>>, Error> {
         let entry = Entry::parse(&row.value).map_err(Error::Corrupt)?;
         let mut response = entry.response;
         if self.request.kind == Kind::Reversal && entry.request.key != self.request.key {
+            if self.request.amount != entry.request.amount {
+                return Ok(self.not_this(Reason::OtherReversal));
+            }
             response = Response { approved: response.approved, ..self.response(response.code) };
         } else if !self.request.asks_the_same(&entry.request) {
-            return match self.unrecorded(Reason::KeyReused) {
-                Step::Done(Conclusion { verdict, .. }) => Ok(Some(verdict)),
-                Step::Ask(_) => Ok(None),
-            };
+            return Ok(self.not_this(Reason::KeyReused));
         }
         let reason = Reason::ALL.iter().find(|reason| reason.code() == entry.reason).copied();
         let audit = self.audit_apart("standin.authorize.repeated", reason);
         let key = Some(key);
         let answered = Answered { response, reason, rule: entry.rule, entry: key, repeated: true };
         Ok(Some(Audited { verdict: Verdict::Answered(answered), audit }))
+    }
+
+    /// What stands under the key is something else.
+    fn not_this(&self, reason: Reason) -> Option<Audited<Verdict>> {
+        match self.unrecorded(reason) {
+            Step::Done(Conclusion { verdict, .. }) => Some(verdict),
+            Step::Ask(_) => None,
+        }
     }
 
     /// The accounting system decided, and the switch kept its answer: that is the answer (spec Sd11).

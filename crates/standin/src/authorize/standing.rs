@@ -53,6 +53,8 @@ impl Authorize {
 
     /// Check 9.
     fn permitted(&self, set: &Parameters, weighing: &Weighing) -> Result<(), Failed> {
+        // Also where only a part was reversed: nobody was told yes, so nothing is charged, whatever the books make of a part of
+        // nothing.
         if weighing.counterpart.is_some() {
             return Err(fail(Reason::ReversedBefore, 0));
         }

@@ -179,6 +179,36 @@ fn sd09_a_reversal_gives_back_what_its_original_took() {
     assert_eq!((bench.code(5, 10_000), bench.code(6, 5_001)), ("00".into(), "61".into()));
 }
 
+/// Purchase, reversal of a part, then of the rest or of all: the second was not done, and is not said to be.
+#[test]
+fn a_second_reversal_of_another_amount_is_declined_and_stays_open() {
+    let bench = Bench::new(|_| {});
+    assert_eq!(bench.code(1, 10_000), "00");
+    assert_eq!(bench.run(NOW, bench.reversal(2, 1, 3_000)).response.approved, Some(cny(3_000)));
+    let before = bench.store.snapshot();
+    for (trace, minor) in [(3, 7_000), (4, 10_000), (5, 2_999)] {
+        let answered = bench.run(NOW, bench.reversal(trace, 1, minor));
+        assert_eq!(
+            (answered.reason, answered.response.code, answered.response.approved, answered.entry),
+            (Some(Reason::OtherReversal), ResponseCode::INVALID_TRANSACTION, None, None)
+        );
+    }
+    // The first one under another number is the first one.
+    let again = bench.run(NOW, bench.reversal(6, 1, 3_000));
+    assert!(again.repeated && again.response.approved == Some(cny(3_000)));
+    assert_eq!(bench.store.snapshot(), before);
+}
+
+#[test]
+fn an_original_after_the_reversal_of_a_part_is_declined_as_a_whole() {
+    let bench = Bench::new(|_| {});
+    assert_eq!(bench.run(NOW, bench.reversal(2, 1, 30)).reason, None);
+    let late = bench.run(NOW, bench.draft(1, 100));
+    assert_eq!((late.reason, late.response.approved), (Some(Reason::ReversedBefore), None));
+    assert_eq!((bench.state().spent_minor, bench.out_minor()), (0, 0));
+    assert_eq!(bench.entry(&bench.entry_of(1)).unwrap().state, EntryState::NotOwed);
+}
+
 #[test]
 fn sd12_an_original_after_its_reversal_is_declined() {
     let bench = Bench::new(|_| {});
