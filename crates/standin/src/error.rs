@@ -19,10 +19,12 @@ pub enum Error {
     TooLong,
     /// The key holder does not sign.
     Unsigned(KeyRefusal),
+    /// Lanes times caps of exposure do not fit the row that says who leased what: take fewer lanes, or caps of fewer initiators.
+    Lanes,
 }
 
 impl Error {
-    /// Stable number, 4000 to 4004; a clock error keeps its own.
+    /// Stable number, 4000 to 4005; a clock error keeps its own.
     pub const fn code(&self) -> u32 {
         match self {
             Self::Clock(why) => why.code(),
@@ -31,6 +33,7 @@ impl Error {
             Self::TooLong => 4_002,
             Self::Busy => 4_003,
             Self::Unsigned(_) => 4_004,
+            Self::Lanes => 4_005,
         }
     }
 }
@@ -44,11 +47,16 @@ impl fmt::Display for Error {
             Self::Busy => f.write_str("the account has too many undelivered entries"),
             Self::TooLong => f.write_str("a part is too long"),
             Self::Unsigned(_) => f.write_str("the key holder does not sign"),
+            Self::Lanes => f.write_str(LANES_WORDS),
         }
     }
 }
 
 impl core::error::Error for Error {}
+
+/// What to do about it, in words.
+pub(crate) const LANES_WORDS: &str =
+    "lanes times exposure caps do not fit: take fewer lanes, or caps of fewer initiators";
 
 impl From<ClockBehind> for Error {
     fn from(why: ClockBehind) -> Self {

@@ -124,6 +124,9 @@ impl Install {
             Ok(parameters) => parameters,
             Err(why) => return Ok(self.refused(why)),
         };
+        if !self.setup.config.has_room(&parameters) {
+            return Ok(self.refused(SealError::Lanes));
+        }
         let mut bytes = Vec::with_capacity(2_048);
         sealed.encode(&mut bytes).map_err(|_| Error::TooLong)?;
         if bytes.len() > SealedParameters::BYTES_MAX {

@@ -2,7 +2,7 @@
 
 use crate::parameters::Head;
 use crate::stand_in::Setup;
-use crate::{Error, InstitutionId, Lane, Share, StandIn, table};
+use crate::{Error, InstitutionId, Lane, Parameters, Share, StandIn, table};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use port::wire::{Reader, Writer};
@@ -106,6 +106,7 @@ impl Decision for Lease {
         let [head, lane_row, pool_row] = &answers.rows.points[..] else {
             return Err(Error::Answers);
         };
+        self.setup.config.check()?;
         let in_force = head.as_ref().map(|row| Head::parse(&row.value)).transpose();
         let in_force = in_force.map_err(Error::Corrupt)?.map(|head| head.in_force(self.now));
         let set = self.setup.config.parameters.as_ref();
@@ -132,6 +133,7 @@ impl Decision for Lease {
         for (who, cap) in &exposure.initiators {
             self.set(&mut pool, &mut lane, Some(*who), *cap, wanted_for(*who), renewed);
         }
+        forget(set, &mut pool, &mut lane, self.lane);
         lane.parameters = set.version();
         let spendable = self
             .wanted
@@ -141,10 +143,34 @@ impl Decision for Lease {
         batch.require(head_key, Row::unchanged(head.as_ref()));
         let lane = lane.encode().map_err(|_| Error::TooLong)?;
         batch.put(lane_key, Row::unchanged(lane_row.as_ref()), lane);
-        batch.put(pool_key, Row::unchanged(pool_row.as_ref()), pool.encode());
+        let pool = pool.encode();
+        if pool.len() > Row::VALUE_BYTES_MAX {
+            // What is out of caps of before takes room as well.
+            return Err(Error::Lanes);
+        }
+        batch.put(pool_key, Row::unchanged(pool_row.as_ref()), pool);
         Ok(Step::Done(Conclusion { verdict: Leased::Spendable(spendable), batch }))
     }
 }
+
+/// A cap that the set does not have any more is given back, but for what is out of it: else caps of all sets that ever were would
+/// add up.
+fn forget(set: &Parameters, pool: &mut Pool, lane: &mut Lane, number: u16) {
+    lane.shares.retain_mut(|share| {
+        let Some(who) = share.initiator.filter(|who| !set.is_capped(*who)) else { return true };
+        share.granted_minor = share.out_minor;
+        pool.set(Some(who), number, share.out_minor);
+        share.out_minor > 0
+    });
+}
+
+/// How long the pool's row is with so many grants.
+pub(crate) const fn pool_bytes(grants: usize) -> usize {
+    grants.saturating_mul(GRANT_BYTES).saturating_add(1)
+}
+
+/// Initiator, lane, amount.
+const GRANT_BYTES: usize = 18;
 
 /// What each lane was granted of each cap; the caps themselves stand in the parameters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -164,7 +190,7 @@ impl Pool {
     }
 
     fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(1 + self.0.len() * 18);
+        let mut bytes = Vec::with_capacity(pool_bytes(self.0.len()));
         let mut writer = Writer::new(&mut bytes, 1);
         for (who, lane, minor) in &self.0 {
             writer.u64(who.map_or(0, InstitutionId::as_u64)).u16(*lane).i64(*minor);

@@ -1,9 +1,9 @@
 //! The stand-in module of one institution: what is set once, and the decisions it makes.
 
-use crate::{EntryRef, InstitutionId, Parameters, table};
+use crate::{EntryRef, Error, InstitutionId, Parameters, lease, table};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
-use port::{Key, KeyId, Skew, Zone};
+use port::{Key, KeyId, Row, Skew, Zone};
 use seal::AccountRef;
 
 /// Stands in for one institution's accounting system. It holds no rows and no keys: each method makes a decision
@@ -75,7 +75,7 @@ pub struct StandInConfig {
     pub mac_keys: BTreeMap<InstitutionId, KeyId>,
     /// Whether a message without an authentication code is refused. Off where the link itself is authentic.
     pub mac_required: bool,
-    /// Into how many lanes accounts fall; at least 1. Change it only while nothing waits for delivery and after each lane gave
+    /// Into how many lanes accounts fall; at least 1, and no more than [`StandInConfig::check`] allows. Change it only while nothing waits for delivery and after each lane gave
     /// back ([`StandIn::give_back`]): what is out stays with the lane that it was charged to.
     pub lanes: u16,
     /// How far the clocks of instances may differ.
@@ -83,6 +83,26 @@ pub struct StandInConfig {
     /// How long entries of the journal are kept after they ended, in milliseconds: as long as a message may come again. A message
     /// that was sent earlier is refused, since nothing could tell it from a repeat.
     pub journal_kept_ms: u64,
+}
+
+impl StandInConfig {
+    /// Whether exposure can be leased to so many lanes under these parameters. Look at start: a module for which it cannot
+    /// approves nothing, and that would show in the middle of an outage. [`StandIn::install`] refuses such a set as well.
+    ///
+    /// # Errors
+    /// [`Error::Lanes`].
+    pub fn check(&self) -> Result<(), Error> {
+        match &self.parameters {
+            Some(set) if !self.has_room(set) => Err(Error::Lanes),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether one row holds what each lane was granted of each cap.
+    pub(crate) fn has_room(&self, set: &Parameters) -> bool {
+        let caps = set.exposure().initiators.len() + 1;
+        lease::pool_bytes(caps.saturating_mul(self.lanes.max(1).into())) <= Row::VALUE_BYTES_MAX
+    }
 }
 
 #[derive(Debug)]

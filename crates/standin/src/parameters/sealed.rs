@@ -3,6 +3,7 @@
 use super::check::digest;
 use super::{Parameters, ParametersDraft};
 use crate::InstitutionId;
+use crate::error::LANES_WORDS;
 use crate::signed::Signed;
 use alloc::vec::Vec;
 use core::fmt;
@@ -169,10 +170,12 @@ pub enum SealError {
     Stale,
     /// It is longer than [`SealedParameters::BYTES_MAX`].
     TooLarge,
+    /// It has more caps of exposure than can be leased to so many lanes: take fewer lanes, or caps of fewer initiators.
+    Lanes,
 }
 
 impl SealError {
-    /// Stable number, 4220 to 4229.
+    /// Stable number, 4220 to 4230.
     pub const fn code(self) -> u32 {
         match self {
             Self::Content => 4_220,
@@ -185,6 +188,7 @@ impl SealError {
             Self::Base => 4_227,
             Self::Stale => 4_228,
             Self::TooLarge => 4_229,
+            Self::Lanes => 4_230,
         }
     }
 }
@@ -204,6 +208,7 @@ impl fmt::Display for SealError {
             }
             Self::Stale => f.write_str("the parameters are stale"),
             Self::TooLarge => f.write_str("the parameters are too large"),
+            Self::Lanes => f.write_str(LANES_WORDS),
         }
     }
 }

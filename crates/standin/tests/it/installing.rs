@@ -380,3 +380,42 @@ fn sd07_an_install_whose_commit_is_of_unknown_fate_is_acknowledged_as_it_stands(
         assert_eq!(sealed.unwrap().open(NOW, &theirs), Ok(acknowledgement), "{fate:?}");
     }
 }
+
+/// Initiators `from..=to` each have a cap.
+fn capped(version: u64, from: u64, to: u64) -> Parameters {
+    set(version, |json| {
+        let cap = |of: u64| serde_json::json!({ "of": of, "sum_minor": 1_000 });
+        json["exposure"]["initiators"] = (from..=to).map(cap).collect();
+    })
+}
+
+#[test]
+fn more_lanes_times_caps_than_one_row_holds_are_refused_before_an_outage() {
+    let mut bench = Bench::new(|_| {});
+    let lanes = 256;
+    bench.stand_in = StandIn::new(StandInConfig { lanes, ..bench.stand_in.config().clone() });
+    // 256 lanes, 14 caps and the institution's: 3,840 slices of 18 bytes.
+    let too_many = capped(8, 1, 14);
+    let refused = InstallVerdict::Refused(SealError::Lanes);
+    assert_eq!(offer(&bench, NOW, sealed(&too_many)), refused);
+    let with = |parameters| StandInConfig { lanes, ..config(Some(parameters)) };
+    assert_eq!(with(too_many.clone()).check(), Err(Error::Lanes));
+    let lease = |bench: &Bench, lane| {
+        let mut lease = bench.stand_in.lease(NOW, lane, id(1), 1);
+        decide(&bench.store, &Says(vec![]), &mut lease)
+    };
+    // A configuration that was changed afterwards says so as well, and what to do.
+    let changed = Bench { stand_in: StandIn::new(with(too_many)), ..Bench::new(|_| {}) };
+    let lanes = port::DecideError::Decision(Error::Lanes);
+    assert_eq!(lease(&changed, 0), Err(lanes));
+    assert!(Error::Lanes.to_string().contains("take fewer lanes"));
+    // One cap less, and every lane leases; also under a set with as many other caps.
+    for (version, from) in [(8, 1), (9, 101)] {
+        bench.install(NOW, &capped(version, from, from + 12));
+        assert_eq!(bench.stand_in.config().check(), Ok(()));
+        for lane in 0..256 {
+            let leased = lease(&bench, lane);
+            assert!(matches!(leased, Ok(Leased::Spendable(_))), "{version} {lane} {leased:?}");
+        }
+    }
+}
