@@ -1,6 +1,6 @@
 //! Accepting parameters: signed by the accounting system, newer than what is held, and durable before they are acknowledged.
 
-use crate::parameters::{Head, Installed};
+use crate::parameters::{Head, Installed, KnownCounters};
 use crate::stand_in::Setup;
 use crate::{
     Acknowledgement, Error, Parameters, ParametersDelta, SealError, SealedAcknowledgement,
@@ -30,7 +30,11 @@ impl StandIn {
             Offer::Delta(delta) => delta.result().version,
         };
         let institution = self.setup.config.institution;
-        let keys = [table::head(institution), table::acknowledgement(institution, version)];
+        let keys = [
+            table::head(institution),
+            table::acknowledgement(institution, version),
+            table::counters(institution),
+        ];
         let trust = trust.clone();
         Install {
             setup: self.setup.clone(),
@@ -98,13 +102,22 @@ pub struct Install {
     now: Time,
     trust: TrustList,
     offer: Offer,
-    keys: [Key; 2],
+    keys: [Key; 3],
     signer: Option<Signer>,
-    /// What was read before the base of a delta: the head and its version.
-    read: Option<(Head, Expect)>,
+    /// What was read before the base of a delta.
+    read: Option<Held>,
     /// What is decided, but for the signature.
     unsigned: Option<Conclusion<Audited<InstallVerdict>>>,
     signed: Option<SealedAcknowledgement>,
+}
+
+/// What is held already.
+#[derive(Clone, Debug)]
+struct Held {
+    head: Option<Head>,
+    head_expect: Expect,
+    counters: KnownCounters,
+    counters_expect: Expect,
 }
 
 type Stepped = Result<Step<Audited<InstallVerdict>>, Error>;
@@ -117,8 +130,9 @@ impl Install {
         Self { signer: Some(signer), ..self }
     }
 
-    fn conclude(&self, sealed: &SealedParameters, head: Option<&Head>, expect: Expect) -> Stepped {
+    fn conclude(&self, sealed: &SealedParameters, held: Held) -> Stepped {
         let institution = self.setup.config.institution;
+        let head = held.head.as_ref();
         let newest = head.map_or(0, |head| head.newest().mark.version);
         let parameters = match sealed.open(self.now, &self.trust, institution, newest) {
             Ok(parameters) => parameters,
@@ -127,6 +141,10 @@ impl Install {
         if !self.setup.config.has_room(&parameters) {
             return Ok(self.refused(SealError::Lanes));
         }
+        let counters = match held.counters.with(&parameters) {
+            Ok(counters) => counters,
+            Err(id) => return Ok(self.refused(SealError::Counter(id))),
+        };
         let mut bytes = Vec::with_capacity(2_048);
         sealed.encode(&mut bytes).map_err(|_| Error::TooLong)?;
         if bytes.len() > SealedParameters::BYTES_MAX {
@@ -136,8 +154,9 @@ impl Install {
         let version = parameters.version();
         let mut batch = Batch::new();
         let installed = Installed::new(&parameters, self.now);
-        let [head_key, acknowledgement_key] = self.keys.clone();
-        batch.put(head_key, expect, Head::with(head, self.now, installed).encode());
+        let [head_key, acknowledgement_key, counters_key] = self.keys.clone();
+        batch.put(head_key, held.head_expect, Head::with(head, self.now, installed).encode());
+        batch.put(counters_key, held.counters_expect, counters.encode());
         for (part, from) in (0..=u8::MAX).zip((0..bytes.len()).step_by(PART_BYTES)) {
             let to = bytes.len().min(from + PART_BYTES);
             let key = table::part_of_set(institution, version, part);
@@ -193,6 +212,19 @@ impl Install {
     }
 }
 
+impl Held {
+    fn of(head: Option<&Row>, counters: Option<&Row>) -> Result<Self, Error> {
+        let parsed = head.map(|row| Head::parse(&row.value)).transpose();
+        let known = counters.map(|row| KnownCounters::parse(&row.value)).transpose();
+        Ok(Self {
+            head: parsed.map_err(Error::Corrupt)?,
+            head_expect: Row::unchanged(head),
+            counters: known.map_err(Error::Corrupt)?.unwrap_or_default(),
+            counters_expect: Row::unchanged(counters),
+        })
+    }
+}
+
 impl Install {
     /// Has the acknowledgement of a conclusion signed, if there is one and somebody to sign it.
     fn sign(&mut self, stepped: Step<Audited<InstallVerdict>>) -> Step<Audited<InstallVerdict>> {
@@ -234,33 +266,28 @@ impl Install {
 
     fn rows(&mut self, answers: &Answers) -> Stepped {
         let (points, scans) = (&answers.rows.points[..], &answers.rows.scans[..]);
-        if let (Some((head, expect)), Offer::Delta(delta), [parts]) =
-            (self.read.take(), &self.offer, scans)
-        {
+        if let (Some(held), Offer::Delta(delta), [parts]) = (self.read.take(), &self.offer, scans) {
             let base = load::joined(parts)?;
-            let mark = head.newest();
+            let at = held.head.as_ref().map_or(self.now, |head| head.newest().at);
             let applied =
-                base.reopen(self.now, mark.at, &self.trust).and_then(|base| delta.apply(&base));
+                base.reopen(self.now, at, &self.trust).and_then(|base| delta.apply(&base));
             return match applied {
-                Ok(sealed) => self.conclude(&sealed, Some(&head), expect),
+                Ok(sealed) => self.conclude(&sealed, held),
                 Err(why) => Ok(self.refused(why)),
             };
         }
-        let [head, acknowledged] = points else { return Err(Error::Answers) };
+        let [head, acknowledged, counters] = points else { return Err(Error::Answers) };
         if let Some(row) = acknowledged
             && let Some(verdict) = self.repeated(row)?
         {
             return Ok(Step::Done(Conclusion { verdict, batch: Batch::new() }));
         }
-        let expect = Row::unchanged(head.as_ref());
-        let head = head.as_ref().map(|row| Head::parse(&row.value)).transpose();
-        let head = head.map_err(Error::Corrupt)?;
-        match (&self.offer, head) {
-            (Offer::Whole(sealed), head) => self.conclude(sealed, head.as_ref(), expect),
-            (Offer::Delta(delta), Some(head)) if delta.base() == head.newest().mark => {
-                let institution = self.setup.config.institution;
-                let prefix = table::set(institution, head.newest().mark.version);
-                self.read = Some((head, expect));
+        let held = Held::of(head.as_ref(), counters.as_ref())?;
+        match (&self.offer, held.head.as_ref().map(Head::newest)) {
+            (Offer::Whole(sealed), _) => self.conclude(sealed, held),
+            (Offer::Delta(delta), Some(newest)) if delta.base() == newest.mark => {
+                let prefix = table::set(self.setup.config.institution, newest.mark.version);
+                self.read = Some(held);
                 Ok(Step::Ask(Ask::rows(ReadSet::scan(Scan::first(prefix, PARTS_MAX)))))
             }
             (Offer::Delta(_), _) => Ok(self.refused(SealError::Base)),
@@ -298,7 +325,7 @@ impl Decision for Install {
     }
 
     fn outcome(&self) -> Option<Key> {
-        let [_, acknowledgement] = &self.keys;
+        let [_, acknowledgement, _] = &self.keys;
         Some(acknowledgement.clone())
     }
 

@@ -7,6 +7,7 @@ mod explain;
 mod fault;
 mod findings;
 mod head;
+mod known;
 mod resolve;
 mod sealed;
 
@@ -19,6 +20,7 @@ pub use draft::{
 pub use fault::{Fault, Finding, ParametersFault};
 pub use head::Mark;
 pub(crate) use head::{Head, Installed};
+pub(crate) use known::KnownCounters;
 pub use resolve::{Limit, PerCounter, Resolution, Velocities, Verification};
 pub use sealed::{SealError, SealedParameters};
 
@@ -84,6 +86,19 @@ impl Parameters {
     /// What its author should look at before signing: conflicts, shadowed rules, gaps (spec: load report).
     pub fn findings(&self) -> Vec<Finding> {
         findings::findings(&self.0)
+    }
+
+    /// The counters of this set that mean something else under the same number in an earlier one: another window, length or
+    /// currency. Such a set is refused when it is offered ([`SealError::Counter`]): what accounts have counted under the number
+    /// would be read wrongly.
+    pub fn redefined(&self, before: &Self) -> Vec<u8> {
+        let differs = |one: &&Counter, other: &Counter| {
+            one.window != other.window || self.currency() != before.currency()
+        };
+        let redefined = self.counters().iter().filter(|one| {
+            before.counters().iter().any(|other| other.id == one.id && differs(one, other))
+        });
+        redefined.map(|counter| counter.id).collect()
     }
 
     /// What it was made of.

@@ -24,6 +24,8 @@ const FEED: u8 = 8;
 const ANSWER: u8 = 9;
 /// The journal: place, account token, role, request key.
 const JOURNAL: u8 = 10;
+/// What each counter's number stands for.
+const COUNTERS: u8 = 11;
 /// The place of entries that wait for delivery: before the others, so that one that moves while the journal is read in pages is
 /// read twice rather than never.
 const OPEN: u8 = 0;
@@ -55,6 +57,10 @@ pub(crate) fn acknowledgements(institution: InstitutionId) -> Key {
 
 pub(crate) fn acknowledgement(institution: InstitutionId, version: u64) -> Key {
     fit(acknowledgements(institution).raw(&version.to_be_bytes()))
+}
+
+pub(crate) fn counters(institution: InstitutionId) -> Key {
+    table(institution, COUNTERS)
 }
 
 pub(crate) fn feed(institution: InstitutionId) -> Key {

@@ -105,7 +105,8 @@ drafts! {
 
     /// Something that is counted for each account.
     CounterDraft {
-        /// 1 to 255. A counter that is defined anew has a new number, or old counts would be read wrongly.
+        /// 1 to 255. A counter that is defined anew has a new number: old counts would be read wrongly, and a set that would do
+        /// so is refused.
         id: u8,
         /// `day`, `week`, `month`, or `sliding`.
         window: String,

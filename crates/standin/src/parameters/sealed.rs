@@ -172,10 +172,12 @@ pub enum SealError {
     TooLarge,
     /// It has more caps of exposure than can be leased to so many lanes: take fewer lanes, or caps of fewer initiators.
     Lanes,
+    /// A counter has another window, length or currency than its number had in a set before: give it a new number.
+    Counter(u8),
 }
 
 impl SealError {
-    /// Stable number, 4220 to 4230.
+    /// Stable number, 4220 to 4231.
     pub const fn code(self) -> u32 {
         match self {
             Self::Content => 4_220,
@@ -189,6 +191,7 @@ impl SealError {
             Self::Stale => 4_228,
             Self::TooLarge => 4_229,
             Self::Lanes => 4_230,
+            Self::Counter(_) => 4_231,
         }
     }
 }
@@ -209,6 +212,9 @@ impl fmt::Display for SealError {
             Self::Stale => f.write_str("the parameters are stale"),
             Self::TooLarge => f.write_str("the parameters are too large"),
             Self::Lanes => f.write_str(LANES_WORDS),
+            Self::Counter(id) => {
+                write!(f, "counter {id} meant something else before: give it a new number")
+            }
         }
     }
 }

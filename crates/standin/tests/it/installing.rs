@@ -419,3 +419,49 @@ fn more_lanes_times_caps_than_one_row_holds_are_refused_before_an_outage() {
         }
     }
 }
+
+#[test]
+fn a_counter_is_not_defined_anew_under_its_number() {
+    let window = |version: u64, counters: serde_json::Value| {
+        set(version, |json| {
+            json["counters"] = counters.clone();
+            json["rules"][0]["limits"]["windows"] = serde_json::json!([]);
+        })
+    };
+    let sliding = |ms: u64| serde_json::json!([{ "id": 1, "window": "sliding", "length_ms": ms }]);
+    let day = serde_json::json!([{ "id": 1, "window": "day" }]);
+    let mut bench = Bench::new(|_| {});
+    let before = bench.store.snapshot();
+    let refused = InstallVerdict::Refused(SealError::Counter(1));
+    let seven = bench.stand_in.config().parameters.clone().unwrap();
+    for other in [day.clone(), sliding(86_400_001)] {
+        let other = window(8, other);
+        assert_eq!(other.redefined(&seven), [1]);
+        let changes = ParametersDelta::between(&seven, &sealed(&other)).unwrap();
+        assert_eq!(offer(&bench, NOW, sealed(&other)), refused);
+        assert_eq!(offer(&bench, NOW, changes), refused);
+    }
+    assert_eq!(bench.store.snapshot(), before);
+    // Another number is another counter; and who leaves a number out does not get rid of what was counted under it.
+    let eight = window(8, serde_json::json!([{ "id": 2, "window": "day" }]));
+    assert!(eight.redefined(&seven).is_empty());
+    bench.install(NOW, &eight);
+    assert_eq!(offer(&bench, NOW, sealed(&window(9, day))), refused);
+    bench.install(NOW, &window(9, sliding(86_400_000)));
+}
+
+#[test]
+fn a_counter_of_a_set_that_never_came_into_force_is_known_as_well() {
+    let bench = Bench::new(|_| {});
+    let of = |version: u64, window: &'static str, from_ms: u64| {
+        sealed(&set(version, |json| {
+            json["effective_from_ms"] = from_ms.into();
+            let counters = json["counters"].as_array_mut().unwrap();
+            counters.push(serde_json::json!({ "id": 2, "window": window }));
+        }))
+    };
+    let later = NOW.as_ms() + 60_000;
+    assert!(matches!(offer(&bench, NOW, of(8, "day", later)), InstallVerdict::Accepted { .. }));
+    let refused = InstallVerdict::Refused(SealError::Counter(2));
+    assert_eq!(offer(&bench, NOW, of(9, "week", later)), refused);
+}
