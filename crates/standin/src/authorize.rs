@@ -7,8 +7,8 @@
 //! | 10 PIN, card verification number, cryptogram, floor amount | `authorize/evidence.rs` |
 //! | 11 single amount, 12 counts, 13 sums, 14 balance, 15 exposure, 16 velocity | `authorize/limits.rs` |
 //!
-//! Reversals and completions, which give back what their original took, are in files of their own; `authorize/record.rs`
-//! writes down what came of it.
+//! Reversals and completions, which give back what their original took, are in files of their own, and so is what an acquirer tells
+//! of that has happened already (`authorize/told.rs`); `authorize/record.rs` writes down what came of it.
 
 mod completion;
 mod evidence;
@@ -18,6 +18,7 @@ mod places;
 mod record;
 mod reversal;
 mod standing;
+mod told;
 
 use self::places::Place;
 use crate::counts::Slot;
@@ -83,7 +84,7 @@ pub enum Verdict {
 pub struct Answered {
     /// What to send.
     pub response: Response,
-    /// Why it was declined.
+    /// Why it was declined; of an approval, the check in spite of which it was taken, since an advice told that it has happened.
     pub reason: Option<Reason>,
     /// The rule that decided; 0 where none did. [`Answered::explain`] puts it into words.
     pub rule: u32,
@@ -317,7 +318,7 @@ impl Authorize {
             return self.reverse(&mut weighing);
         }
         match self.standing(&weighing).and_then(|()| self.questions(&weighing)) {
-            Err(failed) => self.decline(&mut weighing, failed),
+            Err(failed) => self.failed(&mut weighing, failed),
             Ok(questions) if questions.is_empty() => self.weigh(&mut weighing),
             Ok(questions) => {
                 let (asked, questions) = questions.into_iter().unzip();
@@ -335,7 +336,7 @@ impl Authorize {
     fn evidence(&self, weighing: &mut Weighing, answers: &Answers) -> Stepped {
         match self.verified(weighing, &answers.keys) {
             Ok(()) => self.weigh(weighing),
-            Err(failed) => self.decline(weighing, failed),
+            Err(failed) => self.failed(weighing, failed),
         }
     }
 
@@ -348,11 +349,17 @@ impl Authorize {
             Ok(limits::Granted { lane_needs_minor, .. }) => {
                 Ok(self.undecided(Verdict::NeedsLease { lane: self.lane, minor: lane_needs_minor }))
             }
+            Err(failed) if self.tells() => self.take(weighing, failed),
             Err(failed) => {
                 weighing.undo()?;
                 self.decline(weighing, failed)
             }
         }
+    }
+
+    /// A check failed before anything was tried on the account.
+    fn failed(&self, weighing: &mut Weighing, failed: Failed) -> Stepped {
+        if self.tells() { self.take(weighing, failed) } else { self.decline(weighing, failed) }
     }
 
     fn undecided(&self, verdict: Verdict) -> Step<Audited<Verdict>> {

@@ -21,7 +21,8 @@ pub struct Entry {
     pub request: TransactionRequest,
     /// What was answered.
     pub response: Response,
-    /// Why it was declined, as [`crate::Reason::code`]; 0 for an approval.
+    /// Why it was declined, as [`crate::Reason::code`]; 0 for an approval, but for an advice that was taken in spite of this check:
+    /// somebody should look at it.
     pub reason: u32,
     /// By which rule; 0 where none decided.
     pub rule: u32,

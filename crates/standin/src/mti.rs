@@ -137,6 +137,11 @@ impl Mti {
         self.origin.repeat
     }
 
+    /// Whether it tells the issuer of what has happened already: an advice, unless it is one of the issuer's own.
+    pub(crate) const fn tells(self) -> bool {
+        matches!(self.function, Function::Advice) && self.origin.party != Origin::ISSUER.party
+    }
+
     const fn v1987(class: Class, function: Function) -> Self {
         Self { version: 0, class, function, origin: Origin { party: 0, repeat: false } }
     }
@@ -234,5 +239,8 @@ mod tests {
             assert_eq!(mti.response().unwrap().response(), None);
         }
         assert_eq!(Mti::AUTHORIZATION.repeat().advice(), Mti::AUTHORIZATION_ADVICE);
+        let tells = |digits: &[u8]| Mti::parse(digits).unwrap().tells();
+        assert!([b"0120", b"0121", b"0220", b"1224"].into_iter().all(|one| tells(one)));
+        assert!(![b"0100", b"0201", b"0122", b"0130"].into_iter().any(|one| tells(one)));
     }
 }

@@ -14,18 +14,26 @@ impl Authorize {
         weighing: &mut Weighing,
     ) -> Result<(), Failed> {
         let unknown = fail(Reason::NoOriginal, 0);
-        let original = weighing.completed.take().ok_or(unknown)?;
-        let holds = &mut weighing.state.holds;
-        let at = holds.iter().position(|hold| hold.seq == original.seq).ok_or(unknown)?;
+        let original = weighing.completed.as_ref().ok_or(unknown)?;
+        let mut holds = weighing.state.holds.iter();
+        let hold = holds.find(|hold| hold.seq == original.seq).ok_or(unknown)?;
         let tolerance = i128::from(set.draft().completion_tolerance_bp);
-        let held_minor = holds[at].minor;
-        let most = i128::from(held_minor) * (10_000 + tolerance) / 10_000;
+        let most = i128::from(hold.minor) * (10_000 + tolerance) / 10_000;
         if i128::from(self.request.billed().minor()) > most {
             return Err(unknown);
         }
-        holds.remove(at);
-        self.give_back(weighing, &original, held_minor, true);
+        self.free_hold(weighing);
         Ok(())
+    }
+
+    /// What is held for the pre-authorization is free, if something is.
+    pub(super) fn free_hold(&self, weighing: &mut Weighing) {
+        let Some(original) = weighing.completed.take() else { return };
+        let holds = &mut weighing.state.holds;
+        if let Some(at) = holds.iter().position(|hold| hold.seq == original.seq) {
+            let hold = holds.remove(at);
+            self.give_back(weighing, &original, hold.minor, true);
+        }
     }
 
     /// Takes an approved amount back out of spending, counters and exposure. `whole` says whether the transaction stops counting.

@@ -105,21 +105,33 @@ impl Authorize {
         bounds: &mut Bounds,
         part: bool,
     ) -> Option<i64> {
+        let wanted = if part { bounds.most.min(bounds.asked) } else { bounds.asked };
+        // Nothing is leased for what is declined anyway.
+        let passes = bounds.first.is_none() || part && wanted > 0;
+        let (spendable, needs) = self.spendable(set, weighing, wanted);
+        if passes && needs.is_some() {
+            return needs;
+        }
+        bounds.add(spendable.into(), Reason::Exposure, 0);
+        None
+    }
+
+    /// What the lane can spend, and how much it must be able to spend first, if that is more and it has not asked in vain already.
+    pub(super) fn spendable(
+        &self,
+        set: &Parameters,
+        weighing: &Weighing,
+        wanted: i128,
+    ) -> (i64, Option<i64>) {
         let lane = &weighing.lane;
         let leased = lane.parameters == set.version();
         let initiator = self.request.initiator;
         let capped = set.is_capped(initiator);
         let spendable = if leased { lane.spendable_minor(initiator, capped) } else { 0 };
-        let wanted = if part { bounds.most.min(bounds.asked) } else { bounds.asked };
-        // Nothing is leased for what is declined anyway.
-        let passes = bounds.first.is_none() || part && wanted > 0;
         let wanted_minor = i64::try_from(wanted).unwrap_or(i64::MAX);
         let in_vain = leased && lane.is_dry(initiator, capped, wanted_minor);
-        if passes && wanted > i128::from(spendable) && !in_vain {
-            return Some(wanted_minor);
-        }
-        bounds.add(spendable.into(), Reason::Exposure, 0);
-        None
+        let lacks = wanted > i128::from(spendable) && !in_vain;
+        (spendable, lacks.then_some(wanted_minor))
     }
 
     /// Check 16: approvals at this terminal. An account remembers the last sixteen within the longest time that any rule names;
@@ -141,11 +153,12 @@ impl Authorize {
         Ok(())
     }
 
-    /// Whether a part may be approved: of a purchase, at a terminal that can take it, in one currency, by a rule that allows it.
+    /// Whether a part may be approved: of a purchase that has not happened yet, at a terminal that can take it, in one currency, by a rule that allows it.
     fn may_be_part(&self, weighing: &Weighing) -> bool {
         let request = &self.request;
         let one_currency = |billing: port::Amount| billing.currency() == request.amount.currency();
         request.kind == Kind::Purchase
+            && !self.tells()
             && request.capabilities.partial_approval
             && request.billing.is_none_or(one_currency)
             && weighing.resolution.partial.is_some_and(|rule| rule.value)

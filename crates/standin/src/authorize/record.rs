@@ -28,14 +28,40 @@ const NONE: Amounts = Amounts { spends: 0, capped: false };
 impl Authorize {
     pub(super) fn approve(&self, weighing: &mut Weighing, minor: i64, spends: i64) -> Stepped {
         let request = &self.request;
-        let now = weighing.now;
         let Some(set) = &self.setup.config.parameters else {
-            return self.decline(weighing, fail(Reason::NoParameters, 0));
+            return self.failed(weighing, fail(Reason::NoParameters, 0));
         };
         if request.kind == Kind::Inquiry {
             return self.inform(set, weighing);
         }
-        let capped = set.is_capped(request.initiator);
+        if !self.spend(set, weighing, minor, spends)? {
+            if self.tells() {
+                return Ok(self.unrecorded(Reason::Full));
+            }
+            weighing.undo()?;
+            return self.decline(weighing, fail(Reason::Full, 0));
+        }
+        let partial = minor < request.billed().minor();
+        let vip = weighing.state.vip_until.is_some_and(|until| weighing.now < until);
+        let code = match (partial, vip) {
+            (true, _) => ResponseCode::PARTIAL,
+            (false, true) => ResponseCode::VIP,
+            (false, false) => ResponseCode::APPROVED,
+        };
+        let amount = if partial { Amount::new(minor, set.currency()) } else { request.amount };
+        self.record_spent(set, weighing, (code, amount), None, spends)
+    }
+
+    /// Charges account and lane; `false` where the account has no room for it.
+    pub(super) fn spend(
+        &self,
+        set: &Parameters,
+        weighing: &mut Weighing,
+        minor: i64,
+        spends: i64,
+    ) -> Result<bool, Error> {
+        let request = &self.request;
+        let now = weighing.now;
         let slots = weighing.slots;
         let spending = Spending {
             counters: set.counters(),
@@ -55,33 +81,35 @@ impl Authorize {
         }
         let state = &mut weighing.state;
         if spends > 0 {
-            weighing.lane.spend(request.initiator, capped, spends);
+            weighing.lane.spend(request.initiator, set.is_capped(request.initiator), spends);
             weighing.lane_changed = true;
         }
-        if request.kind == Kind::PreAuthorization {
+        if request.kind == Kind::PreAuthorization && spends > 0 {
             state.holds.push(Hold { seq: state.seq + 1, minor, at: now, queued: true });
         }
         state.spent_minor = state.spent_minor.saturating_add(spends);
-        if !weighing.lists.are_plain() && !state.fit() {
-            weighing.undo()?;
-            return self.decline(weighing, fail(Reason::Full, 0));
-        }
-        let partial = minor < request.billed().minor();
-        let vip = state.vip_until.is_some_and(|until| now < until);
-        let code = match (partial, vip) {
-            (true, _) => ResponseCode::PARTIAL,
-            (false, true) => ResponseCode::VIP,
-            (false, false) => ResponseCode::APPROVED,
-        };
-        let amount = if partial { Amount::new(minor, set.currency()) } else { request.amount };
-        let mark = u64::from(weighing.terminal) << 20 ^ state.seq.wrapping_mul(2_654_435_761);
+        Ok(weighing.lists.are_plain() || state.fit())
+    }
+
+    /// Writes down what was charged, to be told to the accounting system.
+    pub(super) fn record_spent(
+        &self,
+        set: &Parameters,
+        weighing: &mut Weighing,
+        (code, approved): (ResponseCode, Amount),
+        failed: Option<Failed>,
+        spends: i64,
+    ) -> Stepped {
+        let mark =
+            u64::from(weighing.terminal) << 20 ^ weighing.state.seq.wrapping_mul(2_654_435_761);
         let response = Response {
-            approved: Some(amount),
+            approved: Some(approved),
             auth_code: Some(AuthCode::of_number(mark)),
             ..self.response(code)
         };
-        let amounts = Amounts { spends, capped: capped && spends > 0 };
-        self.record(weighing, response, None, amounts, EntryState::Queued)
+        let capped = spends > 0 && set.is_capped(self.request.initiator);
+        let failed = failed.map(|failed| (failed.reason, failed.rule));
+        self.record(weighing, response, failed, Amounts { spends, capped }, EntryState::Queued)
     }
 
     /// Answers a balance inquiry.
@@ -113,7 +141,7 @@ impl Authorize {
         &self,
         weighing: &mut Weighing,
         response: Response,
-        declined: Option<(Reason, u32)>,
+        failed: Option<(Reason, u32)>,
         amounts: Amounts,
         delivery: EntryState,
     ) -> Stepped {
@@ -124,7 +152,7 @@ impl Authorize {
         let state = &mut weighing.state;
         let [head, account, lane_expect] = weighing.expect;
         let lane_changed = weighing.lane_changed;
-        let (reason, rule) = declined.map_or((None, 0), |(reason, rule)| (Some(reason), rule));
+        let (reason, rule) = failed.map_or((None, 0), |(reason, rule)| (Some(reason), rule));
         let set = self.setup.config.parameters.as_ref();
         state.seq += 1;
         if delivery.waits() {
@@ -183,6 +211,7 @@ impl Authorize {
             batch.require(self.lane_key(), lane_expect);
         }
         let action = match (reason, self.request.kind) {
+            (Some(_), _) if response.is_approval() => "standin.authorize.taken",
             (Some(_), _) => "standin.authorize.declined",
             (None, Kind::Reversal) => "standin.authorize.reversed",
             (None, _) => "standin.authorize.approved",

@@ -21,15 +21,17 @@ impl Answered {
     /// Why it was answered so, in words fit for a log or a clerk: `declined by rule 17, scope kind cash: the amount is above the
     /// limit for one`. `parameters` are those that the answer names.
     pub fn explain(&self, parameters: &Parameters) -> impl fmt::Display + use<> {
-        explain(self.reason, self.rule, parameters)
+        explain(self.reason, self.rule, self.response.is_approval(), parameters)
     }
 }
 
-fn explain(reason: Option<Reason>, rule: u32, parameters: &Parameters) -> String {
+fn explain(reason: Option<Reason>, rule: u32, taken: bool, parameters: &Parameters) -> String {
+    let what = if taken { "taken as it has happened, against" } else { "declined by" };
     match (reason, rule) {
         (None, _) => "approved".into(),
+        (Some(reason), 0) if taken => format!("taken as it has happened, although: {reason}"),
         (Some(reason), 0) => format!("declined: {reason}"),
-        (Some(reason), rule) => format!("declined by {}: {reason}", parameters.explain(rule)),
+        (Some(reason), rule) => format!("{what} {}: {reason}", parameters.explain(rule)),
     }
 }
 

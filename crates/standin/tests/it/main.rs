@@ -14,4 +14,5 @@ mod parameters;
 mod reconciling;
 mod setting;
 mod switching;
+mod told;
 mod windows;

@@ -18,8 +18,8 @@ impl Peek for FaultyStore {
     }
 }
 
-/// Three accounts, ten requests, three of them reversals.
-const ASKS: [Ask; 10] = [
+/// Three accounts, eleven requests, three of them reversals, one told after it has happened.
+const ASKS: [Ask; 11] = [
     (1, 1, 60, None),
     (1, 2, 30, None),
     (2, 3, 50, None),
@@ -30,6 +30,7 @@ const ASKS: [Ask; 10] = [
     (1, 8, 25, None),
     (3, 9, 70, Some(6)),
     (3, 10, 10, None),
+    (2, TOLD, 120, None),
 ];
 
 struct Storm {

@@ -80,6 +80,9 @@ impl Play {
     }
 }
 
+/// From this trace on a purchase is told and not asked for: an advice.
+pub(crate) const TOLD: u64 = 900;
+
 /// Account (a number), trace, amount, and the trace of what it reverses.
 pub(crate) type Ask = (u8, u64, i64, Option<u64>);
 
@@ -95,7 +98,7 @@ fn request((account, trace, minor, reverses): Ask) -> RequestDraft {
         account: Some(info),
         amount: Some(Amount::new(minor, Currency::parse("CNY").unwrap())),
         kind: Some(Kind::Purchase),
-        mti: Some(Mti::FINANCIAL),
+        mti: Some(if trace < TOLD { Mti::FINANCIAL } else { Mti::FINANCIAL_ADVICE }),
         trace: Some(trace),
         sent_at: Some(START.plus_ms(1 + trace)),
         terminal: Some(Text::new("TERM0001").unwrap()),
