@@ -14,6 +14,7 @@ mod completion;
 mod evidence;
 mod limits;
 mod message;
+mod owing;
 mod places;
 mod record;
 mod reversal;
@@ -237,7 +238,7 @@ impl Authorize {
         if let Some((place, row)) = own
             && let Some(verdict) = self.repeated(self.own_key(place), row)?
         {
-            return Ok(Step::Done(Conclusion { verdict, batch: Batch::new() }));
+            return self.answered_before(verdict, row, account.as_ref());
         }
         if let Some(row) = kept {
             return self.kept(row);
@@ -411,6 +412,10 @@ impl Decision for Authorize {
     }
 
     fn recall(&mut self, row: &Row) -> Result<Option<Self::Verdict>, Self::Error> {
+        if self.is_owed_now(&Entry::parse(&row.value).map_err(Error::Corrupt)?) {
+            // Somebody else's: looked at again, with the account.
+            return Ok(None);
+        }
         self.repeated(self.outcome.clone(), row)
     }
 }

@@ -50,6 +50,17 @@ impl Entry {
         }
     }
 
+    /// What is known of the accounting system's own answer, as far as the entry says. A decline waits only where that may have
+    /// approved: it may have been asked after the decline was ordered.
+    pub(crate) const fn host_by_now(&self) -> HostOutcome {
+        match (self.host, self.outcome(), self.state) {
+            (HostOutcome::NotAsked, StandInOutcome::Declined, EntryState::Queued) => {
+                HostOutcome::Unknown
+            }
+            (host, ..) => host,
+        }
+    }
+
     /// How the entry is named.
     pub fn reference(&self) -> EntryRef {
         EntryRef::of(&self.request)

@@ -36,7 +36,8 @@ impl StandIn {
 
     /// The prefix of the journal: first what waits for delivery ([`StandIn::open_entries`]), then the rest; in each part entries
     /// of one account lie together, and their order is that of [`crate::Entry::seq`]. Who reads it in pages meets an entry that
-    /// ends meanwhile twice at most, never not at all; the later reading counts.
+    /// ends meanwhile twice at most, never not at all; the later reading counts. A decline that is owed after all, since the
+    /// accounting system was asked meanwhile, moves the other way: it may be met the next time only.
     pub fn journal(&self) -> Key {
         table::journal(self.setup.config.institution)
     }

@@ -27,7 +27,7 @@ impl Forwarder {
             (Kind::Reversal, Some(original)) => original,
             _ => &first.entry.request.key,
         };
-        let host = self.late.get(about).copied().unwrap_or(first.entry.host);
+        let host = self.late.get(about).copied().unwrap_or_else(|| first.entry.host_by_now());
         if advice::action(&first.entry, host).posting == Posting::None {
             // The accounting system declined as well: there is nothing to tell.
             return self.end(account, EntryState::NotOwed, None);
@@ -54,7 +54,8 @@ impl Forwarder {
         self.ground(account);
         let Some(queue) = self.queues.get_mut(&account) else { return };
         let Some(first) = queue.owed.pop_front() else { return };
-        let host = self.late.get(&first.entry.request.key).copied().unwrap_or(first.entry.host);
+        let late = self.late.get(&first.entry.request.key).copied();
+        let host = late.unwrap_or_else(|| first.entry.host_by_now());
         let key = queue.keys.last().copied().unwrap_or(first.entry.request.key);
         for key in core::mem::take(&mut queue.keys) {
             self.flights.remove(&key);

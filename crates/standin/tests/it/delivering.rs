@@ -324,3 +324,39 @@ fn sd01_a_reversal_is_kept_while_its_original_waits_for_a_person() {
     assert_eq!(bench.out_minor(), 700);
     assert_eq!(purge(&bench, over, PurgeTable::Journal), 2);
 }
+
+#[test]
+fn a_decline_is_owed_once_the_accounting_system_may_have_approved() {
+    let bench = Bench::new(|_| {});
+    let ask = |trace, host, minor| match bench.decide(NOW, host, bench.draft(trace, minor), vec![])
+    {
+        Verdict::Answered(answered) => answered,
+        other => panic!("{other:?}"),
+    };
+    let state = |trace| bench.entry(&bench.entry_of(trace)).unwrap().state;
+    for (trace, host) in [(1, HostOutcome::Unknown), (2, HostOutcome::Approved)] {
+        let first = ask(trace, HostOutcome::NotAsked, 10_001);
+        for harmless in [HostOutcome::NotAsked, HostOutcome::Declined] {
+            assert_eq!(ask(trace, harmless, 10_001).response, first.response);
+            assert_eq!(state(trace), EntryState::NotOwed);
+        }
+        let before = bench.state();
+        let again = ask(trace, host, 10_001);
+        assert!(again.repeated && again.response == first.response);
+        assert_eq!(again.entry.as_ref(), bench.stand_in.entry_keys(&bench.entry_of(trace)).first());
+        assert_eq!(state(trace), EntryState::Queued);
+        let after = bench.state();
+        assert_eq!((after.undelivered, after.seq), (before.undelivered + 1, before.seq));
+        // Once is enough, also when it was delivered.
+        ask(trace, host, 10_001);
+        assert_eq!(bench.state(), after);
+        let settle = bench.stand_in.settle(NOW, bench.entry_of(trace), Settlement::Posted);
+        bench.settle(settle);
+        ask(trace, host, 10_001);
+        assert_eq!((state(trace), bench.state().undelivered), (EntryState::Posted, 0));
+    }
+    // Another question under the key moves nothing, and neither does what was never money.
+    ask(3, HostOutcome::NotAsked, 10_001);
+    assert_eq!(ask(3, HostOutcome::Unknown, 10_002).reason, Some(Reason::KeyReused));
+    assert_eq!(state(3), EntryState::NotOwed);
+}

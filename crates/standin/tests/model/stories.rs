@@ -123,6 +123,37 @@ fn sd04_one_debit_whatever_the_host_did() {
 }
 
 #[test]
+fn a_decline_that_lands_after_the_host_approved_the_repeat_is_told_as_a_reversal() {
+    let mut world = world(&[(1, 1, BUDGET_MINOR + 1, None)]);
+    world.now = START.plus_ms(10);
+    cut(&mut world);
+    // The store stalls until nobody waits any more.
+    world.stalls = true;
+    world.arrive(0);
+    world.now = world.now.plus_ms(20_000);
+    world.tick();
+    assert_eq!((world.unanswered, world.switch.pending()), (1, 0));
+    world.stalls = false;
+    // The host is back, and approves the repeat.
+    let forced = Some(Forced::Online);
+    world.switch.force(world.now, institution(), forced, "op", "test").unwrap();
+    world.settle();
+    world.wire.retain(|message| !message.is_probe());
+    world.arrive(0);
+    world.deliver(0);
+    assert_eq!(world.host.net(&world.play.key(0)), BUDGET_MINOR + 1);
+    // Now the decline of before is durable, and so it is the answer.
+    world.decide_late(0);
+    assert_eq!(world.journal()[0].state, EntryState::NotOwed);
+    deliver_all(&mut world);
+    assert!(matches!(source(&world, 0), Source::StandIn { .. }));
+    world.calm().unwrap();
+    invariant::at_rest(&world).unwrap();
+    assert_eq!(world.host.net(&world.play.key(0)), 0);
+    assert_eq!(world.journal()[0].state, EntryState::Posted);
+}
+
+#[test]
 fn sd12_a_decline_never_debits_and_a_retry_goes_online() {
     let mut world = world(&[(1, 1, BUDGET_MINOR + 1, None), (1, 2, BUDGET_MINOR + 1, None)]);
     world.now = START.plus_ms(10);

@@ -41,6 +41,8 @@ pub(crate) struct World<S> {
     pub(crate) unanswered: u64,
     pub(crate) repeats: u64,
     pub(crate) lates: u64,
+    /// The stand-in module is asked, and does not come to a decision.
+    pub(crate) stalls: bool,
     /// The most that stand-in had out at any moment.
     pub(crate) out_max_minor: i64,
 }
@@ -65,6 +67,7 @@ impl<S: Peek> World<S> {
             unanswered: 0,
             repeats: 0,
             lates: 0,
+            stalls: false,
             out_max_minor: 0,
         }
     }
@@ -109,6 +112,13 @@ impl<S: Peek> World<S> {
                 let _ = self.switch.probe_answered(now, institution(), &key);
             }
         }
+        self.settle();
+    }
+
+    /// A decision lands that was ordered while the accounting system was away, and stalled since.
+    pub(crate) fn decide_late(&mut self, which: usize) {
+        let request = TransactionRequest::new(self.play.requests[which].clone()).unwrap();
+        self.authorize(1, HostOutcome::NotAsked, request);
         self.settle();
     }
 
@@ -184,6 +194,7 @@ impl<S: Peek> World<S> {
                 self.said.push((Said::Told(response.key, bytes), self.host.book.len()));
             }
             SwitchEvent::AskHost { request, .. } => self.wire.push(Message::Request(request)),
+            SwitchEvent::AskStandIn { .. } if self.stalls => {}
             SwitchEvent::AskStandIn { institution, epoch, host, request, .. } => {
                 if self.switch.is_current(institution, epoch) {
                     self.authorize(epoch, host, *request)?;
