@@ -166,6 +166,7 @@ fn diff(options: &Diff, json: bool) -> Result<(), Failure> {
     let gone: Vec<Finding> = before.iter().filter(|one| !after.contains(one)).copied().collect();
     let same_institution = old.institution() == new.institution();
     let follows = same_institution && new.version() > old.version();
+    let redefined = new.redefined(&old);
     if json {
         let changes = changes
             .iter()
@@ -175,6 +176,7 @@ fn diff(options: &Diff, json: bool) -> Result<(), Failure> {
             "findings_arisen": findings_json(&arisen),
             "findings_gone": findings_json(&gone),
             "follows": follows,
+            "counters_redefined": redefined,
         }))?);
     }
     let mut lines: Vec<String> = changes.iter().map(ToString::to_string).collect();
@@ -188,6 +190,9 @@ fn diff(options: &Diff, json: bool) -> Result<(), Failure> {
             "note: version {new} does not follow version {old}: it would be refused"
         ));
     }
+    lines.extend(redefined.iter().map(|id| {
+        format!("note: counter {id} meant something else before: it would be refused, give it a new number")
+    }));
     if lines.is_empty() {
         lines.push("nothing has changed".into());
     }

@@ -277,3 +277,22 @@ fn diff_goes_by_what_things_are_called() {
     assert!(desk.done("parameters diff new.toml old.toml").contains("would be refused"));
     assert_eq!(desk.done("parameters diff old.toml old.toml"), "nothing has changed\n");
 }
+
+#[test]
+fn diff_says_that_a_counter_with_another_window_would_be_refused() {
+    let desk = Desk::new();
+    desk.set("old.toml", &[]);
+    let windows = [("version = 7", "version = 8"), ("window = \"day\"", "window = \"week\"")];
+    desk.set("new.toml", &windows);
+    let said = desk.done("parameters diff old.toml new.toml");
+    assert!(
+        said.contains("note: counter 1 meant something else before: it would be refused"),
+        "{said}"
+    );
+    let json = desk.json("parameters diff old.toml new.toml");
+    assert_eq!(json["counters_redefined"], serde_json::json!([1]));
+    assert_eq!(
+        desk.json("parameters diff old.toml old.toml")["counters_redefined"],
+        serde_json::json!([])
+    );
+}
