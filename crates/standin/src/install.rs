@@ -213,13 +213,25 @@ impl Install {
 }
 
 impl Held {
-    fn of(head: Option<&Row>, counters: Option<&Row>) -> Result<Self, Error> {
+    /// `set` is what this instance decides by: where nobody wrote down yet what counters stand for, the newest set says it.
+    fn of(
+        head: Option<&Row>,
+        counters: Option<&Row>,
+        set: Option<&Parameters>,
+    ) -> Result<Self, Error> {
         let parsed = head.map(|row| Head::parse(&row.value)).transpose();
+        let parsed = parsed.map_err(Error::Corrupt)?;
         let known = counters.map(|row| KnownCounters::parse(&row.value)).transpose();
+        let newest = parsed.as_ref().map(|head| head.newest().mark);
+        let before = set.filter(|set| Some(set.mark()) == newest);
+        let known = known.map_err(Error::Corrupt)?.or_else(|| {
+            // A set that was accepted agrees with itself.
+            before.and_then(|set| KnownCounters::default().with(set).ok())
+        });
         Ok(Self {
-            head: parsed.map_err(Error::Corrupt)?,
+            head: parsed,
             head_expect: Row::unchanged(head),
-            counters: known.map_err(Error::Corrupt)?.unwrap_or_default(),
+            counters: known.unwrap_or_default(),
             counters_expect: Row::unchanged(counters),
         })
     }
@@ -282,7 +294,8 @@ impl Install {
         {
             return Ok(Step::Done(Conclusion { verdict, batch: Batch::new() }));
         }
-        let held = Held::of(head.as_ref(), counters.as_ref())?;
+        let set = self.setup.config.parameters.as_ref();
+        let held = Held::of(head.as_ref(), counters.as_ref(), set)?;
         match (&self.offer, held.head.as_ref().map(Head::newest)) {
             (Offer::Whole(sealed), _) => self.conclude(sealed, held),
             (Offer::Delta(delta), Some(newest)) if delta.base() == newest.mark => {

@@ -465,3 +465,17 @@ fn a_counter_of_a_set_that_never_came_into_force_is_known_as_well() {
     let refused = InstallVerdict::Refused(SealError::Counter(2));
     assert_eq!(offer(&bench, NOW, of(9, "week", later)), refused);
 }
+
+#[test]
+fn where_nothing_says_what_counters_stand_for_the_set_in_force_does() {
+    let bench = Bench::new(|_| {});
+    let rows = bench.store.snapshot().rows;
+    let table_at = port::Key::HEAD_BYTES - 1;
+    let (row, _) = rows.into_iter().find(|(key, _)| key.as_bytes()[table_at] == 11).unwrap();
+    let mut batch = port::Batch::new();
+    batch.delete(row, port::Expect::Any);
+    assert!(bench.store.commit(&batch).is_ok());
+    let other = set(8, |json| json["counters"][0]["length_ms"] = 3_600_000.into());
+    let refused = InstallVerdict::Refused(SealError::Counter(1));
+    assert_eq!(offer(&bench, NOW, sealed(&other)), refused);
+}
