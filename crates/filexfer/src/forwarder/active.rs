@@ -141,19 +141,42 @@ impl Forwarder {
         is_closed(&active.route.sink) || (!active.job.spooled && is_closed(&active.route.source))
     }
 
-    /// When to look again for a party that a job waits for; `None` if it has to say something first.
-    pub(super) fn probe_at(&self, now: Time, active: &Active) -> Option<Time> {
-        let mut at = now.plus_ms(self.config.probe_ms);
-        for end in [&active.route.source, &active.route.sink] {
-            let End::Client { client, .. } = end else { continue };
-            let Some(profile) = self.registry.profile(client) else { continue };
-            if !profile.is_open(now) {
-                at = at.max(profile.opens(now));
-            } else if profile.delivery == Delivery::Collected {
-                return None;
-            }
+    /// The end that a job can wait for now: where the file comes from, or where it goes to once it is in the spool.
+    const fn awaited(active: &Active) -> &End {
+        if active.job.spooled { &active.route.sink } else { &active.route.source }
+    }
+
+    /// When to look again for a party that a job waits for; `None` if it has to say something first. The other end may be
+    /// away as long as it likes: what it does changes nothing yet.
+    fn probe_at(&self, now: Time, active: &Active) -> Option<Time> {
+        let soon = now.plus_ms(self.config.probe_ms);
+        let End::Client { access, client } = Self::awaited(active) else { return Some(soon) };
+        let Some(profile) = self.registry.profile(client) else { return Some(soon) };
+        let is_calling = self.calls.get(access).is_some_and(|until| *until > now);
+        match profile.opens(now) {
+            opens if opens > now => Some(opens),
+            _ if profile.delivery == Delivery::Collected && !is_calling => None,
+            _ => Some(soon),
         }
-        Some(at)
+    }
+
+    /// Notes when to look again for the party that a job waits for.
+    pub(super) fn probe_later(&mut self, now: Time, transfer: &TransferId) {
+        let waits = |active: &&Active| active.job.state == State::Waiting;
+        let Some(active) = self.jobs.get(transfer).filter(waits) else { return };
+        let again_at = self.probe_at(now, active);
+        if let Some(active) = self.jobs.get_mut(transfer) {
+            active.again_at = again_at;
+        }
+    }
+
+    /// Perhaps nobody told that the party is back that a job waits for: it is taken to be there until it turns out not to be.
+    pub(super) fn probe(&mut self, now: Time, transfer: &TransferId) -> Result<(), Error> {
+        let Some(active) = self.jobs.get(transfer) else { return Ok(()) };
+        if let End::Client { access, .. } = Self::awaited(active) {
+            self.absent.remove(access);
+        }
+        self.apply(now, transfer, &JobEvent::PartyPresent)
     }
 
     /// The source or the sink of a transfer is there. A client that collects goes on collecting.
@@ -219,10 +242,12 @@ impl Forwarder {
             .collect();
         for transfer in concerned {
             if present {
-                let is_blocked =
-                    self.jobs.get(&transfer).is_some_and(|active| self.is_blocked(active));
-                if !is_blocked {
+                let Some(active) = self.jobs.get(&transfer) else { continue };
+                if !self.is_blocked(active) {
                     self.apply(now, &transfer, &JobEvent::PartyPresent)?;
+                } else if active.again_at.is_none() {
+                    // It may have asked for its files just before its hours.
+                    self.probe_later(now, &transfer);
                 }
                 continue;
             }

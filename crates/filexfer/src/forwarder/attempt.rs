@@ -171,21 +171,7 @@ impl Forwarder {
         let Some(active) = self.jobs.get(transfer) else { return Ok(()) };
         let is_due = active.again_at.is_some_and(|at| at <= now);
         match active.job.state {
-            State::Waiting if is_due => {
-                // Perhaps nobody told that the party is back.
-                let ends = [&active.route.source, &active.route.sink];
-                let probed: Vec<PartyId> = ends
-                    .iter()
-                    .filter_map(|end| match end {
-                        End::Client { access, .. } => Some(access.clone()),
-                        _ => None,
-                    })
-                    .collect();
-                for access in probed {
-                    self.absent.remove(&access);
-                }
-                self.apply(now, transfer, &JobEvent::PartyPresent)?;
-            }
+            State::Waiting if is_due => self.probe(now, transfer)?,
             State::Transferring if self.is_closed(active) => self.break_off(now, transfer)?,
             State::Transferring => {
                 let waits_for_others = !active.sinks_here() || self.source_peer(active)?.is_some();

@@ -107,14 +107,7 @@ impl Forwarder {
                 rows.extend(keys.into_iter().map(|key| (key, None)));
             }
         }
-        if matches!(state, State::Waiting)
-            && let Some(active) = self.jobs.get(transfer)
-        {
-            let again_at = self.probe_at(now, active);
-            if let Some(active) = self.jobs.get_mut(transfer) {
-                active.again_at = again_at;
-            }
-        }
+        self.probe_later(now, transfer);
         if matches!(state, State::Scheduled | State::Waiting)
             || state.is_final()
             || state.is_delivered()

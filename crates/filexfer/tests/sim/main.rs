@@ -13,6 +13,7 @@
 mod asking;
 mod check;
 mod disk;
+mod hours;
 mod place;
 mod purge;
 mod scenarios;

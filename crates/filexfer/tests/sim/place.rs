@@ -27,6 +27,8 @@ pub(crate) fn registry(at: usize, next_to_four: usize) -> Registry {
             registry.backstage(member(&b, Role::Backstage), store).unwrap();
             let (c, a) = (format!("cc{n}"), format!("aa{n}"));
             registry.client(member(&c, Role::Client), member(&a, Role::Access)).unwrap();
+            // Who asks for what the one client sends to the other.
+            registry.delegate(party(&format!("c{n}")), party(&format!("b{n}")));
         } else {
             for (party, other) in [(backstage, "bb"), (client, "cc")] {
                 let role = party.role;
