@@ -6,6 +6,7 @@ mod machine;
 mod taking;
 
 use crate::access::peer;
+use crate::job::VERSIONS_MAX;
 use crate::journal::Journal;
 use crate::message::outcome;
 use crate::pulls::{Pulls, StoredBitmap};
@@ -315,10 +316,7 @@ impl ClientServer {
                 self.asks.insert(ticket, Asked::Published(*transfer, name, batch));
                 self.effects.push_back(Effect::Ask { ticket, questions: alloc::vec![question] });
             }
-            Err(Failure::NameTaken) if taking.offer.on_conflict == OnConflict::Version => {
-                taking.version = taking.version.max(1) + 1;
-                self.publish(transfer)?;
-            }
+            Err(Failure::NameTaken) if taking.try_next_version() => self.publish(transfer)?,
             Err(why) => self.conclude(now, transfer, Err(why), Bytes::new())?,
         }
         self.pump(now)
@@ -421,6 +419,19 @@ impl Taking {
     /// 0: not tried yet; 1: the name itself.
     const fn is_publishing(&self) -> bool {
         self.version > 0
+    }
+
+    /// Goes on to the next version's name, if there is to be one and a name for it. A long name may have no room for one.
+    fn try_next_version(&mut self) -> bool {
+        let tried = self.version;
+        self.version = tried.max(1).saturating_add(1);
+        let may_try = self.offer.on_conflict == OnConflict::Version
+            && tried < VERSIONS_MAX
+            && self.name().is_ok();
+        if !may_try {
+            self.version = tried;
+        }
+        may_try
     }
 
     fn name(&self) -> Result<FileName, Error> {

@@ -127,10 +127,15 @@ impl Job {
                 State::Scheduled
             }
             (State::Verifying, JobEvent::NameTaken) => {
-                if self.request.on_conflict == OnConflict::Version && self.version < VERSIONS_MAX {
-                    next.version = self.version.max(1) + 1;
+                next.version = self.version.max(1).saturating_add(1);
+                let may_try = self.request.on_conflict == OnConflict::Version
+                    && self.version < VERSIONS_MAX
+                    // A long name may have no room for a version.
+                    && next.name_to_try().is_ok();
+                if may_try {
                     State::Verifying
                 } else {
+                    next.version = self.version;
                     State::Failed(Failure::NameTaken)
                 }
             }
@@ -161,7 +166,7 @@ impl Job {
     /// The name to publish under at present.
     ///
     /// # Errors
-    /// [`crate::BadName`]: never for a job that was accepted, except for a version whose name is too long.
+    /// [`crate::BadName`]: never for a job that was accepted. It has failed where a version would have no name.
     pub fn name_to_try(&self) -> Result<FileName, crate::BadName> {
         let name = FileName::new(&self.request.file.name)?;
         if self.version == 0 { Ok(name) } else { name.versioned(self.version) }
@@ -452,4 +457,4 @@ impl fmt::Display for NotNow {
 impl core::error::Error for NotNow {}
 
 const JOBS: u8 = 1;
-const VERSIONS_MAX: u32 = 10_000;
+pub(crate) const VERSIONS_MAX: u32 = 10_000;

@@ -28,7 +28,8 @@ impl FileName {
     /// The longest name, in bytes.
     pub const BYTES_MAX: usize = 1_024;
 
-    /// The longest component, in bytes: leaves room for a version suffix within 255.
+    /// The longest component, in bytes: leaves room for a version suffix within 255. The last component of a version's name has
+    /// that suffix beyond it ([`FileName::versioned`]).
     pub const COMPONENT_BYTES_MAX: usize = 240;
 
     /// The most components.
@@ -59,9 +60,11 @@ impl FileName {
             return Err(BadName::NotNormal);
         }
         let mut components = 0;
-        for component in name.split('/') {
+        let mut parts = name.split('/').peekable();
+        while let Some(component) = parts.next() {
             components += 1;
-            check_component(component)?;
+            let suffix = if parts.peek().is_none() { version_bytes(component) } else { 0 };
+            check_component(component, suffix)?;
         }
         if components > Self::COMPONENTS_MAX {
             return Err(BadName::TooLong);
@@ -72,13 +75,11 @@ impl FileName {
     /// A name for the `number`th version of this file, for [`crate::OnConflict::Version`]: `a/b.csv` becomes `a/b.v2.csv`.
     ///
     /// # Errors
-    /// [`BadName::TooLong`].
+    /// [`BadName::TooLong`] if the whole name has no room for it, or this is the name of a version that has used up its room.
     pub fn versioned(&self, number: u32) -> Result<Self, BadName> {
         let at = self.0.rfind('/').map_or(0, |slash| slash + 1);
         let (folder, last) = self.0.split_at(at);
-        // A leading dot is part of the stem.
-        let dot = last.char_indices().skip(1).filter(|(_, c)| *c == '.').last();
-        let (stem, extension) = last.split_at(dot.map_or(last.len(), |(at, _)| at));
+        let (stem, extension) = stem_of(last);
         Self::new(&alloc::format!("{folder}{stem}.v{number}{extension}"))
     }
 
@@ -257,11 +258,31 @@ impl fmt::Display for BadName {
 
 impl core::error::Error for BadName {}
 
-fn check_component(component: &str) -> Result<(), BadName> {
+/// Stem and extension, which begins with its dot. A leading dot is part of the stem.
+fn stem_of(component: &str) -> (&str, &str) {
+    let dot = component.char_indices().skip(1).filter(|(_, c)| *c == '.').last();
+    component.split_at(dot.map_or(component.len(), |(at, _)| at))
+}
+
+/// How many bytes of a component are the suffix that [`FileName::versioned`] gives: `.v2` at the end of the stem, or of all.
+fn version_bytes(component: &str) -> usize {
+    let (stem, extension) = stem_of(component);
+    let numbered = |text: &str| {
+        let number = text.strip_prefix(".v")?;
+        let is_number = number.bytes().all(|digit| digit.is_ascii_digit())
+            && !number.starts_with('0')
+            && number.parse::<u32>().is_ok();
+        is_number.then_some(text.len())
+    };
+    numbered(extension).or_else(|| numbered(stem_of(stem).1)).unwrap_or(0)
+}
+
+/// `suffix` bytes of it count for nothing.
+fn check_component(component: &str, suffix: usize) -> Result<(), BadName> {
     if component.is_empty() {
         return Err(BadName::Empty);
     }
-    if component.len() > FileName::COMPONENT_BYTES_MAX {
+    if component.len() - suffix > FileName::COMPONENT_BYTES_MAX {
         return Err(BadName::TooLong);
     }
     if component.ends_with(['.', ' ']) || component.starts_with(' ') {
@@ -493,6 +514,36 @@ mod tests {
         assert_eq!(versioned("a.b/c.tar.gz"), "a.b/c.tar.v2.gz");
         assert_eq!(versioned("a/c"), "a/c.v2");
         assert_eq!(versioned(".c"), ".c.v2");
+    }
+
+    #[test]
+    fn versions_of_the_longest_names_have_their_room() {
+        for name in ["a".repeat(240), "a".repeat(236) + ".csv", "a/.".to_owned() + &"b".repeat(239)]
+        {
+            let name = FileName::new(&name).unwrap();
+            for number in [2, 10_000, u32::MAX] {
+                let version = name.versioned(number).unwrap();
+                assert!(version.components().all(|component| component.len() <= 255));
+                // It is read again as it is written.
+                assert_eq!(FileName::new(version.as_str()), Ok(version.clone()));
+                assert_eq!(version.versioned(2), Err(BadName::TooLong), "its room is used up");
+            }
+        }
+        // Only what looks like a version has that room, and only at the end of the name.
+        for name in [
+            "a".repeat(240) + ".v0",
+            "a".repeat(240) + ".v02",
+            "a".repeat(240) + ".v",
+            "a".repeat(240) + ".v4294967296",
+            "a".repeat(240) + ".w2",
+            "a".repeat(240) + ".v2/a",
+            "a".repeat(241) + ".v2",
+        ] {
+            assert_eq!(refused(&name), Some(BadName::TooLong), "{name}");
+        }
+        let long = FileName::new(&(("a".repeat(203) + "/").repeat(5) + "aa")).unwrap();
+        assert_eq!(long.as_str().len(), 1_022);
+        assert_eq!(long.versioned(2), Err(BadName::TooLong));
     }
 
     #[test]

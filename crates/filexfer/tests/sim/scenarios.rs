@@ -496,6 +496,31 @@ fn names_that_are_taken() {
 }
 
 #[test]
+fn a_long_name_has_its_version_or_ends_with_a_reason() {
+    let mut world = World::new(19);
+    let folders = ("d".repeat(200) + "/").repeat(5);
+    let (longest, full) = ("a".repeat(236) + ".csv", folders.clone() + &"f".repeat(19));
+    assert_eq!((longest.len(), full.len()), (240, 1_024));
+    let of_version = "a".repeat(236) + ".v2.csv";
+    let end = |named: &str| match named.len() {
+        240 => State::Delivered,
+        _ => State::Failed(Failure::NameTaken),
+    };
+    for to in ["bb1", "c1", "b2"] {
+        for name in [&longest, &full] {
+            world.put("b1", name, bytes(20_000, 1));
+            world.put(to, name, bytes(5, 5));
+            let mut request = world.request("b1", "b1", to, name);
+            request.on_conflict = OnConflict::Version;
+            let request = sign(request);
+            assert_eq!(deliver(&mut world, &request), end(name), "{to} {}", name.len());
+        }
+        assert_eq!(world.content(to, &of_version), Some(&bytes(20_000, 1)), "{to}");
+        assert_eq!(world.unpublished(), 0, "{to}");
+    }
+}
+
+#[test]
 fn a_job_can_be_called_off_until_the_far_end_may_have_it() {
     let mut world = World::new(17);
     world.put("b1", "a", bytes(20_000, 1));
