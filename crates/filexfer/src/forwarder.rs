@@ -16,6 +16,7 @@ mod rows;
 mod serving;
 mod steps;
 mod submission;
+mod wants;
 
 pub use config::ForwarderConfig;
 pub use event::ForwarderEvent;

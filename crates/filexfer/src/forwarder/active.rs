@@ -1,6 +1,7 @@
 //! A job under way, and which of its ends are at this site.
 
 use super::Forwarder;
+use super::wants::Wants;
 use crate::access::peer;
 use crate::{
     Delivery, End, Error, Job, JobEvent, PartyId, Place, Registry, Route, State, TransferId,
@@ -23,6 +24,8 @@ pub(super) struct Active {
     pub(super) rate_until: Time,
     /// What moves next was taken from the rate, and moves at that time.
     pub(super) is_paid: bool,
+    /// What was asked for in this attempt, and not served yet. What the first of them takes is paid for.
+    pub(super) wants: Wants,
     /// What of it [`super::jobs::Jobs`] has counted as being in the spool.
     pub(super) counted: u64,
     /// Its deadline, as [`super::jobs::Jobs`] has noted it.
@@ -32,7 +35,7 @@ pub(super) struct Active {
 }
 
 impl Active {
-    pub(super) const fn new(job: Job, route: Route) -> Self {
+    pub(super) fn new(job: Job, route: Route) -> Self {
         Self {
             job,
             route,
@@ -41,6 +44,7 @@ impl Active {
             silent_at: Time::EPOCH,
             rate_until: Time::EPOCH,
             is_paid: false,
+            wants: Wants::default(),
             counted: 0,
             noted: None,
             store_failures: 0,
@@ -69,9 +73,10 @@ impl Active {
     pub(super) fn deadline(&self) -> Option<Time> {
         let is_moving = self.job.state == State::Transferring;
         let silent = is_moving.then_some(self.silent_at);
+        let serves = (is_moving && !self.wants.is_empty()).then_some(self.rate_until);
         let is_ours = self.job.state.is_revocable() && !self.is_another_sites();
         let own = self.job.request.deadline.filter(|_| is_ours);
-        [own, self.again_at, silent].into_iter().flatten().min()
+        [own, self.again_at, silent, serves].into_iter().flatten().min()
     }
 
     /// Bytes that it takes in the spool.

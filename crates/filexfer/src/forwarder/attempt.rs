@@ -174,6 +174,8 @@ impl Forwarder {
             State::Waiting if is_due => self.probe(now, transfer)?,
             State::Transferring if self.is_closed(active) => self.break_off(now, transfer)?,
             State::Transferring => {
+                self.serve(now, transfer)?;
+                let Some(active) = self.jobs.get(transfer) else { return Ok(()) };
                 let waits_for_others = !active.sinks_here() || self.source_peer(active)?.is_some();
                 if waits_for_others && active.silent_at <= now {
                     self.interrupt(now, transfer)?;

@@ -40,17 +40,49 @@ impl Forwarder {
         if !is_serving || many > self.config.paces.range_groups.max(1) {
             return Ok(());
         }
-        let (is_pulling, place) = (self.is_pulling(active), self.place_from(active));
-        let request = &active.job.request;
-        let rate = self.limit_of([&request.destination, &request.sender]);
-        let bytes = active.job.size.map_or(0, |size| Groups::new(size).bytes_len(&range));
         self.heard(now, &transfer, true);
-        if is_pulling || !self.may_move(now, &transfer, rate, bytes) {
-            return Ok(());
+        let most = self.window_groups();
+        if let Some(active) = self.jobs.get_mut(&transfer) {
+            active.wants.push(range, most);
         }
-        self.moved(&transfer);
-        self.works.push_back(Work::Serve { transfer, from: place, range, to: from.clone() });
+        self.serve(now, &transfer)
+    }
+
+    /// Serves what was asked for, in order, as far as its rate goes; the rest when it has more to give.
+    pub(super) fn serve(&mut self, now: Time, transfer: &TransferId) -> Result<(), Error> {
+        while let Some(active) = self.jobs.get(transfer)
+            && let Some(range) = active.wants.first()
+        {
+            let to = self.sink_peer(active)?.filter(|_| !self.is_pulling(active));
+            let Some(to) = to else {
+                // It has to be here first.
+                self.drop_wants(transfer);
+                return Ok(());
+            };
+            let (from, request) = (self.place_from(active), &active.job.request);
+            let rate = self.limit_of([&request.destination, &request.sender]);
+            let bytes = active.job.size.map_or(0, |size| Groups::new(size).bytes_len(range));
+            if !self.may_move(now, transfer, rate, bytes) {
+                return Ok(());
+            }
+            self.moved(transfer);
+            let range = self.jobs.get_mut(transfer).and_then(|active| active.wants.pop());
+            let transfer = *transfer;
+            self.works.extend(range.map(|range| Work::Serve { transfer, from, range, to }));
+        }
         Ok(())
+    }
+
+    fn drop_wants(&mut self, transfer: &TransferId) {
+        if let Some(active) = self.jobs.get_mut(transfer) {
+            active.wants.clear();
+        }
+    }
+
+    /// What may wait to be served of one transfer: as much as is on its way to here at a time.
+    fn window_groups(&self) -> u64 {
+        let paces = self.config.paces;
+        (paces.window_bytes / Groups::BYTES).max(paces.range_groups).max(1)
     }
 
     pub(super) fn on_taken(

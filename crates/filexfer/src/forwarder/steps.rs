@@ -95,6 +95,7 @@ impl Forwarder {
         let id = active.job.request.id;
         if !matches!(state, State::Transferring) {
             active.again_at = None;
+            active.wants.clear();
             if matches!(active.route.source, End::Client { .. }) {
                 active.is_prepared = false;
             }

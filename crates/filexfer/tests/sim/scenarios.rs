@@ -928,7 +928,7 @@ fn fd07_files_move_in_the_clients_own_hours() {
     let transfer = big.transfer().unwrap();
     world.run_until(world.now.plus_ms(110_000));
     let before = world.nodes["c1"].disk.moved[&transfer];
-    assert!((40..=72).contains(&before), "{before} groups at the rate of the profile");
+    assert!((54..=72).contains(&before), "{before} groups at the rate of the profile");
     world.run_until(world.now.plus_ms(20_000));
     let closed = world.nodes["c1"].disk.moved[&transfer];
     world.run_until(world.now.plus_ms(580_000));
@@ -1011,6 +1011,42 @@ fn fd10_what_is_copied_leaves_a_share_of_the_rate_to_what_is_served() {
     world.settle();
     world.check().unwrap();
     assert!(world.content("c1", "served").is_some() && world.content("bb1", "copied").is_some());
+}
+
+#[test]
+fn what_is_served_gets_its_rate_and_no_more() {
+    const RATE: u64 = 100_000;
+    const BURST: u64 = 32_768;
+    fn limit() -> Limit {
+        Limit::new(RATE, BURST).unwrap()
+    }
+    let slow = profile("tls").at_rate(limit());
+    // To a client by its profile, and to another site by this one's limit.
+    let worlds = [
+        ("c1", "c1", World::serving(33, |_| {}, &[("c1", slow)])),
+        ("b2", "r2", World::with(33, |config| config.rate = limit())),
+    ];
+    for (to, at, mut world) in worlds {
+        world.put("b1", "big", bytes(20_000_000, 1));
+        let big = world.request("b1", "b1", to, "big");
+        world.submit(&big);
+        let transfer = big.transfer().unwrap();
+        let start = world.now;
+        world.run_until(start.plus_ms(1_000));
+        while world.now < start.plus_ms(60_000) {
+            world.run_until(world.now.plus_ms(2_500));
+            let elapsed_ms = world.now.since_ms(start);
+            let moved = world.nodes[at].disk.moved[&transfer] * 16_384;
+            let most = RATE * elapsed_ms / 1_000 + BURST;
+            assert!(moved <= most, "{to}: {moved} bytes within {elapsed_ms} ms");
+            // A second until it begins, and a range on its way.
+            let least = RATE * elapsed_ms.saturating_sub(2_000) / 1_000;
+            assert!(moved >= least / 5 * 4, "{to}: {moved} bytes within {elapsed_ms} ms");
+        }
+        world.crash("r1");
+        world.settle();
+        world.check().unwrap();
+    }
 }
 
 #[test]
