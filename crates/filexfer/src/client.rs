@@ -104,6 +104,11 @@ pub enum ClientEvent {
         /// Of which transfer.
         transfer: TransferId,
     },
+    /// What was stored of how far an offer is was damaged: it is taken anew.
+    BeganAnew {
+        /// Of which transfer.
+        transfer: TransferId,
+    },
 }
 
 /// Who a client is.

@@ -77,6 +77,15 @@ impl<T> Journal<T> {
         self.add(batch.ops().iter().map(row).collect(), Vec::new(), then);
     }
 
+    /// Rows that go, however many there are, in front of everything that is added later; `then` after all of them.
+    pub(crate) fn delete(&mut self, keys: Vec<Key>, then: Vec<T>) {
+        for part in keys.chunks(DELETED_AT_ONCE) {
+            let rows = part.iter().map(|key| (key.clone(), None)).collect();
+            self.add(rows, Vec::new(), Vec::new());
+        }
+        self.add(Vec::new(), Vec::new(), then);
+    }
+
     /// The next batch, unless one is on its way.
     pub(crate) fn flush(&mut self, ticket: Ticket) -> Result<Option<Batch>, Error> {
         if self.in_flight.is_some() {
@@ -124,4 +133,6 @@ impl<T> Journal<T> {
 const HEAD_BYTES: usize = 1_024;
 /// More than an audit record takes.
 const RECORD_BYTES: usize = 2_048;
+/// Fits every batch.
+const DELETED_AT_ONCE: usize = 64;
 const DRAFTS_MAX: usize = 16;

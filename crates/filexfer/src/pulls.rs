@@ -7,7 +7,7 @@ use crate::{
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::ops::Range;
-use port::{Key, Row, Scan, Tenant, Time, WireError};
+use port::{Key, Row, Scan, Tenant, Time};
 
 /// Receivers by transfer, and the memory that they share.
 #[derive(Clone, Debug)]
@@ -23,22 +23,23 @@ impl Pulls {
         Self { tenant, paces, pool: CreditPool::default(), receivers: BTreeMap::new() }
     }
 
-    /// Begins, or goes on from what is stored.
+    /// Begins, or goes on from what is stored. A stored bitmap that is damaged, or of other content, only would have saved work:
+    /// the transfer begins anew, and the keys are returned of the rows that have to go before anything new is stored.
     pub(crate) fn begin(
         &mut self,
         transfer: TransferId,
         stored: &StoredBitmap,
         size: u64,
         root: [u8; 32],
-    ) -> Result<(), Error> {
-        let bitmap = stored.restore()?.unwrap_or_else(|| Bitmap::new(root, size));
-        // Of other content: nothing of it counts.
-        if *bitmap.root() != root || bitmap.groups().size() != size {
-            return Err(Error::Corrupt(WireError::Invalid));
-        }
+    ) -> Vec<Key> {
+        let is_its = |bitmap: &Bitmap| *bitmap.root() == root && bitmap.groups().size() == size;
+        let (bitmap, damaged) = match stored.restore() {
+            Ok(Some(bitmap)) if is_its(&bitmap) => (bitmap, Vec::new()),
+            Ok(_) | Err(_) => (Bitmap::new(root, size), stored.keys()),
+        };
         let receiver = Receiver::new(self.tenant, transfer, bitmap, self.paces);
         self.receivers.insert(transfer, receiver);
-        Ok(())
+        damaged
     }
 
     /// As [`Receiver::poll`]; `None` for what is not pulled, too.
@@ -158,6 +159,10 @@ impl StoredBitmap {
         let mut scan = Bitmap::scan(tenant, transfer)?;
         scan.after = self.rows.last().map(|(key, _)| key.clone());
         Ok(Some(scan))
+    }
+
+    fn keys(&self) -> Vec<Key> {
+        self.rows.iter().map(|(key, _)| key.clone()).collect()
     }
 
     fn restore(&self) -> Result<Option<Bitmap>, Error> {

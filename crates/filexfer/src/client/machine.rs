@@ -37,7 +37,9 @@ impl Machine for ClientServer {
                         Next::Tell(event) => {
                             let at_once = match &event {
                                 ClientEvent::Published { transfer, .. } => Some(*transfer),
-                                ClientEvent::HandedOver { .. } => None,
+                                ClientEvent::HandedOver { .. } | ClientEvent::BeganAnew { .. } => {
+                                    None
+                                }
                             };
                             if self.events.len() >= EVENTS_MAX {
                                 self.events.pop_front();

@@ -1,6 +1,6 @@
 //! What the access server sends, and offers until they are published.
 
-use super::{ClientServer, Reading, Taking, parse_taken};
+use super::{ClientEvent, ClientServer, Next, Reading, Taking, parse_taken};
 use crate::bitmap::Bitmap;
 use crate::journal::Journal;
 use crate::pulls::StoredBitmap;
@@ -128,7 +128,12 @@ impl ClientServer {
             return Ok(());
         }
         let Some(Taking { offer, .. }) = self.offers.get(&transfer) else { return Ok(()) };
-        self.pulls.begin(transfer, &stored, offer.size, offer.root)
+        let damaged = self.pulls.begin(transfer, &stored, offer.size, offer.root);
+        if !damaged.is_empty() {
+            let event = ClientEvent::BeganAnew { transfer };
+            self.journal()?.delete(damaged, alloc::vec![Next::Tell(event)]);
+        }
+        Ok(())
     }
 
     pub(super) fn publish(&mut self, transfer: &TransferId) -> Result<(), Error> {

@@ -59,6 +59,11 @@ impl Active {
         matches!(self.route.sink, End::FileSystem { .. })
     }
 
+    /// Somebody elsewhere has to do something; what is copied within this site needs nobody.
+    pub(super) const fn waits_for_others(&self) -> bool {
+        !(self.sinks_here() && matches!(self.route.source, End::FileSystem { .. }))
+    }
+
     /// Another site has been asked to take it: that site keeps the deadline, and reports.
     pub(super) const fn is_another_sites(&self) -> bool {
         self.job.offered && matches!(self.route.sink, End::Site(_))
@@ -72,7 +77,7 @@ impl Active {
     /// When it has to be looked at, if nothing happens before.
     pub(super) fn deadline(&self) -> Option<Time> {
         let is_moving = self.job.state == State::Transferring;
-        let silent = is_moving.then_some(self.silent_at);
+        let silent = (is_moving && self.waits_for_others()).then_some(self.silent_at);
         let serves = (is_moving && !self.wants.is_empty()).then_some(self.rate_until);
         let is_ours = self.job.state.is_revocable() && !self.is_another_sites();
         let own = self.job.request.deadline.filter(|_| is_ours);

@@ -176,8 +176,7 @@ impl Forwarder {
             State::Transferring => {
                 self.serve(now, transfer)?;
                 let Some(active) = self.jobs.get(transfer) else { return Ok(()) };
-                let waits_for_others = !active.sinks_here() || self.source_peer(active)?.is_some();
-                if waits_for_others && active.silent_at <= now {
+                if active.waits_for_others() && active.silent_at <= now {
                     self.interrupt(now, transfer)?;
                 } else if is_due {
                     self.say_again(now, transfer)?;

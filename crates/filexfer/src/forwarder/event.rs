@@ -20,6 +20,11 @@ pub enum ForwarderEvent {
         /// Which.
         transfer: TransferId,
     },
+    /// What was stored of how far a transfer to this site is was damaged: it begins anew.
+    BeganAnew {
+        /// Which.
+        transfer: TransferId,
+    },
     /// A stored job has no way any more: the registry lost its parties or their links.
     Stranded {
         /// Which.

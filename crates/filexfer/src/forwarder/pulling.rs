@@ -1,6 +1,7 @@
 //! Bringing files here: ranges that are asked for, slices, checkpoints.
 
 use super::Forwarder;
+use super::event::ForwarderEvent;
 use super::rows::{Next, Reading};
 use crate::pulls::StoredBitmap;
 use crate::{
@@ -101,7 +102,12 @@ impl Forwarder {
         if active.job.state != State::Transferring || self.pulls.has(&transfer) {
             return Ok(());
         }
-        self.pulls.begin(transfer, &stored, size, root)
+        let damaged = self.pulls.begin(transfer, &stored, size, root);
+        if !damaged.is_empty() {
+            let event = ForwarderEvent::BeganAnew { transfer };
+            self.journal()?.delete(damaged, alloc::vec![Next::Tell(event)]);
+        }
+        Ok(())
     }
 
     pub(super) fn is_reading_bitmap(&self, transfer: &TransferId) -> bool {

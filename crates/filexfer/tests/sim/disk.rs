@@ -17,6 +17,10 @@ pub(crate) struct Disk {
     pub(crate) moved: BTreeMap<TransferId, u64>,
     /// Times that content was read.
     pub(crate) content_reads: u64,
+    /// What is prepared takes long: it is done when this is over.
+    pub(crate) is_slow: bool,
+    /// Such work.
+    pub(crate) begun: Vec<Work>,
     /// What does not work at present.
     pub(crate) fault: Option<StoreFault>,
     clock: u64,
@@ -165,6 +169,7 @@ impl Disk {
     /// What was not forced to disk is there or not.
     pub(crate) fn crash(&mut self, rng: &mut Rng) {
         self.prepared.clear();
+        self.begun.clear();
         for unpublished in self.unpublished.values_mut() {
             for (group, mut bytes) in std::mem::take(&mut unpublished.volatile) {
                 match rng.below(3) {

@@ -238,6 +238,64 @@ fn fd03_after_a_crash_only_what_is_missing_moves() {
 }
 
 #[test]
+fn a_damaged_bitmap_costs_work_and_nothing_else() {
+    use port::blocking::Store as _;
+    let slow = |config: &mut ForwarderConfig| config.rate = Limit::new(40_000, 32_768).unwrap();
+    // What can be wrong with the header, or with the row of a segment.
+    let damages: [fn(&mut Vec<u8>); 3] =
+        [|row| row.clear(), |row| row[5] ^= 1, |row| row.truncate(row.len() - 1)];
+    for (to, at) in [("bb1", "r1"), ("c1", "c1"), ("b2", "r2")] {
+        for (n, damage) in damages.iter().enumerate() {
+            let mut world = World::with(34, slow);
+            let content = bytes(1_500_000, 1);
+            world.put("b1", "a", content.clone());
+            let request = world.request("b1", "b1", to, "a");
+            let transfer = request.transfer().unwrap();
+            world.submit(&request);
+            world.run_until(world.now.plus_ms(25_000));
+            let prefix = Bitmap::scan(port::Tenant::new(1), &transfer).unwrap().prefix;
+            let rows = world.nodes[at].store.snapshot().rows;
+            let rows: Vec<_> = rows.iter().filter(|(key, _)| key.starts_with(&prefix)).collect();
+            assert_eq!(rows.len(), 2, "{to}: a header, and a segment in work");
+            let (key, row) = rows[if n == 2 { 1 } else { 0 }];
+            let mut wrong = row.value.to_vec();
+            damage(&mut wrong);
+            let mut batch = port::Batch::new();
+            batch.put(key.clone(), port::Expect::Any, wrong);
+            assert!(matches!(world.nodes[at].store.commit(&batch), Ok(port::Commit::Applied(_))));
+            world.crash(at);
+            world.settle();
+            world.check().unwrap();
+            assert_eq!(world.content(to, "a"), Some(&content), "{to} {n}");
+            assert!(world.anew.contains(&transfer), "{to} {n}: nobody was told");
+            assert!(world.rows(at, &prefix).len() <= 1, "{to} {n}: a damaged row is left");
+        }
+    }
+}
+
+#[test]
+fn what_is_copied_here_waits_for_nobody() {
+    use port::Machine as _;
+    let mut world = World::new(35);
+    world.put("b1", "a", bytes(400_000, 1));
+    let request = world.request("b1", "b1", "bb1", "a");
+    world.nodes.get_mut("r1").unwrap().disk.is_slow = true;
+    world.submit(&request);
+    // Its store takes longer than any far end may.
+    let end = world.now.plus_ms(30_500);
+    world.run_until(end);
+    let forwarder = world.forwarder("r1");
+    let job = forwarder.job(&request.transfer().unwrap()).unwrap();
+    assert_eq!((job.state, job.attempts), (State::Transferring, 0));
+    assert!(forwarder.next_deadline().is_none_or(|at| at > end), "a tick would do nothing");
+    world.nodes.get_mut("r1").unwrap().disk.is_slow = false;
+    world.attend("r1");
+    world.settle();
+    world.check().unwrap();
+    assert!(world.content("bb1", "a").is_some());
+}
+
+#[test]
 fn fd06_not_before_deadline_and_clocks() {
     let mut world = World::new(9);
     world.put("b1", "a", bytes(10, 1));

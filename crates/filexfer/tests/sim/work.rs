@@ -29,12 +29,18 @@ impl World {
     pub(crate) fn work(&mut self, id: &str) -> bool {
         let now = self.now;
         let Node { role, disk, link, .. } = self.nodes.get_mut(id).unwrap();
+        let begun = if disk.is_slow { None } else { disk.begun.pop() };
         let work = match role {
+            _ if begun.is_some() => begun,
             Roles::Forwarder(machine) => machine.poll_work(),
             Roles::Client(machine) => machine.poll_work(),
             _ => None,
         };
         let Some(work) = work else { return false };
+        if disk.is_slow && matches!(work, Work::Prepare { .. }) {
+            disk.begun.push(work);
+            return true;
+        }
         let (transfer, done) = perform(disk, link, work);
         if tell(role, now, &transfer, done) == Err(Error::Fenced) {
             self.crash(id);

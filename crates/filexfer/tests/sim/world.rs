@@ -9,7 +9,7 @@ use port::outbox::Entry;
 use port::{Input, KeyId, Machine, Peer, ReadSet, Row, Tenant, Time};
 use seal::SoftKeys;
 use simkit::{Faults, FaultyStore, LossyLink, Odds, Parcel, Rng, Weather};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub(crate) const TENANT: Tenant = Tenant::new(1);
@@ -32,6 +32,8 @@ pub(crate) struct World {
     pub(crate) handed: BTreeMap<TransferId, Vec<Notice>>,
     /// How often each notice reached somebody, by its idempotency key.
     pub(crate) told: BTreeMap<[u8; 32], usize>,
+    /// What began anew, since what was stored of it was damaged.
+    pub(crate) anew: BTreeSet<TransferId>,
     pub(crate) config: fn(&mut ForwarderConfig),
     /// Whether what arrived counts as taken; otherwise see [`World::hand_over`].
     pub(crate) hands_over_at_once: bool,
@@ -82,6 +84,7 @@ impl World {
             arrivals: BTreeMap::new(),
             handed: BTreeMap::new(),
             told: BTreeMap::new(),
+            anew: BTreeSet::new(),
             config,
             hands_over_at_once: true,
             rng,
@@ -381,13 +384,21 @@ impl World {
         let Node { role, store, link, keys, .. } = node;
         match role {
             Roles::Forwarder(machine) => {
-                let _ = drain(machine.as_mut(), now, &*store, &*link, &*keys)?;
+                let drained = drain(machine.as_mut(), now, &*store, &*link, &*keys)?;
+                self.anew.extend(drained.events.iter().filter_map(|event| match event {
+                    ForwarderEvent::BeganAnew { transfer } => Some(*transfer),
+                    _ => None,
+                }));
             }
             Roles::Access(machine) => {
                 let _ = drain(machine, now, &*store, &*link, &*keys)?;
             }
             Roles::Client(machine) => {
-                let _ = drain(machine.as_mut(), now, &*store, &*link, &*keys)?;
+                let drained = drain(machine.as_mut(), now, &*store, &*link, &*keys)?;
+                self.anew.extend(drained.events.iter().filter_map(|event| match event {
+                    ClientEvent::BeganAnew { transfer } => Some(*transfer),
+                    _ => None,
+                }));
             }
             Roles::Backstage(machine) => {
                 let drained = drain(machine.as_mut(), now, &*store, &*link, &*keys)?;
