@@ -310,7 +310,8 @@ pub struct FileStamp {
 pub struct Known {
     /// The requester used this id for another request.
     pub is_other_request: bool,
-    /// Bytes that the spool can still take for this requester; `u64::MAX` where nothing is spooled.
+    /// Bytes that the spool of this site can still take, whoever asks; `u64::MAX` where nothing is spooled. A file of unknown size
+    /// is compared with that as soon as its size is known.
     pub quota_left: u64,
 }
 

@@ -108,10 +108,12 @@ pub enum Failure {
     TooLate,
     /// The source cannot be read.
     SourceFailed,
+    /// How large the file is became known only now, and the spool has no room for it.
+    SpoolFull,
 }
 
 impl Failure {
-    /// Stable number, 5030 to 5037.
+    /// Stable number, 5030 to 5038.
     pub const fn code(self) -> u32 {
         match self {
             Self::FileUnstable => 5_030,
@@ -122,6 +124,7 @@ impl Failure {
             Self::GaveUp => 5_035,
             Self::TooLate => 5_036,
             Self::SourceFailed => 5_037,
+            Self::SpoolFull => 5_038,
         }
     }
 
@@ -135,6 +138,7 @@ impl Failure {
             Self::GaveUp => [6, 0],
             Self::TooLate => [7, 0],
             Self::SourceFailed => [8, 0],
+            Self::SpoolFull => [9, 0],
         }
     }
 
@@ -148,6 +152,7 @@ impl Failure {
             [6, 0] => Self::GaveUp,
             [7, 0] => Self::TooLate,
             [8, 0] => Self::SourceFailed,
+            [9, 0] => Self::SpoolFull,
             _ => return Err(WireError::Invalid),
         })
     }
@@ -164,6 +169,7 @@ impl fmt::Display for Failure {
             Self::GaveUp => f.write_str("attempts are used up"),
             Self::TooLate => f.write_str("the deadline had passed"),
             Self::SourceFailed => f.write_str("the source cannot be read"),
+            Self::SpoolFull => f.write_str("the spool has no room for the file"),
         }
     }
 }

@@ -42,10 +42,15 @@ impl Forwarder {
         root: [u8; 32],
         is_prepared: bool,
     ) -> Result<(), Error> {
+        let has_room = self.has_room_in_spool(transfer, size);
         self.apply(now, transfer, &JobEvent::Known { size, root })?;
         let Some(active) = self.jobs.get_mut(transfer) else { return Ok(()) };
         if active.job.state != State::Transferring {
             return Ok(());
+        }
+        if !has_room {
+            // As a request would have been refused that had said so.
+            return self.fail(now, transfer, Failure::SpoolFull);
         }
         active.is_prepared |= is_prepared;
         active.heard(now, self.config.patience_ms);

@@ -163,6 +163,13 @@ impl Forwarder {
         self.config.spool_bytes.saturating_sub(self.jobs.spooled())
     }
 
+    /// Whether the spool takes what a job's file is larger than it was known to be.
+    pub(super) fn has_room_in_spool(&mut self, transfer: &TransferId, size: u64) -> bool {
+        let spooled = self.jobs.get(transfer).filter(|active| !active.sinks_here());
+        let more = spooled.map_or(0, |active| size.saturating_sub(active.spool_bytes()));
+        more <= self.spool_left()
+    }
+
     pub(super) fn decide(
         &mut self,
         now: Time,

@@ -238,6 +238,40 @@ fn fd03_after_a_crash_only_what_is_missing_moves() {
 }
 
 #[test]
+fn what_turns_out_to_be_larger_than_the_spool_fails_with_a_reason() {
+    let mut world = World::with(36, |config| config.spool_bytes = 100_000);
+    world.set_present("aa1", false);
+    for (name, size) in [("a", 60_000), ("b", 60_000), ("c", 40_000), ("d", 1)] {
+        world.put("c1", name, bytes(size, 1));
+    }
+    // No request says how large its file is, and none can be delivered yet.
+    let requests = ["a", "b", "c", "d"].map(|name| {
+        let request = world.request("b1", "c1", "cc1", name);
+        world.submit(&request);
+        world.run_until(world.now.plus_ms(5_000));
+        assert_eq!(world.answers[&request.id].verdict.outcome, Ok(()), "{name}");
+        request
+    });
+    let failed = |world: &World, request: &Request| {
+        world.results.get(&request.id).map(|results| results[0].state)
+    };
+    let full = Some(State::Failed(Failure::SpoolFull));
+    let states = requests.each_ref().map(|request| failed(&world, request));
+    assert_eq!(states, [None, full, None, full]);
+    // What has its room keeps it, whatever is described again.
+    world.crash("r1");
+    world.set_present("aa1", true);
+    world.settle();
+    world.check().unwrap();
+    let states = requests.each_ref().map(|request| failed(&world, request));
+    assert_eq!(states, [Some(State::Delivered), full, Some(State::Delivered), full]);
+    // What goes into a store of this site takes no room in the spool.
+    world.put("c1", "e", bytes(200_000, 1));
+    let stored = world.request("b1", "c1", "b1", "e");
+    assert_eq!(deliver(&mut world, &stored), State::Delivered);
+}
+
+#[test]
 fn a_damaged_bitmap_costs_work_and_nothing_else() {
     use port::blocking::Store as _;
     let slow = |config: &mut ForwarderConfig| config.rate = Limit::new(40_000, 32_768).unwrap();
