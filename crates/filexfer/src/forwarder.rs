@@ -59,6 +59,8 @@ pub struct Forwarder {
     opening: Option<Journal<Next>>,
     jobs: Jobs,
     pending: BTreeMap<TransferId, Pending>,
+    /// What was judged, and whose verdict is not durable yet. It is answered then.
+    recording: BTreeSet<TransferId>,
     /// Jobs that are scheduled and not with the scheduler yet, by when they may be tried.
     due: BTreeSet<(Time, TransferId)>,
     scheduler: Scheduler,
@@ -124,6 +126,7 @@ impl Forwarder {
             opening: None,
             jobs: Jobs::default(),
             pending: BTreeMap::new(),
+            recording: BTreeSet::new(),
             due: BTreeSet::new(),
             queued: BTreeMap::new(),
             rate_of: BTreeMap::new(),

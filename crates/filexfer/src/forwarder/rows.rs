@@ -27,6 +27,8 @@ pub(super) enum Next {
     Work(Work),
     Tell(ForwarderEvent),
     Checkpointed(TransferId),
+    /// Its verdict is known to the store, and may be told again.
+    Judged(TransferId),
     Accepted(TransferId),
     Offer(TransferId),
     Settled([u8; 32]),
@@ -110,6 +112,9 @@ impl Forwarder {
                 self.events.push_back(event);
             }
             Next::Checkpointed(transfer) => self.pulls.committed(&transfer),
+            Next::Judged(transfer) => {
+                self.recording.remove(&transfer);
+            }
             Next::Accepted(transfer) => self.apply(now, &transfer, &JobEvent::Schedule)?,
             Next::Offer(transfer) => {
                 let is_on =

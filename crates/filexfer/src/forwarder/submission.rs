@@ -43,19 +43,20 @@ impl Forwarder {
         let transfer = pending.request.transfer()?;
         if pending.hops.has(self.registry.site()) {
             // What came back is refused, and leaves the job that is under way alone.
-            if self.pending.contains_key(&transfer) {
+            if self.is_being_judged(&transfer) {
                 return Ok(());
             }
             self.pending.insert(transfer, pending);
             return self.decide(now, transfer, Err(Reason::Loop));
         }
+        // It is answered once its verdict is durable: what is told before that could be forgotten.
+        if self.is_being_judged(&transfer) {
+            return Ok(());
+        }
         if let Some(active) = self.jobs.get_mut(&transfer) {
             active.heard(now, self.config.patience_ms);
             let verdict = active.job.verdict.clone();
             return self.answer(from.clone(), verdict);
-        }
-        if self.pending.contains_key(&transfer) {
-            return Ok(());
         }
         let is_full = self.journal()?.is_full();
         if is_full || self.jobs.len() + self.pending.len() >= self.config.jobs_max {
@@ -65,6 +66,11 @@ impl Forwarder {
         self.pending.insert(transfer, pending);
         self.read(Reading::Earlier(transfer), ReadSet::points([key]));
         Ok(())
+    }
+
+    /// It is not judged yet, or its verdict is not durable yet.
+    fn is_being_judged(&self, transfer: &TransferId) -> bool {
+        self.pending.contains_key(transfer) || self.recording.contains(transfer)
     }
 
     /// What the store knows of this request, or of another under its id.
@@ -206,7 +212,8 @@ impl Forwarder {
         let is_anothers = matches!(signed.verdict.outcome, Err(Reason::Duplicate | Reason::Loop));
         let frame = Message::Answer(signed.clone()).to_frame()?;
         let event = ForwarderEvent::Judged(signed.clone());
-        let mut then = alloc::vec![Next::Send(pending.from, frame), Next::Tell(event)];
+        let sent = Next::Send(pending.from, frame);
+        let mut then = alloc::vec![sent, Next::Tell(event), Next::Judged(transfer)];
         let mut job = Job::new(now, pending.request, pending.hops);
         if let Some((size, root)) = pending.file {
             (job.size, job.root) = (Some(size), Some(root));
@@ -228,6 +235,7 @@ impl Forwarder {
             self.jobs.insert(transfer, Active::new(job, route));
         }
         self.journal()?.add(rows, alloc::vec![record], then);
+        self.recording.insert(transfer);
         Ok(())
     }
 

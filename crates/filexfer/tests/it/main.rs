@@ -12,6 +12,7 @@ mod asking;
 mod backstage;
 mod bitmap;
 mod client;
+mod forwarder;
 mod job;
 mod legitimacy;
 mod pack;
