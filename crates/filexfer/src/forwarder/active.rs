@@ -1,6 +1,7 @@
 //! A job under way, and which of its ends are at this site.
 
 use super::Forwarder;
+use super::config::ForwarderConfig;
 use super::wants::Wants;
 use crate::access::peer;
 use crate::{
@@ -16,6 +17,12 @@ pub(super) struct Active {
     pub(super) route: Route,
     /// Its pairs are at hand.
     pub(super) is_prepared: bool,
+    /// They are being made at this site: whoever does that answers, and nobody else is waited for.
+    pub(super) is_preparing: bool,
+    /// What they were made of while the job was not moving, for its next turn: size and root.
+    pub(super) found: Option<(u64, [u8; 32])>,
+    /// How often in this attempt a client was asked to describe its file.
+    pub(super) fetches: u32,
     /// When to say again what was not answered, or to probe for a party.
     pub(super) again_at: Option<Time>,
     /// Signs of life of the far end end here.
@@ -40,6 +47,9 @@ impl Active {
             job,
             route,
             is_prepared: false,
+            is_preparing: false,
+            found: None,
+            fetches: 0,
             again_at: None,
             silent_at: Time::EPOCH,
             rate_until: Time::EPOCH,
@@ -59,9 +69,17 @@ impl Active {
         matches!(self.route.sink, End::FileSystem { .. })
     }
 
-    /// Somebody elsewhere has to do something; what is copied within this site needs nobody.
+    /// Somebody elsewhere has to do something. What is prepared here, or copied within this site, needs nobody.
     pub(super) const fn waits_for_others(&self) -> bool {
-        !(self.sinks_here() && matches!(self.route.source, End::FileSystem { .. }))
+        let is_copied = self.sinks_here() && matches!(self.route.source, End::FileSystem { .. });
+        !(self.is_preparing || is_copied)
+    }
+
+    /// How long to wait before a client is asked once more to describe its file, which may have it read once more.
+    pub(super) fn fetch_pause_ms(&mut self, config: &ForwarderConfig) -> u64 {
+        let pause_ms = config.again_ms.saturating_mul(1 << self.fetches.min(32));
+        self.fetches = self.fetches.saturating_add(1);
+        pause_ms.min(config.patience_ms.max(config.again_ms))
     }
 
     /// Another site has been asked to take it: that site keeps the deadline, and reports.

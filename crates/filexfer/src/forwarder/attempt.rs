@@ -26,6 +26,12 @@ impl Forwarder {
         file: Option<(u64, [u8; 32])>,
     ) -> Result<(), Error> {
         let now = self.see(now)?;
+        if let Some(active) = self.jobs.get_mut(transfer) {
+            active.is_preparing = false;
+            let rests = matches!(active.job.state, State::Scheduled | State::Waiting);
+            // It lost its turn meanwhile, and need not be read once more for the next one.
+            active.found = file.filter(|_| rests);
+        }
         match file {
             Some((size, root)) => self.known(now, transfer, size, root, true)?,
             None => self.fail(now, transfer, Failure::FileUnstable)?,
@@ -55,11 +61,19 @@ impl Forwarder {
         active.is_prepared |= is_prepared;
         active.heard(now, self.config.patience_ms);
         active.again_at = None;
+        active.fetches = 0;
         self.advance(now, transfer)
     }
 
     /// Its turn has come: what the first thing is depends on where the file is and where it goes.
     pub(super) fn advance(&mut self, now: Time, transfer: &TransferId) -> Result<(), Error> {
+        let Some(active) = self.jobs.get_mut(transfer) else { return Ok(()) };
+        if active.is_preparing {
+            return Ok(());
+        }
+        if let Some((size, root)) = active.found.take() {
+            return self.known(now, transfer, size, root, true);
+        }
         let Some(active) = self.jobs.get(transfer) else { return Ok(()) };
         let job = &active.job;
         let is_here = job.spooled || matches!(active.route.source, End::FileSystem { .. });
@@ -68,6 +82,10 @@ impl Forwarder {
             let stamp = (!job.spooled).then_some(job.stamp);
             let name = FileName::new(&job.request.file.name).map_err(|_| Misuse::TooLong)?;
             self.works.push_back(Work::Prepare { transfer: *transfer, from, name, stamp });
+            if let Some(active) = self.jobs.get_mut(transfer) {
+                active.is_preparing = true;
+                active.again_at = None;
+            }
             return Ok(());
         }
         // A client says anew what it has at each attempt: it may have forgotten that it was asked.
@@ -87,9 +105,12 @@ impl Forwarder {
     /// Asks the far end once more: for its file, or to take ours.
     pub(super) fn say_again(&mut self, now: Time, transfer: &TransferId) -> Result<(), Error> {
         let Some(active) = self.jobs.get_mut(transfer) else { return Ok(()) };
-        active.again_at = Some(now.plus_ms(self.config.again_ms));
         let file = active.job.size.zip(active.job.root);
         let is_described = active.job.spooled || active.is_prepared;
+        active.again_at = Some(now.plus_ms(match active.route.source {
+            End::Client { .. } if !is_described => active.fetch_pause_ms(&self.config),
+            _ => self.config.again_ms,
+        }));
         if file.is_some() && is_described && !active.job.offered && !active.sinks_here() {
             active.job.offered = true;
             let rows = alloc::vec![(active.job.key(self.config.tenant)?, Some(row(&active.job)?))];

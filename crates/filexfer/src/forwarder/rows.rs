@@ -1,6 +1,7 @@
 //! Rows: reads and whose they are, commits and what may happen then, keys.
 
 use super::Forwarder;
+use super::active::Active;
 use super::event::ForwarderEvent;
 use super::hand_over::HandOver;
 use crate::pulls::StoredBitmap;
@@ -117,9 +118,9 @@ impl Forwarder {
             }
             Next::Accepted(transfer) => self.apply(now, &transfer, &JobEvent::Schedule)?,
             Next::Offer(transfer) => {
-                let is_on =
-                    self.jobs.get(&transfer).is_some_and(|a| a.job.state == State::Transferring);
-                if is_on {
+                let active = self.jobs.get(&transfer);
+                let is_on = |a: &Active| a.job.state == State::Transferring && !a.is_preparing;
+                if active.is_some_and(is_on) {
                     self.say_again(now, &transfer)?;
                 }
             }

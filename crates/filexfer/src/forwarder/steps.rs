@@ -16,6 +16,7 @@ impl Forwarder {
     /// [`Error`].
     pub fn unstable(&mut self, now: Time, transfer: &TransferId) -> Result<(), Error> {
         let now = self.see(now)?;
+        self.prepared_no_more(transfer);
         self.fail(now, transfer, Failure::FileUnstable)?;
         self.pump(now)
     }
@@ -26,6 +27,7 @@ impl Forwarder {
     /// [`Error`].
     pub fn interrupted(&mut self, now: Time, transfer: &TransferId) -> Result<(), Error> {
         let now = self.see(now)?;
+        self.prepared_no_more(transfer);
         self.interrupt(now, transfer)?;
         self.pump(now)
     }
@@ -42,6 +44,7 @@ impl Forwarder {
         fault: StoreFault,
     ) -> Result<(), Error> {
         let now = self.see(now)?;
+        self.prepared_no_more(transfer);
         let most = self.config.store_failures_max;
         // What other threads say of an attempt that broke off already counts once.
         if let Some(active) = self.jobs.get_mut(transfer)
@@ -61,6 +64,13 @@ impl Forwarder {
             }
         }
         self.pump(now)
+    }
+
+    /// What was to be prepared, if that is what did not work, is to be prepared anew.
+    fn prepared_no_more(&mut self, transfer: &TransferId) {
+        if let Some(active) = self.jobs.get_mut(transfer) {
+            active.is_preparing = false;
+        }
     }
 
     /// Takes an event, and records where it leads. What the state does not allow is dropped.
@@ -95,6 +105,7 @@ impl Forwarder {
         let id = active.job.request.id;
         if !matches!(state, State::Transferring) {
             active.again_at = None;
+            active.fetches = 0;
             active.wants.clear();
             if matches!(active.route.source, End::Client { .. }) {
                 active.is_prepared = false;

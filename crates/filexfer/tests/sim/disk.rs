@@ -17,6 +17,8 @@ pub(crate) struct Disk {
     pub(crate) moved: BTreeMap<TransferId, u64>,
     /// Times that content was read.
     pub(crate) content_reads: u64,
+    /// Times that a file was prepared.
+    pub(crate) prepares: u64,
     /// What is prepared takes long: it is done when this is over.
     pub(crate) is_slow: bool,
     /// Such work.
@@ -73,6 +75,7 @@ impl Disk {
         stamp: Option<FileStamp>,
     ) -> Option<(u64, [u8; 32])> {
         self.content_reads += 1;
+        self.prepares += 1;
         let content = self.content(transfer, place, name, stamp)?;
         let outboard = Outboard::of(&content);
         let known = (content.len() as u64, *outboard.root());

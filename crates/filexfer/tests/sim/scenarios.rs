@@ -330,6 +330,80 @@ fn what_is_copied_here_waits_for_nobody() {
 }
 
 #[test]
+fn what_is_prepared_here_is_waited_for_and_prepared_once() {
+    use port::Machine as _;
+    for to in ["c1", "b2"] {
+        let mut world = World::new(37);
+        world.put("b1", "a", bytes(400_000, 1));
+        let request = world.request("b1", "b1", to, "a");
+        world.nodes.get_mut("r1").unwrap().disk.is_slow = true;
+        world.submit(&request);
+        // Longer than any far end may be silent, and once the client goes and comes.
+        world.run_until(world.now.plus_ms(45_000));
+        world.set_present("a1", false);
+        world.run_until(world.now.plus_ms(1_000));
+        world.set_present("a1", true);
+        world.run_until(world.now.plus_ms(45_000));
+        let forwarder = world.forwarder("r1");
+        let job = forwarder.job(&request.transfer().unwrap()).unwrap();
+        assert_eq!((job.state, job.attempts), (State::Transferring, 0), "{to}");
+        assert!(forwarder.next_deadline().is_none_or(|at| at > world.now), "{to}");
+        assert_eq!(world.disk("b1").begun.len(), 1, "{to}");
+        world.nodes.get_mut("r1").unwrap().disk.is_slow = false;
+        world.attend("r1");
+        world.settle();
+        world.check().unwrap();
+        assert!(world.content(to, "a").is_some(), "{to}");
+        assert_eq!(world.disk("b1").prepares, 1, "{to}");
+    }
+}
+
+#[test]
+fn what_was_prepared_while_its_receiver_went_counts_when_it_is_back() {
+    let mut world = World::new(38);
+    world.put("c1", "a", bytes(400_000, 1));
+    world.set_present("aa1", false);
+    let request = world.request("b1", "c1", "cc1", "a");
+    let transfer = request.transfer().unwrap();
+    let state = |world: &World| world.forwarder("r1").job(&transfer).unwrap().state;
+    world.submit(&request);
+    world.run_until(world.now.plus_ms(20_000));
+    assert_eq!(state(&world), State::Waiting, "in the spool");
+    world.nodes.get_mut("r1").unwrap().disk.is_slow = true;
+    world.set_present("aa1", true);
+    world.run_until(world.now.plus_ms(2_000));
+    assert_eq!((state(&world), world.disk("b1").begun.len()), (State::Transferring, 1));
+    world.set_present("aa1", false);
+    world.run_until(world.now.plus_ms(2_000));
+    assert_eq!(state(&world), State::Waiting);
+    world.nodes.get_mut("r1").unwrap().disk.is_slow = false;
+    world.attend("r1");
+    world.set_present("aa1", true);
+    world.settle();
+    world.check().unwrap();
+    assert_eq!(world.content("cc1", "a"), Some(&bytes(400_000, 1)));
+    assert_eq!(world.disk("b1").prepares, 1);
+}
+
+#[test]
+fn a_client_is_asked_for_its_file_with_growing_pauses() {
+    let mut world = World::new(39);
+    world.put("c1", "a", bytes(400_000, 1));
+    world.nodes.get_mut("c1").unwrap().disk.is_slow = true;
+    let request = world.request("b1", "c1", "b1", "a");
+    world.submit(&request);
+    world.run_until(world.now.plus_ms(25_000));
+    // After one second, two, four, eight: each question may have the file read once more.
+    let asked = world.nodes["c1"].disk.begun.len();
+    assert!((1..=5).contains(&asked), "{asked} times");
+    world.nodes.get_mut("c1").unwrap().disk.is_slow = false;
+    world.attend("c1");
+    world.settle();
+    world.check().unwrap();
+    assert!(world.content("b1", "a").is_some());
+}
+
+#[test]
 fn fd06_not_before_deadline_and_clocks() {
     let mut world = World::new(9);
     world.put("b1", "a", bytes(10, 1));
