@@ -7,6 +7,7 @@ mod event;
 mod hand_over;
 mod hop;
 mod jobs;
+mod judging;
 mod notices;
 mod opening;
 mod publication;
@@ -32,6 +33,7 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use jobs::Jobs;
+use judging::Judging;
 use notices::{OUTBOX, is_theirs, theirs};
 use port::outbox::Outbox;
 use port::{Clamp, Effect, Input, Machine, Peer, Ticket, Time};
@@ -61,6 +63,7 @@ pub struct Forwarder {
     pending: BTreeMap<TransferId, Pending>,
     /// What was judged, and whose verdict is not durable yet. It is answered then.
     recording: BTreeSet<TransferId>,
+    judging: Judging,
     /// Jobs that are scheduled and not with the scheduler yet, by when they may be tried.
     due: BTreeSet<(Time, TransferId)>,
     scheduler: Scheduler,
@@ -127,6 +130,7 @@ impl Forwarder {
             jobs: Jobs::default(),
             pending: BTreeMap::new(),
             recording: BTreeSet::new(),
+            judging: Judging::default(),
             due: BTreeSet::new(),
             queued: BTreeMap::new(),
             rate_of: BTreeMap::new(),

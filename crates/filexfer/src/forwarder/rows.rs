@@ -60,6 +60,7 @@ impl Forwarder {
                 Reading::Open(_) | Reading::Jobs(..) => self.failed_reads.push(reading),
                 // The requester asks again.
                 Reading::Earlier(transfer) => {
+                    self.judging.end(&transfer);
                     self.pending.remove(&transfer);
                 }
                 Reading::Bitmap(transfer, ..) => self.interrupt(now, &transfer)?,
@@ -114,6 +115,7 @@ impl Forwarder {
             }
             Next::Checkpointed(transfer) => self.pulls.committed(&transfer),
             Next::Judged(transfer) => {
+                self.judging.end(&transfer);
                 self.recording.remove(&transfer);
             }
             Next::Accepted(transfer) => self.apply(now, &transfer, &JobEvent::Schedule)?,

@@ -3,6 +3,7 @@
 use super::Forwarder;
 use super::active::Active;
 use super::event::ForwarderEvent;
+use super::judging::spool_bytes;
 use super::rows::{Next, Reading};
 use super::steps::row;
 use crate::trail::record_of;
@@ -63,6 +64,9 @@ impl Forwarder {
             return Err(Error::Busy);
         }
         let key = Job::key_of(self.config.tenant, &pending.request)?;
+        if !self.judging.begin(transfer, &pending.request) {
+            return Ok(());
+        }
         self.pending.insert(transfer, pending);
         self.read(Reading::Earlier(transfer), ReadSet::points([key]));
         Ok(())
@@ -85,6 +89,7 @@ impl Forwarder {
             let job = Job::parse(&row.value).map_err(Error::Corrupt)?;
             self.pending.remove(&transfer);
             if job.request.transfer()? == transfer {
+                self.judging.end(&transfer);
                 return self.answer(pending.from, job.verdict);
             }
             // The id is taken. That is told only to who would be told anything: the whole judgement, with this known.
@@ -166,7 +171,8 @@ impl Forwarder {
     }
 
     pub(super) fn spool_left(&mut self) -> u64 {
-        self.config.spool_bytes.saturating_sub(self.jobs.spooled())
+        let taken = self.jobs.spooled().saturating_add(self.judging.bytes());
+        self.config.spool_bytes.saturating_sub(taken)
     }
 
     /// Whether the spool takes what a job's file is larger than it was known to be.
@@ -183,6 +189,10 @@ impl Forwarder {
         permit: Result<Permit, Reason>,
     ) -> Result<(), Error> {
         let Some(pending) = self.pending.get(&transfer) else { return Ok(()) };
+        if let Ok(permit) = &permit {
+            let size = pending.file.map(|(size, _)| size).or(pending.request.file.size);
+            self.judging.promise(transfer, spool_bytes(permit, size));
+        }
         let verdict = Verdict {
             request: pending.request.digest()?,
             id: pending.request.id,
@@ -206,8 +216,13 @@ impl Forwarder {
     ) -> Result<(), Error> {
         let (transfer, verdict, permit) = asked;
         let Some(pending) = self.pending.remove(&transfer) else { return Ok(()) };
+        // Its job counts from here.
+        self.judging.keep(&transfer);
         // Without a signature there is no answer; the requester asks again.
-        let Some(KeyAnswer::Signature(signature)) = answer else { return Ok(()) };
+        let Some(KeyAnswer::Signature(signature)) = answer else {
+            self.judging.end(&transfer);
+            return Ok(());
+        };
         let signed = SignedVerdict { verdict, signature };
         let is_anothers = matches!(signed.verdict.outcome, Err(Reason::Duplicate | Reason::Loop));
         let frame = Message::Answer(signed.clone()).to_frame()?;

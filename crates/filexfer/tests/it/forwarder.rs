@@ -118,3 +118,29 @@ fn a_verdict_is_told_again_only_once_it_is_durable() {
         }
     }
 }
+
+#[test]
+fn fd08_of_two_requests_under_one_id_the_second_waits_until_the_first_is_known() {
+    let mut slowly = Slowly::new(registry());
+    let first = request("b1", "b1", "b2", "a");
+    let mut second = request("b1", "b1", "b2", "b");
+    second.id = first.id;
+    let signature = key("b1").sign(&second.to_sign().unwrap());
+    let second = second.signed(signature);
+    let submit = |request: &Request| {
+        let request = request.clone();
+        Message::Submit { request, hops: HopList::new(), file: None }
+    };
+    slowly.frame("b1", &submit(&first));
+    assert_eq!(slowly.look(Some(&metadata())), 1);
+    slowly.frame("b1", &submit(&second));
+    assert_eq!(slowly.look(Some(&metadata())), 0, "neither judged");
+    slowly.commit();
+    let told = slowly.answers();
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].verdict.request, first.digest().unwrap());
+    // From now on the store knows that the id is taken, which this one does not play: it asks.
+    let reads = slowly.reads;
+    slowly.frame("b1", &submit(&second));
+    assert_eq!(slowly.reads, reads + 1);
+}
