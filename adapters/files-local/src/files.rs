@@ -3,6 +3,7 @@
 use crate::area::{OpenArea, Publication, hex, parse_hex, stamp};
 use crate::folder::Folder;
 use crate::hashing::hash_all;
+use crate::turns::Turns;
 use crate::{Error, OpenError, Options};
 use ::files::{Prepared, Proof, Prover};
 use filexfer::{
@@ -29,6 +30,8 @@ pub struct LocalFiles {
     work: Folder,
     /// Transfers whose proofs are in [`Options::work`].
     stored: Mutex<BTreeSet<TransferId>>,
+    /// Of transfers that are being prepared.
+    turns: Turns,
     prepared: Prepared<Source>,
 }
 
@@ -66,7 +69,8 @@ impl LocalFiles {
         let stores = options.stores.into_iter().map(open).collect::<Result<_, OpenError>>()?;
         let stored = trim(&work, options.prepared_max);
         let stored = Mutex::new(stored.map_err(|why| OpenError::Work(why.kind()))?);
-        Ok(Self { spool, stores, work, stored, prepared: Prepared::new(options.prepared_max) })
+        let (turns, prepared) = (Turns::default(), Prepared::new(options.prepared_max));
+        Ok(Self { spool, stores, work, stored, turns, prepared })
     }
 
     /// [`filexfer::Work::Look`]: what is there, without reading content.
@@ -80,8 +84,8 @@ impl LocalFiles {
     /// [`filexfer::Work::Prepare`]: size and root, after reading the file once; `None` if there is none, or another than
     /// `stamp` says, or one that changed meanwhile.
     ///
-    /// Of a large file what was found is kept in [`Options::work`]: after a restart it is not read again if it is still the
-    /// same by place, size, time of change and number.
+    /// Of a large file what was found is kept in [`Options::work`]: it is not read again if it is still the same by place, size,
+    /// time of change and number, after a restart neither. Whoever asks while it is being read waits for that.
     ///
     /// # Errors
     /// [`Error`].
@@ -92,9 +96,13 @@ impl LocalFiles {
         name: &FileName,
         stamp: Option<FileStamp>,
     ) -> Result<Option<(u64, [u8; 32])>, Error> {
+        let _turn = self.turns.take(transfer);
         let Some((file, is)) = self.find(&transfer, from, name)? else { return Ok(None) };
         if stamp.is_some_and(|was| was != is) {
             return Ok(None);
+        }
+        if let Some(known) = self.known(&transfer, from, is) {
+            return Ok(Some(known));
         }
         let kept = if Proof::is_large(is.size) { self.kept(&transfer, from, is)? } else { None };
         let proof = match kept {
@@ -267,6 +275,13 @@ impl LocalFiles {
             return Ok(None);
         }
         Ok(prover.finish_for(from, is)?)
+    }
+
+    /// Size and root of a large file, if it is prepared and this very file.
+    fn known(&self, transfer: &TransferId, from: &Place, is: FileStamp) -> Option<(u64, [u8; 32])> {
+        let source = self.prepared.source(transfer, from)?;
+        let is_it = Proof::is_large(is.size) && source.stamp == is;
+        is_it.then(|| (is.size, *source.proof.root()))
     }
 
     /// What is kept of the very same file.

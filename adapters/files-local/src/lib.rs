@@ -10,6 +10,7 @@ mod forcing;
 mod hashing;
 mod options;
 mod packs;
+mod turns;
 mod work;
 
 pub use error::{Error, OpenError};

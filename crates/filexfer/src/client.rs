@@ -14,7 +14,7 @@ use crate::{
     Error, Failure, FileName, Message, Misuse, Offer, OnConflict, Paces, PartyId, Place, Pull,
     ReceiptBatch, SignedReceipt, Slice, SliceProof, StoreFault, Trail, TransferId, Work,
 };
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::ops::Range;
@@ -34,6 +34,8 @@ pub struct ClientServer {
     journal: Option<Journal<Next>>,
     offers: BTreeMap<TransferId, Taking>,
     serving: BTreeMap<TransferId, FileName>,
+    /// Of these the root is being computed: it is asked for again meanwhile.
+    preparing: BTreeSet<TransferId>,
     pulls: Pulls,
     reads: BTreeMap<Ticket, Reading>,
     asks: BTreeMap<Ticket, Asked>,
@@ -168,6 +170,7 @@ impl ClientServer {
             journal: None,
             offers: BTreeMap::new(),
             serving: BTreeMap::new(),
+            preparing: BTreeSet::new(),
             pulls: Pulls::new(config.tenant, config.paces),
             config,
             reads: BTreeMap::new(),
@@ -338,6 +341,7 @@ impl ClientServer {
         file: Option<(u64, [u8; 32])>,
     ) -> Result<(), Error> {
         self.see(now)?;
+        self.preparing.remove(transfer);
         self.send(&Message::Described { transfer: *transfer, file })
     }
 
@@ -347,6 +351,7 @@ impl ClientServer {
     /// [`Error`].
     pub fn unstable(&mut self, transfer: &TransferId) -> Result<(), Error> {
         self.serving.remove(transfer);
+        self.preparing.remove(transfer);
         self.send(&Message::Unstable { transfer: *transfer })
     }
 

@@ -24,7 +24,7 @@ pub enum Work {
         name: FileName,
     },
     /// Read a file once, compute its root, and keep its pairs for slices. Answer: `prepared`; no file or another stamp is
-    /// unstable.
+    /// unstable. Each attempt of a job asks for it anew: what was prepared before may be answered from that if it is the same.
     Prepare {
         /// For which transfer.
         transfer: TransferId,

@@ -1,8 +1,14 @@
 //! Work that is done together is done as if each had come alone.
 
-use crate::home::{Home, name, store};
+use crate::home::{Home, T, bytes, name, store};
 use filexfer::{Failure, Place, TransferId, Work};
 use interbank_files_local::{Done, Error, Performed};
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 #[test]
 fn much_work_is_answered_in_its_order_and_one_that_fails_takes_no_other_with_it() {
@@ -53,4 +59,57 @@ fn much_work_is_answered_in_its_order_and_one_that_fails_takes_no_other_with_it(
         assert_eq!(home.get("two", "taken/2"), b"another");
         assert!(!home.path("two", "taken/0").exists() && !home.path("two", "taken/1").exists());
     }
+}
+
+/// A second look at a large file must not take away the proof that the first one is writing.
+#[test]
+fn a_file_that_is_asked_for_while_it_is_read_is_read_once() {
+    let home = Home::new();
+    let files = home.open();
+    let content = bytes(24_000_000, 1);
+    home.put("one", "a", &content);
+    let from = Place::Store(store("one"));
+    let proofs = Mutex::new(BTreeSet::new());
+    let is_done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_done.load(Ordering::Relaxed) {
+                let found = fs::read_dir(home.work()).unwrap().filter_map(Result::ok);
+                let found =
+                    found.filter_map(|entry| entry.metadata().ok()).map(|found| found.ino());
+                proofs.lock().unwrap().extend(found);
+            }
+        });
+        let prepare = || files.prepare(T, &from, &name("a"), None).unwrap();
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(prepare)).collect();
+        for thread in threads {
+            let known = Some((24_000_000, *blake3::hash(&content).as_bytes()));
+            assert_eq!(thread.join().unwrap(), known);
+        }
+        is_done.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(proofs.into_inner().unwrap().len(), 1, "proofs that were begun");
+    assert!(files.slice(&T, &from, &(300..310)).unwrap().is_some());
+}
+
+/// Each attempt of a job asks anew. That other bytes under the old stamp are not noticed shows that nothing was read.
+#[test]
+fn a_large_file_that_is_prepared_is_not_read_again() {
+    let home = Home::new();
+    let files = home.open();
+    home.put("one", "a", &bytes(6_000_000, 1));
+    let from = Place::Store(store("one"));
+    let prepare = || files.prepare(T, &from, &name("a"), None).unwrap().unwrap();
+    let known = prepare();
+    let file = fs::File::options().write(true).open(home.path("one", "a")).unwrap();
+    let before = file.metadata().unwrap().modified().unwrap();
+    file.write_all_at(b"\0\0\0\0\0\0\0\0", 200_000).unwrap();
+    file.set_modified(before).unwrap();
+    // The proof on disk is gone, the one in memory is not.
+    for entry in fs::read_dir(home.work()).unwrap() {
+        fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    assert_eq!(prepare(), known);
+    file.set_modified(before + Duration::from_secs(1)).unwrap();
+    assert_ne!(prepare().1, known.1, "it says that it changed");
 }

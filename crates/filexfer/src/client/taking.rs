@@ -4,7 +4,7 @@ use super::{ClientEvent, ClientServer, Next, Reading, Taking, parse_taken};
 use crate::bitmap::Bitmap;
 use crate::journal::Journal;
 use crate::pulls::StoredBitmap;
-use crate::{Error, Failure, Message, Offer, OnConflict, Place, Trail, TransferId, Work};
+use crate::{Error, Failure, FileName, Message, Offer, OnConflict, Place, Trail, TransferId, Work};
 use bytes::Bytes;
 use port::{Peer, ReadSet, Row, Time};
 
@@ -15,16 +15,7 @@ impl ClientServer {
         }
         match Message::parse(bytes)? {
             Message::Offer(offer) => self.on_offer(offer),
-            Message::Fetch { transfer, name } => {
-                if self.serving.len() >= Self::PULLS_MAX && !self.serving.contains_key(&transfer) {
-                    // One of them is asked for anew if it is not over.
-                    self.serving.pop_first();
-                }
-                self.serving.insert(transfer, name.clone());
-                let from = Place::Store(self.config.party.clone());
-                self.works.push_back(Work::Prepare { transfer, from, name, stamp: None });
-                Ok(())
-            }
+            Message::Fetch { transfer, name } => self.on_fetch(transfer, name),
             Message::Want { transfer, range } => {
                 if !self.serving.contains_key(&transfer) {
                     return Ok(());
@@ -45,6 +36,23 @@ impl ClientServer {
             Message::Recorded { transfer } => self.on_recorded(&transfer),
             _ => Err(Error::Stranger),
         }
+    }
+
+    /// A large file takes longer to be read than whoever asks waits before it asks again: it is read once all the same.
+    fn on_fetch(&mut self, transfer: TransferId, name: FileName) -> Result<(), Error> {
+        if self.preparing.contains(&transfer) {
+            return Ok(());
+        }
+        if self.serving.len() >= Self::PULLS_MAX && !self.serving.contains_key(&transfer) {
+            // One of them is asked for anew if it is not over.
+            let idle = self.serving.keys().find(|other| !self.preparing.contains(*other)).copied();
+            self.serving.remove(&idle.ok_or(Error::Busy)?);
+        }
+        self.serving.insert(transfer, name.clone());
+        self.preparing.insert(transfer);
+        let from = Place::Store(self.config.party.clone());
+        self.works.push_back(Work::Prepare { transfer, from, name, stamp: None });
+        Ok(())
     }
 
     pub(super) fn on_offer(&mut self, offer: Offer) -> Result<(), Error> {

@@ -15,8 +15,8 @@ fn nothing(points: usize, scans: usize) -> Option<Rows> {
     Some(Rows { points: vec![None; points], scans: vec![Vec::new(); scans] })
 }
 
-/// A client that takes an offer, and has begun with its file.
-fn taking() -> ClientServer {
+/// A client that has read what is stored: nothing.
+fn idle() -> ClientServer {
     let mut client = ClientServer::open(ClientConfig {
         tenant: Tenant::new(1),
         party: party("c1"),
@@ -30,7 +30,16 @@ fn taking() -> ClientServer {
     // Hand-overs that were not told before a stop: none.
     let ticket = read_ticket(&mut client);
     client.handle(NOW, Input::Rows { ticket, rows: nothing(0, 1) }).unwrap();
-    let offer = Offer {
+    client
+}
+
+fn tell(client: &mut ClientServer, message: &Message) -> Result<(), Error> {
+    let frame = message.to_frame().unwrap();
+    client.handle(NOW, Input::Frame { from: &Peer::new("a1").unwrap(), bytes: &frame })
+}
+
+fn offer() -> Message {
+    Message::Offer(Offer {
         transfer: TRANSFER,
         request: [1; 32],
         verdict: [2; 32],
@@ -40,10 +49,13 @@ fn taking() -> ClientServer {
         size: 100_000,
         root: [5; 32],
         deadline: None,
-    };
-    let frame = Message::Offer(offer).to_frame().unwrap();
-    let from = Peer::new("a1").unwrap();
-    client.handle(NOW, Input::Frame { from: &from, bytes: &frame }).unwrap();
+    })
+}
+
+/// A client that takes an offer, and has begun with its file.
+fn taking() -> ClientServer {
+    let mut client = idle();
+    tell(&mut client, &offer()).unwrap();
     let ticket = read_ticket(&mut client);
     client.handle(NOW, Input::Rows { ticket, rows: nothing(1, 1) }).unwrap();
     assert!(matches!(client.poll_effect(), Some(Effect::Send { .. })), "it asks for groups");
@@ -87,4 +99,49 @@ fn after_an_unknown_commit_nothing_more_is_written() {
     assert_eq!(client.published(NOW, &TRANSFER, Ok(())), Err(Error::Fenced));
     assert_eq!(client.prepared(NOW, &TRANSFER, None), Err(Error::Fenced));
     assert_eq!(client.poll_effect(), None);
+}
+
+fn prepares(client: &mut ClientServer) -> usize {
+    let is_prepare = |work: &Work| matches!(work, Work::Prepare { .. });
+    std::iter::from_fn(|| client.poll_work()).filter(is_prepare).count()
+}
+
+/// Who asks waits a second for what may take an hour to read.
+#[test]
+fn a_file_that_is_being_read_is_not_read_again_because_it_is_asked_for_again() {
+    let mut client = idle();
+    let fetch = Message::Fetch { transfer: TRANSFER, name: FileName::new("a").unwrap() };
+    for _ in 0..3 {
+        tell(&mut client, &fetch).unwrap();
+    }
+    assert_eq!(prepares(&mut client), 1);
+    tell(&mut client, &fetch).unwrap();
+    assert_eq!(prepares(&mut client), 0, "it is still being read");
+    client.prepared(NOW, &TRANSFER, Some((5, [6; 32]))).unwrap();
+    // Who asks in another attempt did not hear the answer; the files know whether it still holds.
+    tell(&mut client, &fetch).unwrap();
+    assert_eq!(prepares(&mut client), 1);
+    client.store_failed(NOW, &TRANSFER, StoreFault::Read).unwrap();
+    tell(&mut client, &fetch).unwrap();
+    assert_eq!(prepares(&mut client), 1, "what failed is tried again when it is asked for");
+}
+
+#[test]
+fn what_is_being_read_keeps_its_place_among_what_is_asked_for() {
+    let mut client = idle();
+    let fetch = |number: usize| {
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&(number as u64).to_be_bytes());
+        Message::Fetch { transfer: TransferId(id), name: FileName::new("a").unwrap() }
+    };
+    for number in 0..ClientServer::PULLS_MAX {
+        tell(&mut client, &fetch(number)).unwrap();
+    }
+    let more = fetch(ClientServer::PULLS_MAX);
+    assert_eq!(tell(&mut client, &more), Err(Error::Busy));
+    assert_eq!(prepares(&mut client), ClientServer::PULLS_MAX);
+    let Message::Fetch { transfer, .. } = fetch(7) else { unreachable!() };
+    client.prepared(NOW, &transfer, Some((5, [6; 32]))).unwrap();
+    tell(&mut client, &more).unwrap();
+    assert_eq!(prepares(&mut client), 1);
 }

@@ -126,7 +126,8 @@ impl Task {
         let (mut finished, mut frames) = (Vec::new(), Vec::new());
         for (work, done) in works.iter().zip(done) {
             match done {
-                Err(Error::Lost) => {}
+                // What is answered by nobody would be waited for without end.
+                Err(Error::Lost) => finished.extend(is_answered(work).then_some(Finished::Lost)),
                 Ok((transfer, Done::Slice { range, to, frame })) => {
                     frames.push((transfer, range, to, Bytes::from(frame)));
                 }
@@ -181,6 +182,14 @@ fn told(transfer: TransferId, done: Done) -> Option<Told> {
     })
 }
 
+/// Whether a machine waits until it is told what became of it.
+const fn is_answered(work: &Work) -> bool {
+    match work {
+        Work::Look { .. } | Work::Prepare { .. } | Work::Sync { .. } | Work::Publish { .. } => true,
+        Work::Copy { .. } | Work::Serve { .. } | Work::Discard { .. } => false,
+    }
+}
+
 /// What a machine is told of work that could not be done.
 fn given_up(work: &Work) -> Option<Finished> {
     let (transfer, told) = match work {
@@ -198,7 +207,7 @@ fn given_up(work: &Work) -> Option<Finished> {
 pub(super) enum Finished {
     Told(TransferId, Told),
     Served(TransferId, u64),
-    /// It is not known any more what is on disk.
+    /// It is not known any more what is on disk, or what became of something.
     Lost,
 }
 
