@@ -33,6 +33,8 @@ pub struct ClientServer {
     clamp: Clamp,
     journal: Option<Journal<Next>>,
     offers: BTreeMap<TransferId, Taking>,
+    /// What became of these is not recorded yet.
+    concluding: BTreeSet<TransferId>,
     serving: BTreeMap<TransferId, FileName>,
     /// Of these the root is being computed: it is asked for again meanwhile.
     preparing: BTreeSet<TransferId>,
@@ -78,6 +80,7 @@ enum Reading {
 enum Next {
     Send(Bytes),
     Checkpointed(TransferId),
+    Concluded(TransferId),
     Work(Work),
     Tell(ClientEvent),
     HandOver(TransferId, Bytes),
@@ -169,6 +172,7 @@ impl ClientServer {
             clamp: Clamp::new(),
             journal: None,
             offers: BTreeMap::new(),
+            concluding: BTreeSet::new(),
             serving: BTreeMap::new(),
             preparing: BTreeSet::new(),
             pulls: Pulls::new(config.tenant, config.paces),

@@ -71,9 +71,10 @@ impl ClientServer {
         let published = done.as_ref().ok().cloned();
         let taken = Message::Taken { transfer: *transfer, outcome: done, receipt }.to_frame()?;
         self.offers.remove(transfer);
+        self.concluding.insert(*transfer);
         let at = Place::Store(self.config.party.clone());
         let discard = Next::Work(Work::Discard { transfer: *transfer, at });
-        let mut then = alloc::vec![Next::Send(taken), discard];
+        let mut then = alloc::vec![Next::Concluded(*transfer), Next::Send(taken), discard];
         let transfer = *transfer;
         then.extend(published.map(|name| Next::Tell(ClientEvent::Published { transfer, name })));
         self.journal()?.add(rows, alloc::vec![record], then);

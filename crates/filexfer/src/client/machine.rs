@@ -34,6 +34,9 @@ impl Machine for ClientServer {
                         Next::Checkpointed(transfer) => {
                             self.pulls.committed(&transfer);
                         }
+                        Next::Concluded(transfer) => {
+                            self.concluding.remove(&transfer);
+                        }
                         Next::Tell(event) => {
                             let at_once = match &event {
                                 ClientEvent::Published { transfer, .. } => Some(*transfer),

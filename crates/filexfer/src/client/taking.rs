@@ -56,7 +56,9 @@ impl ClientServer {
     }
 
     pub(super) fn on_offer(&mut self, offer: Offer) -> Result<(), Error> {
+        // Until its end is recorded its rows say that all of it is there: it would be published again.
         let is_known = self.offers.contains_key(&offer.transfer)
+            || self.concluding.contains(&offer.transfer)
             || self.reads.values().any(
                 |reading| matches!(reading, Reading::Offer(other) if other.transfer == offer.transfer),
             );

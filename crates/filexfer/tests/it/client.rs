@@ -145,3 +145,20 @@ fn what_is_being_read_keeps_its_place_among_what_is_asked_for() {
     tell(&mut client, &more).unwrap();
     assert_eq!(prepares(&mut client), 1);
 }
+
+/// The forwarding server offers until it is answered: an offer may come in together with the news that all is done.
+#[test]
+fn an_offer_whose_end_is_not_recorded_yet_is_not_taken_again() {
+    let mut client = taking();
+    client.published(NOW, &TRANSFER, Err(Failure::NameTaken)).unwrap();
+    tell(&mut client, &offer()).unwrap();
+    let Some(Effect::Commit { ticket, .. }) = client.poll_effect() else { panic!("no commit") };
+    tell(&mut client, &offer()).unwrap();
+    assert_eq!(client.poll_effect(), None, "nothing is read before it is recorded");
+    let fate = Committed::Applied(port::Version::new(1));
+    client.handle(NOW, Input::Committed { ticket, fate }).unwrap();
+    assert!(matches!(client.poll_effect(), Some(Effect::Send { .. })), "what became of it");
+    // From now on the row answers.
+    tell(&mut client, &offer()).unwrap();
+    let _ = read_ticket(&mut client);
+}
