@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::fault::fault;
 use crate::hex;
 use filexfer::{
-    FileClass, Grant, Mode, Party, PartyId, Profile, ProtocolName, Registry, Role, SiteId, Who,
+    FileClass, Grant, Limits, Mode, Party, PartyId, Profile, ProtocolName, Registry, Role, SiteId, Who,
 };
 use seal::{Validity, VerifyingKey};
 use serde::Deserialize;
@@ -74,6 +74,9 @@ pub(crate) struct ForwarderFile {
     pub(crate) address: Option<String>,
     #[serde(default = "spool_bytes")]
     pub(crate) spool_bytes: u64,
+    /// How old a request may be when it comes, in milliseconds: it waits while this server is down.
+    #[serde(default = "freshness_ms")]
+    freshness_ms: u64,
     /// How fast files move through it, in bytes a second; unlimited without it.
     pub(crate) bytes_per_s: Option<u64>,
 }
@@ -191,6 +194,13 @@ pub(crate) struct AccessFile {
     pub(crate) listen: SocketAddr,
     /// Where the client dials; as `listen` without it.
     pub(crate) address: Option<String>,
+}
+
+impl ForwarderFile {
+    /// Limits of the judgement.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits { freshness_ms: self.freshness_ms, ..Limits::default() }
+    }
 }
 
 /// Another site that is reached directly.
@@ -416,6 +426,9 @@ impl SiteFile {
         if self.forwarder.bytes_per_s.is_some_and(|rate| rate < RATE_LEAST) {
             return Err(format!("bytes_per_s is below {RATE_LEAST}, one range a second"));
         }
+        if self.forwarder.freshness_ms == 0 {
+            return Err("freshness_ms is 0: no request would be fresh".into());
+        }
         let mut roots = BTreeSet::new();
         let stores = self.backstage.iter().filter_map(|one| one.store.root.as_ref());
         for root in stores.chain(self.client.iter().map(|one| &one.root)) {
@@ -538,6 +551,11 @@ const fn spool_bytes() -> u64 {
     1 << 40
 }
 
+/// A day: whoever asks says it again as it was, for as long as nobody answers.
+const fn freshness_ms() -> u64 {
+    86_400_000
+}
+
 const fn verdict_ms() -> u64 {
     10_000
 }
@@ -550,3 +568,17 @@ const fn idle_ms() -> u64 {
 pub(crate) const KEY_NUMBER: u8 = 1;
 /// A range is 1 MiB, and a limit below it would never let one pass.
 const RATE_LEAST: u64 = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_may_wait_a_day_for_a_server_that_is_down() {
+        let text = "id = \"r1\"\npublic_key = \"\"\nlisten = \"127.0.0.1:1\"\n";
+        let file: ForwarderFile = toml::from_str(text).unwrap();
+        assert_eq!(file.limits().freshness_ms, 24 * 3_600_000);
+        let file: ForwarderFile = toml::from_str(&format!("{text}freshness_ms = 7\n")).unwrap();
+        assert_eq!(file.limits(), Limits { freshness_ms: 7, ..Limits::default() });
+    }
+}

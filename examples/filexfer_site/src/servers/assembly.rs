@@ -71,6 +71,7 @@ pub(super) async fn forwarding(
     }
     let files = Some(files(options, buckets, party.as_str()).await?);
     let mut brief = ForwarderConfig::new(TENANT, party.clone(), (SIGNING, KEY_NUMBER));
+    brief.limits = file.forwarder.limits();
     brief.paces = paces(config);
     brief.again_ms = file.pace.again_ms;
     brief.batch_multiple = RedbStore::BATCH_MULTIPLE;

@@ -19,6 +19,7 @@ fn what_is_wrong_is_said_before_anything_starts() {
     wrong("to = \"ledger\"", "to = \"leger\"", "a grant names leger, which is no party");
     wrong("public_key = \"", "public_key = \"x", "the public key of r1 is none");
     wrong("127.0.0.1:", "localhost ", "listen");
+    wrong("[forwarder]", "[forwarder]\nfreshness_ms = 0", "no request would be fresh");
     wrong("rules = 1", "rules = 1\nlink = \"sctp\"", "unknown variant `sctp`");
     let home = Home::new();
     home.append("\n[pace]\nagain_ms = 0\n");

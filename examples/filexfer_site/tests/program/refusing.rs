@@ -147,3 +147,27 @@ fn a_receipt_that_was_changed_proves_nothing() {
     let verify = ["receipts", "verify", path, "--content", changed.to_str().unwrap()];
     assert!(home.failure(6, &verify).contains("it is about other content"));
 }
+
+#[test]
+fn a_request_waits_for_a_forwarding_server_that_is_down_as_long_as_the_site_says() {
+    for (freshness_ms, becomes) in [(60_000, "delivered"), (1_500, "refused")] {
+        let home = Home::new();
+        home.change("[forwarder]", &format!("[forwarder]\nfreshness_ms = {freshness_ms}"));
+        fs::write(home.path("files/ledger/a.csv"), b"1;2").unwrap();
+        let _others = home.start(&["run", "--only", "ledger", "--only", "archive"]);
+        let send = ["submit", "--as", "ledger", "--to", "archive", "a.csv", "--no-answer"];
+        let id = home.json(&send)["id"].as_str().unwrap().to_owned();
+        std::thread::sleep(Duration::from_secs(3));
+        let _forwarder = home.start(&["forwarder"]);
+        let request = until("an answer", || {
+            let status = home.json(&["status", "--of", "ledger", "--id", &id]);
+            let request = status["requests"][0].clone();
+            (request["is_over"] == true).then_some(request)
+        });
+        assert_eq!(request["state"], becomes, "{request}");
+        let is_there = home.path("files/archive/a.csv").exists();
+        assert_eq!(is_there, becomes == "delivered");
+        // 5040: its signature is not fresh.
+        assert_eq!(request["code"] == 5_040, becomes == "refused", "{request}");
+    }
+}
