@@ -82,6 +82,6 @@ pub use retry::Retry;
 pub use route::{End, Route, RouteKind};
 pub use scheduler::{Scheduler, Slots};
 pub use slice::{Damaged, Slice, SliceProof};
-pub use trail::{Tampered, Trail};
+pub use trail::{Tampered, Trail, TrailCheck};
 pub use verdict::{SignedVerdict, Verdict};
 pub use work::{Place, StoreFault, Work};

@@ -72,7 +72,8 @@ impl Trail {
         Key::new(CrateTag::FILEXFER, tenant, RECORDS)
     }
 
-    /// Checks records in the order of their rows against a head that is known to be right.
+    /// Checks records in the order of their rows against a head that is known to be right. Of a long trail [`TrailCheck`] does it
+    /// without collecting the records.
     ///
     /// # Errors
     /// [`Tampered`]: the first record that is not what was written, or that is missing.
@@ -80,21 +81,51 @@ impl Trail {
         rows: impl IntoIterator<Item = &'a [u8]>,
         head: Head,
     ) -> Result<Vec<Audit>, Tampered> {
-        let mut chain = AuditChain::new();
-        let mut records = Vec::new();
-        for row in rows {
-            let number = chain.head().count;
-            let (link, record) = parse_record(row).map_err(|_| Tampered { number })?;
-            if chain.update(&record) != Ok(link) {
-                return Err(Tampered { number });
-            }
-            records.push(record);
+        let mut check = TrailCheck::new();
+        let records = rows.into_iter().map(|row| check.row(row)).collect::<Result<Vec<_>, _>>()?;
+        check.finish(head)?;
+        Ok(records)
+    }
+}
+
+/// Checks a trail of any length record by record, in the memory of one.
+///
+/// Read the head first: what is recorded while records are read lies behind it, and is not part of what is checked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrailCheck {
+    chain: AuditChain,
+}
+
+impl TrailCheck {
+    /// Before the first record.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The next record, by its row.
+    ///
+    /// # Errors
+    /// [`Tampered`]: it is not what was written, or one before it is missing.
+    pub fn row(&mut self, row: &[u8]) -> Result<Audit, Tampered> {
+        let number = self.records();
+        let (link, record) = parse_record(row).map_err(|_| Tampered { number })?;
+        if self.chain.update(&record) != Ok(link) {
+            return Err(Tampered { number });
         }
-        if chain.head() == head {
-            Ok(records)
-        } else {
-            Err(Tampered { number: chain.head().count })
-        }
+        Ok(record)
+    }
+
+    /// How many records were right.
+    pub const fn records(&self) -> u64 {
+        self.chain.head().count
+    }
+
+    /// That was all up to a head that is known to be right.
+    ///
+    /// # Errors
+    /// [`Tampered`]: records at the end are missing, or all of them are others.
+    pub fn finish(self, head: Head) -> Result<(), Tampered> {
+        if self.chain.head() == head { Ok(()) } else { Err(Tampered { number: self.records() }) }
     }
 }
 

@@ -7,9 +7,9 @@ use crate::rows;
 use crate::station::{Role, Told};
 use filexfer::{
     Error, Forwarder, ForwarderConfig, ForwarderEvent, Groups, Job, Party, Place, Registry,
-    Role as PartyRole, SliceProof, State, Trail, TransferId, Work,
+    Role as PartyRole, SliceProof, State, TransferId, Work,
 };
-use port::{Peer, ReadSet, Store, Time};
+use port::{Peer, ReadSet, Store, Tenant, Time};
 use seal::SoftKeys;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -119,6 +119,10 @@ impl Role for Forwarding {
         self.counts(transfer).served += groups;
     }
 
+    fn trail(&self) -> Option<Tenant> {
+        Some(self.config.tenant)
+    }
+
     async fn on_events<S: Store>(&mut self, _: &S, events: Vec<ForwarderEvent>) {
         events.into_iter().for_each(log);
     }
@@ -148,25 +152,6 @@ impl Role for Forwarding {
                 let rows = found.points.iter().flatten();
                 let jobs = rows.filter_map(|row| Job::parse(&row.value).ok());
                 Ok(Value::Array(jobs.map(|job| self.describe(&job)).collect()))
-            }
-            Question::Audit => {
-                let tenant = self.config.tenant;
-                // The machine is at rest while this is answered: head and records are of one moment.
-                let head = store.read(&ReadSet::points([Trail::head_key(tenant)])).await;
-                let head = head.map_err(|why| why.to_string())?;
-                let head = head.points.first().and_then(Option::as_ref);
-                let trail = Trail::resume(tenant, head.map(|row| &row.value[..]));
-                let head = trail.map_err(|why| why.to_string())?.head();
-                let rows = rows::all(store, Trail::table(tenant)).await?;
-                let records = Trail::verify(rows.iter().map(|(_, row)| &row.value[..]), head);
-                Ok(match records {
-                    Ok(records) => json!({
-                        "is_whole": true,
-                        "records": records.len(),
-                        "head": crate::hex::text(&head.link),
-                    }),
-                    Err(why) => json!({ "is_whole": false, "first_wrong": why.number }),
-                })
             }
             _ => Err("a forwarding server is not asked that; ask the backstage server".into()),
         }

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod audit;
 mod backstage;
 mod bucket;
 mod client;

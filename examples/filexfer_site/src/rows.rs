@@ -4,20 +4,47 @@ use crate::files::Files;
 use filexfer::{Place, State, TransferId};
 use port::{CrateTag, Key, ReadSet, Row, Scan, Store, Tenant};
 
-/// All rows under a prefix, up to a bound.
-pub(crate) async fn all<S: Store>(store: &S, prefix: Key) -> Result<Vec<(Key, Row)>, String> {
-    let mut rows: Vec<(Key, Row)> = Vec::new();
+/// Each row under a prefix, in order, in the memory of one page; until `take` wants no more.
+pub(crate) async fn each<S: Store>(
+    store: &S,
+    prefix: Key,
+    mut take: impl FnMut(&Key, &Row) -> Result<bool, String> + Send,
+) -> Result<(), String> {
+    let mut after = None;
     loop {
-        let after = rows.last().map(|(key, _)| key.clone());
         let scan = Scan { prefix: prefix.clone(), after, limit: Scan::ROWS_MAX };
         let page = store.read(&ReadSet::scan(scan)).await.map_err(|why| why.to_string())?;
         let page = page.scans.into_iter().next().unwrap_or_default();
-        let is_last = page.len() < Scan::ROWS_MAX;
-        rows.extend(page);
-        if is_last || rows.len() >= ROWS_MAX {
-            return Ok(rows);
+        for (key, row) in &page {
+            if !take(key, row)? {
+                return Ok(());
+            }
         }
+        if page.len() < Scan::ROWS_MAX {
+            return Ok(());
+        }
+        after = page.into_iter().next_back().map(|(key, _)| key);
+        // A store may answer without waiting: others have their turn.
+        tokio::task::yield_now().await;
     }
+}
+
+/// All rows under a prefix. More than there is memory for are a fault: some of them for all would be wrong.
+pub(crate) async fn all<S: Store>(store: &S, prefix: Key) -> Result<Vec<(Key, Row)>, String> {
+    up_to(store, prefix, ROWS_MAX).await
+}
+
+async fn up_to<S: Store>(store: &S, prefix: Key, most: usize) -> Result<Vec<(Key, Row)>, String> {
+    let mut rows: Vec<(Key, Row)> = Vec::new();
+    each(store, prefix, |key, row| {
+        if rows.len() >= most {
+            return Err(format!("there are more than {most} rows: keep them for a shorter time"));
+        }
+        rows.push((key.clone(), row.clone()));
+        Ok(true)
+    })
+    .await?;
+    Ok(rows)
 }
 
 /// By which row of a transfer unpublished content is known to be left over.
@@ -115,3 +142,22 @@ const VERDICTS: u8 = 162;
 const MANIFESTS: u8 = 163;
 const PACKS: u8 = 164;
 const ROWS_MAX: usize = 1_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use port::{Batch, Commit, Expect, MemoryStore};
+
+    #[tokio::test]
+    async fn more_rows_than_are_read_are_a_fault_and_not_fewer_rows() {
+        let store = MemoryStore::new();
+        for number in 0..2_100 {
+            let mut batch = Batch::new();
+            batch.put(requests().number(number).unwrap(), Expect::Any, vec![1]);
+            assert!(matches!(store.commit(&batch).await, Ok(Commit::Applied(_))));
+        }
+        assert_eq!(up_to(&store, requests(), 2_100).await.unwrap().len(), 2_100);
+        assert!(up_to(&store, requests(), 2_099).await.unwrap_err().contains("more than 2099"));
+        assert_eq!(up_to(&store, verdicts(), 0).await.unwrap().len(), 0);
+    }
+}

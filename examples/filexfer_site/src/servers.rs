@@ -144,6 +144,7 @@ pub(crate) fn begin<R: Role + 'static, S: Store + Send + Sync + 'static>(
     let link = Arc::new(link);
     let name = id.to_owned();
     let lines = Arc::clone(&link);
+    let store = Arc::new(store);
     let station = Station { name, role, store, keys, link, inbox, files, questions };
     let stop = stop.clone();
     stations.spawn(async move {

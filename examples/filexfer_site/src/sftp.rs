@@ -250,18 +250,20 @@ fn mailbox(
 async fn restore<S: Store>(store: &S, mailbox: &Mailbox) -> Result<(), String> {
     // Of two files that had one name the later one is there.
     let mut found: BTreeMap<FileName, (Time, TransferId)> = BTreeMap::new();
-    for (key, row) in rows::all(store, ClientServer::outcomes(TENANT)).await? {
+    rows::each(store, ClientServer::outcomes(TENANT), |key, row| {
         let Some(transfer) = key.as_bytes().last_chunk().map(|bytes| TransferId(*bytes)) else {
-            continue;
+            return Ok(true);
         };
         let published = ClientServer::published_as(&row.value);
         let published = published.map_err(|why| format!("a stored row is damaged: {why}"))?;
-        let Some((name, at)) = published else { continue };
+        let Some((name, at)) = published else { return Ok(true) };
         let at = at.unwrap_or(Time::EPOCH);
         if found.get(&name).is_none_or(|(earlier, _)| *earlier <= at) {
             found.insert(name, (at, transfer));
         }
-    }
+        Ok(true)
+    })
+    .await?;
     for (name, (_, transfer)) in found {
         let key = Forwarder::receipts(TENANT).raw(&transfer.0);
         let key = key.and_then(|key| key.raw(&[Stage::HandedOver.as_u8()]));

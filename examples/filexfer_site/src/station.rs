@@ -4,8 +4,9 @@ mod errands;
 mod role;
 mod workers;
 
+use crate::audit;
 use crate::clock;
-use crate::control::Asked;
+use crate::control::{Asked, Question};
 use crate::failure::Failure;
 use crate::files::{Files, Part};
 use crate::lines::{Inboxes, Lines};
@@ -24,7 +25,7 @@ use workers::{Finished, Workers};
 pub(crate) struct Station<R, S> {
     pub(crate) name: String,
     pub(crate) role: R,
-    pub(crate) store: S,
+    pub(crate) store: Arc<S>,
     pub(crate) keys: SoftKeys,
     pub(crate) link: Arc<Lines>,
     pub(crate) inbox: Inboxes,
@@ -32,7 +33,7 @@ pub(crate) struct Station<R, S> {
     pub(crate) questions: mpsc::Receiver<Asked>,
 }
 
-impl<R: Role, S: Store> Station<R, S> {
+impl<R: Role, S: Store + Send + 'static> Station<R, S> {
     /// Works until it is told to stop.
     pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), Failure> {
         let (mut workers, mut finished) = Workers::new();
@@ -62,11 +63,7 @@ impl<R: Role, S: Store> Station<R, S> {
                 }
                 done = self.role.own_work() => done,
                 Some(asked) = self.questions.recv() => {
-                    let now = clock::now();
-                    let answer = self.role.answer(now, &self.store, &self.keys, &asked.question);
-                    let answer = answer.await;
-                    // Who asked may have gone meanwhile.
-                    let _ = asked.reply.send(answer);
+                    self.on_question(asked).await;
                     Ok(())
                 }
                 () = tokio::time::sleep(wait) => {
@@ -78,6 +75,22 @@ impl<R: Role, S: Store> Station<R, S> {
             self.settle(&mut workers, outcome).await?;
             self.take_more(&mut workers, &mut finished).await?;
         }
+    }
+
+    async fn on_question(&mut self, asked: Asked) {
+        let trail = self.role.trail().filter(|_| matches!(asked.question, Question::Audit));
+        if let Some(tenant) = trail {
+            let store = Arc::clone(&self.store);
+            // It takes as long as the trail is long: the machine does not wait for it.
+            tokio::spawn(async move {
+                let _ = asked.reply.send(audit::verify(&*store, tenant).await);
+            });
+            return;
+        }
+        let now = clock::now();
+        let answer = self.role.answer(now, &*self.store, &self.keys, &asked.question).await;
+        // Who asked may have gone meanwhile.
+        let _ = asked.reply.send(answer);
     }
 
     /// What else is there already: what the machine makes of all of it goes to the store together, and to threads.
@@ -110,7 +123,7 @@ impl<R: Role, S: Store> Station<R, S> {
     async fn attend(&mut self, workers: &mut Workers) -> Result<bool, Failure> {
         let now = clock::now();
         let machine = self.role.machine();
-        let drained = port::drain(machine, now, &self.store, &*self.link, &self.keys).await;
+        let drained = port::drain(machine, now, &*self.store, &*self.link, &self.keys).await;
         let drained = match drained {
             Ok(drained) => drained,
             Err(why) => {
@@ -122,7 +135,7 @@ impl<R: Role, S: Store> Station<R, S> {
             tracing::error!(event = "store.failed", server = %self.name, %why);
         }
         if !drained.events.is_empty() {
-            self.role.on_events(&self.store, drained.events).await;
+            self.role.on_events(&*self.store, drained.events).await;
         }
         while let Some(work) = self.role.poll_work() {
             workers.add(work);
@@ -167,7 +180,7 @@ impl<R: Role, S: Store> Station<R, S> {
             workers.write(Slice { range, part, frame });
             return Ok(());
         }
-        self.role.notice(&self.store, &message).await;
+        self.role.notice(&*self.store, &message).await;
         self.hand_over(&frame)
     }
 

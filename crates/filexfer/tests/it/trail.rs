@@ -66,3 +66,19 @@ fn fd14_every_change_of_the_trail_shows() {
     }
     assert!(Trail::resume(TENANT, Some(&[1, 2])).is_err());
 }
+
+#[test]
+fn fd14_a_trail_is_checked_record_by_record_as_it_is_as_a_whole() {
+    let (store, head) = written();
+    let mut check = TrailCheck::new();
+    for (n, row) in rows(&store).iter().enumerate() {
+        assert_eq!(check.row(row), Ok(record(n as u64)));
+        assert_eq!(check.records(), n as u64 + 1);
+        if n < 19 {
+            assert_eq!(check.clone().finish(head), Err(Tampered { number: n as u64 + 1 }));
+        }
+    }
+    // A record too many is one that nobody wrote; what was right before stays so.
+    assert_eq!(check.row(&rows(&store)[19]), Err(Tampered { number: 20 }));
+    assert_eq!(TrailCheck::new().finish(head), Err(Tampered { number: 0 }));
+}

@@ -6,7 +6,7 @@ use filexfer::{
     Error, Failure as JobFailure, FileMetadata, Message, Place, SliceProof, StoreFault, TransferId,
     Work,
 };
-use port::{Machine, Peer, Store, Time};
+use port::{Machine, Peer, Store, Tenant, Time};
 use seal::SoftKeys;
 use serde_json::Value;
 use std::ops::Range;
@@ -65,6 +65,11 @@ pub(crate) trait Role: Send {
     /// A peer came or went.
     fn on_peer(&mut self, _peer: &Peer, _present: bool) -> Result<(), Error> {
         Ok(())
+    }
+
+    /// Whose trail can be verified here.
+    fn trail(&self) -> Option<Tenant> {
+        None
     }
 
     /// Somebody asks.
