@@ -3,14 +3,18 @@
 use crate::failure::Failure;
 use crate::fault::fault;
 use crate::hex;
+use crate::purging::Purging;
 use filexfer::{
-    FileClass, Grant, Limits, Mode, Party, PartyId, Profile, ProtocolName, Registry, Role, SiteId, Who,
+    FileClass, Grant, Keeping, Limits, Mode, Party, PartyId, Profile, ProtocolName, PurgeTable,
+    Registry, Role, SiteId, Who,
 };
 use seal::{Validity, VerifyingKey};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 /// A configuration that was checked.
 #[derive(Debug)]
@@ -53,6 +57,8 @@ pub(crate) struct SiteFile {
     grant: Vec<GrantFile>,
     #[serde(default)]
     pub(crate) pace: PaceFile,
+    #[serde(default)]
+    keeping: KeepingFile,
 }
 
 /// What frames go over.
@@ -279,7 +285,50 @@ impl Default for PaceFile {
     }
 }
 
+/// How long what is over is kept, in milliseconds.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct KeepingFile {
+    /// Jobs at a forwarding server, outcomes at clients.
+    jobs_ms: u64,
+    /// Requests with their results at a backstage server: receipts are saved from these.
+    notices_ms: u64,
+    /// Receipts.
+    receipts_ms: u64,
+    /// How often is looked.
+    every_ms: u64,
+}
+
+impl Default for KeepingFile {
+    fn default() -> Self {
+        let keeping = Keeping::default();
+        let (jobs_ms, receipts_ms) = (keeping.jobs_ms(), keeping.receipts_ms());
+        Self { jobs_ms, notices_ms: receipts_ms, receipts_ms, every_ms: 3_600_000 }
+    }
+}
+
+impl KeepingFile {
+    /// Of what goes after so long.
+    fn of(&self, jobs_ms: u64, limits: &Limits) -> Result<Keeping, String> {
+        Keeping::new(jobs_ms, self.receipts_ms, limits).map_err(|_| {
+            let why = "longer than freshness_ms and 5 s, or a request could be used twice";
+            format!("keeping: jobs_ms and notices_ms have to be {why}; and not longer than receipts_ms")
+        })
+    }
+}
+
 impl Config {
+    /// What is forgotten of these tables, and when.
+    pub(crate) fn purging(&self, tables: &'static [PurgeTable]) -> Purging {
+        let KeepingFile { jobs_ms, notices_ms, every_ms, .. } = self.file.keeping;
+        let is_backstage = tables.contains(&PurgeTable::Inbox);
+        let of = if is_backstage { notices_ms } else { jobs_ms };
+        // That it can be so was checked.
+        let keeping = self.file.keeping.of(of, &self.file.forwarder.limits()).unwrap_or_default();
+        let registry = Arc::new(self.registry.clone());
+        Purging { tables, keeping, registry, every: Duration::from_millis(every_ms) }
+    }
+
     /// Reads and checks a configuration. What belongs to one server only is checked when that one starts.
     pub(crate) fn load(path: &Path) -> Result<Self, Failure> {
         let text = std::fs::read_to_string(path).map_err(|why| Failure::file(path, why))?;
@@ -429,6 +478,13 @@ impl SiteFile {
         if self.forwarder.freshness_ms == 0 {
             return Err("freshness_ms is 0: no request would be fresh".into());
         }
+        let KeepingFile { jobs_ms, notices_ms, every_ms, .. } = self.keeping;
+        for term_ms in [jobs_ms, notices_ms] {
+            self.keeping.of(term_ms, &self.forwarder.limits())?;
+        }
+        if every_ms < EVERY_LEAST_MS {
+            return Err(format!("keeping: every_ms is below {EVERY_LEAST_MS}"));
+        }
         let mut roots = BTreeSet::new();
         let stores = self.backstage.iter().filter_map(|one| one.store.root.as_ref());
         for root in stores.chain(self.client.iter().map(|one| &one.root)) {
@@ -566,6 +622,8 @@ const fn idle_ms() -> u64 {
 
 /// With which of its keys everybody signs.
 pub(crate) const KEY_NUMBER: u8 = 1;
+/// Looking through everything more often would do nothing else.
+const EVERY_LEAST_MS: u64 = 100;
 /// A range is 1 MiB, and a limit below it would never let one pass.
 const RATE_LEAST: u64 = 1 << 20;
 

@@ -20,6 +20,7 @@ mod lines;
 mod options;
 mod packs;
 mod progress;
+mod purging;
 mod rows;
 mod secrets;
 mod servers;

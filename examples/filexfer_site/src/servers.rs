@@ -137,7 +137,7 @@ pub(crate) fn begin<R: Role + 'static, S: Store + Send + Sync + 'static>(
     store: S,
     around: Around,
 ) -> Result<Running, Failure> {
-    let Around { keys, link: (link, inbox), files, packs, socket } = around;
+    let Around { keys, link: (link, inbox), files, packs, socket, purging } = around;
     let (asked, questions) = mpsc::channel(16);
     let listener = control::listen(&socket)?;
     let asks = asked.clone();
@@ -145,12 +145,18 @@ pub(crate) fn begin<R: Role + 'static, S: Store + Send + Sync + 'static>(
     let name = id.to_owned();
     let lines = Arc::clone(&link);
     let store = Arc::new(store);
+    let purged = purging.map(|purging| purging.run(name.clone(), Arc::clone(&store), stop.clone()));
     let station = Station { name, role, store, keys, link, inbox, files, questions };
     let stop = stop.clone();
     stations.spawn(async move {
         let control = tokio::spawn(control::serve(listener, asked, packs));
+        let purged = purged.map(tokio::spawn);
         let ended = station.run(stop).await;
         control.abort();
+        if let Some(purged) = purged {
+            // Not in the middle of a page.
+            let _ = purged.await;
+        }
         ended
     });
     Ok(Running { asks, lines })

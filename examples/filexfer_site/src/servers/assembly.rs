@@ -10,11 +10,12 @@ use crate::files::Files;
 use crate::forwarder::Forwarding;
 use crate::lines::{Inboxes, Lines};
 use crate::packs::Packs;
+use crate::purging::Purging;
 use crate::rows::{self, Left, TENANT};
 use crate::secrets;
 use files_local::{Area, LocalFiles, Options as FilesOptions};
 use files_object_store::{Area as Bucket, ObjectFiles, Options as BucketOptions};
-use filexfer::{ClientConfig, ClientServer, ForwarderConfig, Limit, Paces, PartyId, Place, Retry};
+use filexfer::{ClientConfig, ClientServer, ForwarderConfig, Limit, Paces, PartyId, Place, PurgeTable, Retry};
 use link::{Contact, Identity, Limits, Options as LinkOptions};
 use port::Peer;
 use seal::SoftKeys;
@@ -33,6 +34,7 @@ pub(crate) struct Around {
     /// Where a backstage server packs what it sends.
     pub(super) packs: Option<Arc<Packs>>,
     pub(super) socket: PathBuf,
+    pub(super) purging: Option<Purging>,
 }
 
 pub(super) async fn forwarding(
@@ -86,8 +88,8 @@ pub(super) async fn forwarding(
     }
     let role = Forwarding::new(brief, Arc::new(config.registry.clone()))?;
     let link = link(config, &party, Some(file.forwarder.listen), contacts).await?;
-    let socket = config.socket(party.as_str());
-    Ok((role, Around { keys, link, files, packs: None, socket }))
+    let purging = Some(config.purging(&[PurgeTable::Jobs, PurgeTable::Receipts]));
+    Ok((role, Around { keys, link, files, packs: None, socket: config.socket(party.as_str()), purging }))
 }
 
 pub(super) async fn access(
@@ -99,7 +101,7 @@ pub(super) async fn access(
     let role = Access::new(id_of(&config.file.forwarder.id)?, id_of(&client.id)?)?;
     let link = link(config, &party, Some(client.access.listen), contacts).await?;
     let socket = config.socket(party.as_str());
-    Ok((role, Around { keys: SoftKeys::new(), link, files: None, packs: None, socket }))
+    Ok((role, Around { keys: SoftKeys::new(), link, files: None, packs: None, socket, purging: None }))
 }
 
 pub(super) async fn backstage(
@@ -121,8 +123,9 @@ pub(super) async fn backstage(
     let own = Own { party: party.clone(), site, forwarder, pace_ms, unpacks };
     let role = Backstage::open(own, Arc::clone(&packs), store).await?;
     let link = link(config, &party, None, vec![to_forwarder(config)?]).await?;
+    let purging = Some(config.purging(&[PurgeTable::Inbox, PurgeTable::Receipts]));
     let (packs, socket) = (Some(packs), config.socket(party.as_str()));
-    Ok((role, Around { keys, link, files: None, packs, socket }))
+    Ok((role, Around { keys, link, files: None, packs, socket, purging }))
 }
 
 /// A client server, after what an earlier process left was removed.
@@ -149,8 +152,10 @@ pub(crate) async fn client_server(
     rows::sweep(&store, files.as_deref(), &places, Left::If(ClientServer::outcomes(TENANT)))
         .await
         .map_err(Failure::Run)?;
-    let socket = config.socket(party.as_str());
-    Ok((role, Around { keys, link, files, packs: None, socket }, store))
+    // A mailbox shows what outcomes say, for as long as its client has not fetched it.
+    let tables = &[PurgeTable::Taken, PurgeTable::Receipts];
+    let purging = client.sftp.is_none().then(|| config.purging(tables));
+    Ok((role, Around { keys, link, files, packs: None, socket: config.socket(party.as_str()), purging }, store))
 }
 
 fn paces(config: &Config) -> Paces {

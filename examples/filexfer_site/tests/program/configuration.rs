@@ -21,6 +21,15 @@ fn what_is_wrong_is_said_before_anything_starts() {
     wrong("127.0.0.1:", "localhost ", "listen");
     wrong("[forwarder]", "[forwarder]\nfreshness_ms = 0", "no request would be fresh");
     wrong("rules = 1", "rules = 1\nlink = \"sctp\"", "unknown variant `sctp`");
+    for (keeping, words) in [
+        ("jobs_ms = 86_405_000", "a request could be used twice"),
+        ("receipts_ms = 1", "not longer than receipts_ms"),
+        ("every_ms = 1", "every_ms is below 100"),
+    ] {
+        let home = Home::new();
+        home.append(&format!("\n[keeping]\n{keeping}\n"));
+        assert!(home.failure(3, &["check"]).contains(words), "{keeping}");
+    }
     let home = Home::new();
     home.append("\n[pace]\nagain_ms = 0\n");
     assert!(home.failure(3, &["check"]).contains("a pace is 0"));

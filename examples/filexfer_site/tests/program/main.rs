@@ -9,6 +9,7 @@
 mod buckets;
 mod configuration;
 mod home;
+mod keeping;
 mod kills;
 mod line;
 mod packing;
