@@ -52,7 +52,7 @@ pub(super) async fn forwarding(
         .map(|one| contact(&one.forwarder, one.address.clone(), one.link.unwrap_or(file.link)));
     let contacts = backstages.chain(accesses).chain(others).collect::<Result<_, _>>()?;
     let mut options = FilesOptions::new(folder(&state.join("work"))?)
-        .spool(Area::new(folder(&state.join("spool"))?, class("general")?));
+        .spool(spool(folder(&state.join("spool"))?, file.forwarder.spool_bytes)?);
     let proofs = state.join("proofs");
     let mut buckets = BucketOptions::new(&proofs);
     for store in file.backstage.iter().map(|one| &one.store) {
@@ -252,6 +252,14 @@ fn classes(store: &StoreFile) -> Result<Vec<(String, filexfer::FileClass)>, Fail
     store.classes.iter().map(|(folder, of)| Ok((folder.clone(), class(of)?))).collect()
 }
 
+/// The machine refuses what it knows to be too much for the spool. How large a client's file is it learns only when the file
+/// moves, and what is over counts no more a moment before it is removed: the spool's own bound is a little wider.
+fn spool(root: PathBuf, spool_bytes: u64) -> Result<Area, Failure> {
+    let mut area = Area::new(root, class("general")?);
+    area.quota_bytes = spool_bytes.saturating_add(spool_bytes / SPOOL_ROOM);
+    Ok(area)
+}
+
 fn client_area(config: &Config, client: &ClientFile) -> Result<Area, Failure> {
     let mut area = Area::new(config.path(&client.root), class("general")?);
     area.quota_bytes = client.quota_bytes.unwrap_or(u64::MAX);
@@ -287,7 +295,21 @@ fn class(text: &str) -> Result<filexfer::FileClass, Failure> {
 const KEEPALIVE_MS: u64 = 2_000;
 const BACKOFF_MOST_MS: u64 = 5_000;
 const RETRY_MOST_MS: u64 = 300_000;
+/// Of the spool there is one part in so many beside what the configuration says.
+const SPOOL_ROOM: u64 = 16;
 /// Four ranges: less would not let a window through.
 const BURST: u64 = 4 << 20;
 /// Notices that wait for their answers at one time.
 const IN_FLIGHT: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_spool_takes_no_more_than_the_configuration_says_and_a_little() {
+        let quota = |bytes| spool("spool".into(), bytes).unwrap().quota_bytes;
+        assert_eq!(quota(1 << 40), (1 << 40) + (1 << 36));
+        assert_eq!((quota(0), quota(u64::MAX)), (0, u64::MAX));
+    }
+}
