@@ -15,7 +15,7 @@ mod status;
 
 pub use desk::{Asked, Desk, Event};
 pub use error::{Error, OpenError};
-pub use mailbox::{Mailbox, MailboxLimits, Whole};
+pub use mailbox::{Content, Mailbox, MailboxLimits, Whole};
 pub use options::{Client, ClientKey, HostKey, Limits, Options};
 pub use path::{BadPath, VirtualPath};
 pub use server::SftpServer;

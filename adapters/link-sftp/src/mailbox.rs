@@ -28,6 +28,7 @@ use std::time::SystemTime;
 /// <root>/outbox/<number>.content    what was written, whole or not
 /// <root>/outbox/<number>.record     its name; and its job, from the moment that it is whole
 /// <root>/inbox/<number>.whole       published by the client's machine
+/// <root>/inbox/<number>.gone        the same, while it is removed
 /// ```
 #[derive(Debug)]
 pub struct Mailbox {
@@ -66,12 +67,26 @@ struct Item {
     writer: u64,
 }
 
-/// A file to fetch.
+/// A file to fetch. Another one may lie under its name already: its machine has published it, and has not told yet.
 #[derive(Debug)]
 struct Offer {
     transfer: TransferId,
+    content: Content,
+    /// The number of the file that was compared with the content and is it.
+    is: Option<u64>,
     coverage: Coverage,
+    /// The number of the file of which that went out.
+    of: Option<u64>,
     is_handed_over: bool,
+}
+
+/// What a published file has to be, as its receipt says ([`filexfer::Receipt`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// In bytes.
+    pub size: u64,
+    /// Its root.
+    pub root: [u8; 32],
 }
 
 /// What a client may use up.
@@ -136,6 +151,8 @@ pub(crate) struct Asking<'a> {
 #[derive(Debug)]
 pub(crate) struct Fetch {
     file: File,
+    /// The file's own.
+    number: u64,
     name: FileName,
     transfer: TransferId,
     pub(crate) about: About,
@@ -186,6 +203,7 @@ impl Mailbox {
         let failed = |why: io::Error| OpenError::Root(why.kind());
         let outbox = folder(&root.join(OUTBOX)).map_err(failed)?;
         let inbox = folder(&root.join(INBOX)).map_err(failed)?;
+        inbox::put_back_all(&inbox).map_err(failed)?;
         let lock = File::open(root.join(OUTBOX)).map_err(failed)?;
         lock.try_lock().map_err(|why| match why {
             TryLockError::WouldBlock => OpenError::InUse,
@@ -247,7 +265,7 @@ impl State {
 
     fn sent(&mut self, fetch: &Fetch, range: Range<u64>) {
         if let Some(offer) = self.offers.get_mut(&fetch.name)
-            && offer.transfer == fetch.transfer
+            && offer.counts(fetch)
         {
             offer.coverage.add(range);
         }
@@ -312,12 +330,7 @@ fn listing<'a>(
 /// What an earlier process left. Content without a record was never named, and a record without content is removed.
 fn found(outbox: &OwnedFd) -> io::Result<State> {
     let mut state = State::default();
-    let mut names = Vec::new();
-    for entry in Dir::read_from(outbox)? {
-        if let Ok(name) = entry?.file_name().to_str() {
-            names.push(name.to_owned());
-        }
-    }
+    let names = names(outbox)?;
     for name in &names {
         let Some(number) = name.strip_suffix(RECORD).and_then(parse_hex) else { continue };
         let read = || -> io::Result<(Record, u64, SystemTime)> {
@@ -344,6 +357,17 @@ fn found(outbox: &OwnedFd) -> io::Result<State> {
         }
     }
     Ok(state)
+}
+
+/// The names in a folder that are text: those that are given here are.
+fn names(folder: &OwnedFd) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(folder)? {
+        if let Ok(name) = entry?.file_name().to_str() {
+            names.push(name.to_owned());
+        }
+    }
+    Ok(names)
 }
 
 fn folder(path: &Path) -> io::Result<OwnedFd> {
@@ -377,7 +401,7 @@ fn draw() -> Result<[u8; 16], Error> {
 fn whole(name: &FileName) -> String {
     let digest = blake3::hash(name.as_str().as_bytes());
     let number = digest.as_bytes().first_chunk::<16>().copied().unwrap_or_default();
-    format!("{}.whole", hex(&number))
+    format!("{}{WHOLE}", hex(&number))
 }
 
 fn content(number: &[u8; 16]) -> String {
@@ -401,6 +425,8 @@ fn len_u64(bytes: &[u8]) -> u64 {
 const OUTBOX: &str = "outbox";
 const INBOX: &str = "inbox";
 const RECORD: &str = ".record";
+const WHOLE: &str = ".whole";
+const GONE: &str = ".gone";
 const NEW: &str = ".new";
 const FAILED: &str = ".failed";
 const TEMPORARY: [&str; 5] = [".filepart", ".part", ".partial", ".tmp", FAILED];

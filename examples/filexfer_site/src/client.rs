@@ -3,6 +3,7 @@
 use crate::control::Question;
 use crate::failure::Failure;
 use crate::hex;
+use crate::sftp::content_of;
 use crate::station::{Role, Told};
 use filexfer::{
     Bitmap, ClientConfig, ClientEvent, ClientServer, Error, Groups, Message, PartyId, Place,
@@ -119,12 +120,16 @@ impl Role for Client {
         self.taking.insert(offer.transfer, Taking { name, groups, resumed, moved: 0 });
     }
 
-    async fn on_events<S: Store>(&mut self, _: &S, events: Vec<ClientEvent>) {
+    async fn on_events<S: Store>(&mut self, store: &S, events: Vec<ClientEvent>) {
         for event in events {
             tracing::info!(event = "client", ?event);
             match (&self.mailbox, event) {
                 (Some(mailbox), ClientEvent::Published { transfer, name }) => {
-                    mailbox.offer(name, transfer, false);
+                    match content_of(store, &transfer).await {
+                        Ok(content) => mailbox.offer(name, transfer, content, false),
+                        // It is, after the next start.
+                        Err(why) => tracing::error!(event = "sftp.not_shown", %name, %why),
+                    }
                 }
                 (Some(mailbox), ClientEvent::HandedOver { transfer }) => {
                     mailbox.handed_over(&transfer);

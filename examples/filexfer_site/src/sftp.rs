@@ -13,10 +13,10 @@ use crate::servers::{self, Running};
 use crate::{hex, secrets};
 use filexfer::{ClientServer, FileName, Forwarder, PartyId, Reason, Stage, TransferId};
 use link_sftp::{
-    Asked, Client, ClientKey, Desk, Event, HostKey, Limits, Mailbox, MailboxLimits, Options,
+    Asked, Client, ClientKey, Content, Desk, Event, HostKey, Limits, Mailbox, MailboxLimits, Options,
     SftpServer, Whole,
 };
-use port::{ReadSet, Store, Time};
+use port::{ReadSet, Row, Store, Time};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -249,30 +249,50 @@ fn mailbox(
 /// Shows the client again what was published before this process began.
 async fn restore<S: Store>(store: &S, mailbox: &Mailbox) -> Result<(), String> {
     // Of two files that had one name the later one is there.
-    let mut found: BTreeMap<FileName, (Time, TransferId)> = BTreeMap::new();
+    let mut found: BTreeMap<FileName, (Time, TransferId, Content)> = BTreeMap::new();
     rows::each(store, ClientServer::outcomes(TENANT), |key, row| {
         let Some(transfer) = key.as_bytes().last_chunk().map(|bytes| TransferId(*bytes)) else {
             return Ok(true);
         };
         let published = ClientServer::published_as(&row.value);
         let published = published.map_err(|why| format!("a stored row is damaged: {why}"))?;
-        let Some((name, at)) = published else { return Ok(true) };
+        let (Some((name, at)), Some(content)) = (published, content_in(row)?) else {
+            return Ok(true);
+        };
         let at = at.unwrap_or(Time::EPOCH);
-        if found.get(&name).is_none_or(|(earlier, _)| *earlier <= at) {
-            found.insert(name, (at, transfer));
+        if found.get(&name).is_none_or(|(earlier, ..)| *earlier <= at) {
+            found.insert(name, (at, transfer, content));
         }
         Ok(true)
     })
     .await?;
-    for (name, (_, transfer)) in found {
+    for (name, (_, transfer, content)) in found {
         let key = Forwarder::receipts(TENANT).raw(&transfer.0);
         let key = key.and_then(|key| key.raw(&[Stage::HandedOver.as_u8()]));
         let key = key.map_err(|why| why.to_string())?;
         let rows = store.read(&ReadSet::points([key])).await.map_err(|why| why.to_string())?;
         let is_handed_over = rows.points.first().is_some_and(Option::is_some);
-        mailbox.offer(name, transfer, is_handed_over);
+        mailbox.offer(name, transfer, content, is_handed_over);
     }
     Ok(())
+}
+
+/// What a file that was published has to be.
+pub(crate) async fn content_of<S: Store>(
+    store: &S,
+    transfer: &TransferId,
+) -> Result<Content, String> {
+    let key = ClientServer::outcomes(TENANT).raw(&transfer.0).map_err(|why| why.to_string())?;
+    let rows = store.read(&ReadSet::points([key])).await.map_err(|why| why.to_string())?;
+    let row = rows.points.first().and_then(Option::as_ref);
+    let content = row.map(content_in).transpose()?.flatten();
+    content.ok_or_else(|| "what became of it is not stored".into())
+}
+
+fn content_in(row: &Row) -> Result<Option<Content>, String> {
+    let receipt = ClientServer::receipt_in(&row.value);
+    let receipt = receipt.map_err(|why| format!("a stored row is damaged: {why}"))?;
+    Ok(receipt.map(|signed| Content { size: signed.receipt.size, root: signed.receipt.root }))
 }
 
 const PAUSE_MOST: Duration = Duration::from_millis(200);

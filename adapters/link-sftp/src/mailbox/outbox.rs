@@ -29,7 +29,8 @@ impl Mailbox {
     }
 
     /// A job is over. What was delivered goes; what was not stays, under the name with `.failed` behind it, which can be
-    /// renamed to be sent again. A job whose verdict a client waits for is left as it is.
+    /// renamed to be sent again; where that is too long for a name, under its own. A job whose verdict a client waits for is
+    /// left as it is.
     ///
     /// # Errors
     /// [`Error::Io`]; it may be tried again.
@@ -42,12 +43,18 @@ impl Mailbox {
         let Some((sent, item)) = found.map(|(sent, item)| (sent.clone(), item.clone())) else {
             return Ok(());
         };
-        let failed = |name: &FileName| FileName::new(&format!("{name}{FAILED}"));
-        if let (false, Ok(name), Ok(new)) = (is_delivered, failed(&item.name), failed(&sent)) {
-            self.discard(&mut state, &new)?;
-            return self.rename_item(&mut state, &sent, new, Item { name, job: None, ..item });
+        if is_delivered {
+            return self.discard(&mut state, &sent);
         }
-        self.discard(&mut state, &sent)
+        let failed = |name: &FileName| FileName::new(&format!("{name}{FAILED}"));
+        let item = Item { job: None, ..item };
+        match (failed(&item.name), failed(&sent)) {
+            (Ok(name), Ok(new)) => {
+                self.discard(&mut state, &new)?;
+                self.rename_item(&mut state, &sent, new, Item { name, ..item })
+            }
+            _ => self.rename_item(&mut state, &sent.clone(), sent, item),
+        }
     }
 
     /// Removes uploads that nobody went on with for long. Returns how many.

@@ -155,14 +155,12 @@ fn a_file_is_fetched_when_all_of_it_went_out() {
     let home = tempfile::tempdir().unwrap();
     let mailbox = open(home.path(), MailboxLimits::default()).unwrap();
     let transfer = TransferId([7; 16]);
-    let into = filexfer::Place::Spool;
-    let publish = Work::Publish { transfer, into, name: name("in/day.csv"), replace: false };
-    let Work::Publish { name: at, .. } = mailbox.at_home(publish) else { panic!("other work") };
-    fs::write(home.path().join(at.as_str()), b"0123456789").unwrap();
+    let at = publish(&mailbox, "in/day.csv", b"0123456789");
     // On disk, and not said to be published.
     assert_eq!(mailbox.fetch(&name("in/day.csv")).err(), Some(BadPath::Missing.into()));
     assert_eq!(mailbox.offers(None), Ok(BTreeMap::new()));
-    mailbox.offer(name("in/day.csv"), transfer, false);
+    let digits = content_of(b"0123456789");
+    mailbox.offer(name("in/day.csv"), transfer, digits, false);
     assert!(mailbox.offers(None).unwrap().contains_key("in"));
     assert_eq!(mailbox.offers(Some(&name("in"))).unwrap()["day.csv"].size, 10);
     let first = mailbox.fetch(&name("in/day.csv")).unwrap();
@@ -177,12 +175,115 @@ fn a_file_is_fetched_when_all_of_it_went_out() {
     assert_eq!(mailbox.fetched(&second), None, "once is enough");
     // Another file under that name is another file.
     let next = TransferId([8; 16]);
-    mailbox.offer(name("in/day.csv"), next, false);
+    mailbox.offer(name("in/day.csv"), next, digits, false);
     assert_eq!(mailbox.fetched(&second), None);
     assert_eq!(mailbox.take_away(&name("in/day.csv")), Err(Error::Denied));
     mailbox.handed_over(&next);
     mailbox.take_away(&name("in/day.csv")).unwrap();
-    assert!(!home.path().join(at.as_str()).exists());
+    assert!(!at.exists());
+    assert!(on_disk(&home.path().join("inbox")).is_empty());
+}
+
+/// What a machine does when it publishes: a file that is complete takes the name in one step.
+fn publish(mailbox: &Mailbox, text: &str, content: &[u8]) -> PathBuf {
+    let (transfer, into) = (TransferId([1; 16]), filexfer::Place::Spool);
+    let work = Work::Publish { transfer, into, name: name(text), replace: true };
+    let Work::Publish { name: at, .. } = mailbox.at_home(work) else { panic!("other work") };
+    let (at, fresh) = (mailbox.root().join(at.as_str()), mailbox.root().join("fresh"));
+    fs::write(&fresh, content).unwrap();
+    fs::rename(fresh, &at).unwrap();
+    at
+}
+
+fn content_of(bytes: &[u8]) -> Content {
+    Content { size: len_u64(bytes), root: *blake3::hash(bytes).as_bytes() }
+}
+
+/// A client takes all of a file; whether that counts.
+fn fetch(mailbox: &Mailbox, text: &str) -> Option<TransferId> {
+    let fetch = mailbox.fetch(&name(text)).unwrap();
+    mailbox.read(&fetch, 0, 100).unwrap();
+    mailbox.fetched(&fetch)
+}
+
+/// A machine publishes a new version over the one that was fetched, and tells it a moment later.
+#[test]
+fn a_version_that_is_not_told_yet_is_not_removed_as_the_one_before() {
+    for (old, new) in [(&b"old"[..], &b"new"[..]), (b"old", b"longer")] {
+        let home = tempfile::tempdir().unwrap();
+        let mailbox = open(home.path(), MailboxLimits::default()).unwrap();
+        let (one, two) = (TransferId([1; 16]), TransferId([2; 16]));
+        let at = publish(&mailbox, "a", old);
+        mailbox.offer(name("a"), one, content_of(old), false);
+        assert_eq!(fetch(&mailbox, "a"), Some(one));
+        mailbox.handed_over(&one);
+        publish(&mailbox, "a", new);
+        assert_eq!(mailbox.take_away(&name("a")), Err(Error::Busy));
+        assert_eq!(fs::read(&at).unwrap(), new);
+        assert_eq!(mailbox.fetch(&name("a")).err(), Some(BadPath::Missing.into()), "of the first");
+        mailbox.offer(name("a"), two, content_of(new), false);
+        assert_eq!(fetch(&mailbox, "a"), Some(two));
+        mailbox.handed_over(&two);
+        mailbox.take_away(&name("a")).unwrap();
+        assert!(on_disk(&home.path().join("inbox")).is_empty());
+    }
+}
+
+/// A stop between the two: the next process knows of the first version and finds the second.
+#[test]
+fn what_is_offered_after_a_stop_counts_only_if_it_is_what_its_receipt_says() {
+    let home = tempfile::tempdir().unwrap();
+    let mailbox = open(home.path(), MailboxLimits::default()).unwrap();
+    let (one, two) = (TransferId([1; 16]), TransferId([2; 16]));
+    let at = publish(&mailbox, "a", b"new");
+    mailbox.offer(name("a"), one, content_of(b"old"), false);
+    assert_eq!(fetch(&mailbox, "a"), None, "a receipt would say that the first was fetched");
+    assert_eq!(fetch(&mailbox, "a"), None);
+    // The same where the first was fetched before the stop.
+    mailbox.offer(name("a"), one, content_of(b"old"), true);
+    assert_eq!(mailbox.take_away(&name("a")), Err(Error::Busy));
+    assert_eq!(fs::read(&at).unwrap(), b"new");
+    // Half of what went out before it was told is of the same file, and counts for nothing.
+    let early = mailbox.fetch(&name("a")).unwrap();
+    mailbox.offer(name("a"), two, content_of(b"new"), false);
+    mailbox.read(&early, 0, 3).unwrap();
+    assert_eq!(mailbox.fetched(&early), None);
+    assert_eq!(fetch(&mailbox, "a"), Some(two));
+}
+
+#[test]
+fn a_removal_that_was_stopped_half_way_never_was_or_is_over() {
+    let home = tempfile::tempdir().unwrap();
+    let mailbox = open(home.path(), MailboxLimits::default()).unwrap();
+    let at = publish(&mailbox, "a", b"old");
+    drop(mailbox);
+    let gone = at.with_extension("gone");
+    fs::rename(&at, &gone).unwrap();
+    let mailbox = open(home.path(), MailboxLimits::default()).unwrap();
+    assert_eq!(fs::read(&at).unwrap(), b"old");
+    drop(mailbox);
+    // A newer one has the name by now.
+    fs::rename(&at, &gone).unwrap();
+    fs::write(&at, b"new").unwrap();
+    let _mailbox = open(home.path(), MailboxLimits::default()).unwrap();
+    assert_eq!(fs::read(&at).unwrap(), b"new");
+    assert!(!gone.exists());
+}
+
+#[test]
+fn a_file_that_failed_stays_also_where_its_name_can_grow_no_longer() {
+    let home = tempfile::tempdir().unwrap();
+    let mailbox = open(home.path(), MailboxLimits::default()).unwrap();
+    let long = "n".repeat(FileName::COMPONENT_BYTES_MAX - 3);
+    let whole = push(&mailbox, &long, b"1").unwrap();
+    mailbox.conclude(&whole.job, false).unwrap();
+    assert_eq!(mailbox.under_way(), []);
+    assert_eq!(mailbox.look(&ledger(), &name(&long)).map(|about| about.kind), Ok(Kind::Partial));
+    drop(mailbox);
+    let mailbox = open(home.path(), MailboxLimits::default()).unwrap();
+    let again = mailbox.rename(&ledger(), &name(&long), &name("short")).unwrap().unwrap();
+    assert_ne!(again.job, whole.job);
+    assert_eq!(given(&mailbox, "shop/short").as_deref(), Some(&b"1"[..]));
 }
 
 #[test]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::MailboxLimits;
+use crate::{Content, MailboxLimits};
 use filexfer::{FileName, Reason, TransferId};
 use proptest::prelude::*;
 use russh_sftp::protocol::StatusCode;
@@ -49,7 +49,9 @@ fn publish(session: &Session<Told>, name: &str, content: &[u8]) {
         panic!("other work")
     };
     std::fs::write(session.mailbox.root().join(at.as_str()), content).unwrap();
-    session.mailbox.offer(name, transfer, false);
+    let root = *blake3::hash(content).as_bytes();
+    let size = u64::try_from(content.len()).unwrap();
+    session.mailbox.offer(name, transfer, Content { size, root }, false);
 }
 
 fn code<T>(answer: Answer<T>) -> StatusCode {
