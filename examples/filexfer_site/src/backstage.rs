@@ -4,7 +4,6 @@ mod records;
 mod sent;
 
 use crate::clock;
-use crate::config::KEY_NUMBER;
 use crate::control::{Made, Question, Wish};
 use crate::failure::Failure;
 use crate::packs::{Packed, Packs, Unpacked, Unpacker};
@@ -46,6 +45,8 @@ pub(crate) struct Backstage {
 /// What a backstage server is.
 pub(crate) struct Own {
     pub(crate) party: PartyId,
+    /// Of the key that it signs with.
+    pub(crate) key_number: u8,
     pub(crate) site: SiteId,
     pub(crate) forwarder: PartyId,
     pub(crate) pace_ms: u64,
@@ -58,7 +59,7 @@ impl Own {
         let machine = BackstageServer::new(TENANT, &self.forwarder, self.pace_ms);
         let machine = machine.map_err(Failure::run)?;
         Ok(if self.unpacks {
-            machine.with_receipts(self.party.clone(), (SIGNING, KEY_NUMBER), false)
+            machine.with_receipts(self.party.clone(), (SIGNING, self.key_number), false)
         } else {
             machine
         })
@@ -219,7 +220,7 @@ impl Backstage {
             },
             made: now,
             nonce: draw()?,
-            key_number: KEY_NUMBER,
+            key_number: self.own.key_number,
             signature: [0; 64],
         })
     }
@@ -423,7 +424,9 @@ impl Role for Backstage {
                 Ok(json!({ "receipts": receipts, "manifest": manifest }))
             }
             Question::Audit => Err("the trail is the forwarding server's".into()),
-            Question::HandOver { .. } => Err("a client server is asked that".into()),
+            Question::HandOver { .. } | Question::Collect => {
+                Err("a client server is asked that".into())
+            }
         }
     }
 }

@@ -22,6 +22,8 @@ pub(crate) struct Client {
     machine: ClientServer,
     party: PartyId,
     taking: BTreeMap<TransferId, Taking>,
+    /// Its access server is there.
+    has_access: bool,
     /// Of a client that speaks only SFTP: then this runs on its behalf.
     mailbox: Option<Arc<Mailbox>>,
 }
@@ -40,7 +42,14 @@ impl Client {
     pub(crate) fn new(config: ClientConfig) -> Result<Self, Failure> {
         let machine = ClientServer::open(config.clone()).map_err(Failure::run)?;
         let party = config.party.clone();
-        Ok(Self { config, machine, party, taking: BTreeMap::new(), mailbox: None })
+        Ok(Self {
+            config,
+            machine,
+            party,
+            taking: BTreeMap::new(),
+            has_access: false,
+            mailbox: None,
+        })
     }
 
     /// With files that lie in a mailbox, and are handed over when the client has fetched them from there.
@@ -139,6 +148,12 @@ impl Role for Client {
         }
     }
 
+    fn on_peer(&mut self, _: &Peer, present: bool) -> Result<(), Error> {
+        // It talks to no other.
+        self.has_access = present;
+        Ok(())
+    }
+
     async fn answer<S: Store>(
         &mut self,
         now: Time,
@@ -151,6 +166,14 @@ impl Role for Client {
             let transfer = transfer.ok_or("this is no transfer of 32 digits")?;
             let asked = self.machine.hand_over(now, &transfer, None);
             return asked.map(|()| json!({})).map_err(|why| why.to_string());
+        }
+        if matches!(asked, Question::Collect) {
+            if !self.has_access {
+                return Err("its access server is not there".into());
+            }
+            let asked = self.machine.collect();
+            let said = json!({ "said": "what waits is asked for" });
+            return asked.map(|()| said).map_err(|why| why.to_string());
         }
         let Question::Status { .. } = asked else {
             return Err("a client server only knows what it takes".into());

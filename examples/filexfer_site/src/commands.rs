@@ -208,6 +208,11 @@ pub(crate) async fn status(config: &Config, options: &Status) -> Result<Value, F
     ask(&config.socket(of), of, &Question::Status { id: options.id.clone() }).await
 }
 
+/// Has a client ask for what waits for it.
+pub(crate) async fn collect(config: &Config, id: &str) -> Result<Value, Failure> {
+    ask(&config.socket(id), id, &Question::Collect).await
+}
+
 /// Is the trail of the forwarding server whole?
 pub(crate) async fn audit(config: &Config) -> Result<Value, Failure> {
     let forwarder = &config.file.forwarder.id;

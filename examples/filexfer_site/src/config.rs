@@ -1,14 +1,19 @@
 //! The configuration of a site: one TOML file that all its servers share.
 
+mod keys;
+mod profile;
+
 use crate::failure::Failure;
 use crate::fault::fault;
-use crate::hex;
 use crate::purging::Purging;
 use filexfer::{
-    FileClass, Grant, Keeping, Limits, Mode, Party, PartyId, Profile, ProtocolName, PurgeTable,
-    Registry, Role, SiteId, Who,
+    FileClass, Grant, Keeping, Limits, Mode, Party, PartyId, PurgeTable, Registry, Role, SiteId,
+    Who,
 };
-use seal::{Validity, VerifyingKey};
+use keys::{KeyFile, Keys};
+use port::Zone;
+pub(crate) use profile::limit;
+use profile::{DeliveryFile, HoursFile, Terms};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -33,6 +38,8 @@ pub(crate) struct SiteFile {
     pub(crate) site: String,
     /// The version of the rules below, named in each verdict.
     rules: u32,
+    /// In whose time hours are; UTC without it.
+    zone: Option<String>,
     /// Rows, spool and sockets of the servers run here.
     state: PathBuf,
     /// Certificates of the authorities that are believed (PEM).
@@ -74,7 +81,11 @@ pub(crate) enum LinkFile {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ForwarderFile {
     pub(crate) id: String,
-    public_key: String,
+    public_key: Option<String>,
+    #[serde(default)]
+    public_keys: Vec<KeyFile>,
+    /// Of several keys the number of the one that its seed is of.
+    signs_with: Option<u8>,
     pub(crate) listen: SocketAddr,
     /// Where the site's other servers dial; as `listen` without it.
     pub(crate) address: Option<String>,
@@ -91,7 +102,10 @@ pub(crate) struct ForwarderFile {
 #[serde(deny_unknown_fields)]
 pub(crate) struct BackstageFile {
     pub(crate) id: String,
-    public_key: String,
+    public_key: Option<String>,
+    #[serde(default)]
+    public_keys: Vec<KeyFile>,
+    signs_with: Option<u8>,
     pub(crate) store: StoreFile,
     /// Files are made of the packs that arrive, and signed for.
     #[serde(default)]
@@ -151,7 +165,10 @@ pub(crate) struct EnvironmentFile {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ClientFile {
     pub(crate) id: String,
-    public_key: String,
+    public_key: Option<String>,
+    #[serde(default)]
+    public_keys: Vec<KeyFile>,
+    signs_with: Option<u8>,
     pub(crate) root: PathBuf,
     pub(crate) quota_bytes: Option<u64>,
     /// How it talks to its access server; as the site without it.
@@ -159,6 +176,15 @@ pub(crate) struct ClientFile {
     pub(crate) access: AccessFile,
     /// It speaks only SFTP: its client server runs here, with the SFTP server.
     pub(crate) sftp: Option<SftpClientFile>,
+    #[serde(default)]
+    delivery: DeliveryFile,
+    /// When its files may move; always without it.
+    hours: Option<HoursFile>,
+    /// How fast they may move, in bytes a second; as fast as others without it.
+    bytes_per_s: Option<u64>,
+    /// What folders of ours are called there.
+    #[serde(default)]
+    names: BTreeMap<String, String>,
 }
 
 /// The SFTP server.
@@ -215,7 +241,9 @@ impl ForwarderFile {
 pub(crate) struct NeighbourFile {
     site: String,
     pub(crate) forwarder: String,
-    public_key: String,
+    public_key: Option<String>,
+    #[serde(default)]
+    public_keys: Vec<KeyFile>,
     /// Where to dial; without it the other site dials.
     pub(crate) address: Option<String>,
     /// How the two sites talk; as the site without it. Both have to say the same.
@@ -233,7 +261,9 @@ pub(crate) struct NeighbourFile {
 struct RemoteFile {
     id: String,
     role: RoleFile,
-    public_key: String,
+    public_key: Option<String>,
+    #[serde(default)]
+    public_keys: Vec<KeyFile>,
     /// Which site; the neighbour itself without it.
     site: Option<String>,
 }
@@ -255,6 +285,8 @@ struct GrantFile {
     #[serde(default)]
     folder: String,
     mode: Option<ModeFile>,
+    /// When a request may come; always without it.
+    hours: Option<HoursFile>,
     size_max: u64,
 }
 
@@ -312,7 +344,9 @@ impl KeepingFile {
     fn of(&self, jobs_ms: u64, limits: &Limits) -> Result<Keeping, String> {
         Keeping::new(jobs_ms, self.receipts_ms, limits).map_err(|_| {
             let why = "longer than freshness_ms and 5 s, or a request could be used twice";
-            format!("keeping: jobs_ms and notices_ms have to be {why}; and not longer than receipts_ms")
+            format!(
+                "keeping: jobs_ms and notices_ms have to be {why}; and not longer than receipts_ms"
+            )
         })
     }
 }
@@ -368,6 +402,11 @@ impl Config {
         self.path(&self.file.keys).join(format!("{party}.seed"))
     }
 
+    /// The number of the key with which a party that runs here signs.
+    pub(crate) fn signs_with(&self, id: &str) -> u8 {
+        self.file.signers().find(|(of, _)| *of == id).map_or(KEY_NUMBER, |(_, number)| number)
+    }
+
     /// What a party of this site is, if it is a server that this program runs.
     pub(crate) fn server(&self, id: &str) -> Option<Server<'_>> {
         let file = &self.file;
@@ -404,67 +443,60 @@ pub(crate) enum Server<'a> {
 
 impl SiteFile {
     fn registry(&self) -> Result<Registry, String> {
-        let site = site_id(&self.site)?;
-        let forwarder =
-            party(&self.forwarder.id, Role::Forwarder, Some(&self.forwarder.public_key))?;
-        let says = |of: &str, why: filexfer::RegistryError| format!("{of}: {why}");
-        let mut registry = Registry::new(site, forwarder, self.rules)
-            .map_err(|why| says(&self.forwarder.id, why))?;
+        let zone = self.zone.as_deref().map_or_else(|| Ok(Zone::utc()), profile::zone)?;
+        let forwarder = &self.forwarder;
+        let own = party(&forwarder.id, Role::Forwarder, Some(forwarder.keys()))?;
+        let registry = Registry::new(site_id(&self.site)?, own, self.rules);
+        let registry = registry.map_err(|why| says(&forwarder.id, why))?;
+        let mut registry = registry.in_zone(zone.clone());
         for one in &self.backstage {
-            let backstage = party(&one.id, Role::Backstage, Some(&one.public_key))?;
+            let backstage = party(&one.id, Role::Backstage, Some(one.keys()))?;
             let store = party(&one.store.id, Role::NetworkFileSystem, None)?;
             registry.backstage(backstage, store).map_err(|why| says(&one.id, why))?;
         }
         for one in &self.client {
-            let client = party(&one.id, Role::Client, Some(&one.public_key))?;
-            let access = party(&one.access.id, Role::Access, None)?;
-            registry.client(client, access).map_err(|why| says(&one.id, why))?;
-            if one.sftp.is_some() {
-                let sftp = self.sftp.as_ref();
-                let sftp = sftp.ok_or_else(|| format!("{} has sftp, the site has none", one.id))?;
-                // Only backstage servers ask: this one does so in the client's name.
-                let id = party_id(&one.id)?;
-                registry.delegate(id.clone(), party_id(&sftp.desk)?);
-                let protocol = ProtocolName::new("sftp").map_err(|why| why.to_string())?;
-                registry.serve(&id, Profile::new(protocol)).map_err(|why| says(&one.id, why))?;
-            }
+            self.add_client(&mut registry, one, &zone)?;
         }
         for one in &self.neighbour {
-            let forwarder = party(&one.forwarder, Role::Forwarder, Some(&one.public_key))?;
-            let site = site_id(&one.site)?;
-            registry.link(site.clone(), forwarder).map_err(|why| says(&one.forwarder, why))?;
-            for behind in &one.leads_to {
-                registry.via(site_id(behind)?, &site).map_err(|why| says(behind, why))?;
-            }
-            for remote in &one.party {
-                let role = match remote.role {
-                    RoleFile::Backstage => Role::Backstage,
-                    RoleFile::Client => Role::Client,
-                };
-                let home = remote.site.as_deref().map_or(Ok(site.clone()), site_id)?;
-                let there = party(&remote.id, role, Some(&remote.public_key))?;
-                registry.remote(there, home).map_err(|why| says(&remote.id, why))?;
-            }
+            one.add(&mut registry)?;
         }
         for grant in &self.grant {
-            let (from, to) = (who(&grant.from)?, who(&grant.to)?);
-            for end in [&from, &to] {
-                if let Who::Party(id) = end
-                    && registry.party(id).is_none()
-                {
-                    return Err(format!("a grant names {id}, which is no party"));
-                }
-            }
-            let class = grant.class.as_deref().map(class_of).transpose()?;
-            let mode = grant.mode.map(|mode| match mode {
-                ModeFile::Push => Mode::Push,
-                ModeFile::Pull => Mode::Pull,
-            });
-            let mut allowed = Grant::new(from, to, grant.size_max);
-            (allowed.class, allowed.folder, allowed.mode) = (class, grant.folder.clone(), mode);
-            registry.grant(allowed);
+            grant.add(&mut registry)?;
         }
         Ok(registry)
+    }
+
+    /// Who signs, and with which number.
+    fn signers(&self) -> impl Iterator<Item = (&str, u8)> {
+        let forwarder = &self.forwarder;
+        let forwarder = (&forwarder.id, forwarder.signs_with, forwarder.keys());
+        let backstage = self.backstage.iter().map(|one| (&one.id, one.signs_with, one.keys()));
+        let client = self.client.iter().map(|one| (&one.id, one.signs_with, one.keys()));
+        let all = std::iter::once(forwarder).chain(backstage).chain(client);
+        all.map(|(id, said, keys)| (id.as_str(), keys.signs_with(said)))
+    }
+
+    fn add_client(
+        &self,
+        registry: &mut Registry,
+        one: &ClientFile,
+        zone: &Zone,
+    ) -> Result<(), String> {
+        let client = party(&one.id, Role::Client, Some(one.keys()))?;
+        let access = party(&one.access.id, Role::Access, None)?;
+        registry.client(client, access).map_err(|why| says(&one.id, why))?;
+        let id = party_id(&one.id)?;
+        if one.sftp.is_some() {
+            let sftp = self.sftp.as_ref();
+            let sftp = sftp.ok_or_else(|| format!("{} has sftp, the site has none", one.id))?;
+            // Only backstage servers ask: this one does so in the client's name.
+            registry.delegate(id.clone(), party_id(&sftp.desk)?);
+        }
+        let profile = one.terms().profile(zone).map_err(|why| format!("{}: {why}", one.id))?;
+        if let Some(profile) = profile {
+            registry.serve(&id, profile).map_err(|why| says(&one.id, why))?;
+        }
+        Ok(())
     }
 
     fn check(&self, registry: &Registry) -> Result<(), String> {
@@ -472,8 +504,8 @@ impl SiteFile {
         if [again_ms, patience_ms, silence_ms, retry_ms].contains(&0) {
             return Err("a pace is 0; give milliseconds".into());
         }
-        if self.forwarder.bytes_per_s.is_some_and(|rate| rate < RATE_LEAST) {
-            return Err(format!("bytes_per_s is below {RATE_LEAST}, one range a second"));
+        if let Some(bytes_per_s) = self.forwarder.bytes_per_s {
+            limit(bytes_per_s)?;
         }
         if self.forwarder.freshness_ms == 0 {
             return Err("freshness_ms is 0: no request would be fresh".into());
@@ -484,6 +516,12 @@ impl SiteFile {
         }
         if every_ms < EVERY_LEAST_MS {
             return Err(format!("keeping: every_ms is below {EVERY_LEAST_MS}"));
+        }
+        for (id, number) in self.signers() {
+            let party = registry.party(&party_id(id)?);
+            if party.is_none_or(|party| !party.keys.contains_key(&number)) {
+                return Err(format!("{id} signs with key {number}, which is none of its keys"));
+            }
         }
         let mut roots = BTreeSet::new();
         let stores = self.backstage.iter().filter_map(|one| one.store.root.as_ref());
@@ -567,6 +605,91 @@ impl SiteFile {
     }
 }
 
+impl ForwarderFile {
+    fn keys(&self) -> Keys<'_> {
+        Keys { first: self.public_key.as_deref(), others: &self.public_keys }
+    }
+}
+
+impl BackstageFile {
+    fn keys(&self) -> Keys<'_> {
+        Keys { first: self.public_key.as_deref(), others: &self.public_keys }
+    }
+}
+
+impl ClientFile {
+    fn keys(&self) -> Keys<'_> {
+        Keys { first: self.public_key.as_deref(), others: &self.public_keys }
+    }
+
+    fn terms(&self) -> Terms<'_> {
+        Terms {
+            speaks_sftp: self.sftp.is_some(),
+            delivery: self.delivery,
+            hours: self.hours.as_ref(),
+            bytes_per_s: self.bytes_per_s,
+            names: &self.names,
+        }
+    }
+}
+
+impl RemoteFile {
+    fn keys(&self) -> Keys<'_> {
+        Keys { first: self.public_key.as_deref(), others: &self.public_keys }
+    }
+}
+
+impl NeighbourFile {
+    fn add(&self, registry: &mut Registry) -> Result<(), String> {
+        let keys = Keys { first: self.public_key.as_deref(), others: &self.public_keys };
+        let forwarder = party(&self.forwarder, Role::Forwarder, Some(keys))?;
+        let site = site_id(&self.site)?;
+        registry.link(site.clone(), forwarder).map_err(|why| says(&self.forwarder, why))?;
+        for behind in &self.leads_to {
+            registry.via(site_id(behind)?, &site).map_err(|why| says(behind, why))?;
+        }
+        for remote in &self.party {
+            let role = match remote.role {
+                RoleFile::Backstage => Role::Backstage,
+                RoleFile::Client => Role::Client,
+            };
+            let home = remote.site.as_deref().map_or(Ok(site.clone()), site_id)?;
+            let there = party(&remote.id, role, Some(remote.keys()))?;
+            registry.remote(there, home).map_err(|why| says(&remote.id, why))?;
+        }
+        Ok(())
+    }
+}
+
+impl GrantFile {
+    fn add(&self, registry: &mut Registry) -> Result<(), String> {
+        let (from, to) = (who(&self.from)?, who(&self.to)?);
+        for end in [&from, &to] {
+            if let Who::Party(id) = end
+                && registry.party(id).is_none()
+            {
+                return Err(format!("a grant names {id}, which is no party"));
+            }
+        }
+        let mut allowed = Grant::new(from, to, self.size_max);
+        allowed.class = self.class.as_deref().map(class_of).transpose()?;
+        allowed.folder.clone_from(&self.folder);
+        allowed.mode = self.mode.map(|mode| match mode {
+            ModeFile::Push => Mode::Push,
+            ModeFile::Pull => Mode::Pull,
+        });
+        if let Some(hours) = &self.hours {
+            allowed.hours = hours.of_grant()?;
+        }
+        registry.grant(allowed);
+        Ok(())
+    }
+}
+
+fn says(of: &str, why: filexfer::RegistryError) -> String {
+    format!("{of}: {why}")
+}
+
 pub(crate) fn class_of(text: &str) -> Result<FileClass, String> {
     FileClass::new(text).map_err(|why| format!("the class {text:?} is none: {why}"))
 }
@@ -579,12 +702,12 @@ fn site_id(text: &str) -> Result<SiteId, String> {
     SiteId::new(text).map_err(|why| format!("the site {text:?} is none: {why}"))
 }
 
-fn party(id: &str, role: Role, public_key: Option<&str>) -> Result<Party, String> {
+fn party(id: &str, role: Role, keys: Option<Keys<'_>>) -> Result<Party, String> {
     let party = Party::new(party_id(id)?, role);
-    let Some(text) = public_key else { return Ok(party) };
-    let key = hex::bytes::<32>(text).and_then(|bytes| VerifyingKey::from_bytes(&bytes).ok());
-    let key = key.ok_or_else(|| format!("the public key of {id} is none: give 64 digits"))?;
-    Ok(party.with_key(KEY_NUMBER, key, Validity::always()))
+    match keys {
+        Some(keys) => keys.give(party),
+        None => Ok(party),
+    }
 }
 
 fn who(text: &str) -> Result<Who, String> {
@@ -620,12 +743,10 @@ const fn idle_ms() -> u64 {
     300_000
 }
 
-/// With which of its keys everybody signs.
-pub(crate) const KEY_NUMBER: u8 = 1;
+/// The number of a party's `public_key`.
+const KEY_NUMBER: u8 = 1;
 /// Looking through everything more often would do nothing else.
 const EVERY_LEAST_MS: u64 = 100;
-/// A range is 1 MiB, and a limit below it would never let one pass.
-const RATE_LEAST: u64 = 1 << 20;
 
 #[cfg(test)]
 mod tests {

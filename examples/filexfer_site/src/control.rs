@@ -28,6 +28,8 @@ pub(crate) enum Question {
     Receipts { id: String },
     /// Of a forwarding server: is the trail whole?
     Audit,
+    /// Of a client server: ask for what waits for it.
+    Collect,
     /// Of a client server: its application has this transfer's file.
     HandOver { transfer: String },
 }

@@ -93,6 +93,10 @@ fn run(options: &Options) -> Result<(), Failure> {
         }
         Task::Submit(submit) => wait(commands::submit(&load(&submit.site)?, submit))?,
         Task::Status(status) => wait(commands::status(&load(&status.site)?, status))?,
+        Task::Collect(one) => {
+            let id = one_of(one, |server| matches!(server, Server::Client(_)))?;
+            wait(commands::collect(&load(&one.site)?, &id))?
+        }
         Task::Receipts(Receipts::Save(save)) => wait(commands::save(&load(&save.site)?, save))?,
         Task::Receipts(Receipts::Verify(verify)) => commands::verify(&load(&verify.site)?, verify)?,
         Task::Audit(site) => wait(commands::audit(&load(site)?))?,

@@ -45,6 +45,8 @@ pub(crate) enum Task {
     Submit(Submit),
     /// Show what became of requests, or what a forwarding server is at
     Status(Status),
+    /// Have a client that collects its files ask for what waits
+    Collect(One),
     /// Save the receipts of a request, or verify receipts offline
     #[command(subcommand)]
     Receipts(Receipts),

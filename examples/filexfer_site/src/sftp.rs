@@ -13,8 +13,8 @@ use crate::servers::{self, Running};
 use crate::{hex, secrets};
 use filexfer::{ClientServer, FileName, Forwarder, PartyId, Reason, Stage, TransferId};
 use link_sftp::{
-    Asked, Client, ClientKey, Content, Desk, Event, HostKey, Limits, Mailbox, MailboxLimits, Options,
-    SftpServer, Whole,
+    Asked, Client, ClientKey, Content, Desk, Event, HostKey, Limits, Mailbox, MailboxLimits,
+    Options, SftpServer, Whole,
 };
 use port::{ReadSet, Row, Store, Time};
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! Receipts: saved as files, and verified with public keys alone.
 
 use super::is_server;
-use crate::config::{Config, KEY_NUMBER};
+use crate::config::Config;
 use crate::control::{Question, ask};
 use crate::failure::Failure;
 use crate::hex;
@@ -94,9 +94,8 @@ pub(crate) fn verify(config: &Config, options: &Verify) -> Result<Value, Failure
         let shown = Shown::parse(&bytes).ok_or_else(|| unproven("it is no receipt".into()))?;
         let receipt = &shown.signed.receipt;
         let party = config.registry.party(&receipt.party);
-        let number = shown.signed.key_number;
-        let key = party.and_then(|party| party.keys.get(&number));
-        let (key, _) = key.filter(|_| number == KEY_NUMBER).ok_or_else(|| {
+        let key = party.and_then(|party| party.keys.get(&shown.signed.key_number));
+        let (key, _) = key.ok_or_else(|| {
             unproven(format!("the configuration has no such key of {}", receipt.party))
         })?;
         let is_right = match &shown.member {

@@ -4,7 +4,8 @@ use crate::access::Access;
 use crate::backstage::{Backstage, Own, SIGNING};
 use crate::bucket;
 use crate::client::Client;
-use crate::config::{ClientFile, Config, KEY_NUMBER, LinkFile, StoreFile, class_of, party_id};
+use crate::clock;
+use crate::config::{ClientFile, Config, LinkFile, StoreFile, class_of, limit, party_id};
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::forwarder::Forwarding;
@@ -15,7 +16,9 @@ use crate::rows::{self, Left, TENANT};
 use crate::secrets;
 use files_local::{Area, LocalFiles, Options as FilesOptions};
 use files_object_store::{Area as Bucket, ObjectFiles, Options as BucketOptions};
-use filexfer::{ClientConfig, ClientServer, ForwarderConfig, Limit, Paces, PartyId, Place, PurgeTable, Retry};
+use filexfer::{
+    ClientConfig, ClientServer, ForwarderConfig, Paces, PartyId, Place, PurgeTable, Retry,
+};
 use link::{Contact, Identity, Limits, Options as LinkOptions};
 use port::Peer;
 use seal::SoftKeys;
@@ -72,7 +75,8 @@ pub(super) async fn forwarding(
         folder(&proofs)?;
     }
     let files = Some(files(options, buckets, party.as_str()).await?);
-    let mut brief = ForwarderConfig::new(TENANT, party.clone(), (SIGNING, KEY_NUMBER));
+    let key = (SIGNING, config.signs_with(party.as_str()));
+    let mut brief = ForwarderConfig::new(TENANT, party.clone(), key);
     brief.limits = file.forwarder.limits();
     brief.paces = paces(config);
     brief.again_ms = file.pace.again_ms;
@@ -84,12 +88,15 @@ pub(super) async fn forwarding(
     brief.retry = Retry::new(file.pace.retry_ms, RETRY_MOST_MS.max(file.pace.retry_ms), 0)
         .map_err(Failure::run)?;
     if let Some(rate) = file.forwarder.bytes_per_s {
-        brief.rate = Limit::new(rate, rate.max(BURST)).map_err(Failure::run)?;
+        brief.rate = limit(rate).map_err(Failure::Usage)?;
     }
     let role = Forwarding::new(brief, Arc::new(config.registry.clone()))?;
     let link = link(config, &party, Some(file.forwarder.listen), contacts).await?;
     let purging = Some(config.purging(&[PurgeTable::Jobs, PurgeTable::Receipts]));
-    Ok((role, Around { keys, link, files, packs: None, socket: config.socket(party.as_str()), purging }))
+    Ok((
+        role,
+        Around { keys, link, files, packs: None, socket: config.socket(party.as_str()), purging },
+    ))
 }
 
 pub(super) async fn access(
@@ -101,7 +108,10 @@ pub(super) async fn access(
     let role = Access::new(id_of(&config.file.forwarder.id)?, id_of(&client.id)?)?;
     let link = link(config, &party, Some(client.access.listen), contacts).await?;
     let socket = config.socket(party.as_str());
-    Ok((role, Around { keys: SoftKeys::new(), link, files: None, packs: None, socket, purging: None }))
+    Ok((
+        role,
+        Around { keys: SoftKeys::new(), link, files: None, packs: None, socket, purging: None },
+    ))
 }
 
 pub(super) async fn backstage(
@@ -120,7 +130,8 @@ pub(super) async fn backstage(
     if unpacks {
         packs.open().map_err(|why| Failure::Run(format!("{party}: {why}")))?;
     }
-    let own = Own { party: party.clone(), site, forwarder, pace_ms, unpacks };
+    let key_number = config.signs_with(party.as_str());
+    let own = Own { party: party.clone(), key_number, site, forwarder, pace_ms, unpacks };
     let role = Backstage::open(own, Arc::clone(&packs), store).await?;
     let link = link(config, &party, None, vec![to_forwarder(config)?]).await?;
     let purging = Some(config.purging(&[PurgeTable::Inbox, PurgeTable::Receipts]));
@@ -142,7 +153,7 @@ pub(crate) async fn client_server(
     let work = folder(&config.state(party.as_str()).join("work"))?;
     let options = FilesOptions::new(work).store(party.clone(), client_area(config, client)?);
     let files = Some(files(options, None, party.as_str()).await?);
-    let key = (SIGNING, KEY_NUMBER);
+    let key = (SIGNING, config.signs_with(party.as_str()));
     let paces = paces(config);
     let brief = ClientConfig { tenant: TENANT, party: party.clone(), access, key, paces };
     let role = Client::new(brief)?;
@@ -155,7 +166,11 @@ pub(crate) async fn client_server(
     // A mailbox shows what outcomes say, for as long as its client has not fetched it.
     let tables = &[PurgeTable::Taken, PurgeTable::Receipts];
     let purging = client.sftp.is_none().then(|| config.purging(tables));
-    Ok((role, Around { keys, link, files, packs: None, socket: config.socket(party.as_str()), purging }, store))
+    Ok((
+        role,
+        Around { keys, link, files, packs: None, socket: config.socket(party.as_str()), purging },
+        store,
+    ))
 }
 
 fn paces(config: &Config) -> Paces {
@@ -207,8 +222,13 @@ pub(super) fn credentials(config: &Config, id: &str) -> Result<(Identity, Vec<u8
 }
 
 fn keys(config: &Config, party: &PartyId) -> Result<SoftKeys, Failure> {
-    let known = config.registry.party(party).and_then(|party| party.keys.get(&KEY_NUMBER));
-    secrets::signing(&config.seed(party.as_str()), known.map(|(key, _)| key))
+    let (path, number) = (config.seed(party.as_str()), config.signs_with(party.as_str()));
+    let known = config.registry.party(party).and_then(|party| party.keys.get(&number));
+    if known.is_some_and(|(_, validity)| !validity.holds(clock::now())) {
+        let why = format!("key {number} of {party} is not valid now: nobody would believe it");
+        return Err(Failure::file(&path, why));
+    }
+    secrets::signing(&path, known.map(|(key, _)| key))
 }
 
 pub(super) fn open_rows(config: &Config, id: &str) -> Result<RedbStore, Failure> {
@@ -297,8 +317,6 @@ const BACKOFF_MOST_MS: u64 = 5_000;
 const RETRY_MOST_MS: u64 = 300_000;
 /// Of the spool there is one part in so many beside what the configuration says.
 const SPOOL_ROOM: u64 = 16;
-/// Four ranges: less would not let a window through.
-const BURST: u64 = 4 << 20;
 /// Notices that wait for their answers at one time.
 const IN_FLIGHT: usize = 256;
 

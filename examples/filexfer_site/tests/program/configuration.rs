@@ -21,6 +21,22 @@ fn what_is_wrong_is_said_before_anything_starts() {
     wrong("127.0.0.1:", "localhost ", "listen");
     wrong("[forwarder]", "[forwarder]\nfreshness_ms = 0", "no request would be fresh");
     wrong("rules = 1", "rules = 1\nlink = \"sctp\"", "unknown variant `sctp`");
+    let client = "root = \"files/merchant\"";
+    let also = |more: &str| format!("{client}\n{more}");
+    wrong(client, &also("bytes_per_s = 1000"), "merchant: bytes_per_s is below 1048576");
+    wrong(client, &also("delivery = \"pulled\""), "unknown variant `pulled`");
+    wrong(client, &also("names = { \"../x\" = \"y\" }"), "merchant: names: ");
+    let hours =
+        |zone: &str| also(&format!("hours = {{ from = \"8:00\", until = \"9:00\"{zone} }}"));
+    wrong(client, &hours(""), "\"8:00\" is no time of a day");
+    wrong(client, &hours(", zone = \"../x\""), "the zone \"../x\" is none");
+    wrong("rules = 1", "rules = 1\nzone = \"Nowhere/None\"", "the zone Nowhere/None: ");
+    let ledger = "id = \"ledger\"\n";
+    wrong(ledger, &format!("{ledger}signs_with = 2\n"), "ledger signs with key 2, which is none");
+    let keys = |keys: &str| format!("{ledger}public_keys = [{keys}]\n");
+    let key = "public_key = \"00\"";
+    wrong(ledger, &keys(&format!("{{ number = 1, {key} }}")), "ledger has two keys of number 1");
+    wrong(ledger, &keys(&format!("{{ number = 2, {key} }}")), "the public key of ledger is none");
     for (keeping, words) in [
         ("jobs_ms = 86_405_000", "a request could be used twice"),
         ("receipts_ms = 1", "not longer than receipts_ms"),

@@ -17,3 +17,4 @@ mod refusing;
 mod resuming;
 mod sftp;
 mod sites;
+mod terms;
