@@ -41,6 +41,11 @@ impl Accounting {
         }
     }
 
+    /// An advice came without an answer in it: an acquirer's own, which the switch handed on.
+    pub(crate) const fn hear(&mut self) {
+        self.counts.handed_on += 1;
+    }
+
     /// Evidence came with an advice: the stand-in module says what the terminal was told, and when.
     pub(crate) const fn explain(&mut self) {
         self.counts.explained += 1;
@@ -124,6 +129,8 @@ impl Accounting {
 pub(crate) struct Counts {
     pub(crate) requests: u64,
     pub(crate) advices: u64,
+    /// Advices of acquirers, which nobody had answered yet.
+    pub(crate) handed_on: u64,
     /// Advices with the stand-in module's evidence of what it answered.
     pub(crate) explained: u64,
     /// Requests and advices that were marked as repeats.

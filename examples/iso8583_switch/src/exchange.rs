@@ -15,8 +15,8 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use port::{Input, Machine as _, Time};
 use seal::{Account, SoftKeys};
 use standin::{
-    AdviceOutcome, Forwarder, ForwarderEvent, InstitutionId, Request, RequestKey, ResponseCode,
-    StandIn, Switch, SwitchError, SwitchEvent, TransactionRequest,
+    AdviceOutcome, Forwarder, ForwarderEvent, Function, InstitutionId, Request, RequestKey,
+    ResponseCode, StandIn, Switch, SwitchError, SwitchEvent, TransactionRequest,
 };
 use std::pin::Pin;
 use std::sync::Arc;
@@ -276,17 +276,19 @@ impl Exchange {
                     Err(why) => return Err(Failure::run(why)),
                 }
             }
-        } else if mti == Mti::FINANCIAL_ADVICE_RESPONSE
-            || mti == Mti::AUTHORIZATION_ADVICE_RESPONSE
-            || mti == Mti::REVERSAL_ADVICE_RESPONSE
-        {
-            if let Some(outcome) = outcome(incoming) {
-                self.forwarder.answered(now, &key, outcome);
-            }
-        } else if let Some(request) = self.waiting.asked(&key)
+            return Ok(());
+        }
+        // Acquirers send advices too: what was asked says whose answer it is, and its type alone does not.
+        if let Some(request) = self.waiting.asked(&key, mti)
             && let Ok(response) = incoming.response(&request)
         {
-            self.switch.host_answered(now, self.institution, response).map_err(Failure::run)?;
+            return self
+                .switch
+                .host_answered(now, self.institution, response)
+                .map_err(Failure::run);
+        }
+        if let Some(outcome) = outcome(incoming) {
+            self.forwarder.answered(now, &key, outcome);
         }
         Ok(())
     }
@@ -342,6 +344,10 @@ impl Exchange {
             SwitchEvent::Changed(change) => self.forwarder.open(now, change.host_share_bp > 0),
             SwitchEvent::Late { response, .. } => {
                 self.forwarder.host_said(now, &response.key, response.is_approval());
+                // An acquirer's advice is told under its own key and type: this may be the answer to that.
+                if response.mti.function() == Function::AdviceResponse {
+                    self.forwarder.answered(now, &response.key, outcome_of(response.code));
+                }
             }
             SwitchEvent::Probe { request, .. } => {
                 self.probe = Some(request.key);
@@ -394,7 +400,7 @@ impl Exchange {
             ForwarderEvent::Escalated { .. } | ForwarderEvent::Damaged { .. } => {
                 self.tally.escalated += 1;
             }
-            ForwarderEvent::Unmatched { .. } => {}
+            ForwarderEvent::Unmatched { .. } => self.tally.unmatched += 1,
         }
     }
 
@@ -440,16 +446,25 @@ impl Exchange {
     }
 }
 
-/// What the accounting system made of an advice; `None` if it does not say.
+/// What the accounting system made of an advice; `None` if this answers none, or does not say.
 fn outcome(incoming: &Incoming) -> Option<AdviceOutcome> {
-    let code = incoming.message().response_code().ok().flatten()?;
-    let code = ResponseCode::new(*code.as_bytes())?;
-    Some(match code {
+    let answers_an_advice = [
+        Mti::AUTHORIZATION_ADVICE_RESPONSE,
+        Mti::FINANCIAL_ADVICE_RESPONSE,
+        Mti::REVERSAL_ADVICE_RESPONSE,
+    ]
+    .contains(&incoming.message().mti());
+    let code = incoming.message().response_code().ok().flatten().filter(|_| answers_an_advice)?;
+    Some(outcome_of(ResponseCode::new(*code.as_bytes())?))
+}
+
+fn outcome_of(code: ResponseCode) -> AdviceOutcome {
+    match code {
         code if code.is_approval() => AdviceOutcome::Posted,
         ResponseCode::DUPLICATE => AdviceOutcome::AlreadyPosted,
         ResponseCode::INOPERATIVE | ResponseCode::SYSTEM => AdviceOutcome::Busy,
         code => AdviceOutcome::Refused(code),
-    })
+    }
 }
 
 /// Messages of each side in one turn.

@@ -147,6 +147,8 @@ impl Host {
                 let mut books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
                 if self.is_explained(&incoming) {
                     books.explain();
+                } else if is_handed_on(&incoming) {
+                    books.hear();
                 }
                 books.handle(&request)
             }
@@ -174,6 +176,11 @@ impl Host {
     fn is_lost(&self, percent: u8) -> bool {
         self.luck.lock().unwrap_or_else(PoisonError::into_inner).chance(percent.into(), 100)
     }
+}
+
+/// Whether an advice is an acquirer's own: one of store-and-forward says what was answered.
+fn is_handed_on(incoming: &Incoming) -> bool {
+    incoming.message().mti().is_advice() && !incoming.message().has(39)
 }
 
 /// The address was free a moment ago and will be again.

@@ -43,9 +43,10 @@ impl Report {
                  another amount, {books_minor} posted instead of {truth_minor}"
             ));
         }
-        if self.host.explained != self.host.advices {
-            let Counts { advices, explained, .. } = self.host;
-            return Some(format!("{explained} of {advices} advices say that stand-in answered"));
+        let Counts { advices, handed_on, explained, .. } = self.host;
+        if explained + handed_on != advices {
+            let told = advices - handed_on;
+            return Some(format!("{explained} of {told} advices say that stand-in answered"));
         }
         if self.truth.differing > 0 {
             let differing = self.truth.differing;
@@ -92,6 +93,7 @@ impl Report {
             ("advice_repeats", "of them marked as repeats", tally.advice_repeats.into()),
             ("delivered", "entries delivered", tally.delivered.into()),
             ("exceptions", "of more: on the list of exceptions", tally.exceptions.into()),
+            ("unmatched", "answers to no advice in flight", tally.unmatched.into()),
             ("backlog_max", "most entries waiting in memory", tally.backlog_max.into()),
             (
                 "drained_seconds",
@@ -103,7 +105,12 @@ impl Report {
             ),
             ("host_requests", "requests that the host acted on", host.requests.into()),
             ("host_advices", "advices that it acted on", host.advices.into()),
-            ("host_explained", "of them with evidence of who answered", host.explained.into()),
+            ("host_handed_on", "of them acquirers' own, handed on", host.handed_on.into()),
+            (
+                "host_explained",
+                "of the others with evidence of who answered",
+                host.explained.into(),
+            ),
             ("host_repeats", "of both: repeats", host.repeats.into()),
             ("books_matched", "requests with books equal to the truth", comparison.matched.into()),
             ("books_missing", "missing in the books", comparison.missing.into()),

@@ -48,9 +48,16 @@ impl Story {
             8..10 => Fate::GivenUp,
             _ => Fate::Paid,
         };
-        let (key, mut message) = self.message(Mti::FINANCIAL_REQUEST, account, minor, now)?;
+        // Drawn here, although they are used later or not at all: when a reversal is sent, answers decide, and the story must not.
+        let is_advice = self.rng.below(20) == 0 && matches!(fate, Fate::Paid | Fate::AnswerLost);
+        let reversed_by = match self.rng.below(2) {
+            0 => Mti::REVERSAL_REQUEST,
+            _ => Mti::REVERSAL_ADVICE,
+        };
+        let mti = if is_advice { Mti::FINANCIAL_ADVICE } else { Mti::FINANCIAL_REQUEST };
+        let (key, mut message) = self.message(mti, account, minor, now)?;
         message.set(3, "000000").map_err(Failure::run)?;
-        Ok(Purchase { key, message, account, minor, fate })
+        Ok(Purchase { key, message, account, minor, fate, reversed_by })
     }
 
     /// The reversal of a purchase, all of it.
@@ -59,7 +66,7 @@ impl Story {
         of: &Purchase,
         now: Time,
     ) -> Result<(RequestKey, Message), Failure> {
-        let (key, mut message) = self.message(Mti::REVERSAL_REQUEST, of.account, of.minor, now)?;
+        let (key, mut message) = self.message(of.reversed_by, of.account, of.minor, now)?;
         let original = of.message.as_original().map_err(Failure::run)?;
         message.set_original(&original).map_err(Failure::run)?;
         Ok((key, message))
@@ -84,7 +91,7 @@ impl Story {
         };
         fill(&mut message).map_err(Failure::run)?;
         let class = match mti {
-            Mti::REVERSAL_REQUEST => Class::Reversal,
+            Mti::REVERSAL_REQUEST | Mti::REVERSAL_ADVICE => Class::Reversal,
             _ => Class::Financial,
         };
         let terminal = Text::new(&self.terminal).map_err(Failure::run)?;
@@ -105,6 +112,8 @@ pub(crate) struct Purchase {
     pub(crate) account: u32,
     pub(crate) minor: i64,
     pub(crate) fate: Fate,
+    /// Acquirers reverse by requests and by advices.
+    pub(crate) reversed_by: Mti,
 }
 
 /// What happens at the terminal.
@@ -128,18 +137,24 @@ const TRACE_MAX: u32 = 999_999;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn the_key_is_the_one_that_readers_find() {
         let network = crate::network::Network::new(wire_iso8583::Codings::PACKED).unwrap();
         let mut story = Story::new(1, 3, 100, card::issuer().unwrap()).unwrap();
         let now = crate::clock::now();
-        let purchase = story.purchase(now).unwrap();
-        let (key, reversal) = story.reversal(&purchase, now).unwrap();
-        for (key, message) in [(purchase.key, &purchase.message), (key, &reversal)] {
-            let incoming = network.read(&network.write(message).unwrap()).unwrap();
-            assert_eq!(incoming.key(), Ok(key));
+        let mut types = BTreeSet::new();
+        for _ in 0..100 {
+            let purchase = story.purchase(now).unwrap();
+            let (key, reversal) = story.reversal(&purchase, now).unwrap();
+            for (key, message) in [(purchase.key, &purchase.message), (key, &reversal)] {
+                let incoming = network.read(&network.write(message).unwrap()).unwrap();
+                assert_eq!(incoming.key(), Ok(key));
+                types.insert(message.mti().number());
+            }
         }
+        assert_eq!(Vec::from_iter(types), [200, 220, 400, 420]);
     }
 
     #[test]
@@ -149,7 +164,7 @@ mod tests {
             let now = Time::from_s(1_785_000_000);
             let told = (0..50).map(|_| {
                 let purchase = story.purchase(now).unwrap();
-                (purchase.account, purchase.minor, purchase.fate)
+                (purchase.account, purchase.minor, purchase.fate, purchase.message.mti())
             });
             told.collect::<Vec<_>>()
         };

@@ -27,6 +27,8 @@ pub(crate) struct Tally {
     /// On the list of exceptions: posted although the accounting system had declined, or not posted.
     pub(crate) exceptions: u64,
     pub(crate) escalated: u64,
+    /// Answers to advices of which none was in flight: doubles, or answers that went to the wrong machine.
+    pub(crate) unmatched: u64,
     /// The most entries that waited in memory.
     pub(crate) backlog_max: usize,
     pub(crate) changes: Vec<Transition>,

@@ -4,7 +4,7 @@ use port::{Peer, Time};
 use standin::{RequestKey, TransactionRequest};
 use std::collections::{HashMap, VecDeque};
 use tokio::sync::mpsc;
-use wire_iso8583::Incoming;
+use wire_iso8583::{Incoming, Mti};
 
 /// Acquirers' lines, their messages until they are answered, and requests until their answers cannot matter any more.
 #[derive(Debug, Default)]
@@ -65,8 +65,13 @@ impl Waiting {
         self.order.push_back((until, request.key));
     }
 
-    /// What it was asked under this key.
-    pub(crate) fn asked(&mut self, key: &RequestKey) -> Option<TransactionRequest> {
+    /// What it was asked under this key, if a message of this type answers it. The key alone does not tell: what it is told later
+    /// of a request goes under the key of that.
+    pub(crate) fn asked(&mut self, key: &RequestKey, answer: Mti) -> Option<TransactionRequest> {
+        let awaited = self.asked.get(key)?.request.mti.response()?;
+        if awaited.digits() != *answer.digits() {
+            return None;
+        }
         self.asked.remove(key).map(|asked| asked.request)
     }
 

@@ -7,11 +7,13 @@
     reason = "a test fails by panicking"
 )]
 
-use port::Time;
+use port::{Amount, Currency, Time};
+use standin::ResponseCode;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
-use wire_iso8583::{Codings, Dialect, FrameDecoder, Framing, Message, Mti};
+use std::time::{SystemTime, UNIX_EPOCH};
+use wire_iso8583::{Codings, Dialect, FrameDecoder, Framing, Incoming, Message, Mti};
 
 fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_iso8583-switch"));
@@ -59,8 +61,8 @@ fn books_equal_what_terminals_were_told_after_three_outages() {
     );
     assert_eq!(count("truth_minor"), count("books_minor"));
     assert!(report["fault"].is_null(), "{report}");
-    // Every advice said that stand-in had answered, what and when.
-    assert_eq!(count("host_explained"), count("host_advices"));
+    // Every advice of store-and-forward said that stand-in had answered, what and when.
+    assert_eq!(count("host_explained") + count("host_handed_on"), count("host_advices"));
     // It was a storm, and not a calm day: stand-in decided, entries were delivered, answers came again.
     for name in [
         "approved",
@@ -71,9 +73,22 @@ fn books_equal_what_terminals_were_told_after_three_outages() {
         "advices",
         "delivered",
         "host_asked",
+        "host_handed_on",
         "truth_minor",
     ] {
         assert!(count(name) > 0, "{name}: {report}");
+    }
+}
+
+#[test]
+fn in_a_calm_run_every_answer_is_the_hosts() {
+    let calm = ["run", "--messages", "600", "--outages", "0", "--rate", "200", "--json"];
+    let report = report_of(&program(&calm).output().unwrap());
+    let count = |name: &str| report[name].as_i64().unwrap_or_else(|| panic!("{name}: {report}"));
+    assert_eq!((count("answered"), count("host_advices")), (600, count("host_handed_on")));
+    assert!(count("host_handed_on") > 0);
+    for name in ["stood_in", "diversions", "late", "advices", "unmatched"] {
+        assert_eq!(count(name), 0, "{name}: {report}");
     }
 }
 
@@ -129,32 +144,65 @@ fn a_host_is_answered_what_its_network_messages_ask_and_no_more() {
     let at = listener.local_addr().unwrap().to_string();
     let switch = ["switch", "--listen", "127.0.0.1:0", "--host", &at];
     let _switch = Process(program(&switch).stdout(Stdio::null()).spawn().unwrap());
-    let (mut stream, _) = listener.accept().unwrap();
-    let network = Dialect::iso1987(Codings::ASCII).unwrap();
-    let mut decoder = FrameDecoder::new(Framing::BINARY_2);
+    let mut host = Line::new(listener.accept().unwrap().0);
     // Echo, sign-on, and a change of keys, which this switch has no part in.
     for (stan, function, code) in [(1, "301", "00"), (2, "001", "00"), (3, "161", "30")] {
         let mut asked = Message::new(Mti::NETWORK_REQUEST);
         asked.set_stan(stan).unwrap().set_transmitted(Time::from_s(1_785_000_000)).unwrap();
         asked.set(70, function).unwrap();
-        let (mut bytes, mut frame) = (Vec::new(), Vec::new());
-        asked.encode(&network, &mut bytes).unwrap();
-        Framing::BINARY_2.put(&bytes, &mut frame).unwrap();
-        stream.write_all(&frame).unwrap();
+        host.say(&asked);
         // Probes of the switch's own may come in between.
-        let answer = loop {
-            let mut byte = [0];
-            stream.read_exact(&mut byte).unwrap();
-            if let Some(frame) = decoder.take(&mut &byte[..]).unwrap() {
-                let message = Message::parse(frame, &network).unwrap();
-                if message.mti() == Mti::NETWORK_RESPONSE {
-                    break message;
-                }
-            }
-        };
-        assert_eq!(answer.stan(), Ok(Some(stan)));
-        assert_eq!(answer.text(39), Some(code), "{function}");
+        let answer = host.hear(Mti::NETWORK_RESPONSE);
+        assert_eq!(answer.message().stan(), Ok(Some(stan)));
+        assert_eq!(answer.message().text(39), Some(code), "{function}");
     }
+}
+
+#[test]
+fn what_a_host_answers_to_an_acquirers_advice_reaches_the_acquirer() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = listener.local_addr().unwrap().to_string();
+    let switch = ["switch", "--listen", "127.0.0.1:0", "--host", &at];
+    let mut switch = Process(program(&switch).stdout(Stdio::piped()).spawn().unwrap());
+    let mut host = Line::new(listener.accept().unwrap().0);
+    let mut said = String::new();
+    BufReader::new(switch.0.stdout.as_mut().unwrap()).read_line(&mut said).unwrap();
+    let at = said.strip_prefix("acquirers connect to ").unwrap().split(',').next().unwrap();
+    let mut acquirer = Line::new(TcpStream::connect(at).unwrap());
+    // The line to the host is up once a probe has come by it.
+    let probe = host.hear(Mti::NETWORK_REQUEST);
+    host.say(&probe.answer_code(ResponseCode::APPROVED).unwrap());
+    // More of them than time-outs divert a host for, each with a code that stand-in has no reason to give.
+    for stan in 1..=12 {
+        let told = [Mti::AUTHORIZATION_ADVICE, Mti::FINANCIAL_ADVICE, Mti::REVERSAL_ADVICE];
+        let told = told[usize::try_from(stan % 3).unwrap()];
+        acquirer.say(&advice(told, stan));
+        let asked = host.hear(told);
+        host.say(&asked.answer_code(ResponseCode::new(*b"77").unwrap()).unwrap());
+        let answer = acquirer.hear(told.response().unwrap());
+        assert_eq!(answer.message().stan(), Ok(Some(stan)));
+        assert_eq!(answer.message().text(39), Some("77"), "{told}");
+    }
+}
+
+/// A purchase that an acquirer tells of, or the reversal of one.
+fn advice(mti: Mti, stan: u32) -> Message {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let mut message = Message::new(mti);
+    message.set(2, "6200000000000005").unwrap();
+    message.set_amount(Amount::new(100, Currency::parse("CNY").unwrap())).unwrap();
+    message.set_stan(stan).unwrap().set_transmitted(Time::from_s(now)).unwrap();
+    message.set_terminal("TERM0001").unwrap().set(14, "4912").unwrap().set(22, "050").unwrap();
+    message.set(25, "00").unwrap().set(32, "1111").unwrap().set(100, "6222").unwrap();
+    if mti == Mti::REVERSAL_ADVICE {
+        let mut original = message.clone();
+        original.set_mti(Mti::FINANCIAL_REQUEST);
+        original.set_stan(1_000 + stan).unwrap();
+        message.set_original(&original.as_original().unwrap()).unwrap();
+    } else {
+        message.set(3, "000000").unwrap();
+    }
+    message
 }
 
 #[test]
@@ -179,6 +227,44 @@ fn what_is_wrong_is_said_in_one_sentence() {
         let output = command.output().unwrap();
         assert_eq!(output.status.code(), Some(code), "{output:?}");
         assert!(!String::from_utf8_lossy(&output.stderr).contains("panicked"));
+    }
+}
+
+/// One side of a connection.
+struct Line {
+    stream: TcpStream,
+    decoder: FrameDecoder,
+    network: Dialect,
+}
+
+impl Line {
+    fn new(stream: TcpStream) -> Self {
+        let network = Dialect::iso1987(Codings::ASCII).unwrap();
+        Self { stream, decoder: FrameDecoder::new(Framing::BINARY_2), network }
+    }
+
+    fn say(&mut self, message: &Message) {
+        let (mut bytes, mut frame) = (Vec::new(), Vec::new());
+        message.encode(&self.network, &mut bytes).unwrap();
+        Framing::BINARY_2.put(&bytes, &mut frame).unwrap();
+        self.stream.write_all(&frame).unwrap();
+    }
+
+    /// The next message of this type. Probes are answered meanwhile, and what else comes is passed over.
+    fn hear(&mut self, mti: Mti) -> Incoming {
+        loop {
+            let mut byte = [0];
+            self.stream.read_exact(&mut byte).unwrap();
+            let Some(frame) = self.decoder.take(&mut &byte[..]).unwrap() else { continue };
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+            let incoming = Incoming::parse(frame, &self.network, Time::from_s(now)).unwrap();
+            if incoming.message().mti() == mti {
+                return incoming;
+            }
+            if incoming.message().mti() == Mti::NETWORK_REQUEST {
+                self.say(&incoming.answer_code(ResponseCode::APPROVED).unwrap());
+            }
+        }
     }
 }
 
