@@ -6,9 +6,13 @@ use alloc::vec::Vec;
 /// Sends a stated share of a stated class of traffic to the stand-in module while the accounting system is slow.
 ///
 /// A class is a conjunction: the kinds that are named, at the channels that are named, up to the amount that is named.
+///
+/// Slow is what its latest answers were, and those of the last two minutes at most: so long after its last slow answer a diversion
+/// has ended. Where nearly everything is diverted, one request in a hundred goes to the accounting system all the same, and one
+/// in five seconds: nobody would see otherwise that it is slow still, or fast again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diversion {
-    /// Slow means: 99 of 100 answers take at least so long, in milliseconds.
+    /// Slow means: 99 of 100 answers take at least so long, in milliseconds. That is known from the hundredth answer on.
     pub p99_ms: u64,
     /// How much of the class goes to the stand-in module, in basis points; at most 10,000.
     pub share_bp: u16,

@@ -63,7 +63,7 @@ impl Health {
         let weights = self.thresholds.weights;
         match sign {
             Sign::Answered { took_ms } => {
-                self.latency.update(took_ms);
+                self.latency.update(now, took_ms);
                 let slow = took_ms > self.thresholds.slow_ms;
                 self.count(if slow { weights.slow } else { 0 });
                 self.good();
@@ -192,13 +192,13 @@ impl Health {
         &self.thresholds
     }
 
-    pub(super) fn p99_ms(&self) -> Option<u64> {
-        self.latency.p99_ms()
+    pub(super) fn p99_ms(&self, now: Time) -> Option<u64> {
+        self.latency.p99_ms(now)
     }
 
     /// After how long without any answer requests in flight mean a standstill.
     pub(super) fn stall_ms(&self) -> u64 {
-        let usual = self.latency.p99_ms().unwrap_or(0);
+        let usual = self.latency.usual_ms().unwrap_or(0);
         usual.saturating_mul(3).max(self.thresholds.stall_ms)
     }
 

@@ -12,6 +12,9 @@ pub(super) struct Host {
     pub(super) health: Health,
     /// Requests that it has not answered.
     pub(super) in_flight: BTreeSet<RequestKey>,
+    /// When it was asked last, and how many requests were diverted since then because it is slow.
+    pub(super) asked_at: Time,
+    pub(super) passed_by: u32,
     /// The last sign of life, or since when anything is in flight.
     pub(super) quiet_since: Time,
     pub(super) probe_at: Time,
@@ -31,6 +34,8 @@ impl Host {
             config,
             health,
             in_flight: BTreeSet::new(),
+            asked_at: now,
+            passed_by: 0,
             quiet_since: now,
             probe_at: now,
             probe: None,
@@ -45,11 +50,21 @@ impl Host {
         enough.then(|| self.quiet_since.plus_ms(self.health.stall_ms()))
     }
 
+    /// Whether it gets so little that nobody would see that it is fast again: then a request goes there that would be diverted.
+    pub(super) fn is_out_of_sight(&self, now: Time) -> bool {
+        self.passed_by >= PASSED_BY_MAX || now.since_ms(self.asked_at) >= UNASKED_MS
+    }
+
     pub(super) fn next(&self, now: Time) -> Time {
         let times = [self.health.next(now), self.stall_at()];
         times.into_iter().flatten().fold(self.probe_at, Time::min)
     }
 }
+
+/// One in a hundred goes there. That counts where the clock stands, too.
+const PASSED_BY_MAX: u32 = 99;
+/// More often than is needed to go on knowing how long its answers take.
+const UNASKED_MS: u64 = 5_000;
 
 impl fmt::Debug for Host {
     /// Its state, without its configuration.
@@ -57,6 +72,8 @@ impl fmt::Debug for Host {
         f.debug_struct("Host")
             .field("health", &self.health)
             .field("in_flight", &self.in_flight)
+            .field("asked_at", &self.asked_at)
+            .field("passed_by", &self.passed_by)
             .field("quiet_since", &self.quiet_since)
             .field("probe_at", &self.probe_at)
             .field("probe", &self.probe)

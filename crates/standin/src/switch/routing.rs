@@ -30,7 +30,10 @@ impl Switch {
         if !share::is_in(&pending.request.key, RAMP_SEED, share_bp) {
             return Some(Diverted::Ramp);
         }
-        let p99_ms = host.health.p99_ms().filter(|_| !forced);
+        if forced || host.config.diversions.is_empty() || host.is_out_of_sight(now) {
+            return None;
+        }
+        let p99_ms = host.health.p99_ms(now);
         let mut diversions = host.config.diversions.iter();
         diversions.any(|one| one.takes(&pending.request, p99_ms)).then_some(Diverted::Capacity)
     }
@@ -43,6 +46,7 @@ impl Switch {
             host.quiet_since = now;
         }
         host.in_flight.insert(key);
+        (host.asked_at, host.passed_by) = (now, 0);
         let until = now.plus_ms(host.config.answer_within_ms);
         pending.enter(Stage::AtHost { sent: now }, until, &mut self.timers);
         pending.asked_host = true;
@@ -56,7 +60,10 @@ impl Switch {
     pub(super) fn ask_stand_in(&mut self, now: Time, key: RequestKey, why: Diverted) {
         let Some(pending) = self.pending.get_mut(&key) else { return };
         let institution = pending.request.institution;
-        let Some(host) = self.hosts.get(&institution) else { return };
+        let Some(host) = self.hosts.get_mut(&institution) else { return };
+        if why == Diverted::Capacity {
+            host.passed_by = host.passed_by.saturating_add(1);
+        }
         let epoch = host.health.epoch();
         let outcome = if pending.asked_host { HostOutcome::Unknown } else { HostOutcome::NotAsked };
         let until = pending.answer_until(now, &self.config);

@@ -106,7 +106,7 @@ impl Switch {
             forced: host.health.forced(),
             host_share_bp: host.health.host_share_bp(),
             in_flight: host.in_flight.len(),
-            p99_ms: host.health.p99_ms(),
+            p99_ms: host.health.p99_ms(self.clamp.last()),
         })
     }
 
@@ -160,6 +160,6 @@ pub struct HostStanding {
     pub host_share_bp: u16,
     /// Requests that it has not answered.
     pub in_flight: usize,
-    /// What 99 of 100 answers took at most, in milliseconds; `None` before there were enough.
+    /// What 99 of 100 answers of the last two minutes took at most, in milliseconds; `None` where there were not enough to say.
     pub p99_ms: Option<u64>,
 }

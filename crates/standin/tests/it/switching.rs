@@ -3,7 +3,9 @@
 use crate::setting::{NOW, cny, id};
 use interbank_standin::*;
 use port::blocking::{Keys as _, Store as _};
-use port::{Effect, Input, KeyId, MacAlgorithm, MacTag, Machine, MemoryStore, Peer, Time};
+use port::{
+    CrateTag, Effect, Input, Key, KeyId, MacAlgorithm, MacTag, Machine, MemoryStore, Peer, Time,
+};
 use seal::*;
 
 const A: u64 = 6_222;
@@ -420,6 +422,87 @@ fn s05_a_slow_host_is_relieved_of_a_class() {
         })
         .sum();
     assert_eq!(large, 0);
+}
+
+/// Requests one after another, this far apart, each answered in its time where the accounting system is asked; how many were
+/// diverted because it is slow.
+fn at_a_pace(desk: &mut Desk, requests: u32, apart_ms: u64, took_ms: u64) -> u32 {
+    let mut diverted = 0;
+    for _ in 0..requests {
+        let events = desk.ask(A);
+        let key = desk.key();
+        if at_host(&events) == 1 {
+            desk.now = desk.now.plus_ms(took_ms);
+            desk.answer(A, key, b"00");
+        } else {
+            diverted += u32::from(why(&events).is_some_and(|(why, _)| why == Diverted::Capacity));
+            let answered = Answered {
+                response: response(key, b"00", Source::Switch),
+                reason: None,
+                rule: 0,
+                entry: Some(Key::new(CrateTag::STANDIN, id(A).tenant(), 3)),
+                repeated: false,
+            };
+            desk.switch.stand_in_answered(desk.now, &answered).unwrap();
+            desk.turn();
+        }
+        desk.seen.clear();
+        desk.now = desk.now.plus_ms(apart_ms);
+    }
+    diverted
+}
+
+fn diverting(share_bp: u16) -> Desk {
+    let (kinds, channels) = (Vec::new(), Vec::new());
+    let all = Diversion { p99_ms: 500, share_bp, kinds, channels, amount_max_minor: None };
+    Desk::new(|config| config.hosts[0].diversions.push(all.clone()))
+}
+
+#[test]
+fn a_diversion_ends_two_minutes_after_the_last_slow_answer_at_any_pace_and_share() {
+    for share_bp in [5_000, 10_000] {
+        for apart_ms in [10, 1_000, 10_000, 60_000] {
+            let mut desk = diverting(share_bp);
+            at_a_pace(&mut desk, 400, 10, 600);
+            assert!(desk.switch.standing(id(A)).unwrap().p99_ms.unwrap() >= 500);
+            let fast_from = desk.now;
+            at_a_pace(&mut desk, u32::try_from(120_000 / apart_ms).unwrap(), apart_ms, 5);
+            desk.now = desk.now.max(fast_from.plus_ms(120_000));
+            assert_eq!(at_a_pace(&mut desk, 200, apart_ms, 5), 0, "{share_bp} {apart_ms}");
+        }
+    }
+}
+
+#[test]
+fn what_is_diverted_in_full_is_seen_all_the_same_while_it_is_slow() {
+    let mut desk = diverting(10_000);
+    at_a_pace(&mut desk, 200, 10, 600);
+    // Long after two minutes it is still known to be slow, at ten requests a second and at one.
+    for (apart_ms, most) in [(100, 3), (1_000, 25)] {
+        let requests = 600_000 / apart_ms;
+        let diverted = at_a_pace(&mut desk, u32::try_from(requests).unwrap(), apart_ms, 600);
+        let asked = u32::try_from(requests).unwrap() - diverted;
+        assert!(asked > 0 && asked * 100 <= u32::try_from(requests).unwrap() * most, "{asked}");
+    }
+}
+
+#[test]
+fn a_clock_that_stands_or_jumps_keeps_no_diversion_up() {
+    // It was set back: for this machine no time passes until it is where it was, and answers alone tell.
+    let mut desk = diverting(10_000);
+    at_a_pace(&mut desk, 400, 10, 600);
+    desk.now = desk.now.minus_ms(86_400_000);
+    assert!((985..=990).contains(&at_a_pace(&mut desk, 1_000, 0, 0)));
+    let mut desk = diverting(9_000);
+    at_a_pace(&mut desk, 2_000, 10, 600);
+    desk.now = desk.now.minus_ms(86_400_000);
+    let diverted: Vec<u32> = (0..40).map(|_| at_a_pace(&mut desk, 1_000, 0, 0)).collect();
+    assert!(diverted[0] > 800 && diverted[39] == 0, "{diverted:?}");
+    // It was set forward: what it knew is old.
+    let mut desk = diverting(10_000);
+    at_a_pace(&mut desk, 400, 10, 600);
+    desk.now = desk.now.plus_ms(86_400_000);
+    assert_eq!(at_a_pace(&mut desk, 99, 10, 5), 0);
 }
 
 #[test]
