@@ -18,6 +18,8 @@ pub(super) struct Health {
     since: Time,
     epoch: u64,
     forced: Option<Forced>,
+    /// It said that it is away, and has not said since that it is back.
+    signed_off: bool,
     /// Weights in a row without a good answer.
     misses: u32,
     /// Good probes in a row.
@@ -47,6 +49,7 @@ impl Health {
             since: now,
             epoch: now.as_ms(),
             forced: None,
+            signed_off: false,
             misses: 0,
             good_probes: 0,
             recent: VecDeque::new(),
@@ -75,16 +78,33 @@ impl Health {
                 self.good_probes = self.good_probes.saturating_add(1);
                 self.good();
             }
-            Sign::SignedOn | Sign::LinkUp => self.good_probes = 0,
+            Sign::LinkUp => self.good_probes = 0,
+            Sign::SignedOn => return self.sign_on(now),
+            Sign::SignedOff => return self.sign_off(now),
             Sign::TimedOut => self.bad(weights.timed_out, true),
             Sign::Unsent => self.bad(weights.unsent, true),
             Sign::Failed => self.bad(weights.failed, true),
             Sign::EchoMissed => self.bad(weights.echo_missed, false),
             Sign::LinkDown => self.bad(weights.link_down, false),
-            Sign::SignedOff => self.bad(weights.signed_off, false),
             Sign::Stalled => self.bad(weights.stalled, false),
         }
         self.judge(now)
+    }
+
+    /// It said that it is away. That is no sign of trouble, which good answers outweigh: it holds until it says otherwise.
+    fn sign_off(&mut self, now: Time) -> Option<Transition> {
+        if self.thresholds.weights.signed_off == 0 || self.signed_off {
+            return None;
+        }
+        self.signed_off = true;
+        Some(self.enter(now, HealthState::StandIn, Cause::SignedOff))
+    }
+
+    /// It said that it is back: from now on probes count, and time has to pass as after an outage.
+    fn sign_on(&mut self, now: Time) -> Option<Transition> {
+        self.good_probes = 0;
+        core::mem::take(&mut self.signed_off)
+            .then(|| self.transition(now, self.state, Cause::SignedOn))
     }
 
     /// Only time passed; `drained` says that nothing waits for delivery.
@@ -105,7 +125,9 @@ impl Health {
                 trusted.then(|| self.enter(now, HealthState::Online, Cause::Recovered))
             }
             HealthState::StandIn => {
-                let back = here_ms >= limits.dwell_ms && self.good_probes >= limits.good_probes;
+                let back = !self.signed_off
+                    && here_ms >= limits.dwell_ms
+                    && self.good_probes >= limits.good_probes;
                 back.then(|| self.enter(now, HealthState::Draining, Cause::Recovered))
             }
             HealthState::Draining => {
@@ -133,6 +155,10 @@ impl Health {
         reason: &str,
     ) -> Transition {
         self.forced = forced;
+        if forced == Some(Forced::Online) {
+            // Whoever orders this knows better. A host that never signs on could not be left to detection again otherwise.
+            self.signed_off = false;
+        }
         let cause = if forced.is_some() { Cause::Operator } else { Cause::Release };
         Transition {
             operator: Bytes::copy_from_slice(operator.as_bytes()),
@@ -178,6 +204,10 @@ impl Health {
 
     pub(super) const fn forced(&self) -> Option<Forced> {
         self.forced
+    }
+
+    pub(super) const fn is_signed_off(&self) -> bool {
+        self.signed_off
     }
 
     pub(super) const fn since(&self) -> Time {
@@ -307,6 +337,7 @@ impl fmt::Debug for Health {
             .field("since", &self.since)
             .field("epoch", &self.epoch)
             .field("forced", &self.forced)
+            .field("signed_off", &self.signed_off)
             .field("misses", &self.misses)
             .field("good_probes", &self.good_probes)
             .field("recent", &self.recent)
@@ -417,6 +448,37 @@ mod tests {
         let right =
             [(10_002, 1_000), (12_002, 2_500), (14_002, 5_000), (16_002, 10_000), (18_002, 10_000)];
         assert_eq!(shares, right);
+    }
+
+    #[test]
+    fn a_sign_off_holds_whatever_probes_say_until_a_sign_on() {
+        let mut one = health();
+        assert_eq!(states(&mut one, 0, &[Sign::SignedOff; 2]), [HealthState::StandIn]);
+        for second in 1..100 {
+            states(&mut one, second * 1_000, &[Sign::Echoed, Sign::Answered { took_ms: 5 }]);
+            assert_eq!(one.tick(T0.plus_ms(second * 1_000), true), None);
+        }
+        let on = one.see(T0.plus_ms(100_000), Sign::SignedOn).unwrap();
+        assert_eq!((on.from, on.to), (HealthState::StandIn, HealthState::StandIn));
+        assert_eq!((on.cause, on.host_share_bp), (Cause::SignedOn, 0));
+        // Said again it is no news, and probes count from the last time.
+        states(&mut one, 100_000, &[Sign::Echoed; 4]);
+        assert_eq!(one.see(T0.plus_ms(100_001), Sign::SignedOn), None);
+        states(&mut one, 100_002, &[Sign::Echoed; 4]);
+        assert_eq!(one.tick(T0.plus_ms(100_002), true), None);
+        states(&mut one, 100_003, &[Sign::Echoed]);
+        assert!(one.tick(T0.plus_ms(100_003), true).is_some());
+        assert_eq!(one.state(), HealthState::Draining);
+        // In the middle of the return as well.
+        assert_eq!(states(&mut one, 100_004, &[Sign::SignedOff]), [HealthState::StandIn]);
+    }
+
+    #[test]
+    fn a_sign_off_that_weighs_nothing_is_not_heeded() {
+        let mut thresholds = Thresholds::default();
+        thresholds.weights.signed_off = 0;
+        let mut deaf = Health::new(T0, InstitutionId::new(7).unwrap(), thresholds, Vec::new());
+        assert_eq!(states(&mut deaf, 0, &[Sign::SignedOff, Sign::SignedOn]), []);
     }
 
     #[test]

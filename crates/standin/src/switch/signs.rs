@@ -29,6 +29,10 @@ impl Switch {
 
     /// The accounting system signed on or off (0800), or asked whether anybody is there.
     ///
+    /// While it is signed off the stand-in module decides, however well it answers probes: until it signs on, or an operator orders
+    /// [`Forced::Online`]. After a sign-on it comes back as after an outage. A switch that begins knows of no sign-off; say it again
+    /// if [`HostStanding::signed_off`] was kept.
+    ///
     /// # Errors
     /// [`SwitchError::UnknownInstitution`].
     pub fn host_signed(
@@ -104,6 +108,7 @@ impl Switch {
             since: host.health.since(),
             epoch: host.health.epoch(),
             forced: host.health.forced(),
+            signed_off: host.health.is_signed_off(),
             host_share_bp: host.health.host_share_bp(),
             in_flight: host.in_flight.len(),
             p99_ms: host.health.p99_ms(self.clamp.last()),
@@ -156,6 +161,8 @@ pub struct HostStanding {
     pub epoch: u64,
     /// What an operator ordered.
     pub forced: Option<Forced>,
+    /// Whether it signed off and has not signed on since.
+    pub signed_off: bool,
     /// The share of requests that goes to it, in basis points.
     pub host_share_bp: u16,
     /// Requests that it has not answered.

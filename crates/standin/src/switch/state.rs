@@ -45,7 +45,7 @@ impl fmt::Display for HealthState {
 /// What an operator ordered: it goes before detection, which runs on and decides again after the release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forced {
-    /// The accounting system decides, however it does. A request that it does not answer is still answered by the stand-in module,
+    /// The accounting system decides, however it does, also where it signed off: that is forgotten, unless it does so again. A request that it does not answer is still answered by the stand-in module,
     /// since only that leaves a record that squares the books.
     Online,
     /// The stand-in module decides.
@@ -74,11 +74,15 @@ pub enum Cause {
     Release,
     /// The switch started.
     Start,
+    /// The accounting system said that it is away.
+    SignedOff,
+    /// It said that it is back.
+    SignedOn,
 }
 
 impl Cause {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Misses,
         Self::Share,
         Self::Recovered,
@@ -88,9 +92,11 @@ impl Cause {
         Self::Operator,
         Self::Release,
         Self::Start,
+        Self::SignedOff,
+        Self::SignedOn,
     ];
 
-    /// Stable number, 4540 to 4548.
+    /// Stable number, 4540 to 4550.
     pub const fn code(self) -> u32 {
         match self {
             Self::Misses => 4_540,
@@ -102,6 +108,8 @@ impl Cause {
             Self::Operator => 4_546,
             Self::Release => 4_547,
             Self::Start => 4_548,
+            Self::SignedOff => 4_549,
+            Self::SignedOn => 4_550,
         }
     }
 }
@@ -115,7 +123,7 @@ pub struct Transition {
     pub at: Time,
     /// The state before.
     pub from: HealthState,
-    /// The state after; the same as before for a step and for an order.
+    /// The state after; the same as before for a step, for an order, for a sign-on, and for a sign-off of what is away already.
     pub to: HealthState,
     /// What is ordered after it.
     pub forced: Option<Forced>,
@@ -140,6 +148,8 @@ impl Transition {
             (Cause::Operator, _, _) => "standin.switch.forced-stand-in",
             (Cause::Release, _, _) => "standin.switch.released",
             (Cause::Step, _, _) => "standin.switch.step",
+            (Cause::SignedOff, _, _) => "standin.switch.signed-off",
+            (Cause::SignedOn, _, _) => "standin.switch.signed-on",
             (_, _, HealthState::Online) => "standin.switch.online",
             (_, _, HealthState::Suspect) => "standin.switch.suspect",
             (_, _, HealthState::StandIn) => "standin.switch.stand-in",

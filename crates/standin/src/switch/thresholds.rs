@@ -115,14 +115,14 @@ pub struct Weights {
     pub echo_missed: u32,
     /// The link went down.
     pub link_down: u32,
-    /// It signed off.
+    /// It signed off: 0 if that is not to be heeded. With any other weight the stand-in module decides until it signs on.
     pub signed_off: u32,
     /// Requests are in flight and nothing comes back.
     pub stalled: u32,
 }
 
 impl Default for Weights {
-    /// A failure is one miss; a lost link, a sign-off and a standstill are enough by themselves; a slow answer is a quarter.
+    /// A failure is one miss; a lost link and a standstill are enough by themselves; a sign-off is heeded; a slow answer is a quarter.
     fn default() -> Self {
         Self {
             timed_out: 100,

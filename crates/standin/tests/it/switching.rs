@@ -319,6 +319,74 @@ fn sd13_orders_go_before_detection_and_name_who_and_why() {
     assert_eq!(at_stand_in(&desk.ask(A)), 1);
 }
 
+fn signs(desk: &mut Desk, function: NetworkFunction) -> Vec<SwitchEvent> {
+    desk.switch.host_signed(desk.now, id(A), function).unwrap();
+    desk.turn()
+}
+
+fn actions(events: &[SwitchEvent]) -> Vec<(String, Vec<u32>)> {
+    let audits = events.iter().filter_map(|one| match one {
+        SwitchEvent::Changed(change) => Some(change.audit()),
+        _ => None,
+    });
+    audits.map(|audit| (audit.action.to_string(), audit.reasons)).collect()
+}
+
+#[test]
+fn a_host_that_signed_off_is_asked_nothing_until_it_signs_on() {
+    let mut desk = Desk::new(|_| {});
+    desk.ask(A);
+    let off = signs(&mut desk, NetworkFunction::SignOff);
+    assert_eq!(actions(&off), [("standin.switch.signed-off".to_owned(), vec![4_549])]);
+    assert_eq!(why(&off), Some((Diverted::Away, HostOutcome::Unknown)));
+    // It answers echoes for five minutes, and says once more that it is away.
+    for _ in 0..5 {
+        desk.probed(60_000, &[A, B]);
+        assert!(actions(&signs(&mut desk, NetworkFunction::SignOff)).is_empty());
+        assert_eq!((desk.state(A), at_host(&desk.ask(A))), (HealthState::StandIn, 0));
+        assert_eq!(at_host(&desk.ask(B)), 1);
+    }
+    assert!(desk.switch.standing(id(A)).unwrap().signed_off);
+    let on = signs(&mut desk, NetworkFunction::SignOn);
+    assert_eq!(actions(&on), [("standin.switch.signed-on".to_owned(), vec![4_550])]);
+    assert!(!desk.switch.standing(id(A)).unwrap().signed_off);
+    desk.probed(3_000, &[A]);
+    assert_eq!((desk.state(A), at_host(&desk.ask(A))), (HealthState::StandIn, 0));
+    desk.probed(3_000, &[A]);
+    assert_eq!(desk.state(A), HealthState::Draining);
+}
+
+#[test]
+fn an_order_goes_before_a_sign_off_and_one_to_go_online_ends_it() {
+    let mut desk = Desk::new(|_| {});
+    let order = |desk: &mut Desk, forced| {
+        desk.switch.force(desk.now, id(A), forced, "olga", "").unwrap();
+        desk.turn();
+    };
+    signs(&mut desk, NetworkFunction::SignOff);
+    // Stand-in by order, and released: it is signed off still.
+    order(&mut desk, Some(Forced::StandIn));
+    desk.probed(20_000, &[A]);
+    order(&mut desk, None);
+    desk.probed(20_000, &[A]);
+    assert_eq!((desk.state(A), at_host(&desk.ask(A))), (HealthState::StandIn, 0));
+    // Online by order, and released: detection decides.
+    order(&mut desk, Some(Forced::Online));
+    assert_eq!(at_host(&desk.ask(A)), 1);
+    order(&mut desk, None);
+    assert_eq!(at_host(&desk.ask(A)), 0);
+    desk.probed(20_000, &[A]);
+    assert_eq!(desk.state(A), HealthState::Draining);
+    // It may sign off during the order; the order goes before, and after it the sign-off holds.
+    order(&mut desk, Some(Forced::Online));
+    signs(&mut desk, NetworkFunction::SignOff);
+    desk.probed(20_000, &[A]);
+    assert_eq!((desk.state(A), at_host(&desk.ask(A))), (HealthState::StandIn, 1));
+    order(&mut desk, None);
+    desk.probed(20_000, &[A]);
+    assert_eq!((desk.state(A), at_host(&desk.ask(A))), (HealthState::StandIn, 0));
+}
+
 #[test]
 fn sd15_an_outage_of_one_does_not_touch_the_other() {
     let mut desk = Desk::new(|_| {});
