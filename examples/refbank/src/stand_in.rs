@@ -28,7 +28,7 @@ impl StandInModule {
         &self.module
     }
 
-    /// Decides over a request; `None` if it cannot.
+    /// Decides over a request.
     pub(crate) async fn authorize(
         &mut self,
         bank: &Bank,
@@ -36,11 +36,18 @@ impl StandInModule {
         epoch: u64,
         host: HostOutcome,
         request: &TransactionRequest,
-    ) -> Result<Option<Answered>, Trouble> {
+    ) -> Result<Decided, Trouble> {
         for _ in 0..ATTEMPTS_MAX {
             let authorize = self.module.authorize(now, epoch, host, request.clone());
-            match bank.decide(authorize).await? {
-                Verdict::Answered(answered) => return Ok(Some(answered)),
+            let verdict = match bank.decide(authorize).await {
+                Err(Trouble::Unknown(why)) => {
+                    tracing::error!(event = "standin.lost", %why);
+                    return Ok(Decided::Lost);
+                }
+                verdict => verdict?,
+            };
+            match verdict {
+                Verdict::Answered(answered) => return Ok(Decided::Answered(answered)),
                 Verdict::NeedsLease { lane, minor } => {
                     let mut lease = self.module.lease(now, lane, INITIATOR, minor);
                     if decide(bank.vault(), bank.keys(), &mut lease).await? == Leased::Outdated {
@@ -48,10 +55,10 @@ impl StandInModule {
                     }
                 }
                 Verdict::Outdated => self.load(bank, now).await?,
-                _ => return Ok(None),
+                _ => return Ok(Decided::Undecided),
             }
         }
-        Ok(None)
+        Ok(Decided::Undecided)
     }
 
     /// What it decides by.
@@ -72,6 +79,17 @@ impl StandInModule {
         self.module = module(parameters);
         Ok(())
     }
+}
+
+/// What came of a request.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every decision is an answer")]
+pub(crate) enum Decided {
+    Answered(Answered),
+    /// Nothing, and nothing was written.
+    Undecided,
+    /// Nobody knows what was written: a repeat finds out.
+    Lost,
 }
 
 impl Bank {

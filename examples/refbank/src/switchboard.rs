@@ -11,7 +11,7 @@ use crate::clock;
 use crate::hex;
 use crate::manual_override::ManualOverride;
 use crate::message::{self, INSTITUTION};
-use crate::stand_in::StandInModule;
+use crate::stand_in::{Decided, StandInModule};
 use crate::trouble::Trouble;
 use bytes::Bytes;
 use interbank::port::outbox::{Answer, Entry};
@@ -268,10 +268,14 @@ impl<'a> Switchboard<'a> {
         let now = clock::now();
         let decided = match current {
             true => self.stand_in.authorize(self.bank, now, epoch, host, request).await,
-            false => Ok(None),
+            false => Ok(Decided::Undecided),
         };
+        self.decided(request, decided);
+    }
+
+    fn decided(&mut self, request: &TransactionRequest, decided: Result<Decided, Trouble>) {
         let told = match decided {
-            Ok(Some(answered)) => {
+            Ok(Decided::Answered(answered)) => {
                 let words = self.stand_in.parameters().map(|set| answered.explain(set).to_string());
                 tracing::info!(event = "standin.answered", code = %answered.response.code, words);
                 if answered.entry.is_some() {
@@ -279,7 +283,9 @@ impl<'a> Switchboard<'a> {
                 }
                 self.switch.stand_in_answered(clock::now(), &answered)
             }
-            Ok(None) => self.switch.stand_in_failed(clock::now(), &request.key),
+            Ok(Decided::Undecided) => self.switch.stand_in_failed(clock::now(), &request.key),
+            // Perhaps it is in the journal: nobody else may be asked. The outbox sends again, and gets what is there.
+            Ok(Decided::Lost) => return,
             Err(why) => {
                 tracing::error!(event = "standin.failed", %why);
                 self.switch.stand_in_failed(clock::now(), &request.key)

@@ -18,6 +18,8 @@ pub(crate) enum Trouble {
     Misuse(Misuse),
     /// The store or the key holder failed.
     Inside(Box<dyn Error + Send + Sync>),
+    /// The store failed, and nobody knows whether it wrote: the same request finds out.
+    Unknown(Box<dyn Error + Send + Sync>),
 }
 
 impl fmt::Display for Trouble {
@@ -28,6 +30,7 @@ impl fmt::Display for Trouble {
             Self::Entropy => f.write_str("the operating system gives no randomness"),
             Self::Misuse(why) => why.fmt(f),
             Self::Inside(why) => why.fmt(f),
+            Self::Unknown(why) => write!(f, "perhaps it was written: {why}"),
         }
     }
 }
@@ -43,7 +46,8 @@ where
     fn from(why: DecideError<D, S, K>) -> Self {
         match why {
             DecideError::Busy => Self::Busy,
-            DecideError::Store(why) | DecideError::Unknown(why) => Self::store(why),
+            DecideError::Store(why) => Self::store(why),
+            DecideError::Unknown(why) => Self::Unknown(Box::new(why)),
             other => Self::Inside(Box::new(other)),
         }
     }

@@ -2,12 +2,20 @@
 
 use super::*;
 use crate::accounting::Mood;
+use crate::bank::currency;
 use crate::bank::tests::{bank, order, pay, standing};
 use crate::clearing;
+use crate::message::INITIATOR;
 use crate::shop::Standing;
+use crate::vault::VaultError;
 use crate::wallet::Wallet;
+use interbank::port::{Amount, DecideError};
 use interbank::qrpay::Uid;
-use interbank::standin::{EntryState, Forced, HealthState};
+use interbank::seal::AccountRef;
+use interbank::standin::{
+    AccountInfo, CheckDigit, EntryState, Forced, HealthState, Kind, Mti, RequestDraft, Text,
+};
+use std::io;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -107,4 +115,58 @@ async fn a_slow_accounting_system_debits_once_what_was_decided_meanwhile() {
     let lines = bank.book().postings(10).await.unwrap();
     let of = lines.iter().filter(|line| uid.as_str().starts_with(&line.movement.order));
     assert_eq!(of.count(), 1);
+}
+
+/// What the switch wants done.
+async fn wanted(board: &mut Switchboard<'_>, bank: &Bank) -> Vec<SwitchEvent> {
+    let now = clock::now();
+    events(drain(&mut board.switch, now, bank.vault(), &Nobody, bank.keys()).await)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_of_unknown_fate_is_silence_and_the_accounting_system_is_not_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let (bank, _) = bank(&folder).await;
+    let (host, _questions) = mpsc::channel(QUEUE);
+    let (answers, _answers) = mpsc::channel(QUEUE);
+    let mut board = Switchboard::new(&bank, host, answers).unwrap();
+    for (trace, decided, asked) in [(1, Decided::Lost, 0), (2, Decided::Undecided, 1)] {
+        let forced = Some(Forced::StandIn);
+        board.switch.force(clock::now(), INSTITUTION, forced, OPERATOR, "").unwrap();
+        let token = AccountRef::from_bytes([trace; 16]);
+        let account =
+            AccountInfo { token, bin: None, check_digit: CheckDigit::None, handle: Bytes::new() };
+        let draft = RequestDraft {
+            institution: Some(INSTITUTION),
+            initiator: Some(INITIATOR),
+            account: Some(account),
+            amount: Some(Amount::new(400, currency().unwrap())),
+            kind: Some(Kind::Purchase),
+            mti: Some(Mti::FINANCIAL),
+            trace: Some(trace.into()),
+            // Certainly not sent by a switch before this one.
+            sent_at: Some(clock::now().plus_ms(60_000)),
+            terminal: Some(Text::new("TERM0001").unwrap()),
+            ..RequestDraft::default()
+        };
+        board.switch.request(clock::now(), Peer::new("outbox").unwrap(), draft).unwrap();
+        let wishes = wanted(&mut board, &bank).await;
+        let request = wishes.iter().find_map(|one| match one {
+            SwitchEvent::AskStandIn { request, .. } => Some(request.clone()),
+            _ => None,
+        });
+        // The accounting system is back before the decision ends.
+        board.switch.force(clock::now(), INSTITUTION, None, OPERATOR, "").unwrap();
+        board.decided(&request.unwrap(), Ok(decided));
+        let wishes = wanted(&mut board, &bank).await;
+        let asks = wishes.iter().filter(|one| matches!(one, SwitchEvent::AskHost { .. })).count();
+        assert_eq!((asks, board.switch.pending()), (asked, usize::from(trace)));
+    }
+}
+
+#[test]
+fn a_commit_of_unknown_fate_is_no_failure_that_wrote_nothing() {
+    let fate = VaultError::Folder(store_redb::Error::Unknown(io::ErrorKind::Other));
+    let unknown: DecideError<io::Error, VaultError, io::Error> = DecideError::Unknown(fate);
+    assert!(matches!(Trouble::from(unknown), Trouble::Unknown(_)));
 }
