@@ -125,7 +125,9 @@ impl Switch {
         let current = self.is_current(institution, epoch);
         let Some(pending) = self.pending.get(key) else { return Err(SwitchError::NotAsked) };
         let open = self.hosts.get(&institution).is_some_and(|one| one.health.host_share_bp() > 0);
-        if !pending.sticky && !is_asked && open {
+        // It has had its turn: asked again it would say the same, again and again.
+        let had_its_turn = matches!(why, Diverted::Delegated | Diverted::Unsent);
+        if !pending.sticky && !is_asked && !had_its_turn && open {
             self.unpin(key);
             self.ask_host(now, *key);
         } else if !current {

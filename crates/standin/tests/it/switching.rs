@@ -654,6 +654,30 @@ fn sd11_a_repeat_whose_rows_were_read_too_early_looks_again() {
 }
 
 #[test]
+fn who_left_a_request_to_stand_in_is_not_asked_again() {
+    let mut desk = Desk::new(|_| {});
+    // By order it is taken for there, whatever it does.
+    desk.switch.force(desk.now, id(A), Some(Forced::Online), "op", "").unwrap();
+    for unsent in [false, true] {
+        desk.ask(A);
+        let key = desk.key();
+        if unsent {
+            desk.switch.host_unsent(desk.now, &key).unwrap();
+        } else {
+            let delegated = response(key, b"N0", Source::Host);
+            desk.switch.host_answered(desk.now, id(A), delegated).unwrap();
+        }
+        assert_eq!(at_stand_in(&desk.turn()), 1);
+        desk.switch.stand_in_failed(desk.now, &key).unwrap();
+        let events = desk.turn();
+        let silent = |one: &SwitchEvent| {
+            matches!(one, SwitchEvent::Unanswered { why: Silence::StandIn, .. })
+        };
+        assert_eq!((at_host(&events), events.iter().filter(|one| silent(one)).count()), (0, 1));
+    }
+}
+
+#[test]
 fn s09_what_is_under_way_is_bounded() {
     let mut desk = Desk::new(|config| config.pending_max = 3);
     (0..3).for_each(|_| drop(desk.ask(A)));
