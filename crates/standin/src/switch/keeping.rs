@@ -3,11 +3,12 @@
 use super::pending::Stage;
 use super::{Diverted, Kept, Silence, Switch, SwitchEvent, Task, entry_rows, kept};
 use crate::{RequestKey, Response};
-use port::{Batch, Committed, Effect, Expect, ReadSet, Rows, Time};
+use port::{Batch, Committed, Effect, Expect, ReadSet, Rows, Ticket, Time};
 
 impl Switch {
     /// Keeps the accounting system's answer before it is given.
     pub(super) fn keep(&mut self, now: Time, key: RequestKey, response: Response, attempts: u8) {
+        let ticket = self.ticket();
         let Some(pending) = self.pending.get_mut(&key) else { return };
         let request = &pending.request;
         let kept = Kept { asked: kept::digest(request), response: response.clone() };
@@ -17,21 +18,23 @@ impl Switch {
             return self.fall_silent(&key, Silence::Store);
         };
         let until = pending.answer_until(now, &self.config);
-        pending.enter(Stage::Keeping { response, attempts }, until, &mut self.timers);
+        pending.enter(Stage::Keeping { response, attempts, ticket }, until, &mut self.timers);
         let mut batch = Batch::with_capacity(3);
         batch.put(row, Expect::Absent, bytes);
         // Whatever the stand-in module journalled is the answer.
         for entry in entries {
             batch.require(entry, Expect::Absent);
         }
-        let ticket = self.ticket();
         self.tasks.insert(ticket, Task::Keep(key));
         self.effects.push_back(Effect::Commit { ticket, batch });
     }
 
-    pub(super) fn on_kept(&mut self, key: RequestKey, fate: Committed) {
+    pub(super) fn on_kept(&mut self, ticket: Ticket, key: RequestKey, fate: Committed) {
         let Some(pending) = self.pending.get(&key) else { return };
-        let Stage::Keeping { response, .. } = &pending.stage else { return };
+        let Stage::Keeping { response, ticket: of, .. } = &pending.stage else { return };
+        if *of != ticket {
+            return;
+        }
         if let Committed::Applied(_) = fate {
             let response = response.clone();
             if let Some(pending) = self.take(&key) {
@@ -50,7 +53,7 @@ impl Switch {
 
     pub(super) fn on_reread(&mut self, now: Time, key: RequestKey, rows: Option<Rows>) {
         let Some(pending) = self.pending.get(&key) else { return };
-        let Stage::Keeping { response, attempts } = &pending.stage else { return };
+        let Stage::Keeping { response, attempts, .. } = &pending.stage else { return };
         let (response, attempts) = (response.clone(), *attempts);
         let institution = pending.request.institution;
         let rows = rows.map(|rows| rows.points).unwrap_or_default();

@@ -11,7 +11,7 @@ impl port::Machine for Switch {
         let now = self.clamp.see(now);
         match input {
             Input::Committed { ticket, fate } => match self.tasks.remove(&ticket) {
-                Some(Task::Keep(key)) => self.on_kept(key, fate),
+                Some(Task::Keep(key)) => self.on_kept(ticket, key, fate),
                 Some(other) => {
                     self.tasks.insert(ticket, other);
                     return Err(SwitchError::NotAsked);

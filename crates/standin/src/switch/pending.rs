@@ -6,7 +6,7 @@ use crate::{HostOutcome, Response, TransactionRequest};
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::fmt;
-use port::{Peer, Time};
+use port::{Peer, Ticket, Time};
 
 /// A message that is being checked: nothing was routed for it.
 #[derive(Clone, Debug)]
@@ -78,7 +78,18 @@ impl fmt::Debug for Pending {
 
 #[derive(Clone, Debug)]
 pub(super) enum Stage {
-    AtHost { sent: Time },
-    AtStandIn { epoch: u64, host: HostOutcome, why: Diverted },
-    Keeping { response: Response, attempts: u8 },
+    AtHost {
+        sent: Time,
+    },
+    AtStandIn {
+        epoch: u64,
+        host: HostOutcome,
+        why: Diverted,
+    },
+    /// The ticket is that of the commit: one of an earlier attempt says nothing about this answer.
+    Keeping {
+        response: Response,
+        attempts: u8,
+        ticket: Ticket,
+    },
 }

@@ -654,6 +654,29 @@ fn sd11_a_repeat_whose_rows_were_read_too_early_looks_again() {
 }
 
 #[test]
+fn a_late_commit_of_one_answer_does_not_let_another_out() {
+    let mut desk = Desk::new(|_| {});
+    desk.ask(A);
+    let key = desk.key();
+    // The store takes its time with the first answer of the accounting system: nobody gets it.
+    desk.switch.host_answered(desk.now, id(A), response(key, b"00", Source::Host)).unwrap();
+    let Some(Effect::Commit { ticket, batch }) = desk.switch.poll_effect() else { panic!() };
+    assert!(answers(&desk.pass(10_000)).is_empty());
+    // A repeat is asked anew, and answered otherwise; now the first commit lands.
+    let repeat = RequestDraft {
+        mti: Some(Mti::FINANCIAL.repeat()),
+        sent_at: Some(key.sent_at()),
+        ..desk.draft(A)
+    };
+    assert_eq!(at_host(&desk.send(repeat)), 1);
+    desk.switch.host_answered(desk.now, id(A), response(key, b"05", Source::Host)).unwrap();
+    let Ok(commit) = desk.store.commit(&batch);
+    desk.switch.handle(desk.now, Input::Committed { ticket, fate: commit.into() }).unwrap();
+    // What is kept is what is said.
+    assert_eq!(answers(&desk.turn()), ["00"]);
+}
+
+#[test]
 fn who_left_a_request_to_stand_in_is_not_asked_again() {
     let mut desk = Desk::new(|_| {});
     // By order it is taken for there, whatever it does.
