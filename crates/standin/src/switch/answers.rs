@@ -12,6 +12,8 @@ use port::{Peer, Time};
 impl Switch {
     /// The accounting system of an institution answered. Answers are matched by their key only.
     ///
+    /// An acquirer may have sent an advice: what answers it is told here, and not to the forwarder, while this key was asked.
+    ///
     /// # Errors
     /// [`SwitchError::UnknownInstitution`].
     pub fn host_answered(

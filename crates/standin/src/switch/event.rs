@@ -42,7 +42,8 @@ pub enum SwitchEvent {
     /// A health changed: keep the record ([`Transition::audit`]), and tell the forwarder of that institution.
     Changed(Transition),
     /// The accounting system answered what it is no longer asked for: it is never forwarded. Tell the forwarder
-    /// ([`crate::Forwarder::host_said`]).
+    /// ([`crate::Forwarder::host_said`]). If it answers an advice, [`crate::Forwarder::answered`] too: an acquirer's advice is told
+    /// later under the same key and type, so that it may be the answer to either, and an accounting system acts once for a key.
     Late {
         /// Whose.
         institution: InstitutionId,
