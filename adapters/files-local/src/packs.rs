@@ -2,6 +2,7 @@
 
 mod error;
 mod folders;
+mod intents;
 mod unpacking;
 
 pub use error::PackingError;
@@ -11,12 +12,13 @@ use crate::folder::{Folder, Walk};
 use crate::{Error, OpenError};
 use filexfer::pack::{Entry, Manifest, PackError};
 use filexfer::{FileName, StreamingRoot};
+use intents::Intents;
 use rustix::fs::{AtFlags, FlockOperation, flock, linkat};
 use rustix::io::Errno;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use unpacking::{Unpacking, read_manifest};
 
 /// Makes packs of a root's files, and files of the packs in it. Beside [`crate::LocalFiles`], also of another process.
@@ -32,6 +34,8 @@ pub struct Packs {
     next: Mutex<u64>,
     /// One thread unpacks at a time.
     turn: Mutex<()>,
+    intents: Mutex<Intents>,
+    settle: Duration,
 }
 
 /// A file as it was read for a pack.
@@ -44,7 +48,8 @@ pub struct Small {
 }
 
 impl Packs {
-    /// In this root; files get this mode, before the process's mask. What an earlier process left unfinished is removed.
+    /// In this root; files get this mode, before the process's mask. What an earlier process left unfinished is removed, but for
+    /// [`Packs::unsettled`] packs.
     ///
     /// # Errors
     /// [`OpenError`].
@@ -60,7 +65,30 @@ impl Packs {
         let left = own.names().map_err(failed)?;
         let mut left = left.iter().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
         left.try_for_each(|name| own.remove(name)).map_err(failed)?;
-        Ok(Self { root, own, mode, next: Mutex::new(0), turn: Mutex::new(()) })
+        let (intents, last) = Intents::open(&own).map_err(failed)?;
+        let (next, intents) = (Mutex::new(last), Mutex::new(intents));
+        let (turn, settle) = (Mutex::new(()), Duration::ZERO);
+        Ok(Self { root, own, mode, next, turn, intents, settle })
+    }
+
+    /// Files that changed less than so many milliseconds ago are still being written, and not read for packs.
+    #[must_use]
+    pub const fn settle(mut self, settle_ms: u64) -> Self {
+        self.settle = Duration::from_millis(settle_ms);
+        self
+    }
+
+    /// Packs that were written and that nobody has said to be [`Packs::settled`], also by earlier processes.
+    pub fn unsettled(&self) -> Vec<FileName> {
+        lock(&self.intents).names()
+    }
+
+    /// Whoever wrote this pack knows of it for good, or has removed it.
+    pub fn settled(&self, pack: &FileName) {
+        if let Some(intent) = lock(&self.intents).remove(pack) {
+            // What stays is asked about at the next start.
+            let _ = self.own.remove(&intent);
+        }
     }
 
     /// Reads a file if it is a regular one of at most so many bytes that nobody writes meanwhile; `None` for all else.
@@ -78,11 +106,14 @@ impl Packs {
         let is_whole = u64::try_from(content.len()) == Ok(found.len());
         let is_same = stamp(&file.metadata()?) == stamp(&found);
         let changed = found.modified()?;
+        // What changed in the future by this clock is as young as can be.
+        let age = SystemTime::now().duration_since(changed).unwrap_or_default();
+        let is_same = is_same && age >= self.settle;
         Ok((is_whole && is_same).then_some(Small { content, changed }))
     }
 
     /// Writes a pack of these files, named as in its folder, under a name that is free; returns its manifest and its root. It
-    /// is on disk then, and as old as the youngest of the files.
+    /// is on disk then, as old as the youngest of the files, and [`Packs::unsettled`].
     ///
     /// # Errors
     /// [`PackingError`].
@@ -97,6 +128,9 @@ impl Packs {
         let temporary = next(&self.next);
         let written = self.write_as(&temporary, name, files, &manifest);
         self.own.remove(&temporary)?;
+        if written.is_err() {
+            self.settled(name);
+        }
         Ok((manifest, written?))
     }
 
@@ -123,6 +157,10 @@ impl Packs {
         let Walk::In(folder, last) = self.root.walk(name, true)? else {
             return Err(Error::Path.into());
         };
+        if folder.kind(last)?.is_some() {
+            return Err(PackingError::Taken(name.clone()));
+        }
+        lock(&self.intents).write(&self.own, temporary, name)?;
         match linkat(self.own.fd(), temporary, folder.fd(), last, AtFlags::empty()) {
             Err(Errno::EXIST) => return Err(PackingError::Taken(name.clone())),
             done => done?,
@@ -144,9 +182,9 @@ impl Packs {
     }
 
     /// Makes files of packs: compares each with its root, forces all of them to disk, gives them their names, and forces
-    /// those, too. What is there already with the same content is done. Nothing of a pack is visible if one of its files is not
-    /// what its manifest says, or has a name that is taken. Where the file system fails between two names, doing it again does
-    /// the rest.
+    /// those, too. What is there already with the same content is forced, and done. Nothing of a pack is visible if one of its files is
+    /// not what its manifest says, or has a name that is taken; of packs with names in common the first goes first. Where
+    /// the file system fails between two names, doing it again does the rest, and gives files again that were taken away meanwhile.
     ///
     /// Returns what became of each.
     pub fn unpack(&self, packs: &[FileName]) -> Vec<Result<Manifest, PackingError>> {

@@ -49,11 +49,12 @@ impl<'a> Folders<'a> {
     }
 
     /// Forces all names that were given to disk.
-    pub(super) fn force(self, own: &Folder) -> Result<(), Error> {
-        if self.changed.len() >= CROWD {
+    pub(super) fn force(&mut self, own: &Folder) -> Result<(), Error> {
+        let changed = std::mem::take(&mut self.changed);
+        if changed.len() >= CROWD {
             return Ok(own.sync_all()?);
         }
-        for folder in &self.changed {
+        for folder in &changed {
             match self.open.get(folder) {
                 Some(open) => open.sync()?,
                 // So many were open that it was closed again.

@@ -5,8 +5,8 @@ use super::folders::Folders;
 use crate::Error;
 use crate::area::regular;
 use crate::folder::Folder;
-use filexfer::pack::{Entry, Manifest, PackError, Part};
-use filexfer::{BadName, FileName, StreamingRoot};
+use filexfer::pack::{Manifest, PackError, Part};
+use filexfer::{BadName, FileName, NameSet, StreamingRoot};
 use rustix::fs::{AtFlags, FileType, linkat, renameat};
 use rustix::io::Errno;
 use std::fs::File;
@@ -24,10 +24,19 @@ pub(super) struct Unpacking<'a> {
     next: &'a Mutex<u64>,
 }
 
+/// A pack, and the names that its files are to have.
+struct Opened {
+    file: File,
+    manifest: Manifest,
+    names: Vec<FileName>,
+}
+
 /// A pack whose files are written, and not visible.
 struct Staged {
     manifest: Manifest,
     files: Vec<StagedFile>,
+    /// What is there already.
+    there: Vec<FileName>,
 }
 
 struct StagedFile {
@@ -47,20 +56,42 @@ impl<'a> Unpacking<'a> {
         Self { folders: Folders::new(root), own, mode, next }
     }
 
-    /// Returns what became of each.
+    /// Returns what became of each. Packs with names in common are done one after the other: what the first has given counts for
+    /// the next.
     pub(super) fn all(mut self, packs: &[FileName]) -> Vec<Result<Manifest, PackingError>> {
-        let staged: Vec<_> = packs.iter().map(|pack| self.stage(pack)).collect();
-        let files = staged.iter().flatten().map(|staged| &staged.files[..]).collect::<Vec<_>>();
-        let forced = self.force(&files);
+        let mut done = Vec::with_capacity(packs.len());
+        while done.len() < packs.len() {
+            let (mut names, mut round) = (NameSet::new(), Vec::new());
+            for pack in &packs[done.len()..] {
+                match self.open(pack) {
+                    Ok(opened) if !takes(&mut names, &opened.names) && !round.is_empty() => break,
+                    opened => round.push(opened),
+                }
+            }
+            done.extend(self.round(round));
+        }
+        done
+    }
+
+    /// Packs without a name in common: what each has to force is forced for all of them.
+    fn round(
+        &mut self,
+        opened: Vec<Result<Opened, PackingError>>,
+    ) -> Vec<Result<Manifest, PackingError>> {
+        let staged = opened.into_iter().map(|opened| self.stage(opened?));
+        let staged: Vec<_> = staged.collect();
+        let all: Vec<&Staged> = staged.iter().flatten().collect();
+        let forced = self.force(&all);
         let published = staged.into_iter().map(|staged| {
-            let Staged { manifest, files } = staged?;
+            let Staged { manifest, files, there } = staged?;
             let mut published = forced.map_err(PackingError::from);
             for file in &files {
                 published = published.and_then(|()| self.publish(file, manifest.replaces));
             }
+            // Whoever gave these their names may have been stopped before they were on disk.
+            there.iter().for_each(|name| self.folders.changed(name));
             // What has its name has this one no more.
-            let names = files.iter().map(|file| &*file.temporary);
-            self.remove(names);
+            self.remove(files.iter().map(|file| &*file.temporary));
             published.map(|()| manifest)
         });
         let mut published: Vec<_> = published.collect();
@@ -72,19 +103,25 @@ impl<'a> Unpacking<'a> {
         published
     }
 
-    /// Writes the files of a pack where nobody sees them, but for those that are there already.
-    fn stage(&mut self, pack: &FileName) -> Result<Staged, PackingError> {
-        let opened = match self.folders.of(pack, false)? {
+    fn open(&mut self, pack: &FileName) -> Result<Opened, PackingError> {
+        let found = match self.folders.of(pack, false)? {
             Some((folder, last)) => regular(folder.read(last))?,
             None => None,
         };
-        let Some((file, found)) = opened else { return Err(PackingError::Missing) };
+        let Some((file, found)) = found else { return Err(PackingError::Missing) };
         let manifest = read_manifest(&file, found.len())?;
-        let mut wanted = Vec::new();
-        for part in manifest.parts() {
-            let name = beside(pack, &part.entry.name).map_err(PackError::from)?;
+        let names = manifest.entries().iter().map(|entry| beside(pack, &entry.name));
+        let names = names.collect::<Result<_, _>>().map_err(PackError::from)?;
+        Ok(Opened { file, manifest, names })
+    }
+
+    /// Writes the files of a pack where nobody sees them, but for those that are there already.
+    fn stage(&mut self, opened: Opened) -> Result<Staged, PackingError> {
+        let Opened { file, manifest, names } = opened;
+        let (mut wanted, mut there) = (Vec::new(), Vec::new());
+        for (name, part) in names.into_iter().zip(manifest.parts()) {
             match self.there(&name, part.entry.size, &part.entry.root)? {
-                There::Same => {}
+                There::Same => there.push(name),
                 There::Other if !manifest.replaces => return Err(PackingError::Taken(name)),
                 There::NoFile => return Err(PackingError::Taken(name)),
                 There::Nothing | There::Other => wanted.push((name, part)),
@@ -93,19 +130,17 @@ impl<'a> Unpacking<'a> {
         let mut files = Vec::with_capacity(wanted.len());
         let mut buffer = Vec::new();
         for (name, Part { entry, bytes }) in wanted {
-            let (temporary, Entry { size, root, .. }) = (super::next(self.next), entry);
-            files.push(StagedFile { temporary, name, size: *size, root: *root });
-            let temporary = files.last().map_or("", |file| &file.temporary);
-            let written = self.write(temporary, &file, bytes, &mut buffer);
-            let is_right = |root: [u8; 32]| {
-                if root == entry.root { Ok(()) } else { Err(PackError::Content.into()) }
-            };
-            if let Err(why) = written.map_err(PackingError::from).and_then(is_right) {
+            let temporary = super::next(self.next);
+            let written = self.write(&temporary, &file, bytes, &mut buffer);
+            files.push(StagedFile { temporary, name, size: entry.size, root: entry.root });
+            let is_right = written.map(|root| root == entry.root);
+            if is_right != Ok(true) {
                 self.remove(files.iter().map(|file| &*file.temporary));
-                return Err(why);
+                is_right?;
+                return Err(PackError::Content.into());
             }
         }
-        Ok(Staged { manifest, files })
+        Ok(Staged { manifest, files, there })
     }
 
     /// Writes a part of the pack to a file of its own; returns the root of what it was.
@@ -130,15 +165,21 @@ impl<'a> Unpacking<'a> {
         Ok(root.finish().0)
     }
 
-    /// Forces what is written to disk.
-    fn force(&self, packs: &[&[StagedFile]]) -> Result<(), Error> {
-        let many: usize = packs.iter().map(|files| files.len()).sum();
-        if many >= CROWD {
+    /// Forces what is written to disk, and what is there already: whoever wrote that may not have.
+    fn force(&mut self, packs: &[&Staged]) -> Result<(), Error> {
+        let many = packs.iter().map(|staged| staged.files.len() + staged.there.len());
+        if many.sum::<usize>() >= CROWD {
             return Ok(self.own.sync_all()?);
         }
-        for file in packs.iter().flat_map(|files| files.iter()) {
-            let written = self.own.read(&file.temporary)?;
-            written.sync_all()?;
+        for staged in packs {
+            for file in &staged.files {
+                self.own.read(&file.temporary)?.sync_all()?;
+            }
+            for name in &staged.there {
+                if let Some((folder, last)) = self.folders.of(name, false)? {
+                    folder.read(last)?.sync_all()?;
+                }
+            }
         }
         Ok(())
     }
@@ -212,6 +253,19 @@ enum There {
     Other,
     /// A folder, a link, a device.
     NoFile,
+}
+
+/// Adds all names, or none if one of them is there, or is one with another to some file system.
+fn takes(to: &mut NameSet, names: &[FileName]) -> bool {
+    for (at, name) in names.iter().enumerate() {
+        if !to.insert(name).unwrap_or(false) {
+            for name in &names[..at] {
+                to.remove(name);
+            }
+            return false;
+        }
+    }
+    true
 }
 
 /// The manifest that a pack of this size begins with.

@@ -41,9 +41,11 @@ impl Root {
         self.packs.unpack(&[name(pack)]).remove(0)
     }
 
-    /// What is not visible.
-    fn left(&self) -> usize {
-        fs::read_dir(self.path(".filexfer-unpacking")).unwrap().count()
+    /// Files that are not visible.
+    fn files_left(&self) -> usize {
+        let names = fs::read_dir(self.path(".filexfer-unpacking")).unwrap();
+        let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| !name.ends_with(".intent")).count()
     }
 
     /// A pack of files that are not there, under a name.
@@ -84,7 +86,7 @@ fn files_of_one_root_are_files_of_another() {
     for (file, content) in &contents {
         assert_eq!(two.get(&file.replace("out/", "in/")).as_ref(), Some(content), "{file}");
     }
-    assert_eq!((one.left(), two.left()), (0, 0));
+    assert_eq!((one.files_left(), two.files_left()), (0, 0));
     let mode = fs::metadata(two.path("in/0/0.csv")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777 & !0o640, 0);
     two.packs.remove(&name("in/day.pack")).unwrap();
@@ -126,7 +128,7 @@ fn nothing_of_a_pack_is_visible_if_one_of_its_files_is_wrong() {
     for file in ["a", "b", "c"] {
         assert_eq!(root.get(file), None);
     }
-    assert_eq!(root.left(), 0);
+    assert_eq!(root.files_left(), 0);
 }
 
 #[test]
@@ -135,7 +137,7 @@ fn a_name_that_is_taken_keeps_the_whole_pack_back() {
     root.put("b", b"other");
     root.pack("p", &[("a", b"1"), ("b", b"2")], false);
     assert_eq!(root.unpack("p"), Err(PackingError::Taken(name("b"))));
-    assert_eq!((root.get("a"), root.left()), (None, 0));
+    assert_eq!((root.get("a"), root.files_left()), (None, 0));
     fs::remove_file(root.path("b")).unwrap();
     assert!(root.unpack("p").is_ok());
     assert_eq!((root.get("a"), root.get("b")), (Some(b"1".to_vec()), Some(b"2".to_vec())));
@@ -191,7 +193,58 @@ fn packs_are_unpacked_together_and_each_for_itself() {
     assert_eq!(done[3], Err(PackingError::Pack(PackError::NotAPack)));
     assert_eq!(done[4], Err(PackingError::Missing));
     assert_eq!(root.get("c"), Some(b"3".to_vec()));
-    assert_eq!(root.left(), 0);
+    // Not half of it.
+    assert_eq!(root.get("d"), None);
+    assert_eq!(root.files_left(), 0);
+}
+
+#[test]
+fn of_packs_with_names_in_common_each_counts_for_the_next() {
+    let root = Root::new();
+    root.put("x", b"1");
+    root.pack("1.pack", &[("x", b"2")], true);
+    root.pack("2.pack", &[("x", b"1"), ("y", b"1")], true);
+    root.pack("3.pack", &[("y/z", b"1"), ("w", b"1")], true);
+    let done = root.packs.unpack(&["1.pack", "2.pack", "3.pack"].map(name));
+    assert!(done[0].is_ok() && done[1].is_ok(), "{done:?}");
+    assert_eq!(root.get("x"), Some(b"1".to_vec()), "as the last one says that was taken");
+    assert!(done[2].is_err());
+    assert_eq!(root.get("w"), None);
+}
+
+#[test]
+fn a_pack_that_nobody_knows_of_is_found_after_a_stop() {
+    let root = Root::new();
+    root.pack("out/1.pack", &[("a", b"1")], false);
+    root.pack("out/2.pack", &[("b", b"1")], false);
+    root.packs.settled(&name("out/1.pack"));
+    assert_eq!(root.packs.unsettled(), [name("out/2.pack")]);
+    let Root { home, packs } = root;
+    drop(packs);
+    // And one whose name was not written to its end.
+    fs::write(home.path().join(".filexfer-unpacking/9.intent"), b"").unwrap();
+    let packs = Packs::open(home.path(), 0o640).unwrap();
+    assert_eq!(packs.unsettled(), [name("out/2.pack")]);
+    packs.remove(&name("out/2.pack")).unwrap();
+    packs.settled(&name("out/2.pack"));
+    assert_eq!(fs::read_dir(home.path().join(".filexfer-unpacking")).unwrap().count(), 0);
+    assert!(home.path().join("out/1.pack").exists() && !home.path().join("out/2.pack").exists());
+}
+
+#[test]
+fn a_file_that_may_still_be_written_is_not_read_for_a_pack() {
+    let home = tempfile::tempdir().unwrap();
+    let packs = Packs::open(home.path(), 0o640).unwrap().settle(60_000);
+    let age = |seconds: i64| {
+        let path = home.path().join("a");
+        fs::write(&path, b"half").unwrap();
+        let now = SystemTime::now();
+        let distance = Duration::from_secs(seconds.unsigned_abs());
+        let at = if seconds > 0 { now - distance } else { now + distance };
+        fs::File::options().write(true).open(path).unwrap().set_modified(at).unwrap();
+        packs.read(&name("a"), 100).unwrap().is_some()
+    };
+    assert_eq!([100, 30, -100].map(age), [true, false, false]);
 }
 
 #[test]
