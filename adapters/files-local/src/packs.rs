@@ -71,6 +71,11 @@ impl Packs {
         Ok(Self { root, own, mode, next, turn, intents, settle })
     }
 
+    /// Whether packs were made or unpacked in this root, ever.
+    pub fn was_in(root: &Path) -> bool {
+        root.join(OWN).is_dir()
+    }
+
     /// Files that changed less than so many milliseconds ago are still being written, and not read for packs.
     #[must_use]
     pub const fn settle(mut self, settle_ms: u64) -> Self {

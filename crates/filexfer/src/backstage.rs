@@ -279,6 +279,9 @@ impl BackstageServer {
             // The store did not take it. It comes again.
             (None, _) => Ok(()),
             (Some(_), Some(receipt)) if told.notice.kind == NoticeKind::Arrival => {
+                // Whether that was told is not known: its commit may have had no answer.
+                let transfer = told.notice.transfer;
+                self.events.push_back(BackstageEvent::HandedOver { transfer });
                 self.answer_with(&told.entry, receipt.value.clone())
             }
             (Some(_), _) => {
@@ -340,8 +343,13 @@ impl BackstageServer {
     fn on_signed(&mut self, ticket: Ticket, answer: Option<KeyAnswer>) -> Result<(), Error> {
         let receipts = self.receipts.as_mut().ok_or(Misuse::NotAsked)?;
         let (transfer, batch) = receipts.signing.remove(&ticket).ok_or(Misuse::NotAsked)?;
-        // Without a signature the arrival comes again, or the application says it again.
-        let Some(KeyAnswer::Signature(signature)) = answer else { return Ok(()) };
+        let Some(KeyAnswer::Signature(signature)) = answer else {
+            // The arrival comes again. The application is told of it then, if it is the one who hands over.
+            if !receipts.at_once {
+                receipts.held.remove(&transfer);
+            }
+            return Ok(());
+        };
         let signed = batch.sign(receipts.key.1, signature);
         let receipt = signed.first().map(encoded).transpose()?.unwrap_or_default();
         let mut batch = Batch::new();
@@ -423,10 +431,10 @@ pub enum BackstageEvent {
     Answered(SignedVerdict),
     /// What became of a job, or that a file arrived; once each.
     Noticed(Notice),
-    /// An arrival that was told before, and that the application has not taken: this machine is new, or it was put off. Told
-    /// again for as long as it is; only with receipts that are not given at once.
+    /// An arrival that was told before, and that the application has not taken: this machine is new, it was put off, there
+    /// was no room to hold it, or the receipt was not signed. Only with receipts that are not given at once.
     NotHandedOver(Notice),
-    /// The receipt of a hand-over is signed and stored: what was kept for it can go.
+    /// The receipt of a hand-over is signed and stored: what was kept for it can go. It may be told again.
     HandedOver {
         /// Of which transfer.
         transfer: TransferId,

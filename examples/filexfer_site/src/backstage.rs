@@ -28,6 +28,8 @@ pub(crate) struct Backstage {
     sent: BTreeMap<JobId, String>,
     /// Where arrivals are made files of.
     unpacker: Option<Unpacker>,
+    /// Arrivals that are with it.
+    unpacking: BTreeSet<TransferId>,
     /// Packs that are unpacked, until their receipts are stored.
     unpacked: BTreeMap<TransferId, String>,
     /// Why arrivals wait.
@@ -86,13 +88,14 @@ impl Backstage {
         let sent = sent::open(&packs, &records, store).await.map_err(Failure::Run)?;
         let unpacker = own.unpacks.then(|| packs.unpacker());
         let taken = records.handed_over.keys().copied().collect();
-        let (unpacked, waiting) = (BTreeMap::new(), BTreeMap::new());
+        let (unpacked, waiting, unpacking) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
         Ok(Self {
             own,
             machine,
             packs,
             sent,
             unpacker,
+            unpacking,
             unpacked,
             waiting,
             taken,
@@ -134,37 +137,66 @@ impl Backstage {
         let questions = requests.iter().map(|request| request.question(SIGNING));
         let questions = questions.collect::<Result<Vec<_>, _>>().map_err(|why| why.to_string())?;
         let answers = keys.answer(&questions).await.map_err(|why| why.to_string())?;
-        let mut rows = Vec::with_capacity(requests.len());
-        let mut signed = Vec::with_capacity(requests.len());
-        for (request, answer) in requests.into_iter().zip(answers) {
-            let KeyAnswer::Signature(signature) = answer else {
-                return Err("the key does not sign".into());
-            };
-            let request = request.signed(signature);
-            let mut bytes = Vec::new();
-            request.encode(&mut bytes).map_err(|why| why.to_string())?;
-            rows.push((row(rows::requests(), request.id)?, bytes));
-            signed.push(request);
-        }
-        for packed in &wish.packed {
-            rows.push((row(rows::manifests(), packed.id)?, packed.manifest.clone()));
-            rows.push((row(rows::packs(), packed.id)?, packed.name.as_str().into()));
-        }
-        put(store, rows).await?;
+        let signed = requests.into_iter().zip(answers).map(|(request, answer)| match answer {
+            KeyAnswer::Signature(signature) => Ok(request.signed(signature)),
+            _ => Err("the key does not sign"),
+        });
+        let signed = signed.collect::<Result<Vec<_>, _>>()?;
         let files = wish.packed.iter().map(|packed| packed.files);
         let made = signed.iter().zip(files.chain(std::iter::repeat(1))).map(|(request, files)| {
             Made { id: request.id.to_string(), name: request.file.name.clone(), files }
         });
         let made = made.collect();
-        for packed in &wish.packed {
-            self.sent.insert(packed.id, packed.name.to_string());
-        }
-        for request in signed {
-            self.stands.insert(request.id, Stand::Asked);
-            self.unasked.push_back(request);
-        }
+        let (of_packs, others) = signed.split_at(wish.packed.len());
+        // What is recorded is asked, whatever becomes of the others.
+        self.record(store, of_packs, &wish.packed).await?;
+        self.record(store, others, &[]).await?;
         self.ask(now);
         Ok(made)
+    }
+
+    /// Writes down requests that are to be asked, each pack's with its manifest in one batch.
+    async fn record<S: Store>(
+        &mut self,
+        store: &S,
+        requests: &[Request],
+        packed: &[Packed],
+    ) -> Result<(), String> {
+        let mut rows = Vec::with_capacity(requests.len() + 2 * packed.len());
+        for request in requests {
+            let mut bytes = Vec::new();
+            request.encode(&mut bytes).map_err(|why| why.to_string())?;
+            rows.push((row(rows::requests(), request.id)?, bytes));
+        }
+        for packed in packed {
+            rows.push((row(rows::manifests(), packed.id)?, packed.manifest.clone()));
+            rows.push((row(rows::packs(), packed.id)?, packed.name.as_str().into()));
+        }
+        put(store, rows).await?;
+        for packed in packed {
+            self.sent.insert(packed.id, packed.name.to_string());
+        }
+        if !packed.is_empty() {
+            self.packs.settled(packed);
+        }
+        for request in requests {
+            self.stands.insert(request.id, Stand::Asked);
+            self.unasked.push_back(request.clone());
+        }
+        Ok(())
+    }
+
+    /// Packs of which nothing is recorded.
+    fn discard(&self, packed: &[Packed]) {
+        let unknown = packed.iter().filter(|packed| !self.sent.contains_key(&packed.id));
+        unknown.for_each(|packed| self.packs.forget(packed.name.as_str()));
+    }
+
+    /// The pack of a request that is over.
+    fn forget_pack(&mut self, id: &JobId) {
+        if let Some(pack) = self.sent.remove(id) {
+            self.packs.forget(&pack);
+        }
     }
 
     /// Asks once more what was asked before, as it was asked, unless it has its answer.
@@ -235,13 +267,16 @@ impl Backstage {
 
     /// A file arrived: the application is this program, if it makes files of packs.
     fn arrived(&mut self, notice: Notice) {
-        if let Some(unpacker) = &self.unpacker {
+        if let Some(unpacker) = &self.unpacker
+            && self.unpacking.insert(notice.transfer)
+        {
             unpacker.add(notice);
         }
     }
 
     /// A file was taken, or could not be.
     fn on_unpacked(&mut self, (notice, done): Unpacked) -> Result<(), Error> {
+        self.unpacking.remove(&notice.transfer);
         match done {
             Ok(manifest) => {
                 self.waiting.remove(&notice.id);
@@ -314,6 +349,9 @@ impl Role for Backstage {
                     if let Some(stand @ Stand::Asked) = self.stands.get_mut(&id) {
                         *stand = Stand::Judged(outcome);
                     }
+                    if outcome.is_err() {
+                        self.forget_pack(&id);
+                    }
                     let mut bytes = Vec::new();
                     match (signed.encode(&mut bytes), row(rows::verdicts(), id)) {
                         (Ok(()), Ok(key)) => verdicts.push((key, bytes)),
@@ -324,9 +362,7 @@ impl Role for Backstage {
                     match notice.kind {
                         NoticeKind::Result => {
                             self.stands.insert(notice.id, Stand::Over(notice.state));
-                            if let Some(pack) = self.sent.remove(&notice.id) {
-                                self.packs.forget(&pack);
-                            }
+                            self.forget_pack(&notice.id);
                         }
                         NoticeKind::Arrival => {
                             self.arrived.entry(notice.id).or_default().push(notice.transfer);
@@ -388,7 +424,8 @@ impl Role for Backstage {
     ) -> Result<Value, String> {
         match asked {
             Question::Submit(wish) => {
-                let made = self.submit(now, store, keys, wish).await?;
+                let made = self.submit(now, store, keys, wish).await;
+                let made = made.inspect_err(|_| self.discard(&wish.packed))?;
                 Ok(json!({ "made": made }))
             }
             Question::Stands { ids } => {

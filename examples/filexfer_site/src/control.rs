@@ -171,12 +171,7 @@ async fn pack_and_pass(wish: Wish, to: &mpsc::Sender<Asked>, packs: Option<Arc<P
         Ok(wish) => wish,
         Err(why) => return Answer::Error(why),
     };
-    let packed = wish.packed.clone();
-    let answer = pass(Question::Submit(wish), to).await;
-    if matches!(answer, Answer::Error(_)) {
-        packs.remove(&packed);
-    }
-    answer
+    pass(Question::Submit(wish), to).await
 }
 
 /// Asks a running server.

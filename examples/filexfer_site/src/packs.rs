@@ -2,9 +2,12 @@
 
 use crate::clock;
 use crate::control::Wish;
-use files_local::{PackingError, Small};
+use files_local::{Error, PackingError, Small};
 use filexfer::pack::Manifest;
-use filexfer::{FileName, JobId, NameSet, Notice};
+use filexfer::{FileClass, FileName, JobId, NameSet, Notice};
+use port::Batch;
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -12,10 +15,25 @@ use tokio::task::spawn_blocking;
 
 /// The packs in a backstage server's folder. It is opened when it is needed first: most servers never pack.
 pub(crate) struct Packs {
-    root: Option<PathBuf>,
+    store: Option<Folder>,
     folder: OnceLock<files_local::Packs>,
     /// Held while it is opened.
     opening: Mutex<()>,
+}
+
+/// What the configuration says of the folder.
+pub(crate) struct Folder {
+    pub(crate) root: PathBuf,
+    pub(crate) class: FileClass,
+    /// Classes by folder.
+    pub(crate) classes: Vec<(String, FileClass)>,
+    pub(crate) settle_ms: u64,
+}
+
+impl Folder {
+    fn class_of(&self, name: &FileName) -> &FileClass {
+        ::files::class_of(name, &self.classes, &self.class)
+    }
 }
 
 /// A pack that was written, and has no request yet.
@@ -59,8 +77,8 @@ impl Unpacker {
 
 impl Packs {
     /// In this folder; `None` where the store is a bucket.
-    pub(crate) const fn new(root: Option<PathBuf>) -> Self {
-        Self { root, folder: OnceLock::new(), opening: Mutex::new(()) }
+    pub(crate) const fn new(store: Option<Folder>) -> Self {
+        Self { store, folder: OnceLock::new(), opening: Mutex::new(()) }
     }
 
     pub(crate) fn open(&self) -> Result<&files_local::Packs, String> {
@@ -68,10 +86,49 @@ impl Packs {
         if let Some(folder) = self.folder.get() {
             return Ok(folder);
         }
-        let root = self.root.as_ref().ok_or("the store is a bucket; packs are made in folders")?;
+        let Folder { root, settle_ms, .. } = self.store()?;
         let opened = files_local::Packs::open(root, MODE);
         let opened = opened.map_err(|why| format!("{}: {why}", root.display()))?;
-        Ok(self.folder.get_or_init(|| opened))
+        Ok(self.folder.get_or_init(|| opened.settle(*settle_ms)))
+    }
+
+    fn store(&self) -> Result<&Folder, String> {
+        let store = self.store.as_ref();
+        store.ok_or_else(|| "the store is a bucket; packs are made in folders".into())
+    }
+
+    /// Removes packs: these, and those that an earlier process wrote and that nobody knows.
+    pub(crate) async fn sweep(
+        self: Arc<Self>,
+        known: BTreeSet<String>,
+        gone: Vec<String>,
+    ) -> Result<(), String> {
+        let swept = spawn_blocking(move || {
+            let names = gone.iter().filter_map(|name| FileName::new(name).ok());
+            names.for_each(|name| self.remove_one(&name));
+            // Who never packed has nothing to look for.
+            let root = self.store.as_ref().map(|store| &store.root);
+            if !root.is_some_and(|root| files_local::Packs::was_in(root)) {
+                return Ok(());
+            }
+            for name in self.open()?.unsettled() {
+                if known.contains(name.as_str()) {
+                    self.open()?.settled(&name);
+                } else {
+                    tracing::info!(event = "pack.swept", %name);
+                    self.remove_one(&name);
+                }
+            }
+            Ok(())
+        });
+        swept.await.map_err(|why| why.to_string())?
+    }
+
+    /// Somebody knows for good that these were written.
+    pub(crate) fn settled(&self, packed: &[Packed]) {
+        if let Ok(folder) = self.open() {
+            packed.iter().for_each(|packed| folder.settled(&packed.name));
+        }
     }
 
     /// Makes packs of the small ones among the files. What is left of the wish is a request for each of the others: what is no
@@ -84,6 +141,9 @@ impl Packs {
         if wish.id.is_some() || wish.on_conflict == VERSION {
             return Err("packs have ids of their own, and take no versions".into());
         }
+        if wish.names.len() > NAMES {
+            return Err(format!("at most {NAMES} files can be packed at a time"));
+        }
         let names = std::mem::take(&mut wish.names);
         match self.pack_all(&mut wish, names) {
             Ok(()) => Ok(wish),
@@ -95,17 +155,24 @@ impl Packs {
     }
 
     fn pack_all(&self, wish: &mut Wish, names: Vec<String>) -> Result<(), String> {
-        let (folder, replaces) = (self.open()?, wish.on_conflict == REPLACE);
+        let (folder, store) = (self.open()?, self.store()?);
+        let replaces = wish.on_conflict == REPLACE;
+        let is_of_class = |name: &FileName| store.class_of(name).as_str() == wish.class;
         let mut group = Group::default();
         for text in names {
-            let name = FileName::new(&text).ok();
+            // What is of another class is judged by itself.
+            let name = FileName::new(&text).ok().filter(|name| is_of_class(name));
             let read = name.as_ref().map(|name| folder.read(name, SMALL));
             let small = read.transpose().map_err(|why| format!("{text}: {why}"))?.flatten();
-            let (Some(name), Some(small)) = (name, small) else {
+            // So many are recorded together.
+            let has_turn = wish.packed.len() < PACKS;
+            let (Some(name), Some(small), true) = (name, small, has_turn) else {
                 wish.names.push(text);
                 continue;
             };
-            if !group.has_room(&name, &small) {
+            if !group.has_room(&name, &small)
+                || !group.name_with(&name).is_some_and(|pack| is_of_class(&pack))
+            {
                 wish.packed.push(write(folder, std::mem::take(&mut group).files, replaces)?);
             }
             // What some file system takes for another file of the pack goes by itself.
@@ -120,14 +187,18 @@ impl Packs {
     }
 
     /// Removes packs that no request was made for.
-    pub(crate) fn remove(&self, packed: &[Packed]) {
+    fn remove(&self, packed: &[Packed]) {
         packed.iter().for_each(|packed| self.remove_one(&packed.name));
     }
 
     fn remove_one(&self, name: &FileName) {
         if let Some(why) = self.open().err().or_else(|| {
             let folder = self.folder.get()?;
-            folder.remove(name).err().map(|why| why.to_string())
+            let removed = folder.remove(name);
+            if removed.is_ok() {
+                folder.settled(name);
+            }
+            removed.err().map(|why| why.to_string())
         }) {
             tracing::warn!(event = "pack.left", %name, %why);
         }
@@ -153,9 +224,11 @@ impl Packs {
                 {
                     notices.push(another);
                 }
-                let packs = Arc::clone(&packs);
+                let (packs, all) = (Arc::clone(&packs), notices.clone());
                 let finished = spawn_blocking(move || packs.unpack(notices)).await;
-                for unpacked in finished.unwrap_or_default() {
+                let lost = |notice| (notice, Err(PackingError::Files(Error::Io(ErrorKind::Other))));
+                let finished = finished.unwrap_or_else(|_| all.into_iter().map(lost).collect());
+                for unpacked in finished {
                     if done.send(unpacked).is_err() {
                         return;
                     }
@@ -197,6 +270,12 @@ impl Group {
         let is_first = self.files.is_empty();
         let fits = self.bytes + small.content.len() <= PACK;
         is_first || (fits && Manifest::has_room(names.chain([name.as_str()])))
+    }
+
+    /// How its pack could be called, with one file more: a folder has a class, too.
+    fn name_with(&self, name: &FileName) -> Option<FileName> {
+        let names = self.files.iter().map(|(name, _)| name.as_str()).chain([name.as_str()]);
+        FileName::new(&format!("{}{SUFFIX}", common_folder(names))).ok()
     }
 
     /// `false` if some file system takes it for another one.
@@ -244,6 +323,10 @@ fn common_folder<'a>(mut names: impl Iterator<Item = &'a str>) -> String {
 }
 
 const SUFFIX: &str = ".pack";
+/// Files in one question: their packs are recorded together.
+const NAMES: usize = 1_000;
+/// Packs in one question, less one: each has three rows of one batch.
+const PACKS: usize = Batch::OPS_MAX / 3 - 1;
 /// Larger files have requests of their own.
 const SMALL: u64 = 256 << 10;
 /// Contents of one pack.

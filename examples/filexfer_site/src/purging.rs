@@ -115,7 +115,7 @@ impl Purging {
                 continue;
             }
             let mut batch = Batch::new();
-            let tables = [rows::requests(), rows::verdicts(), rows::manifests(), rows::packs()];
+            let tables = [rows::requests(), rows::verdicts(), rows::manifests()];
             for table in tables {
                 batch.delete(row(table, request.id)?, Expect::Any);
             }

@@ -174,6 +174,46 @@ mod arrivals {
     }
 
     #[test]
+    fn a_hand_over_without_a_signature_is_asked_for_again() {
+        let mut backstage = with_receipts();
+        backstage.told(Committed::Applied(Version::new(1)));
+        assert!(backstage.tells());
+        let notice = backstage.notice.clone();
+        backstage.machine.hand_over(NOW, &notice, None).unwrap();
+        let Some(Effect::Ask { ticket, .. }) = backstage.machine.poll_effect() else { panic!() };
+        backstage.machine.handle(NOW, Input::Keys { ticket, answers: None }).unwrap();
+        assert_eq!(backstage.machine.poll_event(), None);
+        told_again(&mut backstage, false);
+        let event = backstage.machine.poll_event();
+        assert_eq!(event, Some(BackstageEvent::NotHandedOver(notice)));
+    }
+
+    #[test]
+    fn a_receipt_that_was_stored_without_an_answer_is_told_when_it_is_found() {
+        let mut backstage = with_receipts();
+        backstage.told(Committed::Applied(Version::new(1)));
+        assert!(backstage.tells());
+        let notice = backstage.notice.clone();
+        backstage.machine.hand_over(NOW, &notice, None).unwrap();
+        let Some(Effect::Ask { ticket, .. }) = backstage.machine.poll_effect() else { panic!() };
+        let answers = Some(vec![KeyAnswer::Signature([0; 64])]);
+        backstage.machine.handle(NOW, Input::Keys { ticket, answers }).unwrap();
+        let Some(Effect::Commit { ticket, .. }) = backstage.machine.poll_effect() else { panic!() };
+        let fate = Committed::Unknown;
+        backstage.machine.handle(NOW, Input::Committed { ticket, fate }).unwrap();
+        assert_eq!(backstage.machine.poll_event(), None);
+        backstage.told(Committed::Conflict);
+        let ticket = backstage.asks();
+        let value = Bytes::from_static(b"receipt");
+        let row = Row { value: value.clone(), version: Version::new(1) };
+        let rows = Rows { points: vec![Some(row.clone()), Some(row)], scans: Vec::new() };
+        backstage.machine.handle(NOW, Input::Rows { ticket, rows: Some(rows) }).unwrap();
+        let event = backstage.machine.poll_event();
+        assert_eq!(event, Some(BackstageEvent::HandedOver { transfer: notice.transfer }));
+        assert!(backstage.answers());
+    }
+
+    #[test]
     fn a_hand_over_is_told_when_its_receipt_is_stored() {
         let mut backstage = with_receipts();
         backstage.told(Committed::Applied(Version::new(1)));

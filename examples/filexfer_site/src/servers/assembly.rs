@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::files::Files;
 use crate::forwarder::Forwarding;
 use crate::lines::{Inboxes, Lines};
-use crate::packs::Packs;
+use crate::packs::{Folder as PacksFolder, Packs};
 use crate::purging::Purging;
 use crate::rows::{self, Left, TENANT};
 use crate::secrets;
@@ -124,8 +124,8 @@ pub(super) async fn backstage(
     let pace_ms = config.file.pace.again_ms;
     let site = config.registry.site().clone();
     let own = config.file.backstage.iter().find(|one| one.id == party.as_str());
-    let root = own.and_then(|own| own.store.root.as_ref()).map(|root| config.path(root));
-    let packs = Arc::new(Packs::new(root));
+    let folder = own.map(|own| packing(config, &own.store)).transpose()?.flatten();
+    let packs = Arc::new(Packs::new(folder));
     let unpacks = own.is_some_and(|own| own.unpack);
     if unpacks {
         packs.open().map_err(|why| Failure::Run(format!("{party}: {why}")))?;
@@ -265,6 +265,13 @@ fn area(config: &Config, store: &StoreFile, root: &Path) -> Result<Area, Failure
     area.settle_ms = store.settle_ms;
     area.is_cached = store.cached;
     Ok(area)
+}
+
+/// Where packs are made of a store's files; nowhere in a bucket.
+fn packing(config: &Config, store: &StoreFile) -> Result<Option<PacksFolder>, Failure> {
+    let Some(root) = &store.root else { return Ok(None) };
+    let (root, class, classes) = (config.path(root), class(&store.class)?, classes(store)?);
+    Ok(Some(PacksFolder { root, class, classes, settle_ms: store.settle_ms }))
 }
 
 /// Classes by folder.

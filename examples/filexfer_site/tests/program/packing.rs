@@ -178,3 +178,60 @@ fn what_cannot_be_packed_is_said() {
     let said = home.failure(3, &["check"]);
     assert!(said.contains("archive: unpack is for folders"), "{said}");
 }
+
+#[test]
+fn what_nobody_waits_for_leaves_no_pack_behind() {
+    let home = unpacking();
+    let files = small_files(&home, 3);
+    fs::create_dir_all(home.path("files/archive")).unwrap();
+    fs::write(home.path("files/archive/day.csv"), b"1;2").unwrap();
+    let servers = home.start(&["run"]);
+    // Refused: there is no grant for it.
+    let refused = ["submit", "--as", "archive", "--to", "merchant", "--pack", "day.csv"];
+    let said = home.failure(4, &refused);
+    assert!(said.contains("5044"), "{said}");
+    until("the refused pack to go", || left(&home.path("files/archive")).is_empty().then_some(()));
+    assert!(home.path("files/archive/day.csv").exists());
+    // Delivered, with a stop before it was removed: its name is known.
+    home.json(&submit(&["--wait"], &files));
+    servers.kill();
+    // One that was written when the process was killed, before anybody was asked for it.
+    let id = "00".repeat(16);
+    let lost = home.path("files/ledger/out").join(format!("{id}.pack"));
+    fs::write(&lost, b"pack").unwrap();
+    let intent = home.path("files/ledger/.filexfer-unpacking/900.intent");
+    fs::write(intent, format!("out/{id}.pack")).unwrap();
+    // And one of the user's, which only looks like one.
+    let mine = home.path("files/ledger/out").join(format!("{}.pack", "11".repeat(16)));
+    fs::write(&mine, b"mine").unwrap();
+    let _servers = home.start(&["run"]);
+    assert_eq!(left(&home.path("files/ledger")), [mine]);
+}
+
+#[test]
+fn what_is_of_another_class_or_too_young_is_judged_by_itself() {
+    let home = unpacking();
+    home.change("classes = {", "settle_ms = 400, classes = {");
+    let mut files = small_files(&home, 4);
+    files.push(("settlement/day.csv".into(), b"1;2".to_vec()));
+    fs::create_dir_all(home.path("files/ledger/settlement")).unwrap();
+    fs::write(home.path("files/ledger/settlement/day.csv"), b"1;2").unwrap();
+    let _servers = home.start(&["run"]);
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    // Somebody may still write it.
+    fs::write(home.path("files/ledger").join(&files[2].0), &files[2].1).unwrap();
+    let said = home.failure(4, &submit(&["--wait"], &files));
+    assert!(said.contains(&format!("{}: ", files[2].0)), "{said}");
+    for (name, content) in files.iter().filter(|(name, _)| *name != files[2].0) {
+        until("the others", || {
+            let found = fs::read(home.path("files/archive").join(name));
+            found.is_ok_and(|found| found == *content).then_some(())
+        });
+    }
+    // The folder of `settlement` is of that class, and a pack would not have been.
+    let status = home.json(&["status", "--of", "ledger"]);
+    let names = status["requests"].as_array().unwrap().iter();
+    let names: Vec<&str> = names.map(|one| one["name"].as_str().unwrap()).collect();
+    assert!(names.contains(&"settlement/day.csv") && names.contains(&files[2].0.as_str()));
+    assert_eq!(names.iter().filter(|name| name.ends_with(".pack")).count(), 1, "{names:?}");
+}
