@@ -406,6 +406,7 @@ const EVERY_LEAST_MS: u64 = 100;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use filexfer::Limits;
 
     #[test]
     fn a_request_may_wait_a_day_for_a_server_that_is_down() {
