@@ -12,6 +12,9 @@ use port::{Answers, Ask, Batch, Expect, ReadSet, Row, Scan, Step, Time};
 use seal::Audited;
 use sha2::{Digest as _, Sha256};
 
+/// So many payments of one account for one item are looked through; who has more is taken to have paid under every reference.
+const OUTCOMES_MAX: usize = 64;
+
 /// A request that nothing on display answers, until it is known whether the account has paid for the item before.
 #[derive(Clone, Debug)]
 pub(crate) struct Unanswerable {
@@ -23,18 +26,21 @@ pub(crate) struct Unanswerable {
 }
 
 impl Redeem {
-    /// Asks whether this account has paid for this item. Asked for unknown accounts too, so that they take as long.
+    /// Asks what this account has paid for this item with replies of this kind. Asked for unknown accounts too, so that they take as
+    /// long.
     pub(crate) fn ask_past(
         &mut self,
         unanswerable: Unanswerable,
     ) -> Step<Audited<Verdict<Accepted>>> {
         self.stage = Stage::Past(unanswerable);
-        let paid = Scan::first(table::outcomes(&self.keys.item, &self.account), 1);
-        Step::Ask(Ask::rows(ReadSet::scan(paid)))
+        let kind = self.request.reply.kind();
+        let paid = table::outcomes(&self.keys.item, &self.account, kind);
+        Step::Ask(Ask::rows(ReadSet::scan(Scan::first(paid, OUTCOMES_MAX))))
     }
 
-    /// Who has not paid cannot be told of a repeated payment: all replies get the same answer. For who has, this request was no
-    /// retry, which tells something of its reply: it is weighed, and counted if it is wrong.
+    /// Only who has paid with a reply of this kind and under this reference could be told of a repeated payment: to everybody else
+    /// all replies get the same answer. For who has, this request was no retry, which tells something of its reply: it is weighed,
+    /// and counted if it is wrong.
     pub(crate) fn past(
         &mut self,
         unanswerable: Unanswerable,
@@ -43,7 +49,10 @@ impl Redeem {
         self.stage = Stage::Rows;
         let Unanswerable { refusal, now, item, binding_row } = unanswerable;
         let outcomes = answers.rows.scans.first().ok_or(Error::Misuse(Misuse::Answers))?;
-        if outcomes.is_empty() {
+        let reference = self.request.challenge_ref;
+        let is_told = outcomes.iter().any(|(key, _)| table::is_under(key, reference));
+        // Of what a full page leaves out nothing is known.
+        if !is_told && outcomes.len() < OUTCOMES_MAX {
             return Ok(self.decline(refusal));
         }
         if let Some((item, item_row)) = item {

@@ -33,9 +33,10 @@ impl PaymentServer {
     /// and on the account; the same wrong request once more is no further guess and is not counted again, unless another
     /// guess came between.
     ///
-    /// A retry of what was accepted is told so; what is no retry is counted on an account that has paid for the item, even
-    /// where nothing is displayed that could be paid: the difference tells whether a guess was right. A locked account is
-    /// told nothing of what it paid until it is unlocked.
+    /// A retry of what was accepted is told so; what is no retry, and has the kind of reply and the reference of something that
+    /// the account has paid for the item, is counted even where nothing is displayed that could be paid: the difference tells
+    /// whether a guess was right. Where its challenge is gone from the item, nothing remembers the last wrong one, so that
+    /// the same one is counted each time that it comes. A locked account is told nothing of what it paid until it is unlocked.
     pub fn redeem(&self, now: Time, request: PaymentRequest, account: AccountRef) -> Redeem {
         let tenant = self.setup.tenant();
         let item = table::item(tenant, &request.uid);

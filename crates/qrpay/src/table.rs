@@ -49,9 +49,16 @@ pub(crate) fn outcome(item: &Key, request: &PaymentRequest, account: &AccountRef
     in_table(OUTCOME, item, &tail)
 }
 
-/// What all outcomes of an account for an item begin with, but for accounts whose tokens begin alike.
-pub(crate) fn outcomes(item: &Key, account: &AccountRef) -> Key {
-    in_table(OUTCOME, item, &account.as_bytes()[..8])
+/// What all outcomes of an account for an item and a kind of reply begin with, and those of accounts whose tokens begin alike.
+pub(crate) fn outcomes(item: &Key, account: &AccountRef, kind: u8) -> Key {
+    let mut tail = [kind; 9];
+    tail[..8].copy_from_slice(&account.as_bytes()[..8]);
+    in_table(OUTCOME, item, &tail)
+}
+
+/// Whether an outcome's key is one of requests with this reference.
+pub(crate) fn is_under(outcome: &Key, reference: Option<u32>) -> bool {
+    outcome.as_bytes().ends_with(&reference.unwrap_or(0).to_be_bytes())
 }
 
 pub(crate) fn payments(tenant: Tenant, uid: &Uid) -> Key {

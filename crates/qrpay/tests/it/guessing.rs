@@ -207,3 +207,85 @@ fn who_has_paid_nothing_is_refused_unread_where_nothing_can_be_paid() {
         assert_eq!(bank.failures(&other), 0, "{name}");
     }
 }
+
+/// A payer who paid for a commodity, and later answered another challenge of it, which never arrived and is gone by now.
+fn paid_and_answered_again() -> (Bank, Wallet, PaymentRequest, PaymentRequest) {
+    let (mut bank, payer) = Bank::with_payer();
+    let issued = bank.commodity();
+    let paid = payer.answer(&issued);
+    assert!(bank.redeem(&paid).granted().is_some());
+    bank.after_ms(600_000);
+    let unsent = payer.answer(&bank.refresh(&issued.uid, None).granted().unwrap());
+    bank.after_ms(600_000);
+    assert!(bank.refresh(&issued.uid, None).granted().is_some());
+    assert_eq!(bank.item(&issued.uid).challenges.len(), 1, "both are gone");
+    (bank, payer, paid, unsent)
+}
+
+#[test]
+fn what_comes_late_under_a_reference_that_was_never_paid_is_not_counted() {
+    let (bank, payer, paid, unsent) = paid_and_answered_again();
+    assert_ne!(paid.challenge_ref, unsent.challenge_ref);
+    let unnamed = PaymentRequest { challenge_ref: None, ..unsent.clone() };
+    let typed = PaymentRequest {
+        reply: Reply::Typed(TypedCode::new(b"12345678").unwrap()),
+        ..paid.clone()
+    };
+    let refused_unread = |refusal| {
+        for request in [&unsent, &wrong(&unsent, 1), &typed] {
+            for _ in 0..20 {
+                assert_eq!(bank.refusal(request), Some(refusal));
+            }
+        }
+        assert_eq!(bank.failures(&payer), 0);
+    };
+    refused_unread(Refusal::NoOpenChallenge);
+    assert!(
+        bank.decide(bank.server.cancel(bank.now, paid.uid.clone())).verdict.granted().is_some()
+    );
+    assert_eq!(bank.refusal(&unnamed), Some(Refusal::OrderNotPayable));
+    refused_unread(Refusal::OrderNotPayable);
+    let far = bank.now.plus_ms(Policy::default().record_kept_ms);
+    assert_eq!(bank.decide(bank.server.purge(far, PurgeTable::Items, None)).rows, 1);
+    assert_eq!(bank.refusal(&unnamed), Some(Refusal::UnknownItem));
+    refused_unread(Refusal::UnknownItem);
+    assert_eq!(bank.refusal(&wrong(&paid, 1)), Some(Refusal::UnknownItem));
+    assert_eq!(bank.failures(&payer), 1, "a guess at what was paid is counted all the same");
+}
+
+#[test]
+fn the_same_guess_at_what_was_paid_is_counted_each_time_once_its_challenge_is_gone() {
+    let (bank, payer, paid, _) = paid_and_answered_again();
+    for times in 1..=3 {
+        assert_eq!(bank.refusal(&wrong(&paid, 1)), Some(Refusal::NoOpenChallenge));
+        assert_eq!(bank.failures(&payer), times);
+    }
+}
+
+#[test]
+fn guesses_at_a_payment_that_named_no_challenge_are_counted_where_they_name_none() {
+    let (mut bank, payer) = Bank::with_payer();
+    let issued = bank.commodity();
+    let paid = PaymentRequest { challenge_ref: None, ..payer.answer(&issued) };
+    assert!(bank.redeem(&paid).granted().is_some());
+    bank.after_ms(130_000);
+    let named = payer.answer(&issued);
+    assert_eq!(bank.refusal(&wrong(&named, 1)), Some(Refusal::Expired));
+    assert_eq!(bank.failures(&payer), 0, "no reply would be told to be a retry");
+    assert_eq!(bank.refusal(&wrong(&paid, 1)), Some(Refusal::Expired));
+    assert_eq!(bank.failures(&payer), 1);
+}
+
+#[test]
+fn an_account_that_paid_more_often_than_is_looked_through_is_taken_to_have_paid_all() {
+    let (mut bank, payer) = Bank::with_payer();
+    let mut issued = bank.commodity();
+    for paid in 1..=64 {
+        assert!(bank.redeem(&payer.answer(&issued)).granted().is_some());
+        bank.after_ms(130_000);
+        let unpaid = PaymentRequest { challenge_ref: Some(9_999), ..payer.answer(&issued) };
+        assert_eq!(bank.refusal(&wrong(&unpaid, 1)), Some(Refusal::NoOpenChallenge));
+        assert_eq!(bank.failures(&payer), usize::from(paid == 64));
+        issued = bank.refresh(&issued.uid, None).granted().unwrap();
+    }
+}
