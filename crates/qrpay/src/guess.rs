@@ -26,8 +26,8 @@ pub(crate) struct Unanswerable {
 }
 
 impl Redeem {
-    /// Asks what this account has paid for this item with replies of this kind. Asked for unknown accounts too, so that they take as
-    /// long.
+    /// Asks what this account has paid for this item with replies of this kind. Unknown accounts are asked for too, so that they
+    /// take as long as those that have not paid. One that has paid takes longer: `SECURITY.md` states it as a limit.
     pub(crate) fn ask_past(
         &mut self,
         unanswerable: Unanswerable,
