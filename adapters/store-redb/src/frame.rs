@@ -106,9 +106,28 @@ impl<'a> Frame<'a> {
 }
 
 /// Whether a frame of a store with another number begins here: only to be asked where a frame begins, never of what may be a value.
+///
+/// Its checksum tells nothing without that number, so the rest of the header has to be whole. A frame of this store that was torn
+/// within the number is none: behind it are zeros, or the end of the name that frames had before stores had numbers.
 pub(crate) fn is_of_another_store(bytes: &[u8], number: Option<&Number>) -> bool {
-    let numbered = bytes.strip_prefix(&NUMBERED).and_then(|rest| rest.first_chunk::<4>());
-    numbered.is_some_and(|short| number.is_none_or(|number| number.short() != *short))
+    let Some((magic, rest)) = bytes.split_first_chunk::<8>() else { return false };
+    let own = magic_of(number);
+    let is_torn = |at: usize| magic[..at] == own[..at] && magic[at..] == MAGIC[at..];
+    magic.starts_with(&NUMBERED)
+        && *magic != own
+        && !(NUMBERED.len()..8).any(is_torn)
+        && is_head(rest)
+}
+
+/// Whether this is what follows the first bytes of some frame: a body that ends where the file does or before, and two states.
+fn is_head(bytes: &[u8]) -> bool {
+    let Some((body, rest)) = bytes.split_first_chunk::<8>() else { return false };
+    let Some((before, rest)) = rest.split_at_checked(STATE_BYTES) else { return false };
+    let Some((after, rest)) = rest.split_at_checked(STATE_BYTES) else { return false };
+    let room = rest.len().checked_sub(CHECKSUM_BYTES).map(|room| room as u64);
+    room.is_some_and(|room| u64::from_be_bytes(*body) <= room)
+        && State::parse(before).is_ok()
+        && State::parse(after).is_ok()
 }
 
 fn magic_of(number: Option<&Number>) -> [u8; 8] {
@@ -132,6 +151,7 @@ fn u32_of(len: usize) -> u32 {
 /// Frames begin at multiples of this, so that none shares what a disk writes at once with one before it.
 pub(crate) const BLOCK_BYTES: usize = 4_096;
 const HEADER_BYTES: usize = 128;
+const CHECKSUM_BYTES: usize = 16;
 const DELETED: u32 = u32::MAX;
 /// Of frames before stores had numbers; they are read, and written no more.
 const MAGIC: [u8; 8] = *b"ibframe1";
@@ -156,8 +176,12 @@ mod tests {
 
     /// The one of 32 sevens.
     fn number() -> Number {
-        let hashed = [b"interbank/store-redb/number/v1\0".as_slice(), &[7; 32]].concat();
-        Number::parse(&[&[7; 32], &blake3::hash(&hashed).as_bytes()[..16]].concat()).unwrap()
+        number_of(7)
+    }
+
+    fn number_of(byte: u8) -> Number {
+        let hashed = [b"interbank/store-redb/number/v1\0".as_slice(), &[byte; 32]].concat();
+        Number::parse(&[&[byte; 32], &blake3::hash(&hashed).as_bytes()[..16]].concat()).unwrap()
     }
 
     fn frame(changes: &[(u64, Option<Vec<u8>>)]) -> Vec<u8> {
@@ -198,6 +222,44 @@ mod tests {
         expected.extend_from_slice(&body);
         expected.resize(BLOCK_BYTES, 0);
         assert_eq!(bytes, expected);
+    }
+
+    /// The same frame as it was written before stores had numbers.
+    fn unnumbered(mut frame: Vec<u8>) -> Vec<u8> {
+        let body = Frame::parse(&frame, Some(&number())).unwrap().body.to_vec();
+        frame[..8].copy_from_slice(&MAGIC);
+        let checksum = checksum_of(None, &frame[..112], &body);
+        frame[112..HEADER_BYTES].copy_from_slice(&checksum.to_be_bytes());
+        assert!(Frame::parse(&frame, None).is_some());
+        frame
+    }
+
+    #[test]
+    fn a_frame_that_was_torn_at_any_byte_is_not_taken_for_one_of_another_store() {
+        let new = frame(&[(1, Some(b"value".to_vec())), (2, None)]);
+        let old = frame(&[(3, Some(b"another".to_vec()))]);
+        let behind = [Vec::new(), vec![0; new.len()], unnumbered(old.clone()), old];
+        for (old, cut) in behind.iter().flat_map(|old| (0..new.len()).map(move |cut| (old, cut))) {
+            let torn = [&new[..cut], old.get(cut..).unwrap_or_default()].concat();
+            assert!(!is_of_another_store(&torn, Some(&number())), "{cut}");
+        }
+    }
+
+    #[test]
+    fn a_frame_of_another_store_is_told_by_its_whole_header() {
+        let whole = frame(&[(1, Some(b"value".to_vec()))]);
+        assert!(!is_of_another_store(&whole, Some(&number())));
+        for other in [Some(&number_of(8)), None] {
+            assert!(is_of_another_store(&whole, other));
+            let used = HEADER_BYTES + Frame::parse(&whole, Some(&number())).unwrap().body.len();
+            assert!(is_of_another_store(&whole[..used], other));
+            assert!(!is_of_another_store(&whole[..used - 1], other), "its body is not all there");
+            for at in (0..4).chain(16..112) {
+                let mut changed = whole.clone();
+                changed[at] ^= 1;
+                assert!(!is_of_another_store(&changed, other), "{at}");
+            }
+        }
     }
 
     proptest! {

@@ -336,6 +336,25 @@ mod tests {
         rows.iter().map(|(key, held)| (key.clone(), held.clone())).collect()
     }
 
+    /// The first frame of a new store, and the first one after a segment that is in the tree.
+    #[test]
+    fn a_first_frame_that_was_torn_at_any_byte_ends_the_chain() {
+        let history = History::of(&[(vec![1], true), (vec![2, 3], false)]);
+        for (segment, state) in [(0, &history.states[0]), (1, &history.states[1])] {
+            let whole = &history.segments[segment];
+            let used = whole.iter().rposition(|byte| *byte != 0).unwrap();
+            for cut in 0..=used + 1 {
+                let mut torn = whole[..cut].to_vec();
+                torn.resize(whole.len(), 0);
+                let mut segments = [&history.segments[0][..], &[]];
+                segments[segment] = &torn;
+                let found = replay(segments, state, Some(&history.number)).unwrap();
+                let expected = if cut > used { history.states[segment + 1] } else { *state };
+                assert_eq!(found.state, expected, "{cut}");
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn blocks_that_were_lost_or_are_of_another_place_never_make_another_history(
