@@ -1,6 +1,6 @@
 //! The journal: the durable record of every stand-in decision, written in the batch that the answer rests on.
 
-use crate::{EntryRef, HostOutcome, Response, StandInOutcome, TransactionRequest};
+use crate::{EntryRef, HostOutcome, Kind, Response, StandInOutcome, TransactionRequest};
 use alloc::vec::Vec;
 use port::wire::{Reader, Writer};
 use port::{Time, WireError};
@@ -59,6 +59,13 @@ impl Entry {
             }
             (host, ..) => host,
         }
+    }
+
+    /// Whether the accounting system may have booked what was declined here: it was not asked when the decline was ordered, and may
+    /// have been before that landed. A reversal of what it never booked does no harm.
+    pub(crate) const fn may_be_booked(&self) -> bool {
+        matches!((self.host, self.outcome()), (HostOutcome::NotAsked, StandInOutcome::Declined))
+            && !matches!(self.request.kind, Kind::Inquiry | Kind::Reversal)
     }
 
     /// How the entry is named.

@@ -6,9 +6,7 @@
 
 use super::places::Place;
 use super::{Answered, Authorize, Stepped, Verdict};
-use crate::{
-    AccountState, Action, Entry, EntryState, Error, HostOutcome, Kind, Posting, StandInOutcome,
-};
+use crate::{AccountState, Action, Entry, EntryState, Error, HostOutcome, Posting, StandInOutcome};
 use alloc::vec::Vec;
 use port::{Batch, Conclusion, Expect, Row, Step, WireError};
 use seal::Audited;
@@ -17,12 +15,9 @@ impl Authorize {
     /// Whether a decline was owed to nobody when it was made, and is by what is known of the accounting system now. Where that may
     /// have been asked before already, it has said no since.
     pub(super) fn is_owed_now(&self, entry: &Entry) -> bool {
-        let declined = entry.outcome() == StandInOutcome::Declined;
         let action = Action::of(self.host, StandInOutcome::Declined);
-        declined
-            && entry.state == EntryState::NotOwed
-            && entry.host == HostOutcome::NotAsked
-            && !matches!(entry.request.kind, Kind::Inquiry | Kind::Reversal)
+        entry.state == EntryState::NotOwed
+            && entry.may_be_booked()
             && action.posting == Posting::Reversal
     }
 

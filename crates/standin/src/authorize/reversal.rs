@@ -14,8 +14,8 @@ impl Authorize {
         let mut spends = 0;
         let mut owed = true;
         if let Some(original) = weighing.counterpart.take() {
-            // The books know nothing of what was never owed to them.
-            owed = original.state != EntryState::NotOwed;
+            // The books know nothing of what was never owed to them, unless they were asked meanwhile.
+            owed = original.state != EntryState::NotOwed || original.may_be_booked();
             spends = -self.undo_original(weighing, &original);
         }
         let response = Response {

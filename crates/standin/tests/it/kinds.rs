@@ -202,8 +202,9 @@ fn sd12_reversals_before_after_and_instead_of_their_originals() {
         (state.spent_minor, state.undelivered),
         (before.spent_minor, before.undelivered + 1)
     );
-    // Of something that was declined here: the books know nothing of it, and are told nothing.
-    assert_eq!(bench.code(7, 10_001), "61");
+    // Of something that the books declined as well: they know nothing of it, and are told nothing.
+    let verdict = bench.decide(NOW, HostOutcome::Declined, bench.draft(7, 10_001), vec![]);
+    assert!(matches!(verdict, Verdict::Answered(Answered { reason: Some(_), .. })));
     assert_eq!(bench.run(NOW, bench.reversal(8, 7, 10_001)).reason, None);
     let undone = bench.entry(&bench.entry_of(7).reversal()).unwrap();
     assert_eq!(undone.state, EntryState::NotOwed);
@@ -217,6 +218,25 @@ fn sd12_reversals_before_after_and_instead_of_their_originals() {
     assert_eq!(bench.run(NOW, bench.reversal(10, 9, 10_001)).reason, None);
     let undone = bench.entry(&bench.entry_of(9).reversal()).unwrap();
     assert_eq!(undone.state, EntryState::Queued);
+}
+
+#[test]
+fn the_reversal_of_a_decline_is_owed_as_the_accounting_system_may_have_been_asked_meanwhile() {
+    let bench = Bench::new(|_| {});
+    // The decline landed late: the request had come again, the books approved, and their answer was lost.
+    assert_eq!(bench.code(1, 10_001), "61");
+    assert_eq!(bench.entry(&bench.entry_of(1)).unwrap().state, EntryState::NotOwed);
+    assert_eq!(bench.run(NOW, bench.reversal(2, 1, 10_001)).reason, None);
+    let undone = bench.entry(&bench.entry_of(1).reversal()).unwrap();
+    let state = bench.state();
+    assert_eq!((undone.state, state.undelivered), (EntryState::Queued, 1));
+    assert_eq!((undone.spent_minor, state.spent_minor, bench.out_minor()), (0, 0, 0));
+    // A balance that was not told is nothing that could be booked.
+    let inquiry = kind(&bench, Kind::Inquiry, 3, 0);
+    assert_eq!(bench.run(NOW, inquiry).reason, Some(Reason::NoBalance));
+    assert_eq!(bench.run(NOW, bench.reversal(4, 3, 1)).reason, None);
+    let undone = bench.entry(&bench.entry_of(3).reversal()).unwrap();
+    assert_eq!(undone.state, EntryState::NotOwed);
 }
 
 #[test]
