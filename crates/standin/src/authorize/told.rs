@@ -57,14 +57,14 @@ impl Authorize {
         billed.saturating_sub(i64::try_from(part).unwrap_or(0)).max(1)
     }
 
-    /// What can be charged: nothing in another currency, and nothing of a hold that there is no room for, since nobody could tell
-    /// later how much of it is left.
+    /// What can be charged: nothing of a refund, nothing in another currency, and nothing of a hold that there is no room for, since
+    /// nobody could tell later how much of it is left.
     fn chargeable(&self, set: &Parameters, weighing: &Weighing, minor: i64) -> i64 {
         let full = weighing.state.holds.len() >= AccountState::HOLDS_MAX;
         match self.request.kind {
             _ if self.request.billed().currency() != set.currency() => 0,
             Kind::PreAuthorization if full => 0,
-            Kind::Refund if set.draft().refunds_restore => -minor,
+            // What failed a check gives no room for more.
             Kind::Refund => 0,
             _ => minor,
         }

@@ -81,6 +81,25 @@ fn an_advice_may_exceed_the_exposure_and_nothing_is_approved_until_it_is_settled
 }
 
 #[test]
+fn the_advice_of_a_refund_that_failed_a_check_gives_no_room_for_more() {
+    for (approve, gives) in [(true, 400), (false, 0)] {
+        let mut bench = Bench::new(|json| json["refunds_restore"] = true.into());
+        assert_eq!(bench.code(1, 9_000), "00");
+        let strict = set(8, |json| {
+            json["refunds_restore"] = true.into();
+            json["rules"][0]["approve"] = approve.into();
+        });
+        bench.install(NOW, &strict);
+        bench.fill();
+        let refund = told_of(&bench, Kind::Refund, Some(1), 2, 400);
+        let answered = bench.run(NOW, refund);
+        assert_eq!(answered.response.code, ResponseCode::APPROVED);
+        assert_eq!(answered.reason, (!approve).then_some(Reason::NotAllowed));
+        assert_eq!((bench.state().spent_minor, bench.out_minor()), (9_000 - gives, 9_000));
+    }
+}
+
+#[test]
 fn an_advice_leases_before_it_exceeds_what_its_lane_has() {
     let bench = Bench::new(|json| {
         json["exposure"]["institution_minor"] = 9_000.into();
