@@ -1,7 +1,7 @@
 //! What one account owes, in the order of its answers.
 
 use crate::{Entry, RequestKey};
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use core::fmt;
 use port::Time;
@@ -14,7 +14,9 @@ pub(super) struct Queue {
     /// The messages that the first was sent as: what is known of the accounting system may change between two sends.
     pub(super) keys: Vec<RequestKey>,
     /// The last entry that was answered: a page that was read before shows it as queued still.
-    pub(super) answered_seq: u64,
+    answered_seq: u64,
+    /// The declines that were owed after all and were answered: few, and forgotten with the queue.
+    answered_late: BTreeSet<u64>,
     /// Entries that were answered and have not ended in the store yet.
     pub(super) unsettled: usize,
     /// There is more in the store than there was room for.
@@ -27,12 +29,15 @@ impl Queue {
     /// Takes what was found in the store, at most `room`; how many were taken.
     pub(super) fn merge(&mut self, mut found: Vec<Owed>, room: usize) -> usize {
         found.sort_by_key(|one| one.entry.seq);
+        // What was sent stays the first, whatever is found that comes before it.
+        let was_sent = !matches!(self.head, Head::Idle | Head::Ready) || !self.keys.is_empty();
+        let first = if was_sent { self.owed.pop_front() } else { None };
         let mut taken = 0;
         for one in found {
             let seq = one.entry.seq;
             let at = self.owed.partition_point(|other| other.entry.seq < seq);
-            let known = self.owed.get(at).is_some_and(|other| other.entry.seq == seq);
-            if known || seq <= self.answered_seq {
+            let mut known = self.owed.get(at).into_iter().chain(&first);
+            if known.any(|other| other.entry.seq == seq) || self.was_answered(&one.entry) {
                 continue;
             }
             if taken == room {
@@ -40,11 +45,32 @@ impl Queue {
                 self.more = true;
                 break;
             }
-            let on_its_way = !matches!(self.head, Head::Idle | Head::Ready);
-            self.owed.insert(if on_its_way { at.max(1) } else { at }, one);
+            self.owed.insert(at, one);
             taken += 1;
         }
+        if let Some(first) = first {
+            self.owed.push_front(first);
+        }
         taken
+    }
+
+    /// Whether an entry was answered before, so that the page that shows it is an old one. A decline that is owed after all may
+    /// come when later entries were answered already: of such each one that was answered is remembered.
+    fn was_answered(&self, entry: &Entry) -> bool {
+        let is_late = entry.may_be_booked();
+        entry.seq <= self.answered_seq && (!is_late || self.answered_late.contains(&entry.seq))
+    }
+
+    /// The first entry was answered: it is not owed any more, and ends in the store soon.
+    pub(super) fn answer(&mut self) -> Option<Owed> {
+        let first = self.owed.pop_front()?;
+        let seq = first.entry.seq;
+        self.answered_seq = self.answered_seq.max(seq);
+        if first.entry.may_be_booked() {
+            self.answered_late.insert(seq);
+        }
+        self.unsettled += 1;
+        Some(first)
     }
 
     pub(super) fn is_over(&self) -> bool {

@@ -53,7 +53,7 @@ impl Forwarder {
     pub(super) fn end(&mut self, account: AccountRef, state: EntryState, why: Option<DeadLetter>) {
         self.ground(account);
         let Some(queue) = self.queues.get_mut(&account) else { return };
-        let Some(first) = queue.owed.pop_front() else { return };
+        let Some(first) = queue.answer() else { return };
         let late = self.late.get(&first.entry.request.key).copied();
         let host = late.unwrap_or_else(|| first.entry.host_by_now());
         let key = queue.keys.last().copied().unwrap_or(first.entry.request.key);
@@ -66,8 +66,6 @@ impl Forwarder {
         if exception && state != EntryState::Exception {
             (ended.state, ended.why) = (EntryState::Exception, Some(DeadLetter::Forced));
         }
-        queue.answered_seq = queue.answered_seq.max(first.entry.seq);
-        queue.unsettled += 1;
         if let Some(due) = queue.age_due.take() {
             self.timers.remove(&(due, account, Alarm::Age));
         }

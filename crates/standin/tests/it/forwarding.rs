@@ -405,6 +405,53 @@ fn sd03_an_old_page_is_no_news() {
 }
 
 #[test]
+fn a_decline_that_is_owed_after_all_is_not_taken_for_an_old_page() {
+    let mut desk = Desk::new(|_| {});
+    desk.now = NOW.plus_ms(1);
+    let account = Some(Desk::account(1));
+    let declined = |desk: &Desk, host| {
+        let draft = RequestDraft {
+            account: account.clone(),
+            amount: Some(cny(99_999)),
+            ..desk.bench.draft(1, 1)
+        };
+        let key = TransactionRequest::new(draft.clone()).unwrap().key;
+        assert!(matches!(
+            desk.bench.decide(desk.now, host, draft, vec![]),
+            Verdict::Answered(answered) if !answered.response.is_approval()
+        ));
+        key
+    };
+    let late = declined(&desk, HostOutcome::NotAsked);
+    let second = desk.approve(1, 2, HostOutcome::NotAsked);
+    let third = desk.approve(1, 3, HostOutcome::NotAsked);
+    desk.open();
+    // The later ones are told first: the second is answered, the third is on its way.
+    let sent = desk.answer(&second, AdviceOutcome::Posted);
+    assert_eq!((sent[0].key, desk.forwarder.backlog()), (third, 1));
+    declined(&desk, HostOutcome::Unknown);
+    for _ in 0..2 {
+        desk.forwarder.nudge(desk.now, AccountRef::from_bytes([1; 16]));
+        assert!(desk.turn().is_empty());
+        assert_eq!(desk.forwarder.backlog(), 2);
+    }
+    let sent = desk.answer(&third, AdviceOutcome::Posted);
+    assert_eq!((sent[0].posting, sent[0].original), (Posting::Reversal, Some(late)));
+    // It is answered; a page of before shows it still, and is no news.
+    let fourth = desk.approve(1, 4, HostOutcome::NotAsked);
+    let Some(Effect::Read { ticket, want }) = desk.forwarder.poll_effect() else { panic!() };
+    let rows = desk.bench.store.read(&want).ok();
+    desk.answer(&sent[0].key, AdviceOutcome::Posted);
+    desk.forwarder.handle(desk.now, Input::Rows { ticket, rows }).unwrap();
+    let sent = desk.turn();
+    assert_eq!(sent.iter().map(|one| one.key).collect::<Vec<_>>(), [fourth]);
+    desk.answer(&fourth, AdviceOutcome::Posted);
+    desk.pass(1);
+    assert!(desk.forwarder.is_drained());
+    assert_eq!(desk.entry(1, late).state, EntryState::Posted);
+}
+
+#[test]
 fn sd02_many_that_wait_are_taken_up_piece_by_piece() {
     let mut desk = Desk::new(|config| {
         (config.entries_max, config.page_rows) = (1_000, 100);
