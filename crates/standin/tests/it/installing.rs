@@ -421,6 +421,23 @@ fn more_lanes_times_caps_than_one_row_holds_are_refused_before_an_outage() {
 }
 
 #[test]
+fn an_installation_with_too_many_lanes_can_still_give_back() {
+    let mut bench = Bench::new(|_| {});
+    bench.install(NOW, &capped(8, 1, 14));
+    bench.fill();
+    let config = StandInConfig { lanes: 256, ..bench.stand_in.config().clone() };
+    assert_eq!(config.check(), Err(Error::Lanes));
+    bench.stand_in = StandIn::new(config);
+    let mut lease = bench.stand_in.lease(NOW, 1, id(1), 1);
+    let lanes = port::DecideError::Decision(Error::Lanes);
+    assert_eq!(decide(&bench.store, &Says(vec![]), &mut lease), Err(lanes));
+    let mut give_back = bench.stand_in.give_back(NOW, 0);
+    assert!(decide(&bench.store, &Says(vec![]), &mut give_back).is_ok());
+    let lane = Lane::parse(&bench.row(bench.stand_in.lane_key(0)).unwrap()).unwrap();
+    assert!(lane.shares.iter().all(|share| share.granted_minor == 0));
+}
+
+#[test]
 fn a_counter_is_not_defined_anew_under_its_number() {
     let window = |version: u64, counters: serde_json::Value| {
         set(version, |json| {
