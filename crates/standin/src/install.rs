@@ -104,7 +104,7 @@ pub struct Install {
     offer: Offer,
     keys: [Key; 3],
     signer: Option<Signer>,
-    /// What was read before the base of a delta.
+    /// What was read before the sets that are needed.
     read: Option<Held>,
     /// What is decided, but for the signature.
     unsigned: Option<Conclusion<Audited<InstallVerdict>>>,
@@ -213,27 +213,47 @@ impl Install {
 }
 
 impl Held {
-    /// `set` is what this instance decides by: where nobody wrote down yet what counters stand for, the newest set says it.
-    fn of(
-        head: Option<&Row>,
-        counters: Option<&Row>,
-        set: Option<&Parameters>,
-    ) -> Result<Self, Error> {
+    fn of(head: Option<&Row>, counters: Option<&Row>) -> Result<Self, Error> {
         let parsed = head.map(|row| Head::parse(&row.value)).transpose();
-        let parsed = parsed.map_err(Error::Corrupt)?;
         let known = counters.map(|row| KnownCounters::parse(&row.value)).transpose();
-        let newest = parsed.as_ref().map(|head| head.newest().mark);
-        let before = set.filter(|set| Some(set.mark()) == newest);
-        let known = known.map_err(Error::Corrupt)?.or_else(|| {
-            // A set that was accepted agrees with itself.
-            before.and_then(|set| KnownCounters::default().with(set).ok())
-        });
         Ok(Self {
-            head: parsed,
+            head: parsed.map_err(Error::Corrupt)?,
             head_expect: Row::unchanged(head),
-            counters: known.unwrap_or_default(),
+            counters: known.map_err(Error::Corrupt)?.unwrap_or_default(),
             counters_expect: Row::unchanged(counters),
         })
+    }
+
+    /// The sets that have to be read first, the newest last: that to which changes apply; and where nobody wrote down yet what
+    /// counters stand for, those of the head, which say it.
+    fn needs(&self, offer: &Offer) -> Vec<Installed> {
+        let Some(head) = &self.head else { return Vec::new() };
+        if self.counters_expect == Expect::Absent {
+            return [Some(head.first), head.next].into_iter().flatten().collect();
+        }
+        match offer {
+            Offer::Whole(_) => Vec::new(),
+            Offer::Delta(_) => vec![head.newest()],
+        }
+    }
+
+    /// Takes what counters stand for out of the sets of the head, the one in force first: by that accounts have counted. A set that
+    /// cannot be read says nothing; the new one takes its place.
+    fn learn(&mut self, now: Time, parts: &[Vec<(Key, Row)>]) {
+        let Some(head) = self.head.as_ref().filter(|_| self.counters_expect == Expect::Absent)
+        else {
+            return;
+        };
+        let draft = |parts: &Vec<_>| load::joined(parts).ok()?.draft().ok();
+        let sets = parts.iter().filter_map(draft).filter_map(|draft| Parameters::new(draft).ok());
+        let accepted = [Some(head.first), head.next].map(|one| one.map(|one| one.mark));
+        let mut sets: Vec<_> = sets.filter(|set| accepted.contains(&Some(set.mark()))).collect();
+        sets.sort_by_key(|set| set.mark() != head.in_force(now));
+        for set in sets {
+            if let Ok(known) = self.counters.clone().with(&set) {
+                self.counters = known;
+            }
+        }
     }
 }
 
@@ -278,15 +298,9 @@ impl Install {
 
     fn rows(&mut self, answers: &Answers) -> Stepped {
         let (points, scans) = (&answers.rows.points[..], &answers.rows.scans[..]);
-        if let (Some(held), Offer::Delta(delta), [parts]) = (self.read.take(), &self.offer, scans) {
-            let base = load::joined(parts)?;
-            let at = held.head.as_ref().map_or(self.now, |head| head.newest().at);
-            let applied =
-                base.reopen(self.now, at, &self.trust).and_then(|base| delta.apply(&base));
-            return match applied {
-                Ok(sealed) => self.conclude(&sealed, held),
-                Err(why) => Ok(self.refused(why)),
-            };
+        if let Some(mut held) = self.read.take() {
+            held.learn(self.now, scans);
+            return self.on_sets(held, scans);
         }
         let [head, acknowledged, counters] = points else { return Err(Error::Answers) };
         if let Some(row) = acknowledged
@@ -294,16 +308,36 @@ impl Install {
         {
             return Ok(Step::Done(Conclusion { verdict, batch: Batch::new() }));
         }
-        let set = self.setup.config.parameters.as_ref();
-        let held = Held::of(head.as_ref(), counters.as_ref(), set)?;
-        match (&self.offer, held.head.as_ref().map(Head::newest)) {
-            (Offer::Whole(sealed), _) => self.conclude(sealed, held),
-            (Offer::Delta(delta), Some(newest)) if delta.base() == newest.mark => {
-                let prefix = table::set(self.setup.config.institution, newest.mark.version);
-                self.read = Some(held);
-                Ok(Step::Ask(Ask::rows(ReadSet::scan(Scan::first(prefix, PARTS_MAX)))))
-            }
-            (Offer::Delta(_), _) => Ok(self.refused(SealError::Base)),
+        let held = Held::of(head.as_ref(), counters.as_ref())?;
+        if let Offer::Delta(delta) = &self.offer
+            && held.head.as_ref().map(|head| head.newest().mark) != Some(delta.base())
+        {
+            return Ok(self.refused(SealError::Base));
+        }
+        let needs = held.needs(&self.offer);
+        if needs.is_empty() {
+            return self.on_sets(held, &[]);
+        }
+        self.read = Some(held);
+        let institution = self.setup.config.institution;
+        let scan =
+            |set: &Installed| Scan::first(table::set(institution, set.mark.version), PARTS_MAX);
+        let scans = needs.iter().map(scan).collect();
+        Ok(Step::Ask(Ask::rows(ReadSet { points: Vec::new(), scans })))
+    }
+
+    /// With the sets that were needed, the newest last.
+    fn on_sets(&self, held: Held, sets: &[Vec<(Key, Row)>]) -> Stepped {
+        let delta = match &self.offer {
+            Offer::Whole(sealed) => return self.conclude(sealed, held),
+            Offer::Delta(delta) => delta,
+        };
+        let base = load::joined(sets.last().ok_or(Error::Answers)?)?;
+        let at = held.head.as_ref().map_or(self.now, |head| head.newest().at);
+        let applied = base.reopen(self.now, at, &self.trust).and_then(|base| delta.apply(&base));
+        match applied {
+            Ok(sealed) => self.conclude(&sealed, held),
+            Err(why) => Ok(self.refused(why)),
         }
     }
 

@@ -483,16 +483,46 @@ fn a_counter_of_a_set_that_never_came_into_force_is_known_as_well() {
     assert_eq!(offer(&bench, NOW, of(9, "week", later)), refused);
 }
 
-#[test]
-fn where_nothing_says_what_counters_stand_for_the_set_in_force_does() {
-    let bench = Bench::new(|_| {});
+/// A store of before: nothing in it says what counters stand for.
+fn forget_counters(bench: &Bench) {
     let rows = bench.store.snapshot().rows;
     let table_at = port::Key::HEAD_BYTES - 1;
     let (row, _) = rows.into_iter().find(|(key, _)| key.as_bytes()[table_at] == 11).unwrap();
     let mut batch = port::Batch::new();
     batch.delete(row, port::Expect::Any);
     assert!(bench.store.commit(&batch).is_ok());
-    let other = set(8, |json| json["counters"][0]["length_ms"] = 3_600_000.into());
-    let refused = InstallVerdict::Refused(SealError::Counter(1));
-    assert_eq!(offer(&bench, NOW, sealed(&other)), refused);
+}
+
+#[test]
+fn where_nothing_says_what_counters_stand_for_the_stored_sets_do_whatever_the_instance_holds() {
+    let refused = |id| InstallVerdict::Refused(SealError::Counter(id));
+    let first =
+        |version, of: u64| set(version, |json| json["counters"][0]["length_ms"] = of.into());
+    let added = |version, window: &'static str| {
+        set(version, |json| {
+            json["effective_from_ms"] = (NOW.as_ms() + 60_000).into();
+            let counters = json["counters"].as_array_mut().unwrap();
+            counters.push(serde_json::json!({ "id": 2, "window": window }));
+        })
+    };
+    for holds in [true, false] {
+        let mut bench = Bench::new(|_| {});
+        let seven = bench.stand_in.config().parameters.clone().unwrap();
+        bench.use_set(holds.then_some(seven.clone()));
+        forget_counters(&bench);
+        let other = first(8, 3_600_000);
+        assert_eq!(offer(&bench, NOW, sealed(&other)), refused(1));
+        let changes = ParametersDelta::between(&seven, &sealed(&other)).unwrap();
+        assert_eq!(offer(&bench, NOW, changes), refused(1));
+        // Both the one in force and the one that comes next have a say.
+        let eight = added(8, "day");
+        assert!(matches!(offer(&bench, NOW, sealed(&eight)), InstallVerdict::Accepted { .. }));
+        forget_counters(&bench);
+        assert_eq!(offer(&bench, NOW, sealed(&first(9, 3_600_000))), refused(1));
+        assert_eq!(offer(&bench, NOW, sealed(&added(9, "week"))), refused(2));
+        let nine = added(9, "day");
+        let changes = ParametersDelta::between(&eight, &sealed(&nine)).unwrap();
+        assert!(matches!(offer(&bench, NOW, changes), InstallVerdict::Accepted { .. }));
+        assert_eq!(offer(&bench, NOW, sealed(&added(10, "week"))), refused(2));
+    }
 }
