@@ -81,6 +81,35 @@ fn an_advice_may_exceed_the_exposure_and_nothing_is_approved_until_it_is_settled
 }
 
 #[test]
+fn a_lane_that_an_advice_put_over_the_exposure_stops_alone() {
+    let mut bench = Bench::new(|json| {
+        json["exposure"]["institution_minor"] = 8_000.into();
+        json["rules"][0]["limits"]["single_minor"] = 90_000.into();
+    });
+    let mut back = bench.stand_in.give_back(NOW, 0);
+    port::blocking::decide(&bench.store, &Says(vec![]), &mut back).unwrap();
+    bench.stand_in = StandIn::new(StandInConfig { lanes: 2, ..bench.stand_in.config().clone() });
+    let of_lane = |bench: &Bench, lane: u8, draft: RequestDraft| {
+        let token = seal::AccountRef::from_bytes([lane; 16]);
+        let account = Some(AccountInfo { token, ..bench.account.clone() });
+        bench.run(NOW, RequestDraft { account, ..draft }).response.code.to_string()
+    };
+    for (lane, minor) in [(1, 2_000), (0, 6_000)] {
+        let mut lease = bench.stand_in.lease(NOW, lane, id(1111), minor);
+        let leased = port::blocking::decide(&bench.store, &Says(vec![]), &mut lease);
+        assert_eq!(leased, Ok(Leased::Spendable(minor)));
+    }
+    assert_eq!(of_lane(&bench, 0, bench.draft(1, 6_000)), "00");
+    let mut lease = bench.stand_in.lease(NOW, 0, id(1111), 9_000);
+    port::blocking::decide(&bench.store, &Says(vec![]), &mut lease).unwrap();
+    assert_eq!(of_lane(&bench, 0, told(&bench, 2, 9_000)), "00");
+    assert_eq!(bench.out_minor(), 15_000);
+    assert_eq!(of_lane(&bench, 0, bench.draft(3, 1)), "61");
+    // The other goes on within what it holds.
+    assert_eq!(of_lane(&bench, 1, bench.draft(4, 2_000)), "00");
+}
+
+#[test]
 fn the_advice_of_a_refund_that_failed_a_check_gives_no_room_for_more() {
     for (approve, gives) in [(true, 400), (false, 0)] {
         let mut bench = Bench::new(|json| json["refunds_restore"] = true.into());
