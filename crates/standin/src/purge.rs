@@ -179,7 +179,8 @@ impl Decision for Purge {
     }
 }
 
-/// Deletes what is over, reversals of something that waits apart: nothing that ended ever waits again.
+/// Deletes what is over, reversals of something that waits apart. Of what ended only a decline may wait again, and its reversal gave
+/// nothing back.
 fn conclude(over: Over, originals: &[Option<Row>]) -> Result<Step<Purged>, Error> {
     let mut originals = originals.chunks(2);
     let mut batch = Batch::new();
