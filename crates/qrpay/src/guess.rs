@@ -4,6 +4,7 @@
 //! reply, a wrong one is counted on the account, which is locked at its limit. There are two such places: a reply that is
 //! compared with what keys say, and one that is compared with what was accepted before (an identical retry).
 
+use crate::binding_row::BindingRow;
 use crate::item_row::ItemRow;
 use crate::redeem::{Accepted, Redeem, Stage, Weighing};
 use crate::table;
@@ -52,7 +53,9 @@ impl Redeem {
         let reference = self.request.challenge_ref;
         let is_told = outcomes.iter().any(|(key, _)| table::is_under(key, reference));
         // Of what a full page leaves out nothing is known.
-        if !is_told && outcomes.len() < OUTCOMES_MAX {
+        let is_guess = is_told || outcomes.len() >= OUTCOMES_MAX;
+        // A locked account is told nothing, and its locking is written already.
+        if !is_guess || BindingRow::is_locked(binding_row.as_ref()).map_err(Error::Corrupt)? {
             return Ok(self.decline(refusal));
         }
         if let Some((item, item_row)) = item {

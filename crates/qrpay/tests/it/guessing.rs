@@ -156,7 +156,9 @@ fn guesses_at_what_was_paid_lock_the_account_and_then_tell_nothing() {
             assert_eq!(again, byte < 10, "{name}: a retry, until the account is locked");
         }
         for request in [&paid, &wrong(&paid, 99)] {
+            let failures = bank.failures(&payer);
             assert_eq!(bank.refusal(request), Some(refusal), "{name}: right or wrong");
+            assert_eq!(bank.failures(&payer), failures, "{name}: nothing is written");
         }
         assert!(bank.rebind(&payer.account, Rebinding::Unlock).granted().is_some());
         assert!(bank.redeem(&paid).granted().unwrap().repeated, "{name}");
