@@ -170,13 +170,15 @@ impl Packs {
                 wish.names.push(text);
                 continue;
             };
-            if !group.has_room(&name, &small)
-                || !group.name_with(&name).is_some_and(|pack| is_of_class(&pack))
-            {
+            let fits = |group: &Group| {
+                let pack = group.name_with(&name);
+                group.has_room(&name, &small) && pack.is_some_and(|pack| is_of_class(&pack))
+            };
+            if !fits(&group) && !group.files.is_empty() {
                 wish.packed.push(write(folder, std::mem::take(&mut group).files, replaces)?);
             }
-            // What some file system takes for another file of the pack goes by itself.
-            if !group.add(name, small) {
+            // What some file system takes for another file of the pack goes by itself, and what no pack has a name for.
+            if !fits(&group) || !group.add(name, small) {
                 wish.names.push(text);
             }
         }
@@ -275,7 +277,7 @@ impl Group {
     /// How its pack could be called, with one file more: a folder has a class, too.
     fn name_with(&self, name: &FileName) -> Option<FileName> {
         let names = self.files.iter().map(|(name, _)| name.as_str()).chain([name.as_str()]);
-        FileName::new(&format!("{}{SUFFIX}", common_folder(names))).ok()
+        FileName::new(&format!("{}{}{SUFFIX}", common_folder(names), JobId([0; 16]))).ok()
     }
 
     /// `false` if some file system takes it for another one.

@@ -244,7 +244,8 @@ pub(crate) const PURCHASES: &[Ask] = &[(1, 1, 100, None), (1, 2, 40, None), (2, 
 pub(crate) const REVERSAL: &[Ask] = &[(1, 1, 100, None), (1, 2, 100, Some(1)), (2, 3, 50, None)];
 
 /// A purchase, one that has happened already and is more than may be out, and a purchase of another account.
-pub(crate) const ADVICE: &[Ask] = &[(1, 1, 100, None), (1, TOLD, 200, None), (2, 3, 50, None)];
+pub(crate) const ADVICE: &[Ask] =
+    &[(1, 1, 100, None), (1, Play::TOLD, 200, None), (2, 3, 50, None)];
 
 /// With a decline of the accounting system's own or without, and with it away at first or not.
 pub(crate) const WAYS: [(bool, bool); 4] =

@@ -30,7 +30,7 @@ const ASKS: [Ask; 11] = [
     (1, 8, 25, None),
     (3, 9, 70, Some(6)),
     (3, 10, 10, None),
-    (2, TOLD, 120, None),
+    (2, Play::TOLD, 120, None),
 ];
 
 struct Storm {

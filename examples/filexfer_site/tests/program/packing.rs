@@ -216,6 +216,12 @@ fn what_is_of_another_class_or_too_young_is_judged_by_itself() {
     files.push(("settlement/day.csv".into(), b"1;2".to_vec()));
     fs::create_dir_all(home.path("files/ledger/settlement")).unwrap();
     fs::write(home.path("files/ledger/settlement/day.csv"), b"1;2").unwrap();
+    // A folder that leaves no room for the name of a pack.
+    let deep = format!("{}/f.csv", vec!["d".repeat(123); 8].join("/"));
+    let path = home.path("files/ledger").join(&deep);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, b"1").unwrap();
+    files.insert(0, (deep, b"1".to_vec()));
     let _servers = home.start(&["run"]);
     std::thread::sleep(std::time::Duration::from_millis(500));
     // Somebody may still write it.

@@ -5,7 +5,7 @@ mod play;
 mod store;
 
 pub(crate) use message::Message;
-pub(crate) use play::{Ask, BUDGET_MINOR, Play, START, TOLD, institution};
+pub(crate) use play::{Ask, BUDGET_MINOR, Play, START, institution};
 pub(crate) use store::Peek;
 
 use crate::host::Host;

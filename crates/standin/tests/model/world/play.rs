@@ -22,6 +22,9 @@ pub(crate) struct Play {
 }
 
 impl Play {
+    /// From this trace on a purchase is told and not asked for: an advice.
+    pub(crate) const TOLD: u64 = 900;
+
     pub(crate) fn new(requests: &[Ask], thresholds: Thresholds, sweep_ms: u64) -> Arc<Self> {
         let institution = institution();
         let parameters = Parameters::new(parameters()).unwrap();
@@ -80,9 +83,6 @@ impl Play {
     }
 }
 
-/// From this trace on a purchase is told and not asked for: an advice.
-pub(crate) const TOLD: u64 = 900;
-
 /// Account (a number), trace, amount, and the trace of what it reverses.
 pub(crate) type Ask = (u8, u64, i64, Option<u64>);
 
@@ -98,7 +98,7 @@ fn request((account, trace, minor, reverses): Ask) -> RequestDraft {
         account: Some(info),
         amount: Some(Amount::new(minor, Currency::parse("CNY").unwrap())),
         kind: Some(Kind::Purchase),
-        mti: Some(if trace < TOLD { Mti::FINANCIAL } else { Mti::FINANCIAL_ADVICE }),
+        mti: Some(if trace < Play::TOLD { Mti::FINANCIAL } else { Mti::FINANCIAL_ADVICE }),
         trace: Some(trace),
         sent_at: Some(START.plus_ms(1 + trace)),
         terminal: Some(Text::new("TERM0001").unwrap()),
