@@ -100,21 +100,29 @@ const PLAIN_TCP: usize = 3;
 const OURS_OVER_QUIC: usize = 4;
 const BARE_QUINN: usize = 5;
 
-/// Many files of 4 KiB, each judged, verified, durable and receipted, beside one `scp -r` of their folder.
+/// Many files of 4 KiB, each verified, durable and receipted, in packs and with a request for each, beside one `scp -r` of their
+/// folder.
 fn small(disk: &Path, many: usize, figures: &Figures) {
+    let per_s = |took: Duration| many as f64 / took.as_secs_f64();
+    let packing = Sites::new(disk, "packed", Over::Tls).unpacking();
+    let names = write_small(&packing, many);
+    let running = packing.run();
+    settle(&packing.outgoing("many"));
+    let took = timed(|| running.send_packed(&names));
+    for name in &names {
+        assert!(packing.incoming(name).is_file(), "{name} is not there");
+    }
+    assert_eq!(running.member_receipts(), many, "files with receipts that prove themselves");
+    figures.put("small/packed", per_s(took), "files/s");
+    drop(running);
     let sites = Sites::new(disk, "small", Over::Tls);
     let folder = sites.outgoing("many");
-    fs::create_dir(&folder).unwrap();
-    let names: Vec<String> = (0..many).map(|n| format!("many/{n:05}.bin")).collect();
-    for name in &names {
-        content::write(&sites.outgoing(name), 4_096);
-    }
+    let names = write_small(&sites, many);
     let running = sites.run();
     settle(&folder);
     let took = timed(|| running.send(&names));
     assert_eq!(fs::read_dir(sites.incoming("many")).unwrap().count(), many);
     assert_eq!(running.receipted(), many, "files with receipts");
-    let per_s = |took: Duration| many as f64 / took.as_secs_f64();
     figures.put("small/ours", per_s(took), "files/s");
     drop(running);
     let scp = Scp::new(disk);
@@ -122,6 +130,15 @@ fn small(disk: &Path, many: usize, figures: &Figures) {
     let took = timed(|| scp.send_folder(&folder));
     assert_eq!(fs::read_dir(scp.target("many")).unwrap().count(), many);
     figures.put("small/scp", per_s(took), "files/s");
+}
+
+fn write_small(sites: &Sites, many: usize) -> Vec<String> {
+    fs::create_dir(sites.outgoing("many")).unwrap();
+    let names: Vec<String> = (0..many).map(|n| format!("many/{n:05}.bin")).collect();
+    for name in &names {
+        content::write(&sites.outgoing(name), 4_096);
+    }
+    names
 }
 
 /// What a transfer adds to the memory of a process, at most: the larger of both ends.

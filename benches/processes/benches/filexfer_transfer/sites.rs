@@ -68,6 +68,15 @@ impl Sites {
         sites
     }
 
+    /// With a destination that makes files of packs.
+    pub(crate) fn unpacking(self) -> Self {
+        let path = self.home.join("branch/site.toml");
+        let store = "root = \"files/archive\" }";
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(path, text.replace(store, &format!("{store}\nunpack = true"))).unwrap();
+        self
+    }
+
     /// A file that `ledger` has.
     pub(crate) fn outgoing(&self, name: &str) -> PathBuf {
         self.home.join("hq/files/ledger").join(name)
@@ -112,13 +121,47 @@ pub(crate) struct Running<'a> {
 impl Running<'_> {
     /// Asks, and waits for the result of all.
     pub(crate) fn send<S: AsRef<str>>(&self, names: &[S]) {
+        self.submit(&[], names);
+    }
+
+    /// The same in packs, until the destination has taken all files and signed for them.
+    pub(crate) fn send_packed<S: AsRef<str>>(&self, names: &[S]) {
+        self.submit(&["--pack"], names);
+    }
+
+    fn submit<S: AsRef<str>>(&self, options: &[&str], names: &[S]) {
         let output = self
             .command("submit")
             .args(["--as", "ledger", "--to", "b-archive", "--wait"])
+            .args(options)
             .args(names.iter().map(AsRef::as_ref))
             .output()
             .unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// How many files of packs have a receipt that proves itself with the public keys alone.
+    pub(crate) fn member_receipts(&self) -> usize {
+        let folder = self.sites.home.join("receipts");
+        fs::create_dir(&folder).unwrap();
+        let output = self.command("status").args(["--of", "ledger"]).output().unwrap();
+        let status: Value = serde_json::from_slice(&output.stdout).unwrap();
+        for request in status["requests"].as_array().unwrap() {
+            let id = request["id"].as_str().unwrap();
+            let save = ["--as", "ledger", "--id", id, "--to"];
+            let saved = self.command("receipts save").args(save).arg(&folder).output().unwrap();
+            assert!(saved.status.success(), "{}", String::from_utf8_lossy(&saved.stderr));
+        }
+        let saved: Vec<PathBuf> =
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let mut members = 0;
+        for some in saved.chunks(1_000) {
+            let output = self.command("receipts verify").args(some).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            let verified: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+            members += verified.iter().filter(|one| one["file"].is_string()).count();
+        }
+        members
     }
 
     /// How many requests were delivered with receipts, but for the first one.
@@ -153,7 +196,10 @@ impl Running<'_> {
 
     fn command(&self, name: &str) -> Command {
         let mut command = Command::new(filexfer_site());
-        command.args([name, "--json", "--config"]).arg(self.sites.home.join("hq/site.toml"));
+        command
+            .args(name.split(' '))
+            .args(["--json", "--config"])
+            .arg(self.sites.home.join("hq/site.toml"));
         command
     }
 }
