@@ -156,6 +156,17 @@ mod arrivals {
         finds_no_receipt(backstage);
     }
 
+    /// The application has taken an arrival, and the key holder is asked for a signature.
+    fn handed_over() -> (Backstage, Ticket) {
+        let mut backstage = with_receipts();
+        backstage.told(Committed::Applied(Version::new(1)));
+        assert!(backstage.tells() && !backstage.answers());
+        let notice = backstage.notice.clone();
+        backstage.machine.hand_over(NOW, &notice, Some([7; 32])).unwrap();
+        let Some(Effect::Ask { ticket, .. }) = backstage.machine.poll_effect() else { panic!() };
+        (backstage, ticket)
+    }
+
     #[test]
     fn an_arrival_that_a_new_machine_finds_is_told_to_the_application_once() {
         let mut backstage = with_receipts();
@@ -175,12 +186,8 @@ mod arrivals {
 
     #[test]
     fn a_hand_over_without_a_signature_is_asked_for_again() {
-        let mut backstage = with_receipts();
-        backstage.told(Committed::Applied(Version::new(1)));
-        assert!(backstage.tells());
+        let (mut backstage, ticket) = handed_over();
         let notice = backstage.notice.clone();
-        backstage.machine.hand_over(NOW, &notice, None).unwrap();
-        let Some(Effect::Ask { ticket, .. }) = backstage.machine.poll_effect() else { panic!() };
         backstage.machine.handle(NOW, Input::Keys { ticket, answers: None }).unwrap();
         assert_eq!(backstage.machine.poll_event(), None);
         told_again(&mut backstage, false);
@@ -190,12 +197,8 @@ mod arrivals {
 
     #[test]
     fn a_receipt_that_was_stored_without_an_answer_is_told_when_it_is_found() {
-        let mut backstage = with_receipts();
-        backstage.told(Committed::Applied(Version::new(1)));
-        assert!(backstage.tells());
+        let (mut backstage, ticket) = handed_over();
         let notice = backstage.notice.clone();
-        backstage.machine.hand_over(NOW, &notice, None).unwrap();
-        let Some(Effect::Ask { ticket, .. }) = backstage.machine.poll_effect() else { panic!() };
         let answers = Some(vec![KeyAnswer::Signature([0; 64])]);
         backstage.machine.handle(NOW, Input::Keys { ticket, answers }).unwrap();
         let Some(Effect::Commit { ticket, .. }) = backstage.machine.poll_effect() else { panic!() };
@@ -215,12 +218,8 @@ mod arrivals {
 
     #[test]
     fn a_hand_over_is_told_when_its_receipt_is_stored() {
-        let mut backstage = with_receipts();
-        backstage.told(Committed::Applied(Version::new(1)));
-        assert!(backstage.tells() && !backstage.answers());
+        let (mut backstage, ticket) = handed_over();
         let notice = backstage.notice.clone();
-        backstage.machine.hand_over(NOW, &notice, Some([7; 32])).unwrap();
-        let Some(Effect::Ask { ticket, .. }) = backstage.machine.poll_effect() else { panic!() };
         let answers = Some(vec![KeyAnswer::Signature([0; 64])]);
         backstage.machine.handle(NOW, Input::Keys { ticket, answers }).unwrap();
         let Some(Effect::Commit { ticket, .. }) = backstage.machine.poll_effect() else { panic!() };
