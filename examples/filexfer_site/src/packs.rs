@@ -336,7 +336,7 @@ const PACK: usize = 8 << 20;
 /// Packs whose files are forced to disk together.
 const TOGETHER: usize = 16;
 /// Readable for the group, as published files are.
-const MODE: u32 = 0o640;
+pub(crate) const MODE: u32 = 0o640;
 /// As in [`Wish::on_conflict`].
 const REPLACE: u8 = 2;
 const VERSION: u8 = 3;

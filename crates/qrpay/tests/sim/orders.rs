@@ -109,6 +109,13 @@ impl Race {
         decide(&self.store, &self.bank.keys, &mut decision).unwrap()
     }
 
+    /// A wrong reply of the first payer.
+    fn guess(&self, code: &Code, byte: u8) -> Redeem {
+        let holder = &self.bank.devices[0];
+        let wrong = PaymentRequest { reply: Reply::Mac([byte; 32]), ..holder.answer(code) };
+        self.server.redeem(self.now, wrong, holder.token)
+    }
+
     fn redeem(&self, device: usize, code: &Code) -> Redeem {
         let holder = &self.bank.devices[device];
         self.server.redeem(self.now, holder.answer(code), holder.token)
@@ -243,13 +250,7 @@ fn qd01_an_identical_request_in_every_order_with_itself() {
 fn qd06_two_wrong_replies_are_both_counted_in_every_order() {
     let race = Race::new();
     let issued = race.issued(Kind::Order);
-    let holder = &race.bank.devices[0];
-    let guess = |byte: u8| {
-        let right = holder.answer(&issued.code);
-        let wrong = PaymentRequest { reply: Reply::Mac([byte; 32]), ..right };
-        race.server.redeem(race.now, wrong, holder.token)
-    };
-    let (one, two) = (guess(1), guess(2));
+    let (one, two) = (race.guess(&issued.code, 1), race.guess(&issued.code, 2));
     play(
         &race.store.snapshot(),
         |stage| {
@@ -280,12 +281,7 @@ fn two_guesses_at_an_answered_challenge_are_both_counted_in_every_order() {
         assert!(paid.verdict.granted().is_some());
         race.now = START.plus_ms(wait_ms);
         let holder = &race.bank.devices[0];
-        let guess = |byte: u8| {
-            let right = holder.answer(&issued.code);
-            let wrong = PaymentRequest { reply: Reply::Mac([byte; 32]), ..right };
-            race.server.redeem(race.now, wrong, holder.token)
-        };
-        let (one, two) = (guess(1), guess(2));
+        let (one, two) = (race.guess(&issued.code, 1), race.guess(&issued.code, 2));
         play(
             &race.store.snapshot(),
             |stage| {

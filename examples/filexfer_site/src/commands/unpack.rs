@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::options::Unpack;
+use crate::packs::MODE;
 use files_local::Packs;
 use filexfer::FileName;
 use serde_json::{Value, json};
@@ -24,5 +25,3 @@ pub(crate) fn unpack(options: &Unpack) -> Result<Value, Failure> {
     }
     Ok(Value::Array(made))
 }
-
-const MODE: u32 = 0o640;
